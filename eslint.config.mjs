@@ -1,0 +1,78 @@
+import tseslint from "typescript-eslint";
+import { tsImport } from "tsx/esm/api";
+
+const { plugin } = await tsImport("./tools/eslint/index.ts", import.meta.url);
+
+/**
+ * What may allocate in the packet-path folders, beyond functions named …Init, register…, create…, format…: each entry
+ * says why it never runs for a packet. Without `functions` the whole file is meant.
+ */
+const offPath = [
+  { file: "src/lib/initcall.ts", functions: ["doInitcalls"], reason: "boot" },
+  { file: "src/lib/list.ts", functions: ["hlistTableCreate"], reason: "tables of chains are made at boot" },
+  { file: "src/lib/memory.ts", functions: ["userBuffer"], reason: "a program's own buffers, taken at its start" },
+  { file: "src/lib/pool.ts", functions: ["poolsReset", "poolCreate", "slabCreate"], reason: "pools are made at boot" },
+  { file: "src/lib/pool.ts", functions: ["column"], reason: "part of the text of formatSlabinfo" },
+  { file: "src/lib/table.ts", reason: "typed tables are made at boot" },
+  { file: "src/netif/veth.ts", functions: ["vethCreate"], reason: "makes devices" },
+  { file: "src/stack/ipv4/devinet.ts", functions: ["inetdevEvent"], reason: "once per registered device" },
+  { file: "src/stack/ipv4/fib-frontend.ts", functions: ["routeConfig"], reason: "text commands and configuration" },
+];
+
+export default tseslint.config(
+  { ignores: ["dist/", "node_modules/", "test/out/", "hal/esp32/"] },
+  {
+    files: ["**/*.{ts,mjs}"],
+    linterOptions: { noInlineConfig: true, reportUnusedDisableDirectives: "error" },
+    languageOptions: { parser: tseslint.parser, ecmaVersion: 2022, sourceType: "module" },
+    plugins: { "@typescript-eslint": tseslint.plugin, linnet: plugin },
+    rules: {
+      eqeqeq: "error",
+      "no-constant-condition": ["error", { checkLoops: false }],
+      "no-debugger": "error",
+      "no-dupe-else-if": "error",
+      "no-duplicate-case": "error",
+      "no-empty": "error",
+      "no-fallthrough": "error",
+      "no-self-assign": "error",
+      "no-self-compare": "error",
+      "no-sparse-arrays": "error",
+      "no-unreachable": "error",
+      "no-unsafe-finally": "error",
+      "no-useless-escape": "error",
+      "no-var": "error",
+      "no-warning-comments": ["error", { terms: ["todo", "fixme", "xxx"] }],
+      "prefer-const": "error",
+      "@typescript-eslint/ban-ts-comment": "error",
+      "@typescript-eslint/consistent-type-imports": ["error", { disallowTypeAnnotations: false }],
+      "@typescript-eslint/no-explicit-any": "error",
+      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", caughtErrors: "none" }],
+      "@typescript-eslint/no-unused-expressions": "error",
+    },
+  },
+  {
+    files: ["src/**/*.ts", "hal/**/*.ts", "examples/**/*.ts"],
+    rules: { "linnet/layers": "error" },
+  },
+  {
+    files: ["src/**/*.ts"],
+    rules: {
+      "linnet/module-scope": "error",
+      "no-restricted-globals": ["error", "Date", "setTimeout", "setInterval", "console", "process", "Buffer"],
+      "no-restricted-syntax": [
+        "error",
+        { selector: "ExportDefaultDeclaration", message: "Named exports only." },
+        { selector: "ImportNamespaceSpecifier", message: "Named imports only: XS walks a namespace object's properties." },
+      ],
+    },
+  },
+  {
+    files: ["src/lib/**/*.ts", "src/netif/**/*.ts", "src/stack/**/*.ts"],
+    rules: { "linnet/no-allocation": ["error", { offPath }] },
+  },
+  {
+    files: ["hal/node/**/*.ts", "test/**/*.ts", "tools/**/*.ts", "examples/**/*.ts"],
+    languageOptions: { parserOptions: { project: "./tsconfig.json", tsconfigRootDir: import.meta.dirname } },
+    rules: { "@typescript-eslint/no-floating-promises": "error" },
+  },
+);

@@ -1,0 +1,97 @@
+/**
+ * The memory budget: what each pool and table costs on a 32-bit XS machine, measured on the objects that boot really
+ * builds, so that it cannot go out of date. Host only: a board that does not import it does not carry it.
+ *
+ * A slot of XS is 16 bytes. An object takes one for itself and one for each property, an array one and 16 bytes for each
+ * element, a typed array seven and its bytes, an ArrayBuffer two and its bytes; a buffer's chunk has 8 bytes of its own
+ * (measured: reference/xs.md).
+ */
+import { boot } from "./boot.ts";
+import type { ConfigOptions } from "./config.ts";
+import { setAccountWatch } from "./lib/account.ts";
+
+export const SLOT_BYTES = 16;
+const CHUNK_BYTES = 8;
+const TYPED_ARRAY_SLOTS = 7;
+const VIEW_SLOTS = 4;
+const BUFFER_SLOTS = 2;
+
+export interface PoolBudget {
+  readonly name: string;
+  /** Objects, rows of a table counted as one. */
+  count: number;
+  /** Mean, rounded. */
+  bytesEach: number;
+  bytes: number;
+}
+
+export interface Budget {
+  readonly preset: string;
+  /** Bytes of all pools and tables together. */
+  readonly total: number;
+  /** Heap slots among them. */
+  readonly slots: number;
+  readonly pools: readonly PoolBudget[];
+}
+
+interface Cost {
+  slots: number;
+  bytes: number;
+}
+
+/** Adds what an object and everything only it owns cost; what was seen before costs nothing again. */
+function addCost(value: unknown, seen: Set<object>, cost: Cost): void {
+  if (typeof value !== "object" || value === null || seen.has(value) || Object.isFrozen(value)) return;
+  seen.add(value);
+  if (value instanceof ArrayBuffer) {
+    cost.slots += BUFFER_SLOTS;
+    cost.bytes += value.byteLength + CHUNK_BYTES;
+    return;
+  }
+  if (ArrayBuffer.isView(value)) {
+    if (seen.has(value.buffer)) {
+      cost.slots += VIEW_SLOTS;
+      return;
+    }
+    seen.add(value.buffer);
+    cost.slots += TYPED_ARRAY_SLOTS;
+    cost.bytes += value.byteLength + CHUNK_BYTES;
+    return;
+  }
+  if (Array.isArray(value)) {
+    cost.slots += 1;
+    cost.bytes += value.length * SLOT_BYTES + CHUNK_BYTES;
+    for (const element of value) addCost(element, seen, cost);
+    return;
+  }
+  const fields = Object.values(value);
+  cost.slots += 1 + fields.length;
+  for (const field of fields) addCost(field, seen, cost);
+}
+
+/**
+ * Boots with these options and says what everything costs.
+ * @throws what boot() throws for bad options
+ */
+export function budget(options: ConfigOptions): Budget {
+  const seen = new Set<object>();
+  const pools = new Map<string, PoolBudget>();
+  let slots = 0;
+  setAccountWatch((name, object) => {
+    const cost = { slots: 0, bytes: 0 };
+    addCost(object, seen, cost);
+    slots += cost.slots;
+    const entry = pools.get(name) ?? { name, count: 0, bytesEach: 0, bytes: 0 };
+    entry.count++;
+    entry.bytes += cost.bytes + cost.slots * SLOT_BYTES;
+    entry.bytesEach = Math.round(entry.bytes / entry.count);
+    pools.set(name, entry);
+  });
+  try {
+    boot(options);
+  } finally {
+    setAccountWatch(null);
+  }
+  const list = [...pools.values()];
+  return { preset: options.preset ?? "default", total: list.reduce((sum, pool) => sum + pool.bytes, 0), slots, pools: list };
+}

@@ -1,0 +1,108 @@
+/**
+ * The one table of sizes: every pool of the stack, what it is for, its count in each preset and the range allowed.
+ * Nothing else in the source has a size. lwIP's memp_std.h is the idea; `npm run budget` prints what a choice costs.
+ *
+ * Presets, as total bytes on a 32-bit XS machine: tiny up to 24 KB, small 64 KB, default 160 KB, host as tests like.
+ */
+
+export type Preset = "tiny" | "small" | "default" | "host";
+
+interface Row {
+  readonly what: string;
+  readonly tiny: number;
+  readonly small: number;
+  readonly default: number;
+  readonly host: number;
+  readonly min: number;
+  readonly max: number;
+  /** The value must be a multiple of this. */
+  readonly step: number;
+}
+
+function row(what: string, sizes: readonly [number, number, number, number], min: number, max: number, step = 1): Row {
+  return Object.freeze({ what, tiny: sizes[0], small: sizes[1], default: sizes[2], host: sizes[3], min, max, step });
+}
+
+/** Smallest buffer: the 576 bytes every IPv4 host must take (RFC 791), Ethernet's header, and TCP's headroom. */
+const MIN_BUFFER_BYTES = 612;
+
+export const CONFIG_TABLE = Object.freeze({
+  bufferBytes: row("bytes of one packet buffer; 36 more than the largest MTU", [640, 1536, 1536, 1536], MIN_BUFFER_BYTES, 9216, 4),
+  buffers: row("packet buffers", [8, 13, 40, 4096], 4, 16384),
+  skbs: row("packet headers (a sent TCP segment takes two)", [10, 20, 56, 8192], 6, 30000),
+  userMemory: row("bytes of packet memory for the program's own buffers", [0, 1536, 4096, 65536], 0, 16777216, 4),
+  files: row("descriptors", [4, 10, 24, 1024], 1, 16384),
+  socks: row("sockets inside the stack", [4, 8, 20, 1024], 1, 16384),
+  tcpSocks: row("TCP connections and listeners among them", [3, 6, 16, 1024], 1, 16384),
+  requestSocks: row("half-open connections (SYN queue)", [2, 8, 32, 1024], 1, 8192),
+  timewaitSocks: row("connections in TIME_WAIT", [4, 16, 64, 16384], 1, 30000),
+  bindBuckets: row("local TCP ports in use", [4, 12, 40, 2048], 1, 16384),
+  ehashBuckets: row("heads of the TCP connection table, a power of two", [8, 16, 64, 1024], 4, 65536),
+  epolls: row("epoll instances", [1, 1, 2, 64], 1, 1024),
+  epollItems: row("descriptors watched by epoll", [4, 10, 24, 2048], 1, 16384),
+  neighbours: row("neighbour (ARP) entries", [3, 6, 16, 256], 2, 4096),
+  ifaddrs: row("interface addresses, loopback included", [2, 3, 8, 64], 2, 1024),
+  routes: row("routes in all tables, those of addresses included", [9, 14, 40, 512], 8, 30000),
+  fibInfos: row("distinct sets of next hop and attributes", [7, 10, 24, 256], 6, 30000),
+  rtables: row("cached routing decisions", [6, 10, 32, 512], 4, 8192),
+  backlog: row("packets waiting on loopback and veth (netdev_max_backlog)", [6, 12, 40, 1000], 1, 16384),
+} satisfies Record<string, Row>);
+
+export type ConfigOption = keyof typeof CONFIG_TABLE;
+/** A count or size for every row of the table. */
+export type Config = { readonly [K in ConfigOption]: number };
+/** What boot() takes: a preset, single sizes that differ from it, or both. */
+export type ConfigOptions = { readonly preset?: Preset } & { readonly [K in ConfigOption]?: number };
+
+const PRESETS: readonly string[] = Object.freeze(["tiny", "small", "default", "host"]);
+
+function checkValue(option: ConfigOption, value: unknown): number {
+  const { min, max, step } = CONFIG_TABLE[option];
+  if (typeof value !== "number") {
+    throw new TypeError(`boot: option ${option} is ${String(value)}; it must be a number from ${min} to ${max}`);
+  }
+  const range = `from ${min} to ${max}${step > 1 ? `, a multiple of ${step}` : ""}`;
+  if (!Number.isInteger(value) || value < min || value > max || value % step !== 0) {
+    throw new RangeError(`boot: option ${option} is ${value}; it must be a whole number ${range}`);
+  }
+  if (option === "ehashBuckets" && (value & (value - 1)) !== 0) {
+    throw new RangeError(`boot: option ${option} is ${value}; it must be a power of two ${range}`);
+  }
+  return value;
+}
+
+/** Options whose pools stand on each other: the first may not be larger than the second. */
+const AT_MOST: readonly (readonly [ConfigOption, ConfigOption])[] = Object.freeze([
+  ["tcpSocks", "socks"],
+  ["buffers", "skbs"],
+] as const);
+
+/**
+ * The sizes for these options, all checked.
+ * @throws TypeError for an unknown option or preset or a value that is no number; RangeError for one out of range: both name
+ * the option, its value and its range
+ */
+export function resolveConfig(options: ConfigOptions): Config {
+  const preset: unknown = options.preset ?? "default";
+  if (typeof preset !== "string" || !PRESETS.includes(preset)) {
+    throw new TypeError(`boot: option preset is ${String(preset)}; it must be one of ${PRESETS.join(", ")}`);
+  }
+  for (const key of Object.keys(options)) {
+    if (key !== "preset" && !(key in CONFIG_TABLE)) {
+      throw new TypeError(`boot: there is no option ${key}; options are preset, ${Object.keys(CONFIG_TABLE).join(", ")}`);
+    }
+  }
+  const config = {} as Record<ConfigOption, number>;
+  for (const option of Object.keys(CONFIG_TABLE) as ConfigOption[]) {
+    const given: unknown = options[option];
+    config[option] = given === undefined ? CONFIG_TABLE[option][preset as Preset] : checkValue(option, given);
+  }
+  for (const [smaller, larger] of AT_MOST) {
+    if (config[smaller] > config[larger]) {
+      throw new RangeError(
+        `boot: option ${smaller} is ${config[smaller]}; it must be at most ${larger}, which is ${config[larger]}`,
+      );
+    }
+  }
+  return config;
+}

@@ -1,0 +1,48 @@
+/**
+ * One turn of the machine the stack runs on: the clock is read, timers that are due fire, softirqs run, then deferred
+ * work. Linux: the tick, irq_exit() and the worker thread, in the one thread there is.
+ */
+import type { Hal } from "../hal/hal.ts";
+import { setMemoryHooks } from "./lib/memory.ts";
+import { randomInit } from "./lib/random.ts";
+import { doSoftirq, runWorkqueue, setSoftirqWake, softirqInit, softirqPending } from "./lib/softirq.ts";
+import { nextTimerDelay, runTimers, timersInit } from "./lib/timer.ts";
+
+/** Bytes asked of the platform for the generator's key. */
+const SEED_BYTES = 32;
+
+let machine: Hal;
+let inTurn = false;
+
+/** Takes what the platform lends: clock, randomness, wake-up, native helpers. First of all initcalls. */
+export function kernelInit(hal: Hal): void {
+  machine = hal;
+  inTurn = false;
+  timersInit(hal.now() | 0);
+  softirqInit();
+  setSoftirqWake(() => {
+    if (!inTurn) machine.wake();
+  });
+  setMemoryHooks(hal.checksum ?? null, hal.copy ?? null);
+  const seed = new Uint8Array(SEED_BYTES);
+  hal.entropy(seed);
+  randomInit(seed);
+}
+
+/**
+ * Does what is due now. A call from inside a turn (from a callback) does nothing.
+ * @returns milliseconds until the next turn is needed: 0 at once, -1 only when a device or the program wakes the stack
+ */
+export function kernelPoll(): number {
+  if (inTurn) return 0;
+  inTurn = true;
+  try {
+    runTimers(machine.now() | 0);
+    const busy = doSoftirq();
+    const left = runWorkqueue();
+    if (busy || left || softirqPending() !== 0) return 0;
+    return nextTimerDelay();
+  } finally {
+    inTurn = false;
+  }
+}

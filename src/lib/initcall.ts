@@ -1,0 +1,23 @@
+/**
+ * Initcalls: the start-up work of every subsystem, run level by level. Linux: include/linux/init.h, do_initcalls().
+ * A subsystem that is not in the list given to boot() is not started, and not in a bundle that does not import it.
+ */
+
+export const CORE_INITCALL = 1;
+export const SUBSYS_INITCALL = 4;
+export const FS_INITCALL = 5;
+export const DEVICE_INITCALL = 6;
+
+/** One subsystem's start: `C` is the configuration it is given. */
+export interface Initcall<C> {
+  readonly level: number;
+  readonly name: string;
+  init(config: C): void;
+}
+
+/** Runs all calls of level 1, then 2, …; within a level in the order of the list. */
+export function doInitcalls<C>(calls: readonly Initcall<C>[], config: C): void {
+  for (let level = CORE_INITCALL; level <= DEVICE_INITCALL; level++) {
+    for (const call of calls) if (call.level === level) call.init(config);
+  }
+}

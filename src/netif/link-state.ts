@@ -1,0 +1,114 @@
+/**
+ * Carrier, the transmit queue's stop and wake, and the watchdog over it. Linux: net/sched/sch_generic.c,
+ * net/core/link_watch.c. Owns which queueing discipline a device has at each moment: its own while it is up and has
+ * carrier, else one that drops everything (noop).
+ *
+ * Unlike Linux's, the watchdog timer runs only while the queue is stopped: an idle board sleeps.
+ */
+import { cancelWork, queueWork, workSetup } from "../lib/softirq.ts";
+import { delTimer, jiffies, modTimer, timerPending, timerSetup } from "../lib/timer.ts";
+import type { NetDevice } from "../stack/core/net-device.ts";
+import { NoopQdisc } from "./sched/noop.ts";
+import { PfifoFast } from "./sched/pfifo-fast.ts";
+import { netifSchedule, netifUnschedule } from "./tx-softirq.ts";
+
+/** What a device that is down or has no carrier is given. */
+let noop: NoopQdisc;
+
+/** Boot time. */
+export function linkStateInit(): void {
+  noop = new NoopQdisc();
+}
+
+/** Registration of a device: its queue and timers. A txqueuelen of 0 means no queue. Allocates. */
+export function linkStateSetup(dev: NetDevice, linkChanged: (dev: NetDevice) => void): void {
+  dev.qdiscSleeping = dev.txqueuelen === 0 ? null : createQdisc(dev);
+  dev.qdisc = noop;
+  dev.queueStopped = false;
+  timerSetup(dev.watchdogTimer, devWatchdog, dev);
+  workSetup(dev.linkWork, linkChanged, dev);
+}
+
+function createQdisc(dev: NetDevice): PfifoFast {
+  return new PfifoFast(dev);
+}
+
+/** The end of a device: nothing of it may run any more. */
+export function linkStateRelease(dev: NetDevice): void {
+  devDeactivate(dev);
+  cancelWork(dev.linkWork);
+  dev.qdiscSleeping = null;
+}
+
+/** Attaches the queue, if there is carrier. Linux: dev_activate(). */
+export function devActivate(dev: NetDevice): void {
+  if (!dev.carrier) return;
+  dev.qdisc = dev.qdiscSleeping;
+  if (dev.queueStopped) armWatchdog(dev);
+}
+
+/** Drops what is queued, and all that comes. Linux: dev_deactivate(). */
+export function devDeactivate(dev: NetDevice): void {
+  dev.qdisc = noop;
+  delTimer(dev.watchdogTimer);
+  netifUnschedule(dev);
+  const qdisc = dev.qdiscSleeping;
+  if (qdisc !== null) qdisc.reset();
+}
+
+/** The link is there. May be called from an interrupt. */
+export function netifCarrierOn(dev: NetDevice): void {
+  if (dev.carrier) return;
+  dev.carrier = true;
+  if (dev.net !== null) queueWork(dev.linkWork);
+}
+
+/** The link is gone. May be called from an interrupt, and by a driver before it registers. */
+export function netifCarrierOff(dev: NetDevice): void {
+  if (!dev.carrier) return;
+  dev.carrier = false;
+  if (dev.net !== null) queueWork(dev.linkWork);
+}
+
+/** The driver cannot take packets until netifWakeQueue(). */
+export function netifStopQueue(dev: NetDevice): void {
+  if (dev.queueStopped) return;
+  dev.queueStopped = true;
+  dev.stoppedAt = jiffies;
+  if (dev.watchdogMs !== 0 && !timerPending(dev.watchdogTimer)) armWatchdog(dev);
+}
+
+/** The driver takes packets again. Linux: netif_start_queue(), before any packet can wait. */
+export function netifStartQueue(dev: NetDevice): void {
+  dev.queueStopped = false;
+}
+
+/** The driver takes packets again: those that wait go by the TX softirq. */
+export function netifWakeQueue(dev: NetDevice): void {
+  if (!dev.queueStopped) return;
+  dev.queueStopped = false;
+  const qdisc = dev.qdisc;
+  if (qdisc !== null && qdisc.qlen !== 0) netifSchedule(dev);
+}
+
+function armWatchdog(dev: NetDevice): void {
+  if (dev.watchdogMs !== 0) modTimer(dev.watchdogTimer, (dev.stoppedAt + dev.watchdogMs) | 0);
+}
+
+/** Has the queue been stopped for too long? Linux: dev_watchdog(). */
+function devWatchdog(dev: NetDevice): void {
+  if (!dev.queueStopped || !dev.running || !dev.carrier) return;
+  if (((dev.stoppedAt + dev.watchdogMs - jiffies) | 0) > 0) {
+    armWatchdog(dev);
+    return;
+  }
+  const qdisc = dev.qdisc;
+  if (qdisc !== null && qdisc.qlen !== 0 && dev.ops.ndoTxTimeout !== undefined) {
+    dev.stats.txErrors++;
+    dev.ops.ndoTxTimeout(dev);
+  }
+  if (dev.queueStopped) {
+    dev.stoppedAt = jiffies;
+    armWatchdog(dev);
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * The sysctls of net.ipv4 of one namespace, with Linux's defaults. Linux: include/net/netns/ipv4.h,
+ * Documentation/networking/ip-sysctl. Fields carry the sysctl's name in TypeScript's case; times in the unit of the sysctl.
+ */
+export class NetnsIpv4 {
+  ipDefaultTtl = 64;
+  ipForward = 0;
+  ipNoPmtuDisc = 0;
+  icmpEchoIgnoreAll = 0;
+  icmpEchoIgnoreBroadcasts = 1;
+  /** Milliseconds between two rate-limited ICMP errors to one destination. */
+  icmpRatelimit = 1000;
+  /** Bit n: ICMP type n is rate limited (default: unreachable, source quench, time exceeded, parameter problem). */
+  icmpRatemask = 0x1818;
+  /** Rate-limited ICMP messages per second to all destinations together, and how many may go at once. */
+  icmpMsgsPerSec = 1000;
+  icmpMsgsBurst = 50;
+  ipLocalPortRangeLow = 32768;
+  ipLocalPortRangeHigh = 60999;
+  /** First port that needs no privilege; 0 on a board, where there are no users. */
+  ipUnprivilegedPortStart = 0;
+  somaxconn = 4096;
+  tcpMaxSynBacklog = 128;
+  tcpSynRetries = 6;
+  tcpSynackRetries = 5;
+  tcpRetries1 = 3;
+  tcpRetries2 = 15;
+  tcpOrphanRetries = 0;
+  /** Seconds. */
+  tcpFinTimeout = 60;
+  /** Seconds. */
+  tcpKeepaliveTime = 7200;
+  tcpKeepaliveIntvl = 75;
+  tcpKeepaliveProbes = 9;
+  tcpTimestamps = 1;
+  tcpWindowScaling = 1;
+  tcpSack = 1;
+  tcpAbortOnOverflow = 0;
+  tcpRfc1337 = 0;
+  /** 2: only for loopback. */
+  tcpTwReuse = 2;
+  tcpSlowStartAfterIdle = 1;
+  tcpAdvWinScale = 1;
+  tcpInvalidRatelimitMs = 500;
+  tcpChallengeAckLimit = 1000;
+  tcpMinRttWlen = 300;
+  tcpLowLatency = 0;
+  tcpMinSndMss = 48;
+  tcpAutocorking = 1;
+}

@@ -1,0 +1,438 @@
+/**
+ * sk_buff: a packet's header object over a data buffer out of a fixed pool. Linux: include/linux/skbuff.h,
+ * net/core/skbuff.c. Owns the two pools (headers and data buffers), the reference counts and the drop counters.
+ *
+ *      head          data                tail            head + skbBufferBytes
+ *       |  headroom   |  len bytes (linear)  |   tailroom     |
+ *       +-------------+----------------------+----------------+
+ *          skbPush <--|--> skbPull           |--> skbPut
+ *
+ * All positions (`head`, `data`, `tail`, `mac`, `nh`, `th`) are absolute offsets into the one arena of `lib/memory`, so a
+ * header field is `memView.getUint16(skb.th + TH_WIN)`. A frame starts at an offset of 2 modulo 4: the IP header behind
+ * the 14 bytes of Ethernet is then word aligned. Data beyond one buffer hangs in `fragList` (see skb-frags.ts); `len`
+ * counts all of it, `dataLen` the part that is not linear.
+ */
+import { mem8, memCopy, memReserve } from "../../lib/memory.ts";
+import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree, type Slab, slabAlloc, slabCreate, slabFree } from "../../lib/pool.ts";
+import { uint8Table, uint32Table } from "../../lib/table.ts";
+import { SKB_CONSUMED, SKB_DROP_REASON_MAX } from "../../uapi/drop-reason.ts";
+import { type DstEntry, dstRelease } from "./dst.ts";
+import type { NetDevice } from "./net-device.ts";
+import type { Sock } from "./sock.ts";
+
+/** pkt_type: for whom the frame was (linux/if_packet.h). */
+export const PACKET_HOST = 0;
+export const PACKET_BROADCAST = 1;
+export const PACKET_MULTICAST = 2;
+export const PACKET_OTHERHOST = 3;
+export const PACKET_OUTGOING = 4;
+export const PACKET_LOOPBACK = 5;
+
+/** ip_summed: what is known of the transport checksum (include/linux/skbuff.h). */
+export const CHECKSUM_NONE = 0;
+/** The device has verified it, or it never left this machine. */
+export const CHECKSUM_UNNECESSARY = 1;
+
+/** Bytes in front of the Ethernet header that make the IP header word aligned (NET_IP_ALIGN). */
+export const NET_IP_ALIGN = 2;
+/** Headroom for every link and network header a locally built packet may get: align, 802.1Q Ethernet, IP with options. */
+export const MAX_HEADER = NET_IP_ALIGN + 18 + 60;
+/** What a header object counts in `truesize` beside its buffer: its property slots on a 32-bit board. */
+export const SKB_OVERHEAD_BYTES = 512;
+
+/** Called once when the last reference to a packet goes: gives its bytes back to the socket they were charged to. */
+export type SkbDestructor = (skb: SkBuff) => void;
+
+export class SkBuff implements Pooled {
+  // Read on every hop.
+  data = 0;
+  len = 0;
+  tail = 0;
+  /** Transport header. */
+  th = 0;
+  /** Network header. */
+  nh = 0;
+  dev: NetDevice | null = null;
+  sk: Sock | null = null;
+  /** Sequence number of the first byte (TCP_SKB_CB). The control block belongs to the layer that holds the packet. */
+  seq = 0;
+  /** SEG.SEQ + SEG.LEN, SYN and FIN counted (TCP_SKB_CB). */
+  endSeq = 0;
+  /** TCP: header flags TCPHDR_* (TCP_SKB_CB). */
+  tcpFlags = 0;
+  /** TCP: acknowledgement number, on input; TCPCB_* scoreboard bits live in `sacked` (TCP_SKB_CB). */
+  ackSeq = 0;
+  next: SkBuff | null = null;
+  prev: SkBuff | null = null;
+  dst: DstEntry | null = null;
+  /** EtherType, host order. */
+  protocol = 0;
+  pktType = PACKET_HOST;
+  ipSummed = CHECKSUM_NONE;
+  head = 0;
+  /** Ethernet header. */
+  mac = 0;
+  users = 0;
+  /** Number of the data buffer; -1 without one. */
+  buffer = -1;
+  truesize = 0;
+  destructor: SkbDestructor | null = null;
+  /** TCP: TCPCB_SACKED_ACKED and the other scoreboard bits (TCP_SKB_CB). */
+  sacked = 0;
+  /** TCP: jiffies of the last transmission; others: arrival time in jiffies. */
+  when = 0;
+  /** ifindex of the device the packet came in by. */
+  iif = 0;
+  priority = 0;
+  mark = 0;
+  /** Bytes in fragList. */
+  dataLen = 0;
+  fragList: SkBuff | null = null;
+  /** The reserved second header of a packet that will be cloned (allocSkbFclone). */
+  fclone: SkBuff | null = null;
+  poolNext: Pooled | null = null;
+}
+
+/** Usable bytes of each data buffer (option `bufferBytes`). */
+export let skbBufferBytes = 0;
+/** Packets not delivered, by SKB_DROP_REASON_*. */
+export let skbDropCounts: Uint32Array;
+
+let heads: Pool<SkBuff>;
+let buffers: Slab;
+/** How many headers share each buffer. */
+let bufferRefs: Uint8Array;
+let bufferBase = 0;
+/** Test and diagnosis hook, called for each drop before the packet is freed (Linux: the kfree_skb tracepoint). */
+let dropMonitor: ((skb: SkBuff, reason: number) => void) | null = null;
+
+/**
+ * Builds the packet pools. Boot time only.
+ * @param headCount header objects @param bufferCount data buffers @param bufferBytes bytes of each, multiple of 4
+ */
+export function skbInit(headCount: number, bufferCount: number, bufferBytes: number): void {
+  skbBufferBytes = bufferBytes;
+  heads = poolCreate("skbuff_head_cache", headCount, () => new SkBuff());
+  buffers = slabCreate("skbuff_data", bufferCount);
+  bufferRefs = uint8Table("skbuff_data_refs", bufferCount);
+  skbDropCounts = uint32Table("drop_reasons", SKB_DROP_REASON_MAX);
+  bufferBase = memReserve(bufferCount * bufferBytes, 4);
+  dropMonitor = null;
+}
+
+/** Installs (or with null removes) the drop tracepoint. */
+export function setDropMonitor(monitor: ((skb: SkBuff, reason: number) => void) | null): void {
+  dropMonitor = monitor;
+}
+
+/** Free data buffers at this moment. */
+export function skbBuffersAvailable(): number {
+  return buffers.size - buffers.inUse;
+}
+
+function skbReset(skb: SkBuff, buffer: number): void {
+  const head = bufferBase + buffer * skbBufferBytes;
+  skb.data = skb.tail = skb.head = skb.mac = skb.nh = skb.th = head;
+  skb.len = 0;
+  skb.dev = null;
+  skb.sk = null;
+  skb.tcpFlags = 0;
+  skb.next = skb.prev = null;
+  skb.dst = null;
+  skb.protocol = 0;
+  skb.pktType = PACKET_HOST;
+  skb.ipSummed = CHECKSUM_NONE;
+  skb.users = 1;
+  skb.buffer = buffer;
+  skb.truesize = skbBufferBytes + SKB_OVERHEAD_BYTES;
+  skb.destructor = null;
+  skb.sacked = 0;
+  skb.when = 0;
+  skb.iif = 0;
+  skb.priority = 0;
+  skb.mark = 0;
+  skb.dataLen = 0;
+  skb.fragList = null;
+  skb.fclone = null;
+}
+
+/**
+ * A packet with an empty data buffer: data = tail = head. Linux: alloc_skb().
+ * @param size bytes that must fit, headroom included
+ * @returns null when a pool is empty (counted there) or no buffer is that large
+ */
+export function allocSkb(size: number): SkBuff | null {
+  if (size > skbBufferBytes) return null;
+  const skb = poolAlloc(heads);
+  if (skb === null) return null;
+  const buffer = slabAlloc(buffers);
+  if (buffer < 0) {
+    poolFree(heads, skb);
+    return null;
+  }
+  bufferRefs[buffer] = 1;
+  skbReset(skb, buffer);
+  return skb;
+}
+
+/** Like allocSkb, with a second header reserved so that the first skbClone() cannot fail. Linux: alloc_skb_fclone(). */
+export function allocSkbFclone(size: number): SkBuff | null {
+  const skb = allocSkb(size);
+  if (skb === null) return null;
+  const companion = poolAlloc(heads);
+  if (companion === null) {
+    consumeSkb(skb);
+    return null;
+  }
+  skb.fclone = companion;
+  return skb;
+}
+
+/** A receive buffer for a driver: `length` bytes of room behind NET_IP_ALIGN. Linux: netdev_alloc_skb_ip_align(). */
+export function netdevAllocSkb(dev: NetDevice, length: number): SkBuff | null {
+  const skb = allocSkb(length + NET_IP_ALIGN);
+  if (skb === null) return null;
+  skb.data = skb.tail = skb.data + NET_IP_ALIGN;
+  skb.dev = dev;
+  return skb;
+}
+
+function skbRelease(skb: SkBuff): void {
+  const destructor = skb.destructor;
+  if (destructor !== null) {
+    skb.destructor = null;
+    destructor(skb);
+  }
+  skb.sk = null;
+  const dst = skb.dst;
+  if (dst !== null) {
+    skb.dst = null;
+    dstRelease(dst);
+  }
+  const frags = skb.fragList;
+  if (frags !== null) {
+    skb.fragList = null;
+    skbFreeChain(frags);
+  }
+  const buffer = skb.buffer;
+  if (buffer >= 0) {
+    skb.buffer = -1;
+    if (bufferRefs[buffer] === 1) {
+      bufferRefs[buffer] = 0;
+      slabFree(buffers, buffer);
+    } else {
+      bufferRefs[buffer]!--;
+    }
+  }
+  skb.dev = null;
+  const companion = skb.fclone;
+  if (companion !== null) {
+    skb.fclone = null;
+    poolFree(heads, companion);
+  }
+  poolFree(heads, skb);
+}
+
+function skbFreeChain(first: SkBuff): void {
+  let skb: SkBuff | null = first;
+  while (skb !== null) {
+    const next: SkBuff | null = skb.next;
+    skb.next = null;
+    consumeSkb(skb);
+    skb = next;
+  }
+}
+
+/** Ends a packet that was not delivered, counted under its reason (SKB_DROP_REASON_*). Linux: kfree_skb_reason(). */
+export function kfreeSkb(skb: SkBuff, reason: number): void {
+  if (--skb.users > 0) return;
+  if (skb.users < 0) throw new Error("kfreeSkb: packet freed twice");
+  skbDropCounts[reason]!++;
+  if (dropMonitor !== null) dropMonitor(skb, reason);
+  skbRelease(skb);
+}
+
+/** Ends a packet that did its work. Linux: consume_skb(). */
+export function consumeSkb(skb: SkBuff): void {
+  if (--skb.users > 0) return;
+  if (skb.users < 0) throw new Error("consumeSkb: packet freed twice");
+  if (dropMonitor !== null) dropMonitor(skb, SKB_CONSUMED);
+  skbRelease(skb);
+}
+
+/** One more user of the same header. Linux: skb_get(). */
+export function skbGet(skb: SkBuff): SkBuff {
+  skb.users++;
+  return skb;
+}
+
+/** More than one user holds this header. */
+export function skbShared(skb: SkBuff): boolean {
+  return skb.users !== 1;
+}
+
+/** Another header shares the data: the bytes may not be written. */
+export function skbCloned(skb: SkBuff): boolean {
+  return bufferRefs[skb.buffer] !== 1;
+}
+
+function copyHeader(from: SkBuff, to: SkBuff): void {
+  to.data = from.data;
+  to.len = from.len;
+  to.tail = from.tail;
+  to.th = from.th;
+  to.nh = from.nh;
+  to.mac = from.mac;
+  to.head = from.head;
+  to.dev = from.dev;
+  to.seq = from.seq;
+  to.endSeq = from.endSeq;
+  to.tcpFlags = from.tcpFlags;
+  to.ackSeq = from.ackSeq;
+  to.sacked = from.sacked;
+  to.when = from.when;
+  to.protocol = from.protocol;
+  to.pktType = from.pktType;
+  to.ipSummed = from.ipSummed;
+  to.iif = from.iif;
+  to.priority = from.priority;
+  to.mark = from.mark;
+  to.truesize = from.truesize;
+  to.dataLen = from.dataLen;
+  const dst = from.dst;
+  to.dst = dst;
+  if (dst !== null) dst.refcnt++;
+}
+
+/**
+ * A second header over the same data; it belongs to no socket. Linux: skb_clone().
+ * A packet with a fragment list cannot be cloned (its fragments have one owner): null, as when the pool is empty.
+ */
+export function skbClone(skb: SkBuff): SkBuff | null {
+  if (skb.fragList !== null) return null;
+  const clone = skb.fclone ?? poolAlloc(heads);
+  if (clone === null) return null;
+  skb.fclone = null;
+  const buffer = skb.buffer;
+  skbReset(clone, buffer);
+  bufferRefs[buffer]!++;
+  copyHeader(skb, clone);
+  return clone;
+}
+
+/** A packet of its own with a copy of the linear data and the same headroom. Linux: skb_copy(). */
+export function skbCopy(skb: SkBuff): SkBuff | null {
+  if (skb.fragList !== null) return null;
+  const copy = allocSkb(skbBufferBytes);
+  if (copy === null) return null;
+  const shift = copy.head - skb.head;
+  copyHeader(skb, copy);
+  copy.head = skb.head + shift;
+  copy.data += shift;
+  copy.tail += shift;
+  copy.th += shift;
+  copy.nh += shift;
+  copy.mac += shift;
+  memCopy(copy.data, skb.data, skb.len);
+  return copy;
+}
+
+/** Linux's pskb_copy() copies the linear part and shares the fragments; packets here are linear, so it is skbCopy(). */
+export const pskbCopy = skbCopy;
+
+function skbOver(skb: SkBuff, what: string, length: number): never {
+  throw new Error(`${what}: ${length} bytes do not fit (head ${skb.head}, data ${skb.data}, tail ${skb.tail})`);
+}
+
+/** Makes headroom in an empty packet. */
+export function skbReserve(skb: SkBuff, length: number): void {
+  const data = skb.data + length;
+  if (data > skb.head + skbBufferBytes) skbOver(skb, "skbReserve", length);
+  skb.data = skb.tail = data;
+}
+
+/** Appends `length` bytes of unwritten room; returns its offset. An overrun is a bug and throws (skb_over_panic). */
+export function skbPut(skb: SkBuff, length: number): number {
+  const old = skb.tail;
+  const tail = old + length;
+  if (tail > skb.head + skbBufferBytes) skbOver(skb, "skbPut", length);
+  skb.tail = tail;
+  skb.len += length;
+  return old;
+}
+
+/** Prepends `length` bytes; returns the new start. An underrun is a bug and throws (skb_under_panic). */
+export function skbPush(skb: SkBuff, length: number): number {
+  const data = skb.data - length;
+  if (data < skb.head) skbOver(skb, "skbPush", length);
+  skb.data = data;
+  skb.len += length;
+  return data;
+}
+
+/** Removes `length` bytes from the front; returns the new start, or -1 when the linear part has not that many. */
+export function skbPull(skb: SkBuff, length: number): number {
+  const data = skb.data + length;
+  if (data > skb.tail) return -1;
+  skb.data = data;
+  skb.len -= length;
+  return data;
+}
+
+/** Cuts a linear packet to `length` bytes; a shorter one is left as it is. Linux: skb_trim(). */
+export function skbTrim(skb: SkBuff, length: number): void {
+  if (skb.len > length) {
+    skb.len = length;
+    skb.tail = skb.data + length;
+  }
+}
+
+export function skbHeadroom(skb: SkBuff): number {
+  return skb.data - skb.head;
+}
+
+export function skbTailroom(skb: SkBuff): number {
+  return skb.head + skbBufferBytes - skb.tail;
+}
+
+/** True when the first `length` bytes are in the linear part. Linux: pskb_may_pull(). */
+export function pskbMayPull(skb: SkBuff, length: number): boolean {
+  return skb.tail - skb.data >= length;
+}
+
+/** Moves everything behind the first `length` bytes into the empty packet `rest`. Linux: skb_split(). */
+export function skbSplit(skb: SkBuff, rest: SkBuff, length: number): void {
+  const moved = skb.len - length;
+  memCopy(skbPut(rest, moved), skb.data + length, moved);
+  skbTrim(skb, length);
+}
+
+/** Sets the route of a packet, taking a reference. Linux: skb_dst_set(). */
+export function skbDstSet(skb: SkBuff, dst: DstEntry): void {
+  dst.refcnt++;
+  skb.dst = dst;
+}
+
+/** Drops the route of a packet. */
+export function skbDstDrop(skb: SkBuff): void {
+  const dst = skb.dst;
+  if (dst !== null) {
+    skb.dst = null;
+    dstRelease(dst);
+  }
+}
+
+/** Takes the packet from its socket: its bytes are given back now. Linux: skb_orphan(). */
+export function skbOrphan(skb: SkBuff): void {
+  const destructor = skb.destructor;
+  if (destructor !== null) {
+    skb.destructor = null;
+    destructor(skb);
+  }
+  skb.sk = null;
+}
+
+/** Copies bytes of a plain array into the packet's tail (drivers and tests). */
+export function skbPutData(skb: SkBuff, bytes: Uint8Array): void {
+  mem8.set(bytes, skbPut(skb, bytes.length));
+}

@@ -1,0 +1,360 @@
+/**
+ * sock: the protocol-independent part of a socket inside the stack. Linux: include/net/sock.h, net/core/sock.c.
+ * Owns the life of a sock (references, the bytes charged to it) and the registries of protocols and families. A family
+ * hangs its part on `inet`, a connection-oriented protocol on `icsk`, the transport on `tp`; each comes from its pool.
+ */
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, EPOLLRDNORM, EPOLLWRBAND, EPOLLWRNORM } from "../../uapi/poll.ts";
+import { ENOMEM } from "../../uapi/errno.ts";
+import { SKB_DROP_REASON_SOCKET_RCVBUFF } from "../../uapi/drop-reason.ts";
+import { type DstEntry, dstRelease } from "./dst.ts";
+import type { Net } from "./net.ts";
+import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../lib/pool.ts";
+import { kfreeSkb, skbOrphan, type SkBuff } from "./skbuff.ts";
+import { skbDequeue, SkbQueue, skbQueuePurge, skbQueueTail } from "./skb-queue.ts";
+import type { Msghdr, Sockaddr } from "./sockaddr.ts";
+import type { Socket } from "./socket.ts";
+import { wakeUp } from "./wait.ts";
+
+/** sk_shutdown bits. */
+export const RCV_SHUTDOWN = 1;
+export const SEND_SHUTDOWN = 2;
+export const SHUTDOWN_MASK = 3;
+
+/** sk_flags bits (enum sock_flags). */
+export const SOCK_DEAD = 1 << 0;
+export const SOCK_DONE = 1 << 1;
+export const SOCK_URGINLINE = 1 << 2;
+export const SOCK_KEEPOPEN = 1 << 3;
+export const SOCK_LINGER = 1 << 4;
+export const SOCK_DESTROY = 1 << 5;
+export const SOCK_BROADCAST = 1 << 6;
+export const SOCK_TIMESTAMP = 1 << 7;
+export const SOCK_NO_CHECK = 1 << 8;
+
+/** sk_userlocks bits: what the program fixed and the stack must not tune. */
+export const SOCK_SNDBUF_LOCK = 1;
+export const SOCK_RCVBUF_LOCK = 2;
+export const SOCK_BINDADDR_LOCK = 4;
+export const SOCK_BINDPORT_LOCK = 8;
+
+/** A transport protocol's functions. Linux: struct proto. Results are 0, a count or a handle, or a negative errno. */
+export interface Proto {
+  readonly name: string;
+  /** A new sock of this protocol with its parts attached, or null (pool empty). */
+  alloc(net: Net): Sock | null;
+  /** Gives the parts back to their pools; called when nothing refers to the sock any more. */
+  free(sk: Sock): void;
+  init(sk: Sock): number;
+  close(sk: Sock, timeoutMs: number): void;
+  connect(sk: Sock, addr: Sockaddr): number;
+  disconnect(sk: Sock): number;
+  shutdown(sk: Sock, how: number): void;
+  sendmsg(sk: Sock, msg: Msghdr, length: number): number;
+  recvmsg(sk: Sock, msg: Msghdr, length: number, flags: number): number;
+  setsockopt(sk: Sock, level: number, name: number, value: number, opt: Uint8Array | Int32Array | null): number;
+  /** Fills `out` and returns the number of its elements written. */
+  getsockopt(sk: Sock, level: number, name: number, out: Uint8Array | Int32Array): number;
+  ioctl(sk: Sock, request: number, out: Int32Array): number;
+  /** Packets that arrived while the socket was owned by a call (sk_backlog_rcv). */
+  backlogRcv(sk: Sock, skb: SkBuff): number;
+  /** Enters the lookup tables. */
+  hash(sk: Sock): number;
+  unhash(sk: Sock): void;
+  /** Binds to a port (0: any free one). */
+  getPort(sk: Sock, port: number): number;
+  /** EPOLL* bits that hold now (udp_poll, tcp_poll). */
+  poll(sk: Sock): number;
+  /** Connection-oriented protocols: the next waiting connection, or -EAGAIN, -EINVAL (not listening). */
+  accept?(sk: Sock): Sock | number;
+  /** Connection-oriented protocols: enters TCP_LISTEN (inet_csk_listen_start). */
+  listen?(sk: Sock, backlog: number): number;
+  /** SO_KEEPALIVE changed (tcp_set_keepalive). */
+  keepalive?(sk: Sock, on: boolean): void;
+}
+
+export class Sock implements Pooled {
+  /** TCP_* state (TCP_CLOSE for a datagram socket not connected). */
+  state = 0;
+  inet: object | null = null;
+  icsk: object | null = null;
+  tp: object | null = null;
+  prot: Proto;
+  net: Net;
+  /** A system call holds the socket: input goes to the backlog (sk_lock.owned). */
+  owned = false;
+  shutdown = 0;
+  receiveQueue: SkbQueue = new SkbQueue();
+  /** truesize of what waits to be read. */
+  rmemAlloc = 0;
+  rcvbuf = 0;
+  /** truesize of packets on their way out, plus one for the sock itself. */
+  wmemAlloc = 0;
+  /** TCP: truesize of the write queue. */
+  wmemQueued = 0;
+  sndbuf = 0;
+  /** Pending error as a positive errno, given once by SO_ERROR or the next call. */
+  err = 0;
+  /** Error that matters only if the connection does not recover. */
+  errSoft = 0;
+  dst: DstEntry | null = null;
+  flags = 0;
+  socket: Socket | null = null;
+  stateChange: (sk: Sock) => void = sockDefWakeup;
+  dataReady: (sk: Sock) => void = sockDefReadable;
+  writeSpace: (sk: Sock) => void = sockDefWriteSpace;
+  errorReport: (sk: Sock) => void = sockDefErrorReport;
+  backlog: SkbQueue = new SkbQueue();
+  writeQueue: SkbQueue = new SkbQueue();
+  /** TCP: first packet of the write queue not sent yet. */
+  sendHead: SkBuff | null = null;
+  family = 0;
+  type = 0;
+  protocol = 0;
+  /** References: the tables, the descriptor, a call in progress. */
+  refcnt = 0;
+  boundDevIf = 0;
+  reuse = false;
+  reuseport = false;
+  priority = 0;
+  mark = 0;
+  userlocks = 0;
+  lingertimeMs = 0;
+  rcvtimeoMs = -1;
+  sndtimeoMs = -1;
+  rcvlowat = 1;
+  drops = 0;
+  ackBacklog = 0;
+  maxAckBacklog = 0;
+  errorQueue: SkbQueue = new SkbQueue();
+  /** Next in whatever hash chain holds the sock (udp table, listening_hash). */
+  hashNext: Sock | null = null;
+  /** Next owner of the same bind bucket. */
+  bindNext: Sock | null = null;
+  /** Position in the pool: the handle that typed-array tables keep. */
+  readonly index: number;
+  poolNext: Pooled | null = null;
+
+  constructor(index: number, prot: Proto, net: Net) {
+    this.index = index;
+    this.prot = prot;
+    this.net = net;
+  }
+}
+
+let socks: Pool<Sock>;
+/** By handle (Sock.index). */
+let sockTable: Sock[];
+/** Default buffer sizes in bytes for new sockets. */
+let defaultRcvbuf = 0;
+let defaultSndbuf = 0;
+
+const nullProto = Object.freeze({ name: "none" }) as Proto;
+
+/** Builds the pool. Boot time only. */
+export function sockInit(count: number, rcvbuf: number, sndbuf: number, net: Net): void {
+  sockTable = [];
+  socks = poolCreate("sock", count, (index) => (sockTable[index] = new Sock(index, nullProto, net)));
+  defaultRcvbuf = rcvbuf;
+  defaultSndbuf = sndbuf;
+}
+
+/** The sock with that handle. */
+export function sockByIndex(index: number): Sock {
+  return sockTable[index]!;
+}
+
+/** How many socks the pool has: the size of tables indexed by handle. */
+export function sockCount(): number {
+  return sockTable.length;
+}
+
+/** A sock with one reference and everything at its default, or null (counted by the pool). Linux: sk_alloc(). */
+export function skAlloc(net: Net, family: number, prot: Proto): Sock | null {
+  const sk = poolAlloc(socks);
+  if (sk === null) return null;
+  sk.state = 7;
+  sk.inet = sk.icsk = sk.tp = null;
+  sk.prot = prot;
+  sk.net = net;
+  sk.owned = false;
+  sk.shutdown = 0;
+  sk.rmemAlloc = 0;
+  sk.rcvbuf = defaultRcvbuf;
+  sk.wmemAlloc = 1;
+  sk.wmemQueued = 0;
+  sk.sndbuf = defaultSndbuf;
+  sk.err = sk.errSoft = 0;
+  sk.dst = null;
+  sk.flags = 0;
+  sk.socket = null;
+  sk.stateChange = sockDefWakeup;
+  sk.dataReady = sockDefReadable;
+  sk.writeSpace = sockDefWriteSpace;
+  sk.errorReport = sockDefErrorReport;
+  sk.sendHead = null;
+  sk.family = family;
+  sk.type = 0;
+  sk.protocol = 0;
+  sk.refcnt = 1;
+  sk.boundDevIf = 0;
+  sk.reuse = sk.reuseport = false;
+  sk.priority = 0;
+  sk.mark = 0;
+  sk.userlocks = 0;
+  sk.lingertimeMs = 0;
+  sk.rcvtimeoMs = sk.sndtimeoMs = -1;
+  sk.rcvlowat = 1;
+  sk.drops = 0;
+  sk.ackBacklog = sk.maxAckBacklog = 0;
+  sk.hashNext = sk.bindNext = null;
+  return sk;
+}
+
+export function sockHold(sk: Sock): Sock {
+  sk.refcnt++;
+  return sk;
+}
+
+/** Gives a reference back. The sock returns to its pool when no packet of it is on its way any more. Linux: sock_put(). */
+export function sockPut(sk: Sock): void {
+  if (--sk.refcnt > 0) return;
+  if (sk.refcnt < 0) throw new Error("sockPut: sock freed twice");
+  if (--sk.wmemAlloc === 0) skFree(sk);
+}
+
+function skFree(sk: Sock): void {
+  skbQueuePurge(sk.receiveQueue);
+  skbQueuePurge(sk.errorQueue);
+  skbQueuePurge(sk.writeQueue);
+  skbQueuePurge(sk.backlog);
+  skDstReset(sk);
+  sk.prot.free(sk);
+  sk.inet = sk.icsk = sk.tp = null;
+  poolFree(socks, sk);
+}
+
+/** Destructor of a packet charged to the send buffer. Linux: sock_wfree(). */
+export function sockWfree(skb: SkBuff): void {
+  const sk = skb.sk!;
+  sk.wmemAlloc -= skb.truesize;
+  if (sk.wmemAlloc === 0) {
+    skFree(sk);
+    return;
+  }
+  if ((sk.flags & SOCK_DEAD) === 0) sk.writeSpace(sk);
+}
+
+/** Destructor of a packet charged to the receive buffer. Linux: sock_rfree(). */
+export function sockRfree(skb: SkBuff): void {
+  skb.sk!.rmemAlloc -= skb.truesize;
+}
+
+/** Charges a packet to the sender until it is gone. Linux: skb_set_owner_w(). */
+export function skbSetOwnerW(skb: SkBuff, sk: Sock): void {
+  skbOrphan(skb);
+  skb.sk = sk;
+  skb.destructor = sockWfree;
+  sk.wmemAlloc += skb.truesize;
+}
+
+/** Charges a packet to the receiver until it is read. Linux: skb_set_owner_r(). */
+export function skbSetOwnerR(skb: SkBuff, sk: Sock): void {
+  skbOrphan(skb);
+  skb.sk = sk;
+  skb.destructor = sockRfree;
+  sk.rmemAlloc += skb.truesize;
+}
+
+/**
+ * Queues a datagram for reading, charged to the receive buffer. Linux: sock_queue_rcv_skb().
+ * @returns 0, or -ENOMEM after dropping it when the buffer is full
+ */
+export function sockQueueRcvSkb(sk: Sock, skb: SkBuff): number {
+  if (sk.rmemAlloc + skb.truesize > sk.rcvbuf) {
+    sk.drops++;
+    kfreeSkb(skb, SKB_DROP_REASON_SOCKET_RCVBUFF);
+    return -ENOMEM;
+  }
+  skbSetOwnerR(skb, sk);
+  skbQueueTail(sk.receiveQueue, skb);
+  if ((sk.flags & SOCK_DEAD) === 0) sk.dataReady(sk);
+  return 0;
+}
+
+/** The descriptor is gone: nobody is left to be told anything. Linux: sock_orphan(). */
+export function sockOrphan(sk: Sock): void {
+  sk.flags |= SOCK_DEAD;
+  sk.socket = null;
+}
+
+/** Gives a sock (a connection just accepted) to a descriptor's socket. Linux: sock_graft(). */
+export function sockGraft(sk: Sock, socket: Socket): void {
+  sk.socket = socket;
+  socket.sk = sk;
+}
+
+/** A system call takes the socket. Linux: lock_sock(). */
+export function lockSock(sk: Sock): void {
+  sk.owned = true;
+}
+
+/** The call is done: what arrived meanwhile is taken in, in order. Linux: release_sock(). */
+export function releaseSock(sk: Sock): void {
+  const backlog = sk.backlog;
+  for (let skb = skbDequeue(backlog); skb !== null; skb = skbDequeue(backlog)) sk.prot.backlogRcv(sk, skb);
+  sk.owned = false;
+}
+
+/** Gives the pending error once, as a negative errno. Linux: sock_error(). */
+export function sockError(sk: Sock): number {
+  const err = sk.err;
+  sk.err = 0;
+  return -err | 0;
+}
+
+/** Sets the socket's cached route (its reference becomes the socket's). Linux: sk_dst_set(). */
+export function skDstSet(sk: Sock, dst: DstEntry | null): void {
+  const old = sk.dst;
+  sk.dst = dst;
+  if (old !== null) dstRelease(old);
+}
+
+/** Forgets the cached route. */
+export function skDstReset(sk: Sock): void {
+  skDstSet(sk, null);
+}
+
+/** The cached route while it is valid, else null. No reference is taken. Linux: __sk_dst_check(). */
+export function skDstCheck(sk: Sock): DstEntry | null {
+  const dst = sk.dst;
+  if (dst === null || dst.ops.check(dst) !== null) return dst;
+  skDstReset(sk);
+  return null;
+}
+
+function skWake(sk: Sock, events: number): void {
+  const socket = sk.socket;
+  if (socket !== null) wakeUp(socket.wait, events);
+}
+
+export function sockDefWakeup(sk: Sock): void {
+  skWake(sk, EPOLLIN | EPOLLOUT | EPOLLHUP | EPOLLRDHUP);
+}
+
+export function sockDefReadable(sk: Sock): void {
+  skWake(sk, EPOLLIN | EPOLLPRI | EPOLLRDNORM);
+}
+
+/** Datagram rule: tell a writer when at least half of the send buffer is free. */
+export function sockDefWriteSpace(sk: Sock): void {
+  if (sk.wmemAlloc << 1 <= sk.sndbuf) skWake(sk, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
+}
+
+export function sockDefErrorReport(sk: Sock): void {
+  skWake(sk, EPOLLERR);
+}
+
+/** Wakes writers of a stream. */
+export function skStreamWake(sk: Sock): void {
+  skWake(sk, EPOLLOUT | EPOLLWRNORM);
+}

@@ -1,0 +1,122 @@
+/**
+ * Socket addresses and message headers: the objects a caller keeps and reuses, so that a call costs no memory.
+ * Linux: include/linux/socket.h, uapi/linux/in.h. Owns the cursor functions that move bytes between a message and a packet.
+ */
+import { copyFromUser, copyToUser } from "../../lib/memory.ts";
+import { AF_INET, AF_UNSPEC } from "../../uapi/socket.ts";
+
+/** sockaddr_in: an IPv4 address and a port. Fields are filled by calls that answer an address. */
+export class SockaddrIn {
+  /** Address as a signed 32-bit number in host order: 10.0.0.1 is 0x0a000001. */
+  addr: number;
+  /** 0..65535 */
+  port: number;
+  family: number = AF_INET;
+
+  constructor(addr = 0, port = 0) {
+    this.addr = addr | 0;
+    this.port = port;
+  }
+}
+
+/** Any family's address object (sockaddr_ll, sockaddr_un, sockaddr_nl join here with their families). */
+export type Sockaddr = SockaddrIn;
+
+/** Sets an address object back to AF_UNSPEC (connect() with it disconnects). */
+export function sockaddrClear(addr: Sockaddr): void {
+  addr.family = AF_UNSPEC;
+  addr.addr = 0;
+  addr.port = 0;
+}
+
+/** Buffers in one message at most (UIO_MAXIOV is 1024 on Linux). */
+export const UIO_MAXIOV = 16;
+
+/**
+ * msghdr with its iovec array. A caller may keep one and set `iovBase[i]`, `iovOffset[i]`, `iovLength[i]`, `iovlen`;
+ * the calls move only the cursor behind them.
+ */
+export class Msghdr {
+  flags = 0;
+  name: Sockaddr | null = null;
+  iovlen = 0;
+  iovBase: (Uint8Array | null)[] = new Array<Uint8Array | null>(UIO_MAXIOV).fill(null);
+  iovOffset: number[] = new Array<number>(UIO_MAXIOV).fill(0);
+  iovLength: number[] = new Array<number>(UIO_MAXIOV).fill(0);
+  /**
+   * Control data as words: for each message its level, its type, its number of value words, then these words.
+   * null: none wanted or sent.
+   */
+  control: Int32Array | null = null;
+  /** Words of `control` in use: set by the caller on send, by the call on receive. */
+  controllen = 0;
+  /** Cursor: buffer, and bytes of it that are done. */
+  cursor = 0;
+  done = 0;
+}
+
+/** Makes a message of one buffer. */
+export function msgSetBuffer(msg: Msghdr, buffer: Uint8Array, offset: number, length: number): void {
+  msg.iovBase[0] = buffer;
+  msg.iovOffset[0] = offset;
+  msg.iovLength[0] = length;
+  msg.iovlen = 1;
+  msg.cursor = 0;
+  msg.done = 0;
+}
+
+/** Puts the cursor on the first byte. */
+export function msgRewind(msg: Msghdr): void {
+  msg.cursor = 0;
+  msg.done = 0;
+}
+
+/** Bytes behind the cursor. Linux: msg_data_left(). */
+export function msgDataLeft(msg: Msghdr): number {
+  let left = -msg.done;
+  for (let i = msg.cursor; i < msg.iovlen; i++) left += msg.iovLength[i]!;
+  return left;
+}
+
+/** Copies up to `length` bytes from the message to the arena and moves on; returns the count. Linux: copy_from_iter(). */
+export function copyFromIter(dst: number, msg: Msghdr, length: number): number {
+  let left = length;
+  while (left > 0 && msg.cursor < msg.iovlen) {
+    const i = msg.cursor;
+    const room = msg.iovLength[i]! - msg.done;
+    const chunk = room < left ? room : left;
+    const base = msg.iovBase[i]!;
+    if (chunk > 0 && base !== null) copyFromUser(dst, base, msg.iovOffset[i]! + msg.done, chunk);
+    dst += chunk;
+    left -= chunk;
+    msgAdvance(msg, chunk);
+  }
+  return length - left;
+}
+
+/** Copies up to `length` bytes from the arena into the message and moves on; returns the count. Linux: copy_to_iter(). */
+export function copyToIter(src: number, length: number, msg: Msghdr): number {
+  let left = length;
+  while (left > 0 && msg.cursor < msg.iovlen) {
+    const i = msg.cursor;
+    const room = msg.iovLength[i]! - msg.done;
+    const chunk = room < left ? room : left;
+    const base = msg.iovBase[i]!;
+    if (chunk > 0 && base !== null) copyToUser(base, msg.iovOffset[i]! + msg.done, src, chunk);
+    src += chunk;
+    left -= chunk;
+    msgAdvance(msg, chunk);
+  }
+  return length - left;
+}
+
+/** Moves the cursor inside the current buffer, and on to the next one at its end. */
+function msgAdvance(msg: Msghdr, length: number): void {
+  const done = msg.done + length;
+  if (done >= msg.iovLength[msg.cursor]!) {
+    msg.cursor++;
+    msg.done = 0;
+  } else {
+    msg.done = done;
+  }
+}

@@ -1,0 +1,243 @@
+/**
+ * The options of level SOL_SOCKET. Linux: sock_setsockopt() and sock_getsockopt() of net/core/sock.c; read first
+ * socket(7). Owns the upper limits of the socket buffers (net.core.rmem_max, wmem_max).
+ */
+import { EDOM, EINVAL, ENODEV, ENOPROTOOPT } from "../../uapi/errno.ts";
+import { IFNAMSIZ } from "../../uapi/if.ts";
+import {
+  SO_ACCEPTCONN, SO_BINDTODEVICE, SO_BINDTOIFINDEX, SO_BROADCAST, SO_DOMAIN, SO_ERROR, SO_KEEPALIVE, SO_LINGER,
+  SO_MARK, SO_NO_CHECK, SO_OOBINLINE, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVTIMEO,
+  SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMP, SO_TYPE,
+} from "../../uapi/socket.ts";
+import { TCP_LISTEN } from "../../uapi/tcp.ts";
+import type { Net } from "./net.ts";
+import type { NetDevice } from "./net-device.ts";
+import { SKB_OVERHEAD_BYTES, skbBufferBytes } from "./skbuff.ts";
+import {
+  skDstReset, type Sock, SOCK_BROADCAST, SOCK_KEEPOPEN, SOCK_LINGER, SOCK_NO_CHECK, SOCK_RCVBUF_LOCK, SOCK_SNDBUF_LOCK,
+  SOCK_TIMESTAMP, SOCK_URGINLINE, sockError,
+} from "./sock.ts";
+
+const MSEC_PER_SEC = 1000;
+const USEC_PER_MSEC = 1000;
+const USEC_PER_SEC = 1000000;
+/** Longest timeout or linger time kept, in seconds; longer ones count as this (it fits the int32 of ms). */
+const MAX_TIMEO_SEC = 2147483;
+
+let rmemMax = 0;
+let wmemMax = 0;
+
+/** Boot: the largest values SO_RCVBUF and SO_SNDBUF accept before doubling, in bytes. */
+export function sockoptInit(rcvbufMax: number, sndbufMax: number): void {
+  rmemMax = rcvbufMax;
+  wmemMax = sndbufMax;
+}
+
+function sockValboolFlag(sk: Sock, bit: number, on: boolean): void {
+  if (on) sk.flags |= bit;
+  else sk.flags &= ~bit;
+}
+
+/** The program's size is doubled for the overhead of each packet; one packet must always fit. */
+function bufferSize(value: number, max: number, packets: number): number {
+  const wanted = (value < 0 || value > max ? max : value) << 1;
+  const least = packets * (skbBufferBytes + SKB_OVERHEAD_BYTES);
+  return wanted < least ? least : wanted;
+}
+
+/** The device of that index, or null. */
+function deviceByIndex(net: Net, ifindex: number): NetDevice | null {
+  let dev = net.devices;
+  while (dev !== null && dev.ifindex !== ifindex) dev = dev.nextDev;
+  return dev;
+}
+
+/** The device whose name stands in the bytes, up to a NUL or their end; or null. */
+function deviceByNameBytes(net: Net, name: Uint8Array | Int32Array): NetDevice | null {
+  let length = 0;
+  while (length < name.length && length < IFNAMSIZ - 1 && name[length] !== 0) length++;
+  for (let dev = net.devices; dev !== null; dev = dev.nextDev) {
+    const text = dev.name;
+    if (text.length !== length) continue;
+    let i = 0;
+    while (i < length && text.charCodeAt(i) === name[i]) i++;
+    if (i === length) return dev;
+  }
+  return null;
+}
+
+function bindToIndex(sk: Sock, ifindex: number): number {
+  if (ifindex < 0) return -EINVAL;
+  if (ifindex !== 0 && deviceByIndex(sk.net, ifindex) === null) return -ENODEV;
+  sk.boundDevIf = ifindex;
+  skDstReset(sk);
+  return 0;
+}
+
+/** SO_BINDTODEVICE: by name bytes, or by ifindex when no bytes are given; 0 or an empty name unbinds. */
+function sockSetbindtodevice(sk: Sock, ifindex: number, opt: Uint8Array | Int32Array | null): number {
+  if (!(opt instanceof Uint8Array)) return bindToIndex(sk, ifindex);
+  if (opt.length === 0 || opt[0] === 0) return bindToIndex(sk, 0);
+  const dev = deviceByNameBytes(sk.net, opt);
+  return dev === null ? -ENODEV : bindToIndex(sk, dev.ifindex);
+}
+
+/** A timeout in ms: -1 for none (0, 0), 0 for a negative one, else rounded up. -EDOM for impossible microseconds. */
+function timeoutMs(seconds: number, usec: number): number {
+  if (seconds < 0) return 0;
+  if (seconds === 0 && usec === 0) return -1;
+  if (seconds >= MAX_TIMEO_SEC) return -1;
+  return seconds * MSEC_PER_SEC + (((usec + USEC_PER_MSEC - 1) / USEC_PER_MSEC) | 0);
+}
+
+/**
+ * Sets an option of level SOL_SOCKET.
+ * @param value the int; SO_LINGER: on or off; timeouts: seconds
+ * @param value2 SO_LINGER: seconds; timeouts: microseconds
+ * @param opt SO_BINDTODEVICE: the device's name as bytes
+ * @returns 0, -EINVAL, -EDOM (microseconds out of range), -ENODEV, -ENOPROTOOPT (unknown, or only to be read)
+ */
+export function sockSetsockopt(
+  sk: Sock, name: number, value: number, value2: number, opt: Uint8Array | Int32Array | null,
+): number {
+  const on = value !== 0;
+  switch (name) {
+    case SO_REUSEADDR:
+      sk.reuse = on;
+      return 0;
+    case SO_REUSEPORT:
+      sk.reuseport = on;
+      return 0;
+    case SO_BROADCAST:
+      sockValboolFlag(sk, SOCK_BROADCAST, on);
+      return 0;
+    case SO_SNDBUF:
+    case SO_SNDBUFFORCE:
+      sk.userlocks |= SOCK_SNDBUF_LOCK;
+      sk.sndbuf = bufferSize(value, wmemMax, 2);
+      sk.writeSpace(sk);
+      return 0;
+    case SO_RCVBUF:
+    case SO_RCVBUFFORCE:
+      sk.userlocks |= SOCK_RCVBUF_LOCK;
+      sk.rcvbuf = bufferSize(value, rmemMax, 1);
+      return 0;
+    case SO_KEEPALIVE:
+      if (sk.prot.keepalive !== undefined) sk.prot.keepalive(sk, on);
+      sockValboolFlag(sk, SOCK_KEEPOPEN, on);
+      return 0;
+    case SO_OOBINLINE:
+      sockValboolFlag(sk, SOCK_URGINLINE, on);
+      return 0;
+    case SO_NO_CHECK:
+      sockValboolFlag(sk, SOCK_NO_CHECK, on);
+      return 0;
+    case SO_TIMESTAMP:
+      sockValboolFlag(sk, SOCK_TIMESTAMP, on);
+      return 0;
+    case SO_PRIORITY:
+      sk.priority = value;
+      return 0;
+    case SO_MARK:
+      if (sk.mark !== value) {
+        sk.mark = value;
+        skDstReset(sk);
+      }
+      return 0;
+    case SO_LINGER:
+      if (on) sk.lingertimeMs = (value2 < 0 || value2 > MAX_TIMEO_SEC ? MAX_TIMEO_SEC : value2) * MSEC_PER_SEC;
+      sockValboolFlag(sk, SOCK_LINGER, on);
+      return 0;
+    case SO_RCVLOWAT:
+      sk.rcvlowat = value < 0 ? 0x7fffffff : value === 0 ? 1 : value;
+      return 0;
+    case SO_RCVTIMEO:
+    case SO_SNDTIMEO:
+      if (value2 < 0 || value2 >= USEC_PER_SEC) return -EDOM;
+      if (name === SO_RCVTIMEO) sk.rcvtimeoMs = timeoutMs(value, value2);
+      else sk.sndtimeoMs = timeoutMs(value, value2);
+      return 0;
+    case SO_BINDTODEVICE:
+      return sockSetbindtodevice(sk, value, opt);
+    case SO_BINDTOIFINDEX:
+      return bindToIndex(sk, value);
+    default:
+      return -ENOPROTOOPT;
+  }
+}
+
+function flagOf(sk: Sock, bit: number): number {
+  return (sk.flags & bit) !== 0 ? 1 : 0;
+}
+
+function putTimeout(ms: number, out: Uint8Array | Int32Array): number {
+  if (out.length < 2) return -EINVAL;
+  const known = ms < 0 ? 0 : ms;
+  const seconds = (known / MSEC_PER_SEC) | 0;
+  out[0] = seconds;
+  out[1] = (known - seconds * MSEC_PER_SEC) * USEC_PER_MSEC;
+  return 2;
+}
+
+/** The bound device: its name and a NUL as bytes, its ifindex as an int. Nothing when none is bound. */
+function putDevice(sk: Sock, out: Uint8Array | Int32Array): number {
+  if (out instanceof Int32Array) {
+    out[0] = sk.boundDevIf;
+    return 1;
+  }
+  if (sk.boundDevIf === 0) return 0;
+  const dev = deviceByIndex(sk.net, sk.boundDevIf);
+  if (dev === null) return -ENODEV;
+  const name = dev.name;
+  if (out.length < IFNAMSIZ) return -EINVAL;
+  for (let i = 0; i < name.length; i++) out[i] = name.charCodeAt(i);
+  out[name.length] = 0;
+  return name.length + 1;
+}
+
+/**
+ * Reads an option of level SOL_SOCKET into `out`: one int; SO_LINGER and the timeouts two, as setting them takes.
+ * @returns elements written, -EINVAL when `out` is too short, or -ENOPROTOOPT
+ */
+export function sockGetsockopt(sk: Sock, name: number, out: Uint8Array | Int32Array): number {
+  if (out.length < 1) return -EINVAL;
+  let value = 0;
+  switch (name) {
+    case SO_REUSEADDR: value = sk.reuse ? 1 : 0; break;
+    case SO_REUSEPORT: value = sk.reuseport ? 1 : 0; break;
+    case SO_BROADCAST: value = flagOf(sk, SOCK_BROADCAST); break;
+    case SO_SNDBUF: value = sk.sndbuf; break;
+    case SO_RCVBUF: value = sk.rcvbuf; break;
+    case SO_KEEPALIVE: value = flagOf(sk, SOCK_KEEPOPEN); break;
+    case SO_OOBINLINE: value = flagOf(sk, SOCK_URGINLINE); break;
+    case SO_NO_CHECK: value = flagOf(sk, SOCK_NO_CHECK); break;
+    case SO_TIMESTAMP: value = flagOf(sk, SOCK_TIMESTAMP); break;
+    case SO_PRIORITY: value = sk.priority; break;
+    case SO_MARK: value = sk.mark; break;
+    case SO_TYPE: value = sk.type; break;
+    case SO_PROTOCOL: value = sk.protocol; break;
+    case SO_DOMAIN: value = sk.family; break;
+    case SO_ACCEPTCONN: value = sk.state === TCP_LISTEN ? 1 : 0; break;
+    case SO_RCVLOWAT: value = sk.rcvlowat; break;
+    case SO_SNDLOWAT: value = 1; break;
+    case SO_BINDTOIFINDEX: value = sk.boundDevIf; break;
+    case SO_ERROR:
+      value = -sockError(sk);
+      if (value === 0) {
+        value = sk.errSoft;
+        sk.errSoft = 0;
+      }
+      break;
+    case SO_LINGER:
+      if (out.length < 2) return -EINVAL;
+      out[0] = flagOf(sk, SOCK_LINGER);
+      out[1] = (sk.lingertimeMs / MSEC_PER_SEC) | 0;
+      return 2;
+    case SO_RCVTIMEO: return putTimeout(sk.rcvtimeoMs, out);
+    case SO_SNDTIMEO: return putTimeout(sk.sndtimeoMs, out);
+    case SO_BINDTODEVICE: return putDevice(sk, out);
+    default: return -ENOPROTOOPT;
+  }
+  out[0] = value;
+  return 1;
+}

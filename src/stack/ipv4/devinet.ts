@@ -1,0 +1,323 @@
+/**
+ * IPv4 addresses of devices: in_device and in_ifaddr. Linux: net/ipv4/devinet.c. Owns the pool of addresses, the hash of
+ * all local addresses and the notifier chain through which the routing tables hear of each change.
+ *
+ * A device's addresses of one subnet are one primary, the first, and secondaries; source selection prefers primaries.
+ * Unlike Linux, where net.ipv4.conf.*.arp_notify is 0, addresses are announced by gratuitous ARP (RFC 5227 section 3)
+ * when they appear on a device that is up and when the link comes back: a board's neighbours learn of it at once.
+ */
+import {
+  NOTIFY_DONE, NotifierBlock, NotifierChain, notifierChainCall, notifierChainRegister,
+} from "../../lib/notifier.ts";
+import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../lib/pool.ts";
+import {
+  netdevChain, NETDEV_CHANGE, NETDEV_CHANGEADDR, NETDEV_CHANGEMTU, NETDEV_DOWN, NETDEV_REGISTER, NETDEV_UNREGISTER,
+  NETDEV_UP,
+} from "../../netif/dev.ts";
+import { EADDRNOTAVAIL, EEXIST, EINVAL, ENOBUFS, ENODEV } from "../../uapi/errno.ts";
+import { IFF_LOOPBACK, IFF_NOARP, IFF_UP } from "../../uapi/if.ts";
+import { INADDR_LOOPBACK, ipv4IsLoopback } from "../../uapi/in.ts";
+import {
+  IFA_F_PERMANENT, IFA_F_SECONDARY, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE,
+} from "../../uapi/rtnetlink.ts";
+import { AF_INET } from "../../uapi/socket.ts";
+import type { Net } from "../core/net.ts";
+import type { DevicePrivate, NetDevice } from "../core/net-device.ts";
+import { arpAnnounce } from "./arp.ts";
+
+/** Smallest MTU IPv4 can live with (RFC 791 section 3.2). */
+export const IPV4_MIN_MTU = 68;
+/** Heads of the hash of local addresses. */
+const HASH_SIZE = 16;
+
+/** One address. Linux: struct in_ifaddr. */
+export class InIfaddr implements Pooled {
+  local = 0;
+  dev: NetDevice | null = null;
+  hashNext: InIfaddr | null = null;
+  next: InIfaddr | null = null;
+  /** Network mask as int32. */
+  mask = 0;
+  /** The peer's address on a point-to-point link, else the same as `local`. */
+  address = 0;
+  /** Broadcast address given explicitly, 0 for none. */
+  broadcast = 0;
+  prefixlen = 0;
+  /** RT_SCOPE_* */
+  scope = RT_SCOPE_UNIVERSE;
+  /** IFA_F_* */
+  flags = 0;
+  /** Metric of the prefix route. */
+  rtPriority = 0;
+  poolNext: Pooled | null = null;
+}
+
+/** What IPv4 knows of a device. Linux: struct in_device; the switches are net.ipv4.conf.DEV.* of ip-sysctl. */
+export class InDevice implements DevicePrivate {
+  ifaList: InIfaddr | null = null;
+  /** Packets from and to 127/8 may pass the wire. */
+  routeLocalnet = 0;
+  /** Packets that carry an address of this host as their source are taken. */
+  acceptLocal = 0;
+  arpNotify = 1;
+  /** Being taken down for good. */
+  dead = false;
+  readonly dev: NetDevice;
+  readonly family = AF_INET;
+
+  constructor(dev: NetDevice) {
+    this.dev = dev;
+  }
+}
+
+/** Optional parts of an address; what is missing gets Linux's default. */
+export interface IfaddrOptions {
+  readonly broadcast?: number;
+  readonly peer?: number;
+  readonly scope?: number;
+  /** IFA_F_NOPREFIXROUTE and the like. */
+  readonly flags?: number;
+  readonly rtPriority?: number;
+}
+
+/** Called with NETDEV_UP and NETDEV_DOWN for each address that is added and removed. Linux: inetaddr_chain. */
+export let inetaddrChain: NotifierChain<InIfaddr>;
+
+let ifaddrs: Pool<InIfaddr>;
+let addrHash: (InIfaddr | null)[];
+
+/** Builds the pool and listens for devices. Boot time, after the device layer's init and before devices register. */
+export function devinetInit(count: number): void {
+  ifaddrs = poolCreate("in_ifaddr", count, () => new InIfaddr());
+  addrHash = new Array<InIfaddr | null>(HASH_SIZE).fill(null);
+  inetaddrChain = new NotifierChain<InIfaddr>();
+  notifierChainRegister(netdevChain, new NotifierBlock<NetDevice>(inetdevEvent));
+}
+
+/** IPv4's part of a device, or null when it has none. Linux: __in_dev_get_rcu(). */
+export function inDevGet(dev: NetDevice): InDevice | null {
+  return dev.ipPtr as InDevice | null;
+}
+
+/** Mask of a prefix length 0..32 as int32. Linux: inet_make_mask(). */
+export function inetMakeMask(prefixlen: number): number {
+  return prefixlen === 0 ? 0 : -1 << (32 - prefixlen);
+}
+
+/** Is `addr` in the subnet of that address? */
+export function inetIfaMatch(addr: number, ifa: InIfaddr): boolean {
+  return ((addr ^ ifa.address) & ifa.mask) === 0;
+}
+
+/** The primary address of the subnet, or null. Linux: inet_ifa_byprefix(). */
+export function inetIfaByprefix(inDev: InDevice, prefix: number, mask: number): InIfaddr | null {
+  for (let ifa = inDev.ifaList; ifa !== null; ifa = ifa.next) {
+    if (ifa.mask === mask && (ifa.flags & IFA_F_SECONDARY) === 0 && inetIfaMatch(prefix, ifa)) return ifa;
+  }
+  return null;
+}
+
+function hashSlot(addr: number): number {
+  return (addr ^ (addr >> 8)) & (HASH_SIZE - 1);
+}
+
+/** The entry of a local address of the namespace, or null. Linux: inet_lookup_ifaddr_rcu(). */
+export function inetLookupIfaddr(net: Net, addr: number): InIfaddr | null {
+  for (let ifa = addrHash[(addr ^ (addr >> 8)) & (HASH_SIZE - 1)]!; ifa !== null; ifa = ifa.hashNext!) {
+    if (ifa.local === addr && ifa.dev!.net === net) return ifa;
+  }
+  return null;
+}
+
+function hashRemove(ifa: InIfaddr): void {
+  const slot = hashSlot(ifa.local);
+  let previous: InIfaddr | null = null;
+  for (let at = addrHash[slot]!; at !== ifa; at = at.hashNext!) previous = at;
+  if (previous === null) addrHash[slot] = ifa.hashNext;
+  else previous.hashNext = ifa.hashNext;
+  ifa.hashNext = null;
+}
+
+function announce(inDev: InDevice, ifa: InIfaddr): void {
+  const dev = inDev.dev;
+  if (inDev.arpNotify === 0 || (dev.flags & IFF_UP) === 0 || (dev.flags & (IFF_LOOPBACK | IFF_NOARP)) !== 0) return;
+  arpAnnounce(dev, ifa.local);
+}
+
+function announceAll(inDev: InDevice): void {
+  for (let ifa = inDev.ifaList; ifa !== null; ifa = ifa.next) announce(inDev, ifa);
+}
+
+/** Finds the place of a new address; -EEXIST and -EINVAL as Linux's __inet_insert_ifa(). */
+function inetInsertIfa(inDev: InDevice, ifa: InIfaddr): number {
+  ifa.flags &= ~IFA_F_SECONDARY;
+  let last: InIfaddr | null = null;
+  let lastPrimary: InIfaddr | null = null;
+  for (let at = inDev.ifaList; at !== null; at = at.next) {
+    if ((at.flags & IFA_F_SECONDARY) === 0 && ifa.scope <= at.scope) lastPrimary = at;
+    if (at.mask === ifa.mask && inetIfaMatch(at.address, ifa)) {
+      if (at.local === ifa.local) return -EEXIST;
+      if (at.scope !== ifa.scope) return -EINVAL;
+      ifa.flags |= IFA_F_SECONDARY;
+    }
+    last = at;
+  }
+  const behind = (ifa.flags & IFA_F_SECONDARY) === 0 ? lastPrimary : last;
+  if (behind === null) {
+    ifa.next = inDev.ifaList;
+    inDev.ifaList = ifa;
+  } else {
+    ifa.next = behind.next;
+    behind.next = ifa;
+  }
+  const slot = hashSlot(ifa.local);
+  ifa.hashNext = addrHash[slot]!;
+  addrHash[slot] = ifa;
+  notifierChainCall(inetaddrChain, NETDEV_UP, ifa);
+  announce(inDev, ifa);
+  return 0;
+}
+
+function unlinkIfa(inDev: InDevice, ifa: InIfaddr): void {
+  let previous: InIfaddr | null = null;
+  for (let at = inDev.ifaList; at !== ifa && at !== null; at = at.next) previous = at;
+  if (previous === null) inDev.ifaList = ifa.next;
+  else previous.next = ifa.next;
+  hashRemove(ifa);
+}
+
+/** Removes an address; with a primary go the secondaries of its subnet (promote_secondaries 0). */
+function inetDelIfa(inDev: InDevice, ifa: InIfaddr): void {
+  if ((ifa.flags & IFA_F_SECONDARY) === 0) {
+    let at = ifa.next;
+    while (at !== null) {
+      const next: InIfaddr | null = at.next;
+      if ((at.flags & IFA_F_SECONDARY) !== 0 && at.mask === ifa.mask && inetIfaMatch(at.address, ifa)) {
+        inetRemove(inDev, at);
+      }
+      at = next;
+    }
+  }
+  inetRemove(inDev, ifa);
+}
+
+function inetRemove(inDev: InDevice, ifa: InIfaddr): void {
+  unlinkIfa(inDev, ifa);
+  notifierChainCall(inetaddrChain, NETDEV_DOWN, ifa);
+  ifa.next = null;
+  ifa.dev = null;
+  poolFree(ifaddrs, ifa);
+}
+
+/**
+ * Adds an address to a device, with its routes. Linux: inet_rtm_newaddr().
+ * @param addr local address @param prefixlen 0..32
+ * @returns 0; -EINVAL (prefix length, or a scope other than its primary's), -EEXIST, -ENODEV (no IPv4 on the device),
+ *   -ENOBUFS (pool empty)
+ */
+export function inetAddAddress(
+  net: Net, dev: NetDevice, addr: number, prefixlen: number, options?: IfaddrOptions,
+): number {
+  if (prefixlen < 0 || prefixlen > 32) return -EINVAL;
+  const inDev = inDevGet(dev);
+  if (inDev === null || dev.net !== net) return -ENODEV;
+  const ifa = poolAlloc(ifaddrs);
+  if (ifa === null) return -ENOBUFS;
+  ifa.local = addr | 0;
+  ifa.dev = dev;
+  ifa.next = ifa.hashNext = null;
+  ifa.mask = inetMakeMask(prefixlen);
+  ifa.prefixlen = prefixlen;
+  ifa.address = options?.peer === undefined ? addr | 0 : options.peer | 0;
+  ifa.broadcast = options?.broadcast === undefined ? 0 : options.broadcast | 0;
+  ifa.scope = options?.scope ?? (ipv4IsLoopback(addr | 0) ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE);
+  ifa.flags = (options?.flags ?? 0) | IFA_F_PERMANENT;
+  ifa.rtPriority = options?.rtPriority ?? 0;
+  const err = inetInsertIfa(inDev, ifa);
+  if (err !== 0) {
+    ifa.dev = null;
+    poolFree(ifaddrs, ifa);
+  }
+  return err;
+}
+
+/** Removes an address: 0, -ENODEV, or -EADDRNOTAVAIL when the device has no such address and length. */
+export function inetDelAddress(net: Net, dev: NetDevice, addr: number, prefixlen: number): number {
+  const inDev = inDevGet(dev);
+  if (inDev === null || dev.net !== net) return -ENODEV;
+  for (let ifa = inDev.ifaList; ifa !== null; ifa = ifa.next) {
+    if (ifa.local === (addr | 0) && ifa.prefixlen === prefixlen) {
+      inetDelIfa(inDev, ifa);
+      return 0;
+    }
+  }
+  return -EADDRNOTAVAIL;
+}
+
+/**
+ * The source address for a destination over a device: a primary of at most that scope, best in the destination's
+ * subnet; when the device has none, any other device's. 0 when there is none. Linux: inet_select_addr().
+ * @param dst destination or gateway, 0 for any
+ */
+export function inetSelectAddr(net: Net, dev: NetDevice, dst: number, scope: number): number {
+  const inDev = inDevGet(dev);
+  if (inDev !== null) {
+    const localnetScope = inDev.routeLocalnet !== 0 ? RT_SCOPE_LINK : RT_SCOPE_HOST;
+    let addr = 0;
+    for (let ifa = inDev.ifaList; ifa !== null; ifa = ifa.next) {
+      if ((ifa.flags & IFA_F_SECONDARY) !== 0) continue;
+      if ((ifa.scope < localnetScope ? ifa.scope : localnetScope) > scope) continue;
+      if (dst === 0 || inetIfaMatch(dst, ifa)) return ifa.local;
+      if (addr === 0) addr = ifa.local;
+    }
+    if (addr !== 0) return addr;
+  }
+  for (let other = net.devices; other !== null; other = other.nextDev) {
+    const otherDev = inDevGet(other);
+    if (otherDev === null) continue;
+    for (let ifa = otherDev.ifaList; ifa !== null; ifa = ifa.next) {
+      if ((ifa.flags & IFA_F_SECONDARY) !== 0 || ifa.scope === RT_SCOPE_LINK || ifa.scope > scope) continue;
+      return ifa.local;
+    }
+  }
+  return 0;
+}
+
+/** Gives a device up: its addresses go, then its IPv4 part. Linux: inetdev_destroy(). */
+function inetdevDestroy(inDev: InDevice): void {
+  inDev.dead = true;
+  for (let ifa = inDev.ifaList; ifa !== null; ifa = inDev.ifaList) inetDelIfa(inDev, ifa);
+  inDev.dev.ipPtr = null;
+}
+
+function inetdevEvent(event: number, dev: NetDevice): number {
+  let inDev = inDevGet(dev);
+  if (inDev === null) {
+    if ((event === NETDEV_REGISTER || event === NETDEV_CHANGEMTU) && dev.mtu >= IPV4_MIN_MTU) {
+      inDev = new InDevice(dev);
+      dev.ipPtr = inDev;
+    }
+    return NOTIFY_DONE;
+  }
+  switch (event) {
+    case NETDEV_UP:
+      if ((dev.flags & IFF_LOOPBACK) !== 0 && inDev.ifaList === null) {
+        inetAddAddress(dev.net!, dev, INADDR_LOOPBACK, 8);
+      }
+      announceAll(inDev);
+      break;
+    case NETDEV_CHANGE:
+      if (dev.carrier) announceAll(inDev);
+      break;
+    case NETDEV_CHANGEADDR:
+      announceAll(inDev);
+      break;
+    case NETDEV_CHANGEMTU:
+      if (dev.mtu < IPV4_MIN_MTU) inetdevDestroy(inDev);
+      break;
+    case NETDEV_UNREGISTER:
+      inetdevDestroy(inDev);
+      break;
+  }
+  return NOTIFY_DONE;
+}

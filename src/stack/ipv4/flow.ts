@@ -1,0 +1,60 @@
+/**
+ * Flowi4 and FibResult: the question put to the routing tables and their answer. Linux: struct flowi4 of
+ * include/net/flow.h, struct fib_result of include/net/ip_fib.h. Both are objects that the asker keeps and reuses.
+ */
+import { RT_SCOPE_UNIVERSE, RTN_UNSPEC } from "../../uapi/rtnetlink.ts";
+import type { FibInfo, FibNh } from "./fib-semantics.ts";
+
+/** Flowi4.flags: any source address is allowed, local or not (IP_TRANSPARENT, IP_FREEBIND). */
+export const FLOWI_FLAG_ANYSRC = 1;
+
+export class Flowi4 {
+  daddr = 0;
+  saddr = 0;
+  /** Device to leave by, 0 for any. A successful output lookup sets it. */
+  oif = 0;
+  /** Device the packet came in by; 0 for one of this host. */
+  iif = 0;
+  /** The bits of IPTOS_RT_MASK. */
+  tos = 0;
+  /** Only routes of at least this scope: RT_SCOPE_LINK for destinations that must be on a link (SO_DONTROUTE). */
+  scope = RT_SCOPE_UNIVERSE;
+  /** FLOWI_FLAG_* */
+  flags = 0;
+  /** After a failed output lookup: the negative errno. */
+  error = 0;
+  proto = 0;
+  sport = 0;
+  dport = 0;
+  mark = 0;
+}
+
+export class FibResult {
+  /** RTN_* */
+  type = RTN_UNSPEC;
+  /** The chosen next hop; null when the destination is assumed on link, or the type has none. */
+  nh: FibNh | null = null;
+  fi: FibInfo | null = null;
+  prefixlen = 0;
+  scope = RT_SCOPE_UNIVERSE;
+  /** Table that answered. */
+  table = 0;
+}
+
+/**
+ * Asks for the way to `daddr`; every other part of the question gets its default. Linux: flowi4_init_output().
+ * @param saddr source address, 0 to have one selected @param oif device to leave by, 0 for any @param tos whole TOS byte
+ */
+export function flowi4Init(fl: Flowi4, daddr: number, saddr: number, oif: number, tos: number, proto: number): void {
+  fl.daddr = daddr;
+  fl.saddr = saddr;
+  fl.oif = oif;
+  fl.iif = 0;
+  fl.tos = tos & 0x1c;
+  fl.scope = RT_SCOPE_UNIVERSE;
+  fl.flags = 0;
+  fl.error = 0;
+  fl.proto = proto;
+  fl.sport = fl.dport = 0;
+  fl.mark = 0;
+}

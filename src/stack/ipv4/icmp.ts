@@ -1,0 +1,290 @@
+/**
+ * ICMP: answers to echo requests, errors sent, and errors received, which go to the protocol that sent what they quote.
+ * Linux: net/ipv4/icmp.c. An echo reply is made of the request's own buffer.
+ *
+ * Read first: RFC 792, RFC 1122 section 3.2.2 (who may send what, and to whom not), RFC 1812 section 4.3.2 (what to
+ * quote, which source), RFC 1191 (fragmentation needed).
+ */
+import { csumFold, csumPartial } from "../../lib/checksum.ts";
+import { mem8, memCopy, memView } from "../../lib/memory.ts";
+import {
+  SKB_DROP_REASON_ICMP_CSUM, SKB_DROP_REASON_INVALID_PROTO, SKB_DROP_REASON_IP_INHDR, SKB_DROP_REASON_NOT_SPECIFIED,
+  SKB_DROP_REASON_PKT_TOO_SMALL, SKB_DROP_REASON_UNHANDLED_PROTO,
+} from "../../uapi/drop-reason.ts";
+import {
+  ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENONET, ENOPROTOOPT, EOPNOTSUPP,
+} from "../../uapi/errno.ts";
+import {
+  ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_ECHOREPLY, ICMP_EXC_FRAGTIME, ICMP_FRAG_NEEDED, ICMP_HOST_UNREACH,
+  ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_SOURCE_QUENCH, ICMP_TIME_EXCEEDED, ICMP_TIMESTAMP, NR_ICMP_TYPES,
+  NR_ICMP_UNREACH,
+} from "../../uapi/icmp.ts";
+import { IFF_LOOPBACK } from "../../uapi/if.ts";
+import { IPPROTO_ICMP } from "../../uapi/in.ts";
+import { INET_ECN_MASK, IPTOS_PREC_INTERNETCONTROL, IPTOS_TOS_MASK } from "../../uapi/ip.ts";
+import { RT_SCOPE_UNIVERSE } from "../../uapi/rtnetlink.ts";
+import {
+  ICMP_MIB_CSUMERRORS, ICMP_MIB_INADDRMASKREPS, ICMP_MIB_INADDRMASKS, ICMP_MIB_INDESTUNREACHS, ICMP_MIB_INECHOREPS,
+  ICMP_MIB_INECHOS, ICMP_MIB_INERRORS, ICMP_MIB_INMSGS, ICMP_MIB_INPARMPROBS, ICMP_MIB_INREDIRECTS,
+  ICMP_MIB_INSRCQUENCHS, ICMP_MIB_INTIMEEXCDS, ICMP_MIB_INTIMESTAMPREPS, ICMP_MIB_INTIMESTAMPS,
+  ICMP_MIB_OUTADDRMASKREPS, ICMP_MIB_OUTADDRMASKS, ICMP_MIB_OUTDESTUNREACHS, ICMP_MIB_OUTECHOREPS, ICMP_MIB_OUTECHOS,
+  ICMP_MIB_OUTERRORS, ICMP_MIB_OUTMSGS, ICMP_MIB_OUTPARMPROBS, ICMP_MIB_OUTREDIRECTS, ICMP_MIB_OUTSRCQUENCHS,
+  ICMP_MIB_OUTTIMEEXCDS, ICMP_MIB_OUTTIMESTAMPREPS, ICMP_MIB_OUTTIMESTAMPS,
+} from "../../uapi/snmp.ts";
+import { dstRelease } from "../core/dst.ts";
+import type { Net } from "../core/net.ts";
+import {
+  allocSkb, CHECKSUM_NONE, CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, MAX_HEADER, PACKET_HOST, skbCloned, skbCopy,
+  skbOrphan, skbPull, skbPut, skbReserve, skbShared, type SkBuff,
+} from "../core/skbuff.ts";
+import {
+  ICMPH_CHECKSUM, ICMPH_CODE, ICMPH_MTU, ICMPH_POINTER, ICMPH_UN, ICMP_ERROR_MAX, ICMP_HLEN,
+} from "../wire/icmp.ts";
+import { IP_HLEN, IP_OFFSET, IPH_DADDR, IPH_FRAG_OFF, IPH_PROTOCOL, IPH_SADDR, IPH_TOS } from "../wire/ip.ts";
+import { inetSelectAddr } from "./devinet.ts";
+import { Flowi4, flowi4Init } from "./flow.ts";
+import { icmpGlobalAllow, icmpPeerAllow, icmpRatelimitInit } from "./icmp-ratelimit.ts";
+import { ipPushHeader, ipSendSkb } from "./ip-output.ts";
+import { inetAddProtocol, inetProtocol } from "./protocol.ts";
+import { ipRouteOutputKey } from "./route.ts";
+import { dstMtu, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
+
+/** For each type the counter of messages received, -1 for none. */
+const IN_MIB: readonly number[] = Object.freeze([
+  ICMP_MIB_INECHOREPS, -1, -1, ICMP_MIB_INDESTUNREACHS, ICMP_MIB_INSRCQUENCHS, ICMP_MIB_INREDIRECTS, -1, -1,
+  ICMP_MIB_INECHOS, -1, -1, ICMP_MIB_INTIMEEXCDS, ICMP_MIB_INPARMPROBS, ICMP_MIB_INTIMESTAMPS,
+  ICMP_MIB_INTIMESTAMPREPS, -1, -1, ICMP_MIB_INADDRMASKS, ICMP_MIB_INADDRMASKREPS,
+]);
+
+/** For each type the counter of messages sent, -1 for none. */
+const OUT_MIB: readonly number[] = Object.freeze([
+  ICMP_MIB_OUTECHOREPS, -1, -1, ICMP_MIB_OUTDESTUNREACHS, ICMP_MIB_OUTSRCQUENCHS, ICMP_MIB_OUTREDIRECTS, -1, -1,
+  ICMP_MIB_OUTECHOS, -1, -1, ICMP_MIB_OUTTIMEEXCDS, ICMP_MIB_OUTPARMPROBS, ICMP_MIB_OUTTIMESTAMPS,
+  ICMP_MIB_OUTTIMESTAMPREPS, -1, -1, ICMP_MIB_OUTADDRMASKS, ICMP_MIB_OUTADDRMASKREPS,
+]);
+
+/** Bit n: type n is an error about another packet. */
+const ERROR_TYPES = (1 << ICMP_DEST_UNREACH) | (1 << ICMP_SOURCE_QUENCH) | (1 << ICMP_REDIRECT)
+  | (1 << ICMP_TIME_EXCEEDED) | (1 << ICMP_PARAMETERPROB);
+
+/** For each code of ICMP_DEST_UNREACH the errno it means to a socket. Linux: icmp_err_convert[].errno. */
+const UNREACH_ERRNO: readonly number[] = Object.freeze([
+  ENETUNREACH, EHOSTUNREACH, ENOPROTOOPT, ECONNREFUSED, EMSGSIZE, EOPNOTSUPP, ENETUNREACH, EHOSTDOWN, ENONET,
+  ENETUNREACH, EHOSTUNREACH, ENETUNREACH, EHOSTUNREACH, EHOSTUNREACH, EHOSTUNREACH, EHOSTUNREACH,
+]);
+/** Bit n: code n ends a connection rather than telling of passing trouble. Linux: icmp_err_convert[].fatal. */
+const UNREACH_FATAL = 0xe7cc;
+
+let icmpFlow: Flowi4;
+
+/** Boot time, after inetProtocolsInit(): ICMP takes its protocol number. */
+export function icmpInit(): void {
+  icmpFlow = new Flowi4();
+  icmpRatelimitInit();
+  inetAddProtocol(IPPROTO_ICMP, Object.freeze({ handler: icmpRcv }));
+}
+
+/** The errno (positive) a socket sees for a code of ICMP_DEST_UNREACH; EHOSTUNREACH for unknown ones. */
+export function icmpErrConvert(code: number): number {
+  return code >= 0 && code <= NR_ICMP_UNREACH ? UNREACH_ERRNO[code]! : EHOSTUNREACH;
+}
+
+/** Does that code of ICMP_DEST_UNREACH end a connection attempt? */
+export function icmpErrFatal(code: number): boolean {
+  return code >= 0 && code <= NR_ICMP_UNREACH && (UNREACH_FATAL & (1 << code)) !== 0;
+}
+
+function isErrorType(type: number): boolean {
+  return type > NR_ICMP_TYPES || (ERROR_TYPES & (1 << type)) !== 0;
+}
+
+/** Counts and sends a message whose checksum is done; data at the ICMP header, route set. Linux: icmp_push_reply(). */
+function icmpPush(net: Net, skb: SkBuff, saddr: number, daddr: number, tos: number): void {
+  const counter = OUT_MIB[mem8[skb.data]!]!;
+  const mib = net.mib;
+  mib[ICMP_MIB_OUTMSGS]!++;
+  if (counter >= 0) mib[counter]!++;
+  ipPushHeader(skb, null, saddr, daddr, IPPROTO_ICMP, net.ipv4.ipDefaultTtl, tos, false);
+  ipSendSkb(net, skb);
+}
+
+/** Is an error about this packet allowed at all (RFC 1122 section 3.2.2)? */
+function mayReport(skbIn: SkBuff, type: number): boolean {
+  const rt = skbIn.dst as Rtable | null;
+  const nh = skbIn.nh;
+  const end = skbIn.tail;
+  if (rt === null || nh < skbIn.head || nh + IP_HLEN > end || skbIn.pktType !== PACKET_HOST) return false;
+  if ((rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST)) !== 0) return false;
+  if ((memView.getUint16(nh + IPH_FRAG_OFF) & IP_OFFSET) !== 0) return false;
+  if (mem8[nh + IPH_PROTOCOL] !== IPPROTO_ICMP || !isErrorType(type)) return true;
+  const inner = nh + ((mem8[nh]! & 15) << 2);
+  return inner < end && !isErrorType(mem8[inner]!);
+}
+
+/**
+ * Sends an error about a packet to its source, quoting as much as fits 576 bytes; not about ICMP errors, broadcasts,
+ * later fragments, nor faster than the limits allow. A packet of this host is reported to this host, through loopback.
+ * Linux: icmp_send().
+ * @param skbIn has its route, and nh at its IP header; stays the caller's
+ * @param info the second word of the message: 0, next-hop MTU, gateway address, or pointer << 24
+ */
+export function icmpSend(skbIn: SkBuff, type: number, code: number, info: number): void {
+  if (!mayReport(skbIn, type)) return;
+  const rtIn = skbIn.dst as Rtable;
+  const net = rtIn.net;
+  const nh = skbIn.nh;
+  const devIn = skbIn.dev;
+  if ((devIn === null || (devIn.flags & IFF_LOOPBACK) === 0) && !icmpGlobalAllow(net, type, code)) return;
+  const daddr = memView.getInt32(nh + IPH_SADDR);
+  const tosIn = mem8[nh + IPH_TOS]!;
+  const tos = isErrorType(type) ? (tosIn & IPTOS_TOS_MASK & ~INET_ECN_MASK) | IPTOS_PREC_INTERNETCONTROL : tosIn;
+  const fl = icmpFlow;
+  flowi4Init(fl, daddr, (rtIn.flags & RTCF_LOCAL) !== 0 ? memView.getInt32(nh + IPH_DADDR) : 0, 0, tos, IPPROTO_ICMP);
+  fl.mark = skbIn.mark;
+  const rt = daddr === 0 ? null : ipRouteOutputKey(net, fl);
+  if (rt === null) {
+    net.mib[ICMP_MIB_OUTERRORS]!++;
+    return;
+  }
+  if ((rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST)) !== 0 || !icmpPeerAllow(net, rt.dev!, daddr, type, code)) {
+    dstRelease(rt);
+    return;
+  }
+  const mtu = dstMtu(rt);
+  const room = (mtu < ICMP_ERROR_MAX ? mtu : ICMP_ERROR_MAX) - IP_HLEN - ICMP_HLEN;
+  const length = skbIn.tail - nh;
+  const quoted = length < room ? length : room;
+  const skb = allocSkb(MAX_HEADER + ICMP_HLEN + quoted);
+  if (skb === null) {
+    net.mib[ICMP_MIB_OUTERRORS]!++;
+    dstRelease(rt);
+    return;
+  }
+  skbReserve(skb, MAX_HEADER);
+  const at = skbPut(skb, ICMP_HLEN + quoted);
+  skb.th = at;
+  skb.dst = rt;
+  skb.mark = skbIn.mark;
+  memView.setInt32(at, (type << 24) | (code << 16));
+  memView.setInt32(at + ICMPH_UN, info);
+  memCopy(at + ICMP_HLEN, nh, quoted);
+  memView.setUint16(at + ICMPH_CHECKSUM, csumFold(csumPartial(at, skb.len)));
+  icmpPush(net, skb, fl.saddr, daddr, tos);
+}
+
+/** The next hop of a packet does not answer: its sender hears of it. Linux: ipv4_link_failure(). */
+export function ipv4LinkFailure(skb: SkBuff): void {
+  icmpSend(skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
+}
+
+function icmpError(net: Net, skb: SkBuff, reason: number): number {
+  net.mib[ICMP_MIB_INERRORS]!++;
+  kfreeSkb(skb, reason);
+  return 0;
+}
+
+/** The protocol's handler. Linux: icmp_rcv(). */
+export function icmpRcv(skb: SkBuff): number {
+  const rt = skb.dst as Rtable;
+  const net = rt.net;
+  const mib = net.mib;
+  mib[ICMP_MIB_INMSGS]!++;
+  const at = skb.data;
+  if (skb.tail - at < ICMP_HLEN) return icmpError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
+  if (skb.ipSummed !== CHECKSUM_UNNECESSARY && csumFold(csumPartial(at, skb.len)) !== 0) {
+    mib[ICMP_MIB_CSUMERRORS]!++;
+    return icmpError(net, skb, SKB_DROP_REASON_ICMP_CSUM);
+  }
+  const type = mem8[at]!;
+  if (type > NR_ICMP_TYPES) return icmpError(net, skb, SKB_DROP_REASON_UNHANDLED_PROTO);
+  const counter = IN_MIB[type]!;
+  if (counter >= 0) mib[counter]!++;
+  if ((rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST)) !== 0) {
+    const question = type === ICMP_ECHO || type === ICMP_TIMESTAMP;
+    if (!question || net.ipv4.icmpEchoIgnoreBroadcasts !== 0) {
+      return icmpError(net, skb, SKB_DROP_REASON_INVALID_PROTO);
+    }
+  }
+  if (type === ICMP_ECHO) return icmpEcho(net, skb, rt);
+  if (isErrorType(type)) return icmpUnreach(net, skb, type);
+  consumeSkb(skb);
+  return 0;
+}
+
+/** Turns the request into the reply, in its own buffer unless somebody else reads that. Linux: icmp_echo(), icmp_reply(). */
+function icmpEcho(net: Net, skb: SkBuff, rt: Rtable): number {
+  if (net.ipv4.icmpEchoIgnoreAll !== 0) {
+    consumeSkb(skb);
+    return 0;
+  }
+  const view = memView;
+  const nh = skb.nh;
+  const daddr = view.getInt32(nh + IPH_SADDR);
+  const tos = mem8[nh + IPH_TOS]!;
+  const saddr = (rt.flags & RTCF_BROADCAST) === 0 && (rt.flags & RTCF_MULTICAST) === 0
+    ? view.getInt32(nh + IPH_DADDR)
+    : inetSelectAddr(net, skb.dev!, daddr, RT_SCOPE_UNIVERSE);
+  const fl = icmpFlow;
+  flowi4Init(fl, daddr, saddr, 0, tos, IPPROTO_ICMP);
+  fl.mark = skb.mark;
+  const out = daddr === 0 ? null : ipRouteOutputKey(net, fl);
+  if (out === null) {
+    net.mib[ICMP_MIB_OUTERRORS]!++;
+    kfreeSkb(skb, SKB_DROP_REASON_NOT_SPECIFIED);
+    return 0;
+  }
+  let reply = skb;
+  if (skbShared(skb) || skbCloned(skb)) {
+    const copy = skbCopy(skb);
+    consumeSkb(skb);
+    if (copy === null) {
+      net.mib[ICMP_MIB_OUTERRORS]!++;
+      dstRelease(out);
+      return 0;
+    }
+    reply = copy;
+  }
+  if (reply.destructor !== null) skbOrphan(reply);
+  dstRelease(reply.dst!);
+  reply.dst = out;
+  reply.pktType = PACKET_HOST;
+  const at = reply.data;
+  const check = view.getUint16(at + ICMPH_CHECKSUM) + ((ICMP_ECHO - ICMP_ECHOREPLY) << 8);
+  mem8[at] = ICMP_ECHOREPLY;
+  view.setUint16(at + ICMPH_CHECKSUM, check > 0xffff ? check - 0xffff : check);
+  icmpPush(net, reply, fl.saddr, daddr, tos);
+  return 0;
+}
+
+/**
+ * An error about a packet of this host: checked, then given to the protocol that the quoted header names.
+ * Linux: icmp_unreach(), icmp_redirect(), icmp_socket_deliver().
+ */
+function icmpUnreach(net: Net, skb: SkBuff, type: number): number {
+  const at = skb.data;
+  const code = mem8[at + ICMPH_CODE]!;
+  const quoted = skbPull(skb, ICMP_HLEN);
+  const length = skb.tail - quoted;
+  if (length < IP_HLEN) return icmpError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
+  const ihl = mem8[quoted]! & 15;
+  if (ihl < 5) return icmpError(net, skb, SKB_DROP_REASON_IP_INHDR);
+  let info = 0;
+  let deliver = true;
+  if (type === ICMP_DEST_UNREACH) {
+    if (code === ICMP_FRAG_NEEDED) info = memView.getUint16(at + ICMPH_MTU);
+    else if (code > NR_ICMP_UNREACH) deliver = false;
+  } else if (type === ICMP_PARAMETERPROB) {
+    info = mem8[at + ICMPH_POINTER]!;
+  } else if (type === ICMP_REDIRECT) {
+    info = memView.getInt32(at + ICMPH_UN);
+  } else if (type === ICMP_TIME_EXCEEDED && code === ICMP_EXC_FRAGTIME) {
+    deliver = false;
+  }
+  if (deliver) {
+    if (length < (ihl << 2) + 8) return icmpError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
+    const prot = inetProtocol(mem8[quoted + IPH_PROTOCOL]!);
+    if (prot !== null && prot.errHandler !== undefined) prot.errHandler(skb, info);
+  }
+  consumeSkb(skb);
+  return 0;
+}

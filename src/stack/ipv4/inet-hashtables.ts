@@ -1,0 +1,285 @@
+/**
+ * The lookup tables of connections: ehash with every four-tuple (sockets, half-open requests and TIME_WAIT entries
+ * together) and the listening hash. Linux: net/ipv4/inet_hashtables.c, include/net/inet_hashtables.h. The table of local
+ * ports is in inet-bind.ts. The tables hold no references: who frees an entry has taken it out before.
+ *
+ * Nodes of ehash are numbers: the handle of a sock (Sock.index), then `ehashReqBase` + request, then `ehashTwBase` + TIME_WAIT
+ * entry. A node costs 18 bytes: four words of key and a 16-bit link.
+ *
+ *     word 0 local address | 1 peer address | 2 local port << 16 + peer port | 3 namespace << 16 + bound device or 0
+ */
+import { jhash2words, jhash3words } from "../../lib/jhash.ts";
+import { getRandomU32 } from "../../lib/random.ts";
+import { int32Table, uint16Table } from "../../lib/table.ts";
+import { TCP_LISTEN } from "../../uapi/tcp.ts";
+import type { Net } from "../core/net.ts";
+import { type Sock, sockByIndex } from "../core/sock.ts";
+import type { InetSk } from "./inet-sock.ts";
+import type { TcpSk } from "./tcp-sock.ts";
+
+/** End of a chain. */
+const END = 0xffff;
+/** The node is in no chain. */
+const UNHASHED = 0xfffe;
+/** Most heads of the listening hash (INET_LHTABLE_SIZE). */
+const LISTEN_HEADS_MAX = 32;
+
+/** First node of requests: nodes below it are socks. */
+export let ehashReqBase = 0;
+/** First node of TIME_WAIT entries. */
+export let ehashTwBase = 0;
+
+/** Four words for each node. */
+let keys: Int32Array;
+/** Next node of the chain, END or UNHASHED. */
+let links: Uint16Array;
+let heads: Uint16Array;
+let headMask = 0;
+let ehashSecret = 0;
+
+/** Listeners by local port, linked by Sock.hashNext. */
+let listenHeads: (TcpSk | null)[];
+let listenMask = 0;
+
+/**
+ * Builds the tables. Boot time only.
+ * @param socks handles of socks @param requests half-open connections @param timewaits TIME_WAIT entries; all together below 65534
+ * @param buckets heads of ehash, a power of two
+ */
+export function inetHashtablesInit(socks: number, requests: number, timewaits: number, buckets: number): void {
+  const nodes = socks + requests + timewaits;
+  if (nodes >= UNHASHED) throw new RangeError(`inetHashtablesInit: ${nodes} connections; at most ${UNHASHED - 1}`);
+  ehashReqBase = socks;
+  ehashTwBase = socks + requests;
+  keys = int32Table("ehash_keys", nodes << 2);
+  links = uint16Table("ehash_links", nodes);
+  links.fill(UNHASHED);
+  heads = uint16Table("ehash_heads", buckets);
+  heads.fill(END);
+  headMask = buckets - 1;
+  ehashSecret = getRandomU32();
+  let listeners = 1;
+  while (listeners < socks && listeners < LISTEN_HEADS_MAX) listeners <<= 1;
+  listenHeads = new Array<TcpSk | null>(listeners).fill(null);
+  listenMask = listeners - 1;
+}
+
+/** Hash of a four-tuple; also what SO_REUSEPORT chooses a listener by. Linux: inet_ehashfn(). */
+export function inetEhashfn(net: Net, laddr: number, lport: number, faddr: number, fport: number): number {
+  return jhash3words(laddr, faddr, (lport << 16) | fport, (ehashSecret + net.id) | 0);
+}
+
+/**
+ * Finds the connection a segment belongs to. Linux: __inet_lookup_established().
+ * @param saddr @param sport the sender: our peer @param daddr @param dport our end @param dif ifindex it came in by
+ * @returns its node, or -1
+ */
+export function inetLookupEstablished(
+  net: Net, saddr: number, sport: number, daddr: number, dport: number, dif: number,
+): number {
+  const id = net.id;
+  const ports = (dport << 16) | sport;
+  const anyDevice = id << 16;
+  const chain = links;
+  const key = keys;
+  let node = heads[jhash3words(daddr, saddr, ports, (ehashSecret + id) | 0) & headMask]!;
+  while (node !== END) {
+    const at = node << 2;
+    if (key[at + 2] === ports && key[at + 1] === saddr && key[at] === daddr) {
+      const where = key[at + 3]!;
+      if (where === anyDevice || where === (anyDevice | dif)) return node;
+    }
+    node = chain[node]!;
+  }
+  return -1;
+}
+
+/** Puts a node under its four-tuple; it must be in no chain. Linux: inet_ehash_insert(). */
+export function inetEhashInsert(
+  node: number, net: Net, laddr: number, lport: number, faddr: number, fport: number, boundDevIf: number,
+): void {
+  if (links[node] !== UNHASHED) throw new Error(`inetEhashInsert: node ${node} is hashed already`);
+  const at = node << 2;
+  keys[at] = laddr;
+  keys[at + 1] = faddr;
+  keys[at + 2] = (lport << 16) | fport;
+  keys[at + 3] = (net.id << 16) | boundDevIf;
+  const bucket = inetEhashfn(net, laddr, lport, faddr, fport) & headMask;
+  links[node] = heads[bucket]!;
+  heads[bucket] = node;
+}
+
+/** Takes a node out of its chain; false when it was in none. Linux: sk_nulls_del_node_init_rcu(). */
+export function inetEhashRemove(node: number): boolean {
+  const next = links[node]!;
+  if (next === UNHASHED) return false;
+  const at = node << 2;
+  const seed = (ehashSecret + (keys[at + 3]! >>> 16)) | 0;
+  const bucket = jhash3words(keys[at]!, keys[at + 1]!, keys[at + 2]!, seed) & headMask;
+  let previous = heads[bucket]!;
+  if (previous === node) {
+    heads[bucket] = next;
+  } else {
+    while (links[previous] !== node) previous = links[previous]!;
+    links[previous] = next;
+  }
+  links[node] = UNHASHED;
+  return true;
+}
+
+/** Is the node in a chain? */
+export function inetEhashed(node: number): boolean {
+  return links[node] !== UNHASHED;
+}
+
+/** Local address of a hashed node. */
+export function inetNodeLaddr(node: number): number {
+  return keys[node << 2]!;
+}
+
+/** Peer address of a hashed node. */
+export function inetNodeFaddr(node: number): number {
+  return keys[(node << 2) + 1]!;
+}
+
+/** Local port of a hashed node. */
+export function inetNodeLport(node: number): number {
+  return keys[(node << 2) + 2]! >>> 16;
+}
+
+/** Peer port of a hashed node. */
+export function inetNodeFport(node: number): number {
+  return keys[(node << 2) + 2]! & 0xffff;
+}
+
+/** Device a hashed node is bound to, 0 for none. */
+export function inetNodeBoundDev(node: number): number {
+  return keys[(node << 2) + 3]! & 0xffff;
+}
+
+/** Namespace number of a hashed node (the low 16 bits of Net.id). */
+export function inetNodeNetId(node: number): number {
+  return keys[(node << 2) + 3]! >>> 16;
+}
+
+function listenHash(net: Net, port: number): number {
+  return (port + net.id) & listenMask;
+}
+
+/**
+ * How well a listener fits: -1 not at all, else more for a bound address and a bound device. Linux: compute_score().
+ */
+function computeScore(sk: TcpSk, net: Net, daddr: number, dport: number, dif: number): number {
+  const inet = sk.inet;
+  if (inet.num !== dport || sk.net !== net) return -1;
+  let score = 2;
+  if (inet.rcvSaddr !== 0) {
+    if (inet.rcvSaddr !== daddr) return -1;
+    score += 4;
+  }
+  if (sk.boundDevIf !== 0) {
+    if (sk.boundDevIf !== dif) return -1;
+    score += 4;
+  }
+  return score;
+}
+
+/**
+ * The listener for a connection request: the best score; among equals of a SO_REUSEPORT group the one that the hash of the
+ * flow chooses, so that a flow keeps its listener. Linux: __inet_lookup_listener().
+ */
+export function inetLookupListener(
+  net: Net, daddr: number, dport: number, saddr: number, sport: number, dif: number,
+): TcpSk | null {
+  const first = listenHeads[listenHash(net, dport)]!;
+  let best: TcpSk | null = null;
+  let bestScore = -1;
+  let group = 0;
+  for (let sk: TcpSk | null = first; sk !== null; sk = sk.hashNext as TcpSk | null) {
+    const score = computeScore(sk, net, daddr, dport, dif);
+    if (score > bestScore) {
+      best = sk;
+      bestScore = score;
+      group = 1;
+    } else if (score === bestScore && score >= 0 && sk.reuseport) {
+      group++;
+    }
+  }
+  if (group <= 1 || !best!.reuseport) return best;
+  let choice = (inetEhashfn(net, daddr, dport, saddr, sport) >>> 1) % group;
+  for (let sk = first as TcpSk | null; sk !== null; sk = sk.hashNext as TcpSk | null) {
+    if (sk.reuseport && computeScore(sk, net, daddr, dport, dif) === bestScore && choice-- === 0) return sk;
+  }
+  return best;
+}
+
+/** Takes part in no lookup. */
+export function skUnhashed(sk: Sock): boolean {
+  return links[sk.index] === UNHASHED && !isListening(sk as TcpSk);
+}
+
+function isListening(sk: TcpSk): boolean {
+  if (sk.state !== TCP_LISTEN) return false;
+  for (let at: Sock | null = listenHeads[listenHash(sk.net, sk.inet.num)]!; at !== null; at = at.hashNext) {
+    if (at === sk) return true;
+  }
+  return false;
+}
+
+/** Enters a connected sock under its four-tuple, whatever its state. Linux: inet_ehash_nolisten(). */
+export function inetEhashNolisten(sk: InetSk): void {
+  const inet = sk.inet;
+  inetEhashInsert(sk.index, sk.net, inet.rcvSaddr, inet.num, inet.daddr, inet.dport, sk.boundDevIf);
+}
+
+/** Enters a sock: a listener into the listening hash, any other into ehash. Always 0. Linux: inet_hash(). */
+export function inetHash(sock: Sock): number {
+  const sk = sock as TcpSk;
+  if (sk.state !== TCP_LISTEN) {
+    inetEhashNolisten(sk);
+    return 0;
+  }
+  const bucket = listenHash(sk.net, sk.inet.num);
+  sk.hashNext = listenHeads[bucket]!;
+  listenHeads[bucket] = sk;
+  return 0;
+}
+
+/** Takes a sock out of the table it is in, if any. Call it before the state changes. Linux: inet_unhash(). */
+export function inetUnhash(sock: Sock): void {
+  if (inetEhashRemove(sock.index) || sock.state !== TCP_LISTEN) return;
+  const sk = sock as TcpSk;
+  const bucket = listenHash(sk.net, sk.inet.num);
+  let previous: Sock | null = null;
+  for (let at: Sock | null = listenHeads[bucket]!; at !== null; at = at.hashNext) {
+    if (at === sk) {
+      if (previous === null) listenHeads[bucket] = sk.hashNext as TcpSk | null;
+      else previous.hashNext = sk.hashNext;
+      sk.hashNext = null;
+      return;
+    }
+    previous = at;
+  }
+}
+
+/** The sock of a node below `ehashReqBase`. */
+export function inetNodeSock(node: number): TcpSk {
+  return sockByIndex(node) as TcpSk;
+}
+
+/** Calls the visitor with every listener; for `ss` and the like, not for packet paths. */
+export function inetForEachListener(visit: (sk: TcpSk) => void): void {
+  for (let i = 0; i <= listenMask; i++) {
+    for (let sk: TcpSk | null = listenHeads[i]!; sk !== null; sk = sk.hashNext as TcpSk | null) visit(sk);
+  }
+}
+
+/** Calls the visitor with every node of ehash; for `ss` and the like, not for packet paths. */
+export function inetForEachNode(visit: (node: number) => void): void {
+  for (let node = 0; node < links.length; node++) if (links[node] !== UNHASHED) visit(node);
+}
+
+/** Bucket of a word pair in a table of `mask` + 1 heads, under the secret of the connection tables. */
+export function inetSecretHash(a: number, b: number, mask: number): number {
+  return jhash2words(a, b, ehashSecret) & mask;
+}

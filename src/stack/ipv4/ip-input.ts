@@ -1,0 +1,175 @@
+/**
+ * Receiving: the header's checks, the route, and the hand-over to the transport protocol. Linux: net/ipv4/ip_input.c.
+ *
+ *   netifReceiveSkb → ipRcv → ipRcvFinish → dst.input = ipLocalDeliver → ipLocalDeliverFinish → protocol handler
+ *
+ * Of fragments nothing is delivered until reassembly joins in ipLocalDeliver(); options are skipped until ipRcvFinish()
+ * compiles them; a packet for somebody else ends in ipError(), as on any host with ip_forward 0.
+ *
+ * Read first: RFC 791 section 3.1, RFC 1122 section 3.2.1 (silently discarded headers), RFC 1812 section 5.2.2.
+ */
+import { ipFastCsum } from "../../lib/checksum.ts";
+import { mem8, memView } from "../../lib/memory.ts";
+import { devAddPack, PacketType } from "../../netif/receive.ts";
+import {
+  SKB_DROP_REASON_FRAG_FAILED, SKB_DROP_REASON_IP_CSUM, SKB_DROP_REASON_IP_INADDRERRORS,
+  SKB_DROP_REASON_IP_INHDR, SKB_DROP_REASON_IP_NOPROTO, SKB_DROP_REASON_OTHERHOST,
+  SKB_DROP_REASON_PKT_TOO_SMALL,
+} from "../../uapi/drop-reason.ts";
+import { EINVAL } from "../../uapi/errno.ts";
+import { ICMP_DEST_UNREACH, ICMP_PROT_UNREACH } from "../../uapi/icmp.ts";
+import { ETH_P_IP } from "../../uapi/if-ether.ts";
+import {
+  IPSTATS_MIB_CSUMERRORS, IPSTATS_MIB_INADDRERRORS, IPSTATS_MIB_INBCASTOCTETS, IPSTATS_MIB_INBCASTPKTS,
+  IPSTATS_MIB_INDELIVERS, IPSTATS_MIB_INDISCARDS, IPSTATS_MIB_INHDRERRORS, IPSTATS_MIB_INMCASTOCTETS,
+  IPSTATS_MIB_INMCASTPKTS, IPSTATS_MIB_INOCTETS, IPSTATS_MIB_INPKTS, IPSTATS_MIB_INTRUNCATEDPKTS,
+  IPSTATS_MIB_INUNKNOWNPROTOS, IPSTATS_MIB_NOECTPKTS, IPSTATS_MIB_REASMFAILS, IPSTATS_MIB_REASMREQDS,
+} from "../../uapi/snmp.ts";
+import { initNet, type Net } from "../core/net.ts";
+import type { NetDevice } from "../core/net-device.ts";
+import { consumeSkb, kfreeSkb, PACKET_OTHERHOST, skbClone, type SkBuff, skbTrim } from "../core/skbuff.ts";
+import {
+  IP_FRAGMENT_BITS, IP_HLEN, IPH_DADDR, IPH_FRAG_OFF, IPH_PROTOCOL, IPH_SADDR, IPH_TOS,
+} from "../wire/ip.ts";
+import { icmpInit, icmpSend, ipv4LinkFailure } from "./icmp.ts";
+import { ipMcOutput, ipOutput, ipOutputInit } from "./ip-output.ts";
+import { inetProtocol, inetProtocolsInit } from "./protocol.ts";
+import { ipRouteInput, ipRouteInputReason, routeInit } from "./route.ts";
+import { RTCF_BROADCAST, RTCF_MULTICAST, type Rtable, rtableInit } from "./rtable.ts";
+
+/**
+ * IPv4 starts: route entries, output, ICMP, and the packet type. Boot time, after fibInit(); transports follow with
+ * inetAddProtocol(). Linux: inet_init(). @param rtables cached routing decisions
+ */
+export function ipInit(rtables: number): void {
+  inetProtocolsInit();
+  rtableInit(rtables, initNet, Object.freeze({
+    localDeliver: ipLocalDeliver,
+    error: ipError,
+    output: ipOutput,
+    mcOutput: ipMcOutput,
+    linkFailure: ipv4LinkFailure,
+  }));
+  routeInit();
+  ipOutputInit();
+  icmpInit();
+  devAddPack(new PacketType(ETH_P_IP, null, ipRcv));
+}
+
+function headerError(net: Net, skb: SkBuff, reason: number): number {
+  net.mib[IPSTATS_MIB_INHDRERRORS]!++;
+  kfreeSkb(skb, reason);
+  return -EINVAL;
+}
+
+/**
+ * A packet of EtherType IP: data at its header. Checks the header and cuts padding off. Linux: ip_rcv(), ip_rcv_core().
+ * @returns 0 or a negative errno, for tests; the packet is gone
+ */
+export function ipRcv(packet: SkBuff, dev: NetDevice): number {
+  let skb = packet;
+  if (skb.pktType === PACKET_OTHERHOST) {
+    kfreeSkb(skb, SKB_DROP_REASON_OTHERHOST);
+    return -EINVAL;
+  }
+  const net = dev.net!;
+  const mib = net.mib;
+  mib[IPSTATS_MIB_INPKTS]!++;
+  mib[IPSTATS_MIB_INOCTETS]! += skb.len;
+  if (skb.users !== 1) {
+    const own = skbClone(skb);
+    consumeSkb(skb);
+    if (own === null) {
+      mib[IPSTATS_MIB_INDISCARDS]!++;
+      return -EINVAL;
+    }
+    skb = own;
+  }
+  const nh = skb.data;
+  const length = skb.tail - nh;
+  if (length < IP_HLEN) return headerError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
+  const first = memView.getInt32(nh);
+  const ihl = (first >> 24) & 15;
+  if (first >>> 28 !== 4 || ihl < 5) return headerError(net, skb, SKB_DROP_REASON_IP_INHDR);
+  const headerLength = ihl << 2;
+  if (length < headerLength) return headerError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
+  mib[IPSTATS_MIB_NOECTPKTS + ((first >> 16) & 3)]!++;
+  if (ipFastCsum(nh, ihl) !== 0) {
+    mib[IPSTATS_MIB_CSUMERRORS]!++;
+    return headerError(net, skb, SKB_DROP_REASON_IP_CSUM);
+  }
+  const totLen = first & 0xffff;
+  if (totLen < headerLength) return headerError(net, skb, SKB_DROP_REASON_IP_INHDR);
+  if (skb.len !== totLen) {
+    if (skb.len < totLen) {
+      mib[IPSTATS_MIB_INTRUNCATEDPKTS]!++;
+      kfreeSkb(skb, SKB_DROP_REASON_PKT_TOO_SMALL);
+      return -EINVAL;
+    }
+    skbTrim(skb, totLen);
+  }
+  skb.nh = nh;
+  skb.th = nh + headerLength;
+  return ipRcvFinish(net, skb, dev);
+}
+
+/** Routes the packet, unless loopback brought its route along, and follows the route. Linux: ip_rcv_finish(). */
+function ipRcvFinish(net: Net, skb: SkBuff, dev: NetDevice): number {
+  if (skb.dst === null) {
+    const nh = skb.nh;
+    const view = memView;
+    const err = ipRouteInput(skb, view.getInt32(nh + IPH_DADDR), view.getInt32(nh + IPH_SADDR), mem8[nh + IPH_TOS]!, dev);
+    if (err !== 0) {
+      kfreeSkb(skb, ipRouteInputReason());
+      return err;
+    }
+  }
+  const rt = skb.dst as unknown as Rtable;
+  const flags = rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST);
+  if (flags !== 0) countGroup(net, skb, flags);
+  return rt.input(skb);
+}
+
+function countGroup(net: Net, skb: SkBuff, flags: number): void {
+  const mib = net.mib;
+  const broadcast = (flags & RTCF_BROADCAST) !== 0;
+  mib[broadcast ? IPSTATS_MIB_INBCASTPKTS : IPSTATS_MIB_INMCASTPKTS]!++;
+  mib[broadcast ? IPSTATS_MIB_INBCASTOCTETS : IPSTATS_MIB_INMCASTOCTETS]! += skb.len;
+}
+
+/** A packet for this host. Linux: ip_local_deliver(). */
+export function ipLocalDeliver(skb: SkBuff): number {
+  if ((memView.getUint16(skb.nh + IPH_FRAG_OFF) & IP_FRAGMENT_BITS) !== 0) {
+    const mib = skb.dev!.net!.mib;
+    mib[IPSTATS_MIB_REASMREQDS]!++;
+    mib[IPSTATS_MIB_REASMFAILS]!++;
+    kfreeSkb(skb, SKB_DROP_REASON_FRAG_FAILED);
+    return -EINVAL;
+  }
+  return ipLocalDeliverFinish(skb);
+}
+
+/** To the transport; the sender of an unknown protocol is told (RFC 1122 section 3.2.2.1). */
+function ipLocalDeliverFinish(skb: SkBuff): number {
+  const net = skb.dev!.net!;
+  const nh = skb.nh;
+  const th = skb.th;
+  skb.len -= th - skb.data;
+  skb.data = th;
+  const prot = inetProtocol(mem8[nh + IPH_PROTOCOL]!);
+  if (prot === null) {
+    net.mib[IPSTATS_MIB_INUNKNOWNPROTOS]!++;
+    icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0);
+    kfreeSkb(skb, SKB_DROP_REASON_IP_NOPROTO);
+    return -EINVAL;
+  }
+  net.mib[IPSTATS_MIB_INDELIVERS]!++;
+  return prot.handler(skb);
+}
+
+/** A packet for somebody else on a host that does not forward: dropped without a word. Linux: ip_error(). */
+export function ipError(skb: SkBuff): number {
+  skb.dev!.net!.mib[IPSTATS_MIB_INADDRERRORS]!++;
+  kfreeSkb(skb, SKB_DROP_REASON_IP_INADDRERRORS);
+  return -EINVAL;
+}

@@ -1,0 +1,287 @@
+/**
+ * Sending: the IP header, and the way from a transport segment to the neighbour. Linux: net/ipv4/ip_output.c.
+ *
+ *   ipQueueXmit / ipBuildAndSendPkt / ipSendUnicastReply → ipPushHeader → ipLocalOut → dst.output = ipOutput
+ *     → ipFinishOutput → neighOutput
+ *
+ * The header is written with five word stores and its checksum is summed from the values written. A packet larger than
+ * the path MTU is refused (-EMSGSIZE) until fragmentation joins here.
+ *
+ * Read first: RFC 791 section 3.1, RFC 6864 (the identification field), RFC 1191 section 3 (DF).
+ */
+import { memCopy, memView } from "../../lib/memory.ts";
+import { getRandomU32 } from "../../lib/random.ts";
+import { int32Table } from "../../lib/table.ts";
+import { jiffies } from "../../lib/timer.ts";
+import { netifRx } from "../../netif/receive.ts";
+import { devQueueXmit } from "../../netif/xmit.ts";
+import {
+  SKB_DROP_REASON_IP_OUTNOROUTES, SKB_DROP_REASON_NEIGH_CREATEFAIL, SKB_DROP_REASON_NOMEM, SKB_DROP_REASON_PKT_TOO_BIG,
+} from "../../uapi/drop-reason.ts";
+import { EHOSTUNREACH, EMSGSIZE, ENOBUFS } from "../../uapi/errno.ts";
+import { ETH_P_IP } from "../../uapi/if-ether.ts";
+import { IP_PMTUDISC_DO, IP_PMTUDISC_PROBE, IP_PMTUDISC_WANT } from "../../uapi/in.ts";
+import {
+  IPSTATS_MIB_FRAGFAILS, IPSTATS_MIB_OUTBCASTOCTETS, IPSTATS_MIB_OUTBCASTPKTS, IPSTATS_MIB_OUTDISCARDS,
+  IPSTATS_MIB_OUTMCASTOCTETS, IPSTATS_MIB_OUTMCASTPKTS, IPSTATS_MIB_OUTNOROUTES, IPSTATS_MIB_OUTOCTETS,
+  IPSTATS_MIB_OUTPKTS, IPSTATS_MIB_OUTREQUESTS,
+} from "../../uapi/snmp.ts";
+import type { DstEntry } from "../core/dst.ts";
+import { neighCreate, neighLookup, neighOutput } from "../core/neighbour.ts";
+import type { Net } from "../core/net.ts";
+import type { NetDevice } from "../core/net-device.ts";
+import {
+  CHECKSUM_UNNECESSARY, kfreeSkb, PACKET_LOOPBACK, skbClone, skbCloned, skbDstSet, type SkBuff, skbHeadroom, skbPull,
+  skbPush, skbTailroom,
+} from "../core/skbuff.ts";
+import { skDstCheck, skDstSet, type Sock } from "../core/sock.ts";
+import { IP_DF, IP_HLEN, IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
+import { arpTbl } from "./arp.ts";
+import { Flowi4, flowi4Init } from "./flow.ts";
+import type { InetSk } from "./inet-sock.ts";
+import { ipRouteOutputFlow, ipRouteOutputKey } from "./route.ts";
+import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
+
+/** Counters of the identification field, by destination. */
+const IDENT_SIZE = 32;
+
+let outFlow: Flowi4;
+let idents: Int32Array;
+/** jiffies of each counter's last use. */
+let identTimes: Int32Array;
+/** Secrets: what spreads destinations over the counters, and what makes their jumps. */
+let identKey = 0;
+let identState = 0;
+
+/** Boot time. */
+export function ipOutputInit(): void {
+  outFlow = new Flowi4();
+  idents = int32Table("ip_idents", IDENT_SIZE);
+  identTimes = int32Table("ip_tstamps", IDENT_SIZE);
+  identKey = getRandomU32();
+  identState = getRandomU32();
+  for (let i = 0; i < IDENT_SIZE; i++) idents[i] = getRandomU32();
+}
+
+/**
+ * The identification of a packet that may be fragmented and belongs to no connection: one of a few counters, chosen by a
+ * secret, that jump at random by up to the ms since their last use, so that nobody can count what goes to others.
+ * Linux: __ip_select_ident(), ip_idents_reserve(). @returns 0..65535
+ */
+export function ipSelectIdent(saddr: number, daddr: number, protocol: number): number {
+  let hash = Math.imul(saddr ^ identKey, 0x2c1b3c6d) ^ daddr ^ (protocol << 16);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x297a2d39);
+  const slot = (hash ^ (hash >>> 16)) & (IDENT_SIZE - 1);
+  let step = 1;
+  const idle = (jiffies - identTimes[slot]!) | 0;
+  if (idle !== 0) {
+    identTimes[slot] = jiffies;
+    if (idle > 1) {
+      identState = (Math.imul(identState, 1664525) + 1013904223) | 0;
+      step += (identState >>> 8) % idle;
+    }
+  }
+  const ident = (idents[slot]! + step) | 0;
+  idents[slot] = ident;
+  return ident & 0xffff;
+}
+
+/** TTL of a socket's unicast packets, or of packets without one. Linux: ip_select_ttl(). */
+function ipSelectTtl(net: Net, sk: Sock | null): number {
+  const ttl = sk === null ? -1 : (sk as InetSk).inet.ucTtl;
+  return ttl < 0 ? net.ipv4.ipDefaultTtl : ttl;
+}
+
+/** Does the socket's IP_MTU_DISCOVER mode set DF? Linux: ip_dont_fragment(). */
+export function ipDontFragment(sk: Sock): boolean {
+  const mode = (sk as InetSk).inet.pmtudisc;
+  return mode === IP_PMTUDISC_WANT || mode === IP_PMTUDISC_DO || mode === IP_PMTUDISC_PROBE;
+}
+
+/**
+ * Prepends a header without options; skb.nh is at it then, and skb.th stays. The identification is the connected socket's
+ * counter, 0 with DF and no connection (RFC 6864 section 4.1), else drawn by destination.
+ * @param sk the sending socket, for its counter, or null @param ttl 0..255 @param tos 0..255 @param df Do not fragment
+ */
+export function ipPushHeader(
+  skb: SkBuff, sk: Sock | null, saddr: number, daddr: number, protocol: number, ttl: number, tos: number, df: boolean,
+): void {
+  const inet = sk === null ? null : (sk as InetSk).inet;
+  let id = 0;
+  if (inet !== null && inet.daddr !== 0) {
+    id = inet.id;
+    inet.id = (id + 1) & 0xffff;
+    id &= 0xffff;
+  } else if (!df) {
+    id = ipSelectIdent(saddr, daddr, protocol);
+  }
+  const at = skbPush(skb, IP_HLEN);
+  const totLen = skb.len;
+  const versionTos = 0x4500 | tos;
+  const frag = df ? IP_DF : 0;
+  const ttlProto = (ttl << 8) | protocol;
+  let sum = versionTos + totLen + id + frag + ttlProto
+    + (saddr >>> 16) + (saddr & 0xffff) + (daddr >>> 16) + (daddr & 0xffff);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = ~((sum & 0xffff) + (sum >> 16)) & 0xffff;
+  const view = memView;
+  skb.nh = at;
+  view.setInt32(at, (versionTos << 16) | totLen);
+  view.setInt32(at + 4, (id << 16) | frag);
+  view.setInt32(at + 8, (ttlProto << 16) | sum);
+  view.setInt32(at + IPH_SADDR, saddr);
+  view.setInt32(at + IPH_DADDR, daddr);
+}
+
+/** Packets of this host start their way here, with header and route. Linux: ip_local_out(). 0 or a negative errno. */
+export function ipLocalOut(net: Net, _sk: Sock | null, skb: SkBuff): number {
+  net.mib[IPSTATS_MIB_OUTREQUESTS]!++;
+  skb.protocol = ETH_P_IP;
+  return dstOutput(skb);
+}
+
+/** Linux: dst_output(). */
+function dstOutput(skb: SkBuff): number {
+  return skb.dst!.output(skb);
+}
+
+/** Counts by the kind of destination, and checks the device. Linux: ip_output(). */
+export function ipOutput(skb: SkBuff): number {
+  const rt = skb.dst as Rtable;
+  const mib = rt.net.mib;
+  skb.dev = rt.dev;
+  mib[IPSTATS_MIB_OUTPKTS]!++;
+  mib[IPSTATS_MIB_OUTOCTETS]! += skb.len;
+  return ipFinishOutput(skb, rt);
+}
+
+/** Like ipOutput(), and this host gets a copy. Linux: ip_mc_output(). */
+export function ipMcOutput(skb: SkBuff): number {
+  const rt = skb.dst as Rtable;
+  skb.dev = rt.dev;
+  const copy = skbClone(skb);
+  if (copy !== null) {
+    skbPull(copy, copy.nh - copy.data);
+    copy.mac = copy.data;
+    copy.pktType = PACKET_LOOPBACK;
+    copy.ipSummed = CHECKSUM_UNNECESSARY;
+    netifRx(copy);
+  }
+  return ipOutput(skb);
+}
+
+/** Refuses what is longer than the path takes, else hands over to the neighbour. Linux: ip_finish_output(). */
+function ipFinishOutput(skb: SkBuff, rt: Rtable): number {
+  if (skb.len > dstMtu(rt)) {
+    rt.net.mib[IPSTATS_MIB_FRAGFAILS]!++;
+    kfreeSkb(skb, SKB_DROP_REASON_PKT_TOO_BIG);
+    return -EMSGSIZE;
+  }
+  const flags = rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST);
+  if (flags !== 0) countGroup(skb, rt, flags);
+  const dev = rt.dev!;
+  if (skbHeadroom(skb) < dev.hardHeaderLen && !makeHeadroom(skb, dev)) return -ENOBUFS;
+  // Loopback: no link addresses, no neighbours.
+  if (dev.headerOps === null) return devQueueXmit(skb);
+  const nexthop = rt.gateway !== 0 ? rt.gateway : memView.getInt32(skb.nh + IPH_DADDR);
+  const neigh = neighLookup(arpTbl, nexthop, dev) ?? neighCreate(arpTbl, nexthop, dev);
+  if (neigh === null) {
+    kfreeSkb(skb, SKB_DROP_REASON_NEIGH_CREATEFAIL);
+    return -ENOBUFS;
+  }
+  return neighOutput(neigh, skb);
+}
+
+function countGroup(skb: SkBuff, rt: Rtable, flags: number): void {
+  const mib = rt.net.mib;
+  const broadcast = (flags & RTCF_BROADCAST) !== 0;
+  mib[broadcast ? IPSTATS_MIB_OUTBCASTPKTS : IPSTATS_MIB_OUTMCASTPKTS]!++;
+  mib[broadcast ? IPSTATS_MIB_OUTBCASTOCTETS : IPSTATS_MIB_OUTMCASTOCTETS]! += skb.len;
+}
+
+/** A packet that came in by one device and answers by another with a longer header: its bytes move up in the buffer. */
+function makeHeadroom(skb: SkBuff, dev: NetDevice): boolean {
+  const shift = (dev.hardHeaderLen - skbHeadroom(skb) + 3) & ~3;
+  if (skbTailroom(skb) < shift || skbCloned(skb) || skb.fragList !== null) {
+    kfreeSkb(skb, SKB_DROP_REASON_NOMEM);
+    return false;
+  }
+  memCopy(skb.data + shift, skb.data, skb.len);
+  skb.data += shift;
+  skb.tail += shift;
+  skb.nh += shift;
+  skb.th += shift;
+  skb.mac += shift;
+  return true;
+}
+
+function noRoute(net: Net, skb: SkBuff, error: number): number {
+  net.mib[IPSTATS_MIB_OUTNOROUTES]!++;
+  kfreeSkb(skb, SKB_DROP_REASON_IP_OUTNOROUTES);
+  return error;
+}
+
+/**
+ * Sends a segment of a connected socket by the route the socket keeps, or a new one. Linux: ip_queue_xmit().
+ * @param skb data at the transport header, whose checksum is done @returns 0 or a negative errno; the packet is gone
+ */
+export function ipQueueXmit(sk: Sock, skb: SkBuff): number {
+  const inet = (sk as InetSk).inet;
+  const net = sk.net;
+  if (skb.dst === null) {
+    let dst = skDstCheck(sk);
+    if (dst === null) {
+      const fl = outFlow;
+      flowi4Init(fl, inet.daddr, inet.saddr, sk.boundDevIf, inet.tos, sk.protocol);
+      dst = ipRouteOutputFlow(net, fl, sk);
+      if (dst === null) return noRoute(net, skb, -EHOSTUNREACH);
+      skDstSet(sk, dst);
+    }
+    skbDstSet(skb, dst);
+  }
+  skb.priority = sk.priority;
+  skb.mark = sk.mark;
+  ipPushHeader(skb, sk, inet.saddr, inet.daddr, sk.protocol, ipSelectTtl(net, sk), inet.tos, ipDontFragment(sk));
+  return ipLocalOut(net, sk, skb);
+}
+
+/**
+ * Sends a segment by a route at hand (SYN-ACK). Linux: ip_build_and_send_pkt().
+ * @param skb its dst is set, or `dst` is given with a reference that becomes the packet's
+ * @param sk the listener, for TTL and DF @returns 0 or a negative errno; the packet is gone
+ */
+export function ipBuildAndSendPkt(
+  skb: SkBuff, sk: Sock, saddr: number, daddr: number, dst: DstEntry | null, tos: number,
+): number {
+  const net = sk.net;
+  if (skb.dst === null) skb.dst = dst;
+  skb.priority = sk.priority;
+  skb.mark = sk.mark;
+  ipPushHeader(skb, null, saddr, daddr, sk.protocol, ipSelectTtl(net, sk), tos, ipDontFragment(sk));
+  return ipLocalOut(net, sk, skb);
+}
+
+/**
+ * Sends a whole transport segment without a socket, with DF, back the way `inSkb` came. Linux: ip_send_unicast_reply().
+ * @param skb data at the transport header @param inSkb the packet answered, still its owner's
+ * @returns 0 or a negative errno; skb is gone
+ */
+export function ipSendUnicastReply(
+  net: Net, skb: SkBuff, inSkb: SkBuff, saddr: number, daddr: number, protocol: number, tos: number,
+): number {
+  const fl = outFlow;
+  flowi4Init(fl, daddr, saddr, 0, tos, protocol);
+  fl.mark = inSkb.mark;
+  const rt = ipRouteOutputKey(net, fl);
+  if (rt === null) return noRoute(net, skb, fl.error);
+  skb.dst = rt;
+  ipPushHeader(skb, null, fl.saddr, daddr, protocol, net.ipv4.ipDefaultTtl, tos, true);
+  return ipSendSkb(net, skb);
+}
+
+/** Sends a packet with header and route; an error counts as a discard. Linux: ip_send_skb(). 0 or a negative errno. */
+export function ipSendSkb(net: Net, skb: SkBuff): number {
+  const err = ipLocalOut(net, null, skb);
+  if (err < 0) net.mib[IPSTATS_MIB_OUTDISCARDS]!++;
+  return err;
+}

@@ -1,0 +1,295 @@
+/**
+ * The IP options of a socket, its control messages, and its error queue. Linux: net/ipv4/ip_sockglue.c; read first ip(7),
+ * recv(2) under MSG_ERRQUEUE. Owns nothing; a packet in the error queue is the socket's.
+ */
+import { EAGAIN, EINVAL, ENOPROTOOPT, ENOTCONN } from "../../uapi/errno.ts";
+import { SO_EE_ORIGIN_ICMP } from "../../uapi/icmp.ts";
+import {
+  IP_FREEBIND, IP_HDRINCL, IP_MTU, IP_MTU_DISCOVER, IP_PKTINFO, IP_PMTUDISC_DONT, IP_PMTUDISC_OMIT, IP_RECVERR, IP_RECVTOS,
+  IP_RECVTTL, IP_TOS, IP_TTL,
+} from "../../uapi/in.ts";
+import {
+  INET_ECN_MASK, IPTOS_LOWDELAY, IPTOS_THROUGHPUT, TC_PRIO_BESTEFFORT, TC_PRIO_BULK, TC_PRIO_INTERACTIVE,
+  TC_PRIO_INTERACTIVE_BULK,
+} from "../../uapi/ip.ts";
+import { RT_SCOPE_UNIVERSE } from "../../uapi/rtnetlink.ts";
+import {
+  AF_INET, MSG_ERRQUEUE, MSG_TRUNC, SO_MARK, SOCK_RAW, SOCK_STREAM, SOL_IP, SOL_SOCKET,
+} from "../../uapi/socket.ts";
+import { mem8, memView } from "../../lib/memory.ts";
+import { putCmsg, skbCopyDatagramMsg, sockRecvTimestamp } from "../core/datagram.ts";
+import { SKB_DROP_REASON_SOCKET_RCVBUFF } from "../../uapi/drop-reason.ts";
+import { consumeSkb, kfreeSkb, PACKET_HOST, type SkBuff, skbClone, skbDstDrop, skbPull } from "../core/skbuff.ts";
+import { skbDequeue, skbQueuePurge, skbQueueTail } from "../core/skb-queue.ts";
+import { skbSetOwnerR, skDstCheck, skDstReset, type Sock } from "../core/sock.ts";
+import type { Msghdr } from "../core/sockaddr.ts";
+import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
+import { IPH_DADDR, IPH_SADDR, IPH_TOS, IPH_TTL } from "../wire/ip.ts";
+import { inetSelectAddr } from "./devinet.ts";
+import { type InetSk, IP_CMSG_PKTINFO, IP_CMSG_TOS, IP_CMSG_TTL } from "./inet-sock.ts";
+import { dstMtu } from "./rtable.ts";
+
+/** Words of the IP_PKTINFO message: ifindex, local address to answer from, destination address of the header. */
+const PKTINFO_WORDS = 3;
+/** Words of the IP_RECVERR message (struct sock_extended_err): errno, origin, type, code, info, data, offender. */
+const RECVERR_WORDS = 7;
+/** Words in front of the value of a control message: level, type, number of value words. */
+const CMSG_WORDS = 3;
+
+/** What the control messages of sendmsg() ask for in one packet. Linux: struct ipcm_cookie. */
+export class IpcmCookie {
+  /** Source address, 0 for the socket's. */
+  addr = 0;
+  oif = 0;
+  /** 0 for the socket's. */
+  ttl = 0;
+  /** -1 for the socket's. */
+  tos = -1;
+  mark = 0;
+}
+
+/** The class of a packet by its TOS. Linux: rt_tos2priority(). */
+export function rtTos2priority(tos: number): number {
+  if ((tos & IPTOS_LOWDELAY) !== 0) {
+    return (tos & IPTOS_THROUGHPUT) !== 0 ? TC_PRIO_INTERACTIVE_BULK : TC_PRIO_INTERACTIVE;
+  }
+  return (tos & IPTOS_THROUGHPUT) !== 0 ? TC_PRIO_BULK : TC_PRIO_BESTEFFORT;
+}
+
+function setTos(sk: InetSk, value: number): number {
+  const inet = sk.inet;
+  // The ECN bits of a stream are TCP's.
+  const tos = sk.type === SOCK_STREAM ? (value & ~INET_ECN_MASK) | (inet.tos & INET_ECN_MASK) : value;
+  if (inet.tos !== (tos & 0xff)) {
+    inet.tos = tos & 0xff;
+    sk.priority = rtTos2priority(tos);
+    skDstReset(sk);
+  }
+  return 0;
+}
+
+function setCmsgFlag(sk: InetSk, flag: number, on: boolean): number {
+  if (on) sk.inet.cmsgFlags |= flag;
+  else sk.inet.cmsgFlags &= ~flag;
+  return 0;
+}
+
+/** Sets an option of level SOL_IP: 0, -EINVAL (bad value), -ENOPROTOOPT (unknown). Linux: ip_setsockopt(). */
+export function ipSetsockopt(sk: InetSk, name: number, value: number): number {
+  const inet = sk.inet;
+  const on = value !== 0;
+  switch (name) {
+    case IP_TOS:
+      return setTos(sk, value);
+    case IP_TTL:
+      if (value !== -1 && (value < 1 || value > 255)) return -EINVAL;
+      inet.ucTtl = value;
+      return 0;
+    case IP_PKTINFO:
+      return setCmsgFlag(sk, IP_CMSG_PKTINFO, on);
+    case IP_RECVTTL:
+      return setCmsgFlag(sk, IP_CMSG_TTL, on);
+    case IP_RECVTOS:
+      return setCmsgFlag(sk, IP_CMSG_TOS, on);
+    case IP_MTU_DISCOVER:
+      if (value < IP_PMTUDISC_DONT || value > IP_PMTUDISC_OMIT) return -EINVAL;
+      inet.pmtudisc = value;
+      return 0;
+    case IP_FREEBIND:
+      inet.freebind = on;
+      return 0;
+    case IP_RECVERR:
+      inet.recverr = on;
+      if (!on) skbQueuePurge(sk.errorQueue);
+      return 0;
+    case IP_HDRINCL:
+      if (sk.type !== SOCK_RAW) return -ENOPROTOOPT;
+      inet.hdrincl = on;
+      return 0;
+    default:
+      return -ENOPROTOOPT;
+  }
+}
+
+function cmsgFlag(sk: InetSk, flag: number): number {
+  return (sk.inet.cmsgFlags & flag) !== 0 ? 1 : 0;
+}
+
+/**
+ * Reads an option of level SOL_IP as one int into `out`: 1, or -ENOTCONN (IP_MTU without a route), -ENOPROTOOPT. Linux:
+ * ip_getsockopt().
+ */
+export function ipGetsockopt(sk: InetSk, name: number, out: Uint8Array | Int32Array): number {
+  const inet = sk.inet;
+  let value = 0;
+  switch (name) {
+    case IP_TOS: value = inet.tos; break;
+    case IP_TTL: value = inet.ucTtl < 0 ? sk.net.ipv4.ipDefaultTtl : inet.ucTtl; break;
+    case IP_PKTINFO: value = cmsgFlag(sk, IP_CMSG_PKTINFO); break;
+    case IP_RECVTTL: value = cmsgFlag(sk, IP_CMSG_TTL); break;
+    case IP_RECVTOS: value = cmsgFlag(sk, IP_CMSG_TOS); break;
+    case IP_MTU_DISCOVER: value = inet.pmtudisc; break;
+    case IP_FREEBIND: value = inet.freebind ? 1 : 0; break;
+    case IP_RECVERR: value = inet.recverr ? 1 : 0; break;
+    case IP_HDRINCL:
+      if (sk.type !== SOCK_RAW) return -ENOPROTOOPT;
+      value = inet.hdrincl ? 1 : 0;
+      break;
+    case IP_MTU: {
+      const dst = skDstCheck(sk);
+      if (dst === null) return -ENOTCONN;
+      value = dstMtu(dst);
+      break;
+    }
+    default: return -ENOPROTOOPT;
+  }
+  out[0] = value;
+  return 1;
+}
+
+/** The local address to answer a packet from: its destination, or for a broadcast one of the device's. */
+function specificDestination(sk: InetSk, skb: SkBuff): number {
+  let dev = sk.net.devices;
+  while (dev !== null && dev.ifindex !== skb.iif) dev = dev.nextDev;
+  if (dev === null) return 0;
+  return inetSelectAddr(sk.net, dev, memView.getInt32(skb.nh + IPH_SADDR), RT_SCOPE_UNIVERSE);
+}
+
+/** Delivers the control messages the socket asked for about a packet. Linux: ip_cmsg_recv(), sock_recv_cmsgs(). */
+export function ipCmsgRecv(sk: InetSk, msg: Msghdr, skb: SkBuff): void {
+  sockRecvTimestamp(sk, msg, skb);
+  const flags = sk.inet.cmsgFlags;
+  if (flags === 0 || msg.control === null) return;
+  const nh = skb.nh;
+  if ((flags & IP_CMSG_PKTINFO) !== 0) {
+    const at = putCmsg(msg, SOL_IP, IP_PKTINFO, PKTINFO_WORDS);
+    if (at >= 0) {
+      const daddr = memView.getInt32(nh + IPH_DADDR);
+      msg.control[at] = skb.iif;
+      msg.control[at + 1] = skb.pktType === PACKET_HOST ? daddr : specificDestination(sk, skb);
+      msg.control[at + 2] = daddr;
+    }
+  }
+  if ((flags & IP_CMSG_TTL) !== 0) {
+    const at = putCmsg(msg, SOL_IP, IP_TTL, 1);
+    if (at >= 0) msg.control[at] = mem8[nh + IPH_TTL]!;
+  }
+  if ((flags & IP_CMSG_TOS) !== 0) {
+    const at = putCmsg(msg, SOL_IP, IP_TOS, 1);
+    if (at >= 0) msg.control[at] = mem8[nh + IPH_TOS]!;
+  }
+}
+
+/**
+ * Reads the control messages of sendmsg() into the cookie: IP_PKTINFO (device and source address), IP_TTL, IP_TOS, SO_MARK.
+ * @returns 0, or -EINVAL for a malformed or unknown one. Linux: ip_cmsg_send()
+ */
+export function ipCmsgSend(msg: Msghdr, ipc: IpcmCookie): number {
+  const control = msg.control;
+  if (control === null) return 0;
+  const end = msg.controllen;
+  for (let at = 0; at < end;) {
+    if (at + CMSG_WORDS > end) return -EINVAL;
+    const words = control[at + 2]!;
+    const value = at + CMSG_WORDS;
+    if (words < 1 || words > end - value) return -EINVAL;
+    const err = cmsgSendOne(ipc, control, control[at]!, control[at + 1]!, value, words);
+    if (err < 0) return err;
+    at = value + words;
+  }
+  return 0;
+}
+
+function cmsgSendOne(
+  ipc: IpcmCookie, control: Int32Array, level: number, type: number, at: number, words: number,
+): number {
+  const value = control[at]!;
+  if (level === SOL_SOCKET) {
+    if (type !== SO_MARK) return -EINVAL;
+    ipc.mark = value;
+    return 0;
+  }
+  // A message of another level is another layer's.
+  if (level !== SOL_IP) return 0;
+  switch (type) {
+    case IP_PKTINFO:
+      if (words !== PKTINFO_WORDS) return -EINVAL;
+      if (value !== 0) ipc.oif = value;
+      ipc.addr = control[at + 1]!;
+      return 0;
+    case IP_TTL:
+      if (value < 1 || value > 255) return -EINVAL;
+      ipc.ttl = value;
+      return 0;
+    case IP_TOS:
+      if (value < 0 || value > 255) return -EINVAL;
+      ipc.tos = value;
+      return 0;
+    default:
+      return -EINVAL;
+  }
+}
+
+/**
+ * Queues an ICMP error for recvmsg(MSG_ERRQUEUE); without room it is lost, as any error message may be. Linux:
+ * ip_icmp_error().
+ * @param skb the error, th at the ICMP header, data at the quoted IP header @param err positive errno @param port destination
+ *   port of the quoted packet @param payload offset of the quoted packet's payload from skb.data @param info from ICMP
+ */
+export function ipIcmpError(sk: Sock, skb: SkBuff, err: number, port: number, payload: number, info: number): void {
+  const clone = skbClone(skb);
+  if (clone === null) return;
+  if (sk.rmemAlloc + clone.truesize > sk.rcvbuf) {
+    kfreeSkb(clone, SKB_DROP_REASON_SOCKET_RCVBUFF);
+    return;
+  }
+  skbDstDrop(clone);
+  // The control block of a queued error: its errno, the port, the info word, where the quoted IP header is.
+  clone.tcpFlags = err;
+  clone.seq = port;
+  clone.ackSeq = info;
+  clone.endSeq = clone.data;
+  if (skbPull(clone, payload) < 0) skbPull(clone, clone.len);
+  skbSetOwnerR(clone, sk);
+  skbQueueTail(sk.errorQueue, clone);
+}
+
+/**
+ * recvmsg(MSG_ERRQUEUE): the payload of the packet in error as far as it was quoted, its destination as the message's name,
+ * and an IP_RECVERR message with the error. -EAGAIN when the queue is empty. Linux: ip_recv_error()
+ */
+export function ipRecvError(sk: InetSk, msg: Msghdr, length: number): number {
+  const queue = sk.errorQueue;
+  const skb = skbDequeue(queue);
+  if (skb === null) return -EAGAIN;
+  let copied = skb.len;
+  if (copied > length) {
+    msg.flags |= MSG_TRUNC;
+    copied = length;
+  }
+  skbCopyDatagramMsg(skb, 0, msg, copied);
+  const name = msg.name;
+  if (name !== null) {
+    name.family = AF_INET;
+    name.addr = memView.getInt32(skb.endSeq + IPH_DADDR);
+    name.port = skb.seq;
+  }
+  const at = putCmsg(msg, SOL_IP, IP_RECVERR, RECVERR_WORDS);
+  if (at >= 0) {
+    const control = msg.control!;
+    control[at] = skb.tcpFlags;
+    control[at + 1] = SO_EE_ORIGIN_ICMP;
+    control[at + 2] = mem8[skb.th + ICMPH_TYPE]!;
+    control[at + 3] = mem8[skb.th + ICMPH_CODE]!;
+    control[at + 4] = skb.ackSeq;
+    control[at + 5] = 0;
+    control[at + 6] = memView.getInt32(skb.nh + IPH_SADDR);
+  }
+  msg.flags |= MSG_ERRQUEUE;
+  // The next queued error is the pending one now.
+  const next = queue.head;
+  sk.err = next === null ? 0 : next.tcpFlags;
+  if (next !== null) sk.errorReport(sk);
+  consumeSkb(skb);
+  return copied;
+}

@@ -1,0 +1,273 @@
+/**
+ * Routing decisions: from a flow, or a packet that came in, to an rtable. Linux: net/ipv4/route.c,
+ * ip_route_output_key_hash_rcu() and ip_route_input_slow(). What a next hop allows is made once and kept there.
+ *
+ * Read first: RFC 1122 sections 3.2.1.3 (addresses that must not appear) and 3.3.4 (multihoming), RFC 1812 section 5.3.7
+ * (martian addresses).
+ */
+import { devGetByIndex } from "../../netif/dev.ts";
+import {
+  SKB_DROP_REASON_IP_INNOROUTES, SKB_DROP_REASON_IP_INVALID_DEST, SKB_DROP_REASON_IP_INVALID_SOURCE,
+  SKB_DROP_REASON_IP_LOCAL_SOURCE, SKB_DROP_REASON_IP_LOCALNET, SKB_DROP_REASON_NOMEM, SKB_NOT_DROPPED_YET,
+} from "../../uapi/drop-reason.ts";
+import { EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS, ENODEV } from "../../uapi/errno.ts";
+import { IFF_LOOPBACK, IFF_UP } from "../../uapi/if.ts";
+import {
+  INADDR_ALLHOSTS_GROUP, INADDR_LOOPBACK, inClassD, IN_LOOPBACKNET, IPPROTO_IGMP, ipv4IsLocalMulticast,
+} from "../../uapi/in.ts";
+import {
+  RT_SCOPE_HOST, RT_SCOPE_LINK, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST,
+  RTN_UNREACHABLE,
+} from "../../uapi/rtnetlink.ts";
+import type { Net } from "../core/net.ts";
+import type { NetDevice } from "../core/net-device.ts";
+import type { SkBuff } from "../core/skbuff.ts";
+import type { Sock } from "../core/sock.ts";
+import { inDevGet, type InDevice, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
+import { fibValidateSource } from "./fib-frontend.ts";
+import { fibLookup, inetAddrType } from "./fib-lookup.ts";
+import { type FibNh, fibResultPrefsrc } from "./fib-semantics.ts";
+import { FibResult, FLOWI_FLAG_ANYSRC, Flowi4 } from "./flow.ts";
+import {
+  ipHandlers, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, rtCacheDrop, rtDstAlloc, type Rtable,
+} from "./rtable.ts";
+
+let inFlow: Flowi4;
+let inResult: FibResult;
+let outResult: FibResult;
+/** Why the last ipRouteInput() failed, as a drop reason. */
+let inputReason = SKB_NOT_DROPPED_YET;
+
+/** Boot time: the objects the tables are asked with. */
+export function routeInit(): void {
+  inFlow = new Flowi4();
+  inResult = new FibResult();
+  outResult = new FibResult();
+}
+
+/** The drop reason (SKB_DROP_REASON_*) of the packet that ipRouteInput() has just refused. */
+export function ipRouteInputReason(): number {
+  return inputReason;
+}
+
+/** Is the device a member of the group? Every host is one of 224.0.0.1 (RFC 1112 section 4). Linux: ip_check_mc_rcu(). */
+function ipCheckMc(group: number): boolean {
+  return group === INADDR_ALLHOSTS_GROUP;
+}
+
+function refuse(reason: number): number {
+  inputReason = reason;
+  return -EINVAL;
+}
+
+/** Makes the entry for a packet to this host (or with an error: to nobody) and gives it to the packet and the next hop. */
+function makeInput(skb: SkBuff, net: Net, dev: NetDevice, nh: FibNh | null, flags: number, type: number): number {
+  if (nh !== null) {
+    rtCacheDrop(nh.rthInput);
+    nh.rthInput = null;
+  }
+  const rt = rtDstAlloc(net, net.loopbackDev ?? dev, flags, type);
+  if (rt === null) {
+    inputReason = SKB_DROP_REASON_NOMEM;
+    return -ENOBUFS;
+  }
+  if (nh !== null) {
+    rt.refcnt++;
+    nh.rthInput = rt;
+  }
+  if (type === RTN_UNREACHABLE) {
+    rt.error = -EHOSTUNREACH;
+    rt.input = ipHandlers.error;
+  }
+  skb.dst = rt;
+  return 0;
+}
+
+/**
+ * Routes a packet that came in, and sets skb.dst. Linux: ip_route_input_noref().
+ * @param tos TOS byte of the packet @param dev device it came in by
+ * @returns 0; -EINVAL for addresses that must not be there, -ENOBUFS when no entry can be made: ipRouteInputReason()
+ *   says which; a packet for somebody else gets an entry whose input drops it
+ */
+export function ipRouteInput(skb: SkBuff, daddr: number, saddr: number, tos: number, dev: NetDevice): number {
+  const inDev = dev.ipPtr as InDevice | null;
+  if (inDev === null) return refuse(SKB_DROP_REASON_IP_INNOROUTES);
+  const net = dev.net!;
+  if (inClassD(daddr)) return routeInputMc(skb, net, inDev, daddr, saddr);
+  if (inClassD(saddr) || saddr === -1) return refuse(SKB_DROP_REASON_IP_INVALID_SOURCE);
+  if (daddr === -1 || (saddr | daddr) === 0) return routeInputBroadcast(skb, net, inDev, null, saddr);
+  if (saddr === 0) return refuse(SKB_DROP_REASON_IP_INVALID_SOURCE);
+  if (daddr === 0) return refuse(SKB_DROP_REASON_IP_INVALID_DEST);
+  if ((daddr >> 24 === IN_LOOPBACKNET || saddr >> 24 === IN_LOOPBACKNET) && inDev.routeLocalnet === 0) {
+    return refuse(SKB_DROP_REASON_IP_LOCALNET);
+  }
+  const flow = inFlow;
+  flow.daddr = daddr;
+  flow.saddr = saddr;
+  flow.tos = tos & 0x1c;
+  const res = inResult;
+  if (fibLookup(net, flow, res) === 0) {
+    const type = res.type;
+    if (type === RTN_LOCAL) {
+      if (fibValidateSource(net, inDev, saddr) !== 0) return refuse(SKB_DROP_REASON_IP_LOCAL_SOURCE);
+      const nh = res.nh!;
+      const rt = nh.rthInput;
+      if (rt !== null && rt.genid === net.rtGenid) {
+        rt.refcnt++;
+        skb.dst = rt;
+        return 0;
+      }
+      return makeInput(skb, net, dev, nh, RTCF_LOCAL, RTN_LOCAL);
+    }
+    if (type === RTN_BROADCAST) return routeInputBroadcast(skb, net, inDev, res.nh, saddr);
+  }
+  return makeInput(skb, net, dev, null, 0, RTN_UNREACHABLE);
+}
+
+/** A broadcast: of a subnet (with its next hop), or the limited one. */
+function routeInputBroadcast(skb: SkBuff, net: Net, inDev: InDevice, nh: FibNh | null, saddr: number): number {
+  if (saddr !== 0 && fibValidateSource(net, inDev, saddr) !== 0) return refuse(SKB_DROP_REASON_IP_LOCAL_SOURCE);
+  const rt = nh === null ? null : nh.rthInput;
+  if (rt !== null && rt.genid === net.rtGenid) {
+    rt.refcnt++;
+    skb.dst = rt;
+    return 0;
+  }
+  return makeInput(skb, net, inDev.dev, nh, RTCF_BROADCAST | RTCF_LOCAL, RTN_BROADCAST);
+}
+
+/** A packet to a group: taken when the device is a member. Linux: ip_route_input_mc(). */
+function routeInputMc(skb: SkBuff, net: Net, inDev: InDevice, daddr: number, saddr: number): number {
+  if (inClassD(saddr) || saddr === -1) return refuse(SKB_DROP_REASON_IP_INVALID_SOURCE);
+  if (saddr >> 24 === IN_LOOPBACKNET && inDev.routeLocalnet === 0) return refuse(SKB_DROP_REASON_IP_LOCALNET);
+  if (saddr === 0) {
+    if (!ipv4IsLocalMulticast(daddr)) return refuse(SKB_DROP_REASON_IP_INVALID_SOURCE);
+  } else if (fibValidateSource(net, inDev, saddr) !== 0) {
+    return refuse(SKB_DROP_REASON_IP_LOCAL_SOURCE);
+  }
+  if (!ipCheckMc(daddr)) return refuse(SKB_DROP_REASON_IP_INVALID_DEST);
+  return makeInput(skb, net, inDev.dev, null, RTCF_MULTICAST | RTCF_LOCAL, RTN_MULTICAST);
+}
+
+function fail(fl: Flowi4, error: number): null {
+  fl.error = error;
+  return null;
+}
+
+/** Is it an address of this host? Linux: __ip_dev_find(). */
+function isLocalAddr(net: Net, addr: number): boolean {
+  return inetLookupIfaddr(net, addr) !== null || inetAddrType(net, addr) === RTN_LOCAL;
+}
+
+/**
+ * The route for packets of this host. Fills fl.saddr (when 0), fl.oif, and fl.daddr (0 means this host).
+ * Linux: ip_route_output_key().
+ * @returns an entry with a reference for the caller; or null with fl.error: -EINVAL (source not of this host, or of a
+ *   loopback network on another device; blackhole), -ENODEV, -ENETUNREACH, -EHOSTUNREACH, -EACCES, -ENOBUFS (pool empty)
+ */
+export function ipRouteOutputKey(net: Net, fl: Flowi4): Rtable | null {
+  const daddr = fl.daddr;
+  const saddr = fl.saddr;
+  if (saddr !== 0 && (fl.flags & FLOWI_FLAG_ANYSRC) === 0) {
+    if (inClassD(saddr) || saddr === -1) return fail(fl, -EINVAL);
+    if (!isLocalAddr(net, saddr)) return fail(fl, -EINVAL);
+    if (fl.oif === 0 && (daddr === -1 || inClassD(daddr))) {
+      const ifa = inetLookupIfaddr(net, saddr);
+      if (ifa === null) return fail(fl, -EINVAL);
+      return outputOnLink(net, fl, ifa.dev!);
+    }
+  }
+  if (fl.oif !== 0) {
+    const dev = devGetByIndex(net, fl.oif);
+    if (dev === null) return fail(fl, -ENODEV);
+    if ((dev.flags & IFF_UP) === 0 || inDevGet(dev) === null) return fail(fl, -ENETUNREACH);
+    if (daddr === -1 || ipv4IsLocalMulticast(daddr) || fl.proto === IPPROTO_IGMP) return outputOnLink(net, fl, dev);
+    if (saddr === 0) {
+      if (inClassD(daddr)) fl.saddr = inetSelectAddr(net, dev, 0, fl.scope);
+      else if (daddr === 0) fl.saddr = inetSelectAddr(net, dev, 0, RT_SCOPE_HOST);
+    }
+  }
+  if (daddr === 0) return outputToSelf(net, fl);
+  const res = outResult;
+  const error = fibLookup(net, fl, res);
+  if (error !== 0) {
+    // Bound to a device the destination is taken to be on its link, whatever the tables say.
+    if (fl.oif !== 0) return outputOnLink(net, fl, devGetByIndex(net, fl.oif)!);
+    return fail(fl, error);
+  }
+  const nh = res.nh!;
+  if (res.type === RTN_LOCAL) {
+    const prefsrc = res.fi!.prefsrc;
+    if (fl.saddr === 0) fl.saddr = prefsrc !== 0 ? prefsrc : daddr;
+    return makeOutput(net, fl, net.loopbackDev ?? nh.dev!, RTN_LOCAL, nh, RTCF_LOCAL);
+  }
+  if (fl.saddr === 0) fl.saddr = fibResultPrefsrc(net, res.fi!);
+  return makeOutput(net, fl, nh.dev!, res.type, nh, 0);
+}
+
+/** The same for a socket. Linux: ip_route_output_flow() (policies would join here). */
+export function ipRouteOutputFlow(net: Net, fl: Flowi4, _sk: Sock | null): Rtable | null {
+  return ipRouteOutputKey(net, fl);
+}
+
+/** Without asking the tables: the destination is on that link. */
+function outputOnLink(net: Net, fl: Flowi4, dev: NetDevice): Rtable | null {
+  if (fl.saddr === 0) fl.saddr = inetSelectAddr(net, dev, 0, RT_SCOPE_LINK);
+  return makeOutput(net, fl, dev, RTN_UNICAST, null, 0);
+}
+
+/** Destination 0 is this host. */
+function outputToSelf(net: Net, fl: Flowi4): Rtable | null {
+  const lo = net.loopbackDev;
+  if (lo === null) return fail(fl, -ENETUNREACH);
+  if (fl.saddr === 0) fl.saddr = INADDR_LOOPBACK;
+  fl.daddr = fl.saddr;
+  return makeOutput(net, fl, lo, RTN_LOCAL, null, RTCF_LOCAL);
+}
+
+/** Linux: __mkroute_output(). */
+function makeOutput(
+  net: Net, fl: Flowi4, dev: NetDevice, type: number, nh: FibNh | null, flags: number,
+): Rtable | null {
+  const daddr = fl.daddr;
+  let keeper = nh;
+  fl.oif = dev.ifindex;
+  if (daddr === -1 || type === RTN_BROADCAST) {
+    type = RTN_BROADCAST;
+    flags |= RTCF_BROADCAST | RTCF_LOCAL;
+    keeper = null;
+  } else if (inClassD(daddr)) {
+    type = RTN_MULTICAST;
+    flags |= ipCheckMc(daddr) ? RTCF_MULTICAST | RTCF_LOCAL : RTCF_MULTICAST;
+    keeper = null;
+  }
+  const loopback = (dev.flags & IFF_LOOPBACK) !== 0;
+  const inDev = inDevGet(dev);
+  if (inDev === null || (fl.saddr >> 24 === IN_LOOPBACKNET && !loopback && inDev.routeLocalnet === 0)) {
+    return fail(fl, -EINVAL);
+  }
+  if (keeper !== null) {
+    const kept = keeper.rthOutput;
+    if (kept !== null && kept.genid === net.rtGenid) {
+      kept.refcnt++;
+      return kept;
+    }
+    rtCacheDrop(kept);
+    keeper.rthOutput = null;
+  }
+  if (loopback) flags |= RTCF_LOCAL;
+  const rt = rtDstAlloc(net, dev, flags, type);
+  if (rt === null) return fail(fl, -ENOBUFS);
+  if ((flags & (RTCF_BROADCAST | RTCF_MULTICAST)) !== 0 && (flags & RTCF_LOCAL) !== 0 && !loopback) {
+    rt.output = ipHandlers.mcOutput;
+  }
+  if (keeper !== null) {
+    const fi = outResult.fi!;
+    if (keeper.gw !== 0 && keeper.scope === RT_SCOPE_LINK) rt.gateway = keeper.gw;
+    rt.mtu = fi.mtu;
+    rt.advmss = fi.advmss;
+    rt.refcnt++;
+    keeper.rthOutput = rt;
+  }
+  return rt;
+}

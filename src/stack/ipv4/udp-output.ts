@@ -1,0 +1,276 @@
+/**
+ * Sending UDP: from the program's message to a packet with its headers, and corked datagrams that gather several messages.
+ * Linux: udp_sendmsg(), udp_send_skb() of net/ipv4/udp.c, ip_append_data() as far as one packet goes. Read first: RFC 768,
+ * RFC 1122 section 4.1. Owns the flow and the cookie that every call uses again. A corked datagram is the one packet of the
+ * socket's write queue; until it goes, its control block holds the header fields.
+ *
+ * A datagram is one packet: beyond the MTU, or one buffer, it is -EMSGSIZE until fragmentation exists.
+ */
+import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
+import { memView } from "../../lib/memory.ts";
+import {
+  EACCES, EAFNOSUPPORT, EAGAIN, EDESTADDRREQ, EFAULT, EINVAL, EMSGSIZE, ENETUNREACH, ENOBUFS, EOPNOTSUPP, EPIPE,
+} from "../../uapi/errno.ts";
+import { IPPROTO_UDP, inClassD } from "../../uapi/in.ts";
+import {
+  IPSTATS_MIB_OUTNOROUTES, UDP_MIB_OUTDATAGRAMS, UDP_MIB_SNDBUFERRORS,
+} from "../../uapi/snmp.ts";
+import { AF_INET, AF_UNSPEC, MSG_DONTROUTE, MSG_MORE, MSG_OOB } from "../../uapi/socket.ts";
+import { TCP_ESTABLISHED } from "../../uapi/tcp.ts";
+import { RT_SCOPE_LINK } from "../../uapi/rtnetlink.ts";
+import { dstHold, dstRelease } from "../core/dst.ts";
+import {
+  allocSkb, consumeSkb, NET_IP_ALIGN, skbBufferBytes, type SkBuff, skbPush, skbPut, skbReserve, skbTailroom,
+} from "../core/skbuff.ts";
+import { skbDequeue, skbQueuePurge, skbQueueTail } from "../core/skb-queue.ts";
+import {
+  SEND_SHUTDOWN, skbSetOwnerW, skDstCheck, skDstSet, type Sock, SOCK_BROADCAST, SOCK_NO_CHECK, sockError,
+} from "../core/sock.ts";
+import { copyFromIter, type Msghdr } from "../core/sockaddr.ts";
+import { IP_HLEN } from "../wire/ip.ts";
+import { CSUM_MANGLED_0, UDP_HLEN, UH_DPORT, UH_SPORT, UH_SUM, UH_ULEN } from "../wire/udp.ts";
+import { Flowi4, FLOWI_FLAG_ANYSRC, flowi4Init } from "./flow.ts";
+import type { InetSk } from "./inet-sock.ts";
+import { ipDontFragment, ipPushHeader, ipSendSkb } from "./ip-output.ts";
+import { ipCmsgSend, IpcmCookie } from "./ip-sockglue.ts";
+import { ipRouteOutputFlow } from "./route.ts";
+import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
+
+/** Room in front of the UDP header: alignment, tagged Ethernet, IP. */
+const UDP_HEADROOM = NET_IP_ALIGN + 18 + IP_HLEN;
+/** Longest datagram: what the IP header's length field leaves. */
+const UDP_MAX_PAYLOAD = 0xffff - IP_HLEN - UDP_HLEN;
+
+let flow: Flowi4;
+let ipc: IpcmCookie;
+
+/** Boot time. */
+export function udpOutputInit(): void {
+  flow = new Flowi4();
+  ipc = new IpcmCookie();
+}
+
+/**
+ * The route for a destination, with a reference for the caller, or null with the negative errno in `flow.error`. The source
+ * address is in `flow.saddr` then.
+ * @param saddr 0 to have one selected @param oif device, 0 for any @param onlink without a gateway (MSG_DONTROUTE)
+ */
+export function udpRoute(
+  sk: InetSk, daddr: number, dport: number, saddr: number, oif: number, tos: number, onlink: boolean,
+): Rtable | null {
+  const inet = sk.inet;
+  const fl = flow;
+  let source = saddr;
+  let device = oif;
+  if (inClassD(daddr)) {
+    if (device === 0) device = inet.mcIndex;
+    if (source === 0) source = inet.mcAddr;
+  }
+  flowi4Init(fl, daddr, source, device, tos, IPPROTO_UDP);
+  fl.sport = inet.num;
+  fl.dport = dport;
+  fl.mark = sk.mark;
+  if (onlink) fl.scope = RT_SCOPE_LINK;
+  if (inet.freebind) fl.flags = FLOWI_FLAG_ANYSRC;
+  const rt = ipRouteOutputFlow(sk.net, fl, sk);
+  if (rt === null) {
+    if (fl.error === -ENETUNREACH) sk.net.mib[IPSTATS_MIB_OUTNOROUTES]!++;
+    return null;
+  }
+  if ((rt.flags & RTCF_BROADCAST) !== 0 && (sk.flags & SOCK_BROADCAST) === 0) {
+    dstRelease(rt);
+    fl.error = -EACCES;
+    return null;
+  }
+  return rt;
+}
+
+/** What udpRoute() left: the error, or the source address and the destination (another one when 0 was asked for). */
+export function udpRouteError(): number {
+  return flow.error;
+}
+
+export function udpRouteSaddr(): number {
+  return flow.saddr;
+}
+
+export function udpRouteDaddr(): number {
+  return flow.daddr;
+}
+
+function sendRefused(sk: Sock, err: number): number {
+  sk.net.mib[UDP_MIB_SNDBUFERRORS]!++;
+  if (err === -EAGAIN && sk.socket !== null) sk.socket.noSpace = true;
+  return err;
+}
+
+/**
+ * May the socket send now? 0, the pending error, -EPIPE after shutdown(SHUT_WR), -EAGAIN when its send buffer is full. Linux:
+ * the part of sock_alloc_send_skb() before the allocation.
+ */
+function sendAllowed(sk: Sock): number {
+  if (sk.err !== 0) return sockError(sk);
+  if ((sk.shutdown & SEND_SHUTDOWN) !== 0) return -EPIPE;
+  return sk.wmemAlloc < sk.sndbuf ? 0 : sendRefused(sk, -EAGAIN);
+}
+
+/** Writes both headers and lets the packet go. Linux: udp_send_skb(). 0 or a negative errno; the packet is gone. */
+function udpSendSkb(
+  sk: InetSk, skb: SkBuff, saddr: number, daddr: number, dport: number, ttl: number, tos: number,
+): number {
+  const net = sk.net;
+  const uh = skbPush(skb, UDP_HLEN);
+  const len = skb.len;
+  const view = memView;
+  skb.th = uh;
+  view.setUint16(uh + UH_SPORT, sk.inet.num);
+  view.setUint16(uh + UH_DPORT, dport);
+  view.setUint16(uh + UH_ULEN, len);
+  view.setUint16(uh + UH_SUM, 0);
+  if ((sk.flags & SOCK_NO_CHECK) === 0) {
+    const sum = csumTcpudpMagic(saddr, daddr, len, IPPROTO_UDP, csumPartial(uh, len));
+    view.setUint16(uh + UH_SUM, sum === 0 ? CSUM_MANGLED_0 : sum);
+  }
+  skb.priority = sk.priority;
+  ipPushHeader(skb, sk, saddr, daddr, IPPROTO_UDP, ttl, tos, ipDontFragment(sk));
+  const err = ipSendSkb(net, skb);
+  if (err === -ENOBUFS && !sk.inet.recverr) {
+    net.mib[UDP_MIB_SNDBUFERRORS]!++;
+    return 0;
+  }
+  if (err >= 0) net.mib[UDP_MIB_OUTDATAGRAMS]!++;
+  return err < 0 ? err : 0;
+}
+
+/** The TTL for a destination: the call's, the socket's for groups or hosts, or the namespace's. Linux: ip_select_ttl(). */
+function selectTtl(sk: InetSk, rt: Rtable, ttl: number): number {
+  if (ttl !== 0) return ttl;
+  const inet = sk.inet;
+  if ((rt.flags & RTCF_MULTICAST) !== 0) return inet.mcTtl;
+  return inet.ucTtl < 0 ? sk.net.ipv4.ipDefaultTtl : inet.ucTtl;
+}
+
+/** Appends the message to the corked datagram, and sends that when nothing holds it back any more. */
+function appendPending(sk: InetSk, msg: Msghdr, length: number, more: boolean): number {
+  const skb = sk.writeQueue.head!;
+  let err = sk.err !== 0 ? sockError(sk) : (sk.shutdown & SEND_SHUTDOWN) !== 0 ? -EPIPE : 0;
+  if (err === 0 && (length > skbTailroom(skb) || IP_HLEN + UDP_HLEN + skb.len + length > dstMtu(skb.dst!))) {
+    err = -EMSGSIZE;
+  }
+  if (err === 0 && copyFromIter(skbPut(skb, length), msg, length) !== length) err = -EFAULT;
+  if (err < 0) {
+    udpFlushPendingFrames(sk);
+    return err;
+  }
+  if (!more) err = udpPushPendingFrames(sk);
+  return err < 0 ? err : length;
+}
+
+/** Sends the corked datagram, if there is one. Linux: udp_push_pending_frames(). 0 or a negative errno. */
+export function udpPushPendingFrames(sk: InetSk): number {
+  const skb = skbDequeue(sk.writeQueue);
+  if (skb === null) return 0;
+  return udpSendSkb(sk, skb, skb.ackSeq, skb.seq, skb.endSeq, skb.sacked, skb.tcpFlags);
+}
+
+/** Forgets the corked datagram. Linux: udp_flush_pending_frames(). */
+export function udpFlushPendingFrames(sk: InetSk): void {
+  skbQueuePurge(sk.writeQueue);
+}
+
+/**
+ * Builds the packet and sends or corks it. Takes over the reference of `rt`.
+ * @returns `length` or a negative errno
+ */
+function udpMakeSkb(
+  sk: InetSk, msg: Msghdr, length: number, rt: Rtable, saddr: number, daddr: number, dport: number, more: boolean,
+): number {
+  let err = sendAllowed(sk);
+  const size = UDP_HEADROOM + UDP_HLEN + length;
+  if (err === 0 && (size > skbBufferBytes || IP_HLEN + UDP_HLEN + length > dstMtu(rt))) err = -EMSGSIZE;
+  if (err < 0) {
+    dstRelease(rt);
+    return err;
+  }
+  const skb = allocSkb(size);
+  if (skb === null) {
+    dstRelease(rt);
+    return sendRefused(sk, -ENOBUFS);
+  }
+  skbReserve(skb, UDP_HEADROOM + UDP_HLEN);
+  skb.dst = rt;
+  skbSetOwnerW(skb, sk);
+  if (copyFromIter(skbPut(skb, length), msg, length) !== length) {
+    consumeSkb(skb);
+    return -EFAULT;
+  }
+  skb.mark = ipc.mark;
+  const ttl = selectTtl(sk, rt, ipc.ttl);
+  const tos = ipc.tos < 0 ? sk.inet.tos : ipc.tos;
+  if (more) {
+    skb.ackSeq = saddr;
+    skb.seq = daddr;
+    skb.endSeq = dport;
+    skb.sacked = ttl;
+    skb.tcpFlags = tos;
+    skbQueueTail(sk.writeQueue, skb);
+    return length;
+  }
+  err = udpSendSkb(sk, skb, saddr, daddr, dport, ttl, tos);
+  return err < 0 ? err : length;
+}
+
+/**
+ * Sends one datagram to the message's name or the connected peer; with MSG_MORE or UDP_CORK it waits for more. Linux:
+ * udp_sendmsg().
+ * @returns `length`, or -EMSGSIZE, -EOPNOTSUPP (MSG_OOB), -EINVAL (port 0, bad control message), -EAFNOSUPPORT,
+ *   -EDESTADDRREQ, -EACCES (broadcast without SO_BROADCAST), -EPIPE, -EAGAIN, -ENOBUFS, a routing error, the pending error
+ */
+export function udpSendmsg(sock: Sock, msg: Msghdr, length: number): number {
+  const sk = sock as InetSk;
+  const inet = sk.inet;
+  const flags = msg.flags;
+  if (length > UDP_MAX_PAYLOAD) return -EMSGSIZE;
+  if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
+  const more = inet.corked || (flags & MSG_MORE) !== 0;
+  if (sk.writeQueue.head !== null) return appendPending(sk, msg, length, more);
+  const name = msg.name;
+  let daddr = inet.daddr;
+  let dport = inet.dport;
+  let connected = false;
+  if (name !== null) {
+    if (name.family !== AF_INET && name.family !== AF_UNSPEC) return -EAFNOSUPPORT;
+    daddr = name.addr | 0;
+    dport = name.port;
+    if ((dport & 0xffff) !== dport || dport === 0) return -EINVAL;
+  } else {
+    if (sk.state !== TCP_ESTABLISHED) return -EDESTADDRREQ;
+    connected = true;
+  }
+  const cookie = ipc;
+  cookie.addr = inet.saddr;
+  cookie.oif = sk.boundDevIf;
+  cookie.ttl = 0;
+  cookie.tos = -1;
+  cookie.mark = sk.mark;
+  if (msg.controllen > 0) {
+    const err = ipCmsgSend(msg, cookie);
+    if (err < 0) return err;
+    connected = false;
+  }
+  let saddr = cookie.addr;
+  let rt: Rtable | null = null;
+  if (connected && (flags & MSG_DONTROUTE) === 0) {
+    rt = skDstCheck(sk) as Rtable | null;
+    if (rt !== null) dstHold(rt);
+  }
+  if (rt === null) {
+    const tos = cookie.tos < 0 ? inet.tos : cookie.tos;
+    rt = udpRoute(sk, daddr, dport, saddr, cookie.oif, tos, (flags & MSG_DONTROUTE) !== 0);
+    if (rt === null) return flow.error;
+    saddr = flow.saddr;
+    daddr = flow.daddr;
+    if (connected) skDstSet(sk, dstHold(rt));
+  }
+  return udpMakeSkb(sk, msg, length, rt, saddr, daddr, dport, more);
+}

@@ -1,0 +1,41 @@
+/** tshark as the judge of what the board sent: no malformed packet, no wrong checksum, no unprovoked retransmission. */
+import { execFile } from "node:child_process";
+import { mkdirSync, rmSync } from "node:fs";
+import { promisify } from "node:util";
+import type { ExecutionContext } from "ava";
+
+const OUT = new URL("../out/", import.meta.url).pathname;
+
+/** A capture file for this test; removed when the test passes. */
+export function captureFile(t: ExecutionContext): string {
+  mkdirSync(OUT, { recursive: true });
+  const file = `${OUT}${t.title.replace(/[^a-z0-9]+/gi, "-").slice(0, 60)}.pcap`;
+  t.teardown(() => {
+    if (t.passed) rmSync(file, { force: true });
+  });
+  return file;
+}
+
+const CHECKSUMS = ["ip.check_checksum:TRUE", "tcp.check_checksum:TRUE", "udp.check_checksum:TRUE"];
+const BAD =
+  '_ws.malformed || ip.checksum.status == "Bad" || tcp.checksum.status == "Bad" || udp.checksum.status == "Bad" || ' +
+  'icmp.checksum.status == "Bad"';
+const RETRANSMISSIONS = "tcp.analysis.retransmission || tcp.analysis.fast_retransmission || tcp.analysis.spurious_retransmission";
+
+/** The lines tshark prints for the packets that match. */
+export async function tsharkLines(file: string, filter: string): Promise<string[]> {
+  const options = CHECKSUMS.flatMap((option) => ["-o", option]);
+  const { stdout } = await promisify(execFile)("tshark", ["-n", "-r", file, ...options, "-Y", filter], {
+    maxBuffer: 64 * 1024 * 1024,
+    env: { ...process.env, XDG_CONFIG_HOME: OUT },
+  });
+  return stdout.split("\n").filter((line) => line !== "");
+}
+
+/** Fails the test when the capture holds a malformed packet or a bad checksum, or (`lossless`) a retransmission. */
+export async function assertCleanCapture(t: ExecutionContext, file: string, lossless = true): Promise<void> {
+  const packets = await tsharkLines(file, "frame");
+  t.true(packets.length > 0, "the capture is empty");
+  t.deepEqual((await tsharkLines(file, BAD)).slice(0, 5), []);
+  if (lossless) t.deepEqual((await tsharkLines(file, RETRANSMISSIONS)).slice(0, 5), []);
+}

@@ -1,0 +1,147 @@
+/**
+ * What runs inside the XS engine: the stack, a device on a wire of messages, three services (UDP echo, HTTP), and the
+ * measurements. One script (rollup's `dist/linnet.xs.js`); the host speaks to it through `handleCommand`.
+ *
+ * A message is one byte of command, then its arguments (JSON, or for FRAME the clock in ms as 4 bytes and a frame):
+ *   BOOT {preset, …}     boots, gives eth0 its address; answers {bufferBytes} when the host had them counted
+ *   FRAME ms, frame      receives the frame at that time; answers the frames sent, each behind its length (2 bytes)
+ *   MEASURE {path, count, dry}   runs the path that often
+ */
+import { boot, initNet } from "../../src/boot.ts";
+import type { ConfigOptions } from "../../src/config.ts";
+import { mem8, userBuffer } from "../../src/lib/memory.ts";
+
+import { inetAddAddress } from "../../src/stack/ipv4/devinet.ts";
+import { devOpen } from "../../src/netif/dev.ts";
+import { SockaddrIn } from "../../src/stack/core/sockaddr.ts";
+import {
+  accept4, bind, close, listen, recv, recvfrom, send, sendto, shutdown, socket,
+} from "../../src/stack/socket/index.ts";
+import { EAGAIN } from "../../src/uapi/errno.ts";
+import { AF_INET, SHUT_WR, SOCK_DGRAM, SOCK_STREAM } from "../../src/uapi/socket.ts";
+import { createMessageDevice, FRAME_MAX, inbox, inject, setFrameSink } from "./device.ts";
+import { pathEnd, pathsInit, pathStart, pathStep, setDry } from "./paths.ts";
+import { BOARD_ADDR, BOARD_HI, BOARD_LO } from "./peer.ts";
+import { platform, setNow } from "./platform.ts";
+
+declare const TextEncoder: new () => { encode(text: string): Uint8Array };
+declare const TextDecoder: new () => { decode(bytes: Uint8Array): string };
+
+const BOOT = 1;
+const FRAME = 2;
+const MEASURE = 3;
+const SERVE = 4;
+
+const PAGE = "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nlinnet on XS\n";
+
+let services: (() => void) | null = null;
+
+/** Starts UDP echo on port 7 and a page on port 80; the returned function serves them once. */
+function serve(): () => void {
+  const buffer = new Uint8Array(FRAME_MAX);
+  const page = new TextEncoder().encode(PAGE);
+  const from = new SockaddrIn();
+  const echo = socket(AF_INET, SOCK_DGRAM, 0);
+  bind(echo, new SockaddrIn(0, 7));
+  const web = socket(AF_INET, SOCK_STREAM, 0);
+  bind(web, new SockaddrIn(0, 80));
+  listen(web, 2);
+  const clients: number[] = [];
+  return () => {
+    const got = recvfrom(echo, buffer, 0, buffer.length, 0, from);
+    if (got >= 0) sendto(echo, buffer, 0, got, 0, from);
+    const fd = accept4(web, null, 0);
+    if (fd >= 0) clients.push(fd);
+    for (let i = clients.length - 1; i >= 0; i--) {
+      const client = clients[i]!;
+      const count = recv(client, buffer, 0, buffer.length, 0);
+      if (count === -EAGAIN) continue;
+      if (count > 0) {
+        send(client, page, 0, page.length, 0);
+        shutdown(client, SHUT_WR);
+      } else {
+        close(client);
+        clients.splice(i, 1);
+      }
+    }
+  };
+}
+
+function bootBoard(options: ConfigOptions): void {
+  boot({ ...options, hal: platform });
+  const dev = createMessageDevice(BOARD_HI, BOARD_LO);
+  initNet.register(dev);
+  devOpen(dev);
+  inetAddAddress(initNet, dev, BOARD_ADDR, 24);
+}
+
+/** Receives one frame and gives back all that was sent. */
+function exchange(message: Uint8Array): ArrayBuffer {
+  const sent: Uint8Array[] = [];
+  let total = 0;
+  setFrameSink((offset, length) => {
+    sent.push(mem8.slice(offset, offset + length));
+    total += length + 2;
+  });
+  setNow((message[1]! << 24) | (message[2]! << 16) | (message[3]! << 8) | message[4]!);
+  const frame = message.subarray(5);
+  if (frame.length > 0) {
+    inbox.set(frame, 2);
+    inject(frame.length);
+  }
+  initNet.poll();
+  if (services !== null) services();
+  initNet.poll();
+  setFrameSink(null);
+  const answer = new Uint8Array(total);
+  let at = 0;
+  for (const bytes of sent) {
+    answer[at] = bytes.length >> 8;
+    answer[at + 1] = bytes.length & 255;
+    answer.set(bytes, at + 2);
+    at += bytes.length + 2;
+  }
+  return answer.buffer as ArrayBuffer;
+}
+
+/** The path that is running; "" for none. */
+let measured = "";
+let opened = false;
+
+function measure(path: string, count: number, dry: boolean): void {
+  if (path !== measured) {
+    if (measured !== "") pathEnd(measured);
+    if (!opened) pathsInit(initNet, userBuffer(FRAME_MAX + 2));
+    opened = true;
+    measured = path;
+    if (path !== "") pathStart(path);
+  }
+  if (path === "") return;
+  setDry(dry);
+  for (let i = 0; i < count; i++) pathStep(path, i);
+}
+
+function answer(value: unknown): ArrayBuffer {
+  return new TextEncoder().encode(JSON.stringify(value)).buffer as ArrayBuffer;
+}
+
+function handleCommand(buffer: ArrayBuffer): ArrayBuffer {
+  const message = new Uint8Array(buffer);
+  if (message[0] === FRAME) return exchange(message);
+  const args = JSON.parse(new TextDecoder().decode(message.subarray(1))) as Record<string, unknown>;
+  switch (message[0]) {
+    case BOOT:
+      bootBoard(args as ConfigOptions);
+      return answer({ bufferBytes: (globalThis as { bufferBytes?: number }).bufferBytes ?? 0 });
+    case SERVE:
+      services = serve();
+      return answer({});
+    case MEASURE:
+      measure(String(args["path"]), Number(args["count"]), args["dry"] === true);
+      return answer({});
+    default:
+      throw new Error(`no command ${String(message[0])}`);
+  }
+}
+
+(globalThis as unknown as Record<string, unknown>)["handleCommand"] = handleCommand;

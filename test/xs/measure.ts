@@ -1,0 +1,110 @@
+/**
+ * Measures the packet paths inside the real XS engine: compute units and heap slots for each packet, with the cost of the
+ * traffic generator (the same frames built but not received) subtracted. Used by the XS tests and by `bench xs`.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { ConfigOptions } from "../../src/config.ts";
+import { type Delivery, XsWorker } from "./worker.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const BUNDLE = `${ROOT}dist/linnet.xs.js`;
+
+const BOOT = 1;
+const FRAME = 2;
+const MEASURE = 3;
+const SERVE = 4;
+
+/** Packets before counting starts: ARP is resolved, queues and counters have seen everything once. */
+const WARM_UP = 2_000;
+/** Packets of a dry run: its cost for each packet does not depend on how many. */
+const DRY = 1_000;
+
+export interface PathCost {
+  readonly path: string;
+  readonly computePerPacket: number;
+  readonly slotsPerPacket: number;
+}
+
+/** Counts the bytes of every buffer the guest makes from here on in `globalThis.bufferBytes`. */
+const COUNT_BUFFERS = `
+globalThis.bufferBytes = 0;
+for (const name of ["ArrayBuffer", "Uint8Array", "Int16Array", "Uint16Array", "Int32Array", "Uint32Array"]) {
+  const Original = globalThis[name];
+  globalThis[name] = new Proxy(Original, {
+    construct(target, args) {
+      if (typeof args[0] === "number") globalThis.bufferBytes += args[0] * (target.BYTES_PER_ELEMENT ?? 1);
+      return Reflect.construct(target, args);
+    },
+  });
+}`;
+
+/** Builds the bundle when it is missing (the test command builds it anew each time). */
+function bundle(): string {
+  if (!existsSync(BUNDLE)) execFileSync(process.execPath, ["tools/run.mjs", "build"], { cwd: ROOT, stdio: "inherit" });
+  return readFileSync(BUNDLE, "utf8");
+}
+
+/** An XS engine with the stack in it. */
+export class XsBoard {
+  private readonly worker = new XsWorker();
+
+  /** Starts the engine and loads the bundle. */
+  static async start(countBuffers = false): Promise<XsBoard> {
+    const board = new XsBoard();
+    if (countBuffers) await board.worker.evaluate(COUNT_BUFFERS);
+    await board.worker.evaluate(bundle());
+    return board;
+  }
+
+  /** Boots the stack and gives eth0 its address; the delivery's meter tells the slots in use afterwards. */
+  boot(options: ConfigOptions): Promise<Delivery> {
+    return this.command(BOOT, options);
+  }
+
+  /** Starts UDP echo and the HTTP page. */
+  serve(): Promise<Delivery> {
+    return this.command(SERVE, {});
+  }
+
+  /** Hands over a frame (none when empty) at a time in ms and returns the frames sent. */
+  async exchange(nowMs: number, frame: Uint8Array): Promise<Uint8Array[]> {
+    const message = Buffer.alloc(5 + frame.length);
+    message[0] = FRAME;
+    message.writeUInt32BE(nowMs, 1);
+    message.set(frame, 5);
+    const { reply } = await this.worker.deliver(message);
+    const frames: Uint8Array[] = [];
+    for (let at = 0; at < reply.length; ) {
+      const length = reply.readUInt16BE(at);
+      frames.push(reply.subarray(at + 2, at + 2 + length));
+      at += 2 + length;
+    }
+    return frames;
+  }
+
+  /** Runs one path and returns its cost for each of `count` packets. */
+  async measure(path: string, count: number): Promise<PathCost> {
+    const run = (packets: number, dry: boolean): Promise<Delivery> => this.command(MEASURE, { path, count: packets, dry });
+    await run(WARM_UP, false);
+    const before = await run(0, false);
+    const wet = await run(count, false);
+    const idle = await run(0, true);
+    const dry = await run(DRY, true);
+    // What a delivery costs by itself is in each of them.
+    const bridge = idle.meter.currentHeapCount - wet.meter.currentHeapCount;
+    const slots = wet.meter.currentHeapCount - before.meter.currentHeapCount - bridge;
+    const compute = (wet.meter.compute - idle.meter.compute) / count - (dry.meter.compute - idle.meter.compute) / DRY;
+    await this.command(MEASURE, { path: "", count: 0, dry: false });
+    return { path, computePerPacket: Math.round(compute), slotsPerPacket: slots / count };
+  }
+
+  close(): Promise<void> {
+    return this.worker.close();
+  }
+
+  private command(code: number, args: object): Promise<Delivery> {
+    return this.worker.deliver(Buffer.concat([Buffer.from([code]), Buffer.from(JSON.stringify(args))]));
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * The measured paths: for each, how the peer provokes one packet's worth of work in the guest and checks that it was done.
+ * `step(i)` must allocate nothing itself. With `dry` the frames are built but not received: what the generator costs.
+ */
+import { memView } from "../../src/lib/memory.ts";
+import {
+  accept4, bind, close, listen, recv, recvfrom, send, sendto, socket,
+} from "../../src/stack/socket/index.ts";
+import { SockaddrIn } from "../../src/stack/core/sockaddr.ts";
+import type { Net } from "../../src/stack/core/net.ts";
+import { EAGAIN } from "../../src/uapi/errno.ts";
+import { AF_INET, SOCK_DGRAM, SOCK_STREAM } from "../../src/uapi/socket.ts";
+import { TCPHDR_ACK, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN } from "../../src/stack/wire/tcp.ts";
+import { framesSent, inject, outboxLength, outboxOffset } from "./device.ts";
+import {
+  sentAck, sentFlags, sentPayload, sentSeq, sentTsval, writeArpRequest, writePing, writeTcp, writeUdp,
+} from "./peer.ts";
+import { advanceNow } from "./platform.ts";
+
+export const PATHS: readonly string[] = Object.freeze([
+  "arp", "ping", "udp-echo", "tcp-receive", "tcp-send", "tcp-request", "tcp-connect",
+]);
+
+/** Payload of a full segment with timestamps. */
+const SEGMENT = 1448;
+const REQUEST = 64;
+const ECHO_PORT = 7;
+
+let net: Net;
+let dry = false;
+let udpFd = -1;
+let listenFd = -1;
+let fd = -1;
+let buffer: Uint8Array;
+let from: SockaddrIn;
+/** The peer's side of the connection. */
+let sport = 0;
+let seq = 0;
+let ack = 0;
+let tsval = 0;
+let tsecr = 0;
+let unacked = 0;
+
+function must(result: number, what: string): number {
+  if (result < 0) throw new Error(`${what}: errno ${-result}`);
+  return result;
+}
+
+/** Opens the sockets that the paths talk to. The buffer should lie in packet memory. */
+export function pathsInit(namespace: Net, userMemory: Uint8Array): void {
+  net = namespace;
+  buffer = userMemory;
+  from = new SockaddrIn();
+  udpFd = must(socket(AF_INET, SOCK_DGRAM, 0), "socket");
+  must(bind(udpFd, new SockaddrIn(0, ECHO_PORT)), "bind");
+  listenFd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+  must(bind(listenFd, new SockaddrIn(0, 80)), "bind");
+  must(listen(listenFd, 2), "listen");
+  sport = 20000;
+}
+
+export function setDry(value: boolean): void {
+  dry = value;
+}
+
+/** The frame is on the wire: the guest gets its turn. */
+function receive(length: number): void {
+  if (dry) return;
+  inject(length);
+  net.poll();
+}
+
+function sendSegment(flags: number, payload: number): void {
+  tsval = (tsval + 1) | 0;
+  receive(writeTcp(sport, flags, seq, ack, tsval, tsecr, payload));
+  seq = (seq + payload) | 0;
+}
+
+function expect(condition: boolean, what: string): void {
+  if (!condition && !dry) throw new Error(`guest did not ${what}`);
+}
+
+/** Takes note of what the guest's last segment said. */
+function listenToGuest(): void {
+  if (dry) return;
+  ack = (sentSeq() + sentPayload()) | 0;
+  if ((sentFlags() & (TCPHDR_SYN | TCPHDR_FIN)) !== 0) ack = (ack + 1) | 0;
+  tsecr = sentTsval();
+}
+
+function connect(): void {
+  sport = sport === 60000 ? 20000 : sport + 1;
+  seq = (sport << 12) | 0;
+  sendSegment(TCPHDR_SYN, 0);
+  seq = (seq + 1) | 0;
+  expect((sentFlags() & TCPHDR_SYN) !== 0 && sentAck() === seq, "answer the SYN");
+  listenToGuest();
+  sendSegment(TCPHDR_ACK, 0);
+  fd = dry ? -1 : accept4(listenFd, null, 0);
+  expect(fd >= 0, "accept the connection");
+}
+
+function disconnect(): void {
+  sendSegment(TCPHDR_FIN | TCPHDR_ACK, 0);
+  seq = (seq + 1) | 0;
+  if (!dry) {
+    expect(recv(fd, buffer, 0, SEGMENT, 0) === 0, "report the end of the stream");
+    close(fd);
+    net.poll();
+  }
+  expect((sentFlags() & TCPHDR_FIN) !== 0, "close its side");
+  listenToGuest();
+  sendSegment(TCPHDR_ACK, 0);
+}
+
+/** Makes the path ready: connected, and warm as far as the protocol goes. */
+export function pathStart(path: string): void {
+  dry = false;
+  if (path === "tcp-receive" || path === "tcp-send" || path === "tcp-request") connect();
+  unacked = 0;
+}
+
+export function pathEnd(path: string): void {
+  dry = false;
+  if (path === "tcp-receive" || path === "tcp-send" || path === "tcp-request") disconnect();
+}
+
+/** One packet's worth of the path. */
+export function pathStep(path: string, i: number): void {
+  advanceNow(1);
+  const before = framesSent;
+  switch (path) {
+    case "arp":
+      receive(writeArpRequest());
+      expect(framesSent === before + 1, "answer the ARP request");
+      return;
+    case "ping":
+      receive(writePing(i, 64));
+      expect(framesSent === before + 1 && memView.getUint8(outboxOffset + 34) === 0, "answer the ping");
+      return;
+    case "udp-echo":
+      receive(writeUdp(ECHO_PORT, REQUEST));
+      if (!dry) sendto(udpFd, buffer, 0, recvfrom(udpFd, buffer, 0, SEGMENT, 0, from), 0, from);
+      expect(framesSent === before + 1 && outboxLength === 14 + 28 + REQUEST, "echo the datagram");
+      return;
+    case "tcp-receive":
+      sendSegment(TCPHDR_ACK, SEGMENT);
+      if (!dry) expect(recv(fd, buffer, 0, SEGMENT, 0) === SEGMENT, "receive the segment");
+      return;
+    case "tcp-send":
+      if (!dry) expect(send(fd, buffer, 0, SEGMENT, 0) === SEGMENT, "take the data");
+      // The peer acknowledges every second segment.
+      if (++unacked === 2) {
+        unacked = 0;
+        listenToGuest();
+        sendSegment(TCPHDR_ACK, 0);
+      }
+      return;
+    case "tcp-request":
+      sendSegment(TCPHDR_ACK | TCPHDR_PSH, REQUEST);
+      if (!dry) {
+        expect(recv(fd, buffer, 0, SEGMENT, 0) === REQUEST, "receive the request");
+        expect(send(fd, buffer, 0, REQUEST, 0) === REQUEST, "send the answer");
+      }
+      expect(sentPayload() === REQUEST, "answer the request");
+      listenToGuest();
+      return;
+    case "tcp-connect":
+      connect();
+      disconnect();
+      return;
+    default:
+      throw new Error(`no path ${path}`);
+  }
+}
+
+/** Nothing is left to read (the sockets are idle). */
+export function pathsIdle(): boolean {
+  return recvfrom(udpFd, buffer, 0, SEGMENT, 0, from) === -EAGAIN;
+}
