@@ -45,6 +45,8 @@ export const CONFIG_TABLE = Object.freeze({
   routes: row("routes in all tables, those of addresses included", [9, 14, 40, 512], 8, 30000),
   fibInfos: row("distinct sets of next hop and attributes", [7, 10, 24, 256], 6, 30000),
   rtables: row("cached routing decisions", [6, 10, 32, 512], 4, 8192),
+  rcvbufPackets: row("full packets a socket may hold unread (SO_RCVBUF's default)", [3, 6, 12, 256], 2, 4096),
+  sndbufPackets: row("full packets a socket may have unsent or unacknowledged (SO_SNDBUF's default)", [2, 4, 8, 256], 1, 4096),
   backlog: row("packets waiting on loopback and veth (netdev_max_backlog)", [6, 12, 40, 1000], 1, 16384),
 } satisfies Record<string, Row>);
 

@@ -13,8 +13,12 @@ import {
   IFF_ALLMULTI, IFF_AUTOMEDIA, IFF_DEBUG, IFF_DYNAMIC, IFF_LOWER_UP, IFF_MULTICAST, IFF_NOARP, IFF_NOTRAILERS,
   IFF_PORTSEL, IFF_PROMISC, IFF_RUNNING, IFF_UP, IFF_VOLATILE, IFNAMSIZ,
 } from "../uapi/if.ts";
-import { devActivate, devDeactivate, linkStateRelease, linkStateSetup } from "./link-state.ts";
-import { netifRxFlush } from "./receive.ts";
+import { devActivate, devDeactivate, linkStateInit, linkStateRelease, linkStateSetup } from "./link-state.ts";
+import { napiInit } from "./napi.ts";
+import { netifRxFlush, receiveInit } from "./receive.ts";
+import { xmitInit } from "./xmit.ts";
+
+export { netifCarrierOff, netifCarrierOn, netifStartQueue, netifStopQueue, netifWakeQueue } from "./link-state.ts";
 
 /** Events of the chain (linux/netdevice.h). */
 export const NETDEV_UP = 1;
@@ -40,9 +44,17 @@ const MAX_NAME_NUMBER = 1000;
 /** Who wants to hear of devices: listeners get the event and the device. Linux: netdev_chain. */
 export let netdevChain: NotifierChain<NetDevice>;
 
-/** Boot: nobody listens yet. */
-export function netdevChainInit(): void {
+/**
+ * Starts the device layer: notifier chain, softirqs, backlog. Boot time, after softirqInit(), skbInit() and timersInit().
+ * Linux: net_dev_init().
+ * @param maxBacklog packets that may wait on the way in from loopback and veth (net.core.netdev_max_backlog), 1 or more
+ */
+export function netdevInit(maxBacklog: number): void {
   netdevChain = new NotifierChain<NetDevice>();
+  linkStateInit();
+  napiInit();
+  receiveInit(maxBacklog);
+  xmitInit();
 }
 
 /** Is it a name for a device? 1 to 15 characters, no blank, slash or colon, not "." or "..". Linux: dev_valid_name(). */

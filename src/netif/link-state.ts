@@ -102,11 +102,8 @@ function devWatchdog(dev: NetDevice): void {
     armWatchdog(dev);
     return;
   }
-  const qdisc = dev.qdisc;
-  if (qdisc !== null && qdisc.qlen !== 0 && dev.ops.ndoTxTimeout !== undefined) {
-    dev.stats.txErrors++;
-    dev.ops.ndoTxTimeout(dev);
-  }
+  const ops = dev.ops;
+  if (ops.ndoTxTimeout !== undefined) ops.ndoTxTimeout(dev);
   if (dev.queueStopped) {
     dev.stoppedAt = jiffies;
     armWatchdog(dev);

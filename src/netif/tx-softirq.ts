@@ -41,13 +41,13 @@ export function netifUnschedule(dev: NetDevice): void {
 
 /** Runs the queues listed now; those that come back wait for the next round. */
 function netTxAction(): void {
-  const end = last;
-  for (let dev = first; dev !== null; dev = first) {
+  let count = 0;
+  for (let dev = first; dev !== null; dev = dev.nextTx) count++;
+  for (let dev = first; dev !== null && count > 0; dev = first, count--) {
     first = dev.nextTx;
     if (first === null) last = null;
     dev.nextTx = null;
     dev.txScheduled = false;
     runQueue(dev);
-    if (dev === end) break;
   }
 }

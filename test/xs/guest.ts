@@ -6,6 +6,7 @@
  *   BOOT {preset, …}     boots, gives eth0 its address; answers {bufferBytes} when the host had them counted
  *   FRAME ms, frame      receives the frame at that time; answers the frames sent, each behind its length (2 bytes)
  *   MEASURE {path, count, dry}   runs the path that often
+ *   SERVE, COLLECT       starts the services; collects garbage
  */
 import { boot, initNet } from "../../src/boot.ts";
 import type { ConfigOptions } from "../../src/config.ts";
@@ -16,7 +17,7 @@ import { devOpen } from "../../src/netif/dev.ts";
 import { SockaddrIn } from "../../src/stack/core/sockaddr.ts";
 import {
   accept4, bind, close, listen, recv, recvfrom, send, sendto, shutdown, socket,
-} from "../../src/stack/socket/index.ts";
+} from "../../src/index.ts";
 import { EAGAIN } from "../../src/uapi/errno.ts";
 import { AF_INET, SHUT_WR, SOCK_DGRAM, SOCK_STREAM } from "../../src/uapi/socket.ts";
 import { createMessageDevice, FRAME_MAX, inbox, inject, setFrameSink } from "./device.ts";
@@ -24,6 +25,8 @@ import { pathEnd, pathsInit, pathStart, pathStep, setDry } from "./paths.ts";
 import { BOARD_ADDR, BOARD_HI, BOARD_LO } from "./peer.ts";
 import { platform, setNow } from "./platform.ts";
 
+/** xsnap's: collects garbage now. */
+declare const gc: () => void;
 declare const TextEncoder: new () => { encode(text: string): Uint8Array };
 declare const TextDecoder: new () => { decode(bytes: Uint8Array): string };
 
@@ -31,6 +34,7 @@ const BOOT = 1;
 const FRAME = 2;
 const MEASURE = 3;
 const SERVE = 4;
+const COLLECT = 5;
 
 const PAGE = "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nlinnet on XS\n";
 
@@ -138,6 +142,9 @@ function handleCommand(buffer: ArrayBuffer): ArrayBuffer {
       return answer({});
     case MEASURE:
       measure(String(args["path"]), Number(args["count"]), args["dry"] === true);
+      return answer({});
+    case COLLECT:
+      gc();
       return answer({});
     default:
       throw new Error(`no command ${String(message[0])}`);

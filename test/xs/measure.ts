@@ -15,6 +15,14 @@ const BOOT = 1;
 const FRAME = 2;
 const MEASURE = 3;
 const SERVE = 4;
+const COLLECT = 5;
+
+/** The measured paths (paths.ts says what each does). */
+export const PATHS: readonly string[] = [
+  "arp", "ping", "udp-echo", "tcp-receive", "tcp-send", "tcp-request", "tcp-connect",
+];
+/** Packets that each path is measured over. */
+export const MEASURED_PACKETS = 10_000;
 
 /** Packets before counting starts: ARP is resolved, queues and counters have seen everything once. */
 const WARM_UP = 2_000;
@@ -61,6 +69,11 @@ export class XsBoard {
   /** Boots the stack and gives eth0 its address; the delivery's meter tells the slots in use afterwards. */
   boot(options: ConfigOptions): Promise<Delivery> {
     return this.command(BOOT, options);
+  }
+
+  /** Slots in use after a garbage collection. */
+  async slotsInUse(): Promise<number> {
+    return (await this.command(COLLECT, {})).meter.currentHeapCount;
   }
 
   /** Starts UDP echo and the HTTP page. */

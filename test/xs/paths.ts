@@ -5,7 +5,7 @@
 import { memView } from "../../src/lib/memory.ts";
 import {
   accept4, bind, close, listen, recv, recvfrom, send, sendto, socket,
-} from "../../src/stack/socket/index.ts";
+} from "../../src/index.ts";
 import { SockaddrIn } from "../../src/stack/core/sockaddr.ts";
 import type { Net } from "../../src/stack/core/net.ts";
 import { EAGAIN } from "../../src/uapi/errno.ts";
@@ -16,10 +16,6 @@ import {
   sentAck, sentFlags, sentPayload, sentSeq, sentTsval, writeArpRequest, writePing, writeTcp, writeUdp,
 } from "./peer.ts";
 import { advanceNow } from "./platform.ts";
-
-export const PATHS: readonly string[] = Object.freeze([
-  "arp", "ping", "udp-echo", "tcp-receive", "tcp-send", "tcp-request", "tcp-connect",
-]);
 
 /** Payload of a full segment with timestamps. */
 const SEGMENT = 1448;

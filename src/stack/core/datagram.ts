@@ -1,6 +1,6 @@
 /**
- * What all datagram sockets share: taking a packet from the receive queue, copying it to the program, readiness, and the
- * control messages of recvmsg(). Linux: net/core/datagram.c, put_cmsg() of net/core/scm.c. Owns nothing.
+ * What all datagram sockets share: taking a packet from the receive queue, copying it to the program, readiness, and
+ * the control messages of recvmsg(). Linux: net/core/datagram.c, put_cmsg() of net/core/scm.c. Owns nothing.
  */
 import { jiffies } from "../../lib/timer.ts";
 import { EAGAIN } from "../../uapi/errno.ts";
@@ -31,8 +31,8 @@ export function skbRecvDatagram(sk: Sock, flags: number): SkBuff | null {
 }
 
 /**
- * Why skbRecvDatagram() gave nothing: the pending error, 0 at the end after shutdown(SHUT_RD), else -EAGAIN. A descriptor
- * that is non-blocking hears -EAGAIN in place of the 0, as on Linux.
+ * Why skbRecvDatagram() gave nothing: the pending error, 0 at the end after shutdown(SHUT_RD), else -EAGAIN. A
+ * descriptor that is non-blocking hears -EAGAIN in place of the 0, as on Linux.
  */
 export function skbRecvError(sk: Sock, flags: number): number {
   if (sk.err !== 0) return sockError(sk);
@@ -88,7 +88,8 @@ export function datagramPoll(sk: Sock): number {
 
 /**
  * Opens a control message in `msg.control`; the caller writes its words at the index answered.
- * @returns index of the first value word, or -1 after marking the message MSG_CTRUNC when there is no room. Linux: put_cmsg()
+ * @returns index of the first value word, or -1 after marking the message MSG_CTRUNC when there is no room. Linux:
+ * put_cmsg()
  */
 export function putCmsg(msg: Msghdr, level: number, type: number, words: number): number {
   const control = msg.control;
@@ -111,8 +112,8 @@ export function sockTimestampSet(sk: Sock, skb: SkBuff): void {
 }
 
 /**
- * SO_TIMESTAMP's control message: arrival as seconds and microseconds of the monotonic clock (a board has no other), which
- * wraps after 2^32 ms. Linux: sock_recv_timestamp().
+ * SO_TIMESTAMP's control message: arrival as seconds and microseconds of the monotonic clock (a board has no other),
+ * which wraps after 2^32 ms. Linux: sock_recv_timestamp().
  */
 export function sockRecvTimestamp(sk: Sock, msg: Msghdr, skb: SkBuff): void {
   if ((sk.flags & SOCK_TIMESTAMP) === 0) return;

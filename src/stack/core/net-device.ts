@@ -29,7 +29,7 @@ export interface NetDeviceOps {
   ndoSetRxMode?(dev: NetDevice): void;
   ndoSetMacAddress?(dev: NetDevice): number;
   ndoChangeMtu?(dev: NetDevice, mtu: number): number;
-  /** The queue was stopped for longer than watchdogMs with packets waiting. */
+  /** The queue has been stopped for watchdogMs: the hardware is stuck. Called again every watchdogMs until it is woken. */
   ndoTxTimeout?(dev: NetDevice): void;
 }
 

@@ -1,6 +1,6 @@
 /**
- * socket: what a descriptor refers to, and the registry of address families. Linux: struct socket and struct proto_ops of
- * include/linux/net.h, sock_register() of net/socket.c. The system calls over it are in stack/socket.
+ * socket: what a descriptor refers to, and the registry of address families. Linux: struct socket and struct proto_ops
+ * of include/linux/net.h, sock_register() of net/socket.c. The system calls over it are in stack/socket.
  */
 import type { Net } from "./net.ts";
 import type { Sock } from "./sock.ts";
@@ -17,7 +17,10 @@ export const SS_CONNECTING = 2;
 export const SS_CONNECTED = 3;
 export const SS_DISCONNECTING = 4;
 
-/** A family's view of the system calls for one socket type. Linux: struct proto_ops. 0 or a count, else a negative errno. */
+/**
+ * A family's view of the system calls for one socket type. Linux: struct proto_ops. 0 or a count, else a negative
+ * errno.
+ */
 export interface ProtoOps {
   readonly family: number;
   release(sock: Socket): number;

@@ -1,9 +1,11 @@
 /**
- * The family AF_INET: what the system calls mean for IPv4 sockets, whatever their transport. Linux: net/ipv4/af_inet.c; read
- * first ip(7). Owns the two tables of operations, for streams and for datagrams; the transport is behind `sk.prot`.
+ * The family AF_INET: what the system calls mean for IPv4 sockets, whatever their transport. Linux:
+ * net/ipv4/af_inet.c; read first ip(7). Owns the two tables of operations, for streams and for datagrams; the
+ * transport is behind `sk.prot`.
  */
 import {
-  EACCES, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EALREADY, ECONNABORTED, EINPROGRESS, EINVAL, EISCONN, ENOBUFS, ENOTCONN, EOPNOTSUPP,
+  EACCES, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EALREADY, ECONNABORTED, EINPROGRESS, EINVAL, EISCONN,
+  ENOBUFS, ENOTCONN, EOPNOTSUPP,
 } from "../../uapi/errno.ts";
 import { INADDR_ANY, IP_PMTUDISC_DONT, IP_PMTUDISC_WANT, IPPROTO_IP, IPPROTO_MAX } from "../../uapi/in.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../../uapi/rtnetlink.ts";
@@ -32,8 +34,8 @@ export function inetInit(): void {
 }
 
 /**
- * A sock with its inet part for a protocol, or null when a pool is empty: what `Proto.alloc` of an IPv4 protocol starts with.
- * Linux: the inet part of sk_alloc() and inet_create().
+ * A sock with its inet part for a protocol, or null when a pool is empty: what `Proto.alloc` of an IPv4 protocol
+ * starts with. Linux: the inet part of sk_alloc() and inet_create().
  */
 export function inetSkAlloc(net: Net, prot: Proto): InetSk | null {
   const sk = skAlloc(net, AF_INET, prot);
@@ -138,7 +140,8 @@ function disconnectStream(sock: Socket, sk: Sock): number {
 }
 
 /**
- * connect() of a stream socket: starts the handshake, and in later calls tells how it went. Linux: inet_stream_connect().
+ * connect() of a stream socket: starts the handshake, and in later calls tells how it went. Linux:
+ * inet_stream_connect().
  */
 export function inetStreamConnect(sock: Socket, addr: Sockaddr): number {
   const sk = sock.sk as InetSk;

@@ -1,6 +1,6 @@
 /**
- * IPv4 addresses of devices: in_device and in_ifaddr. Linux: net/ipv4/devinet.c. Owns the pool of addresses, the hash of
- * all local addresses and the notifier chain through which the routing tables hear of each change.
+ * IPv4 addresses of devices: in_device and in_ifaddr. Linux: net/ipv4/devinet.c. Owns the pool of addresses, the hash
+ * of all local addresses and the notifier chain through which the routing tables hear of each change.
  *
  * A device's addresses of one subnet are one primary, the first, and secondaries; source selection prefers primaries.
  * Unlike Linux, where net.ipv4.conf.*.arp_notify is 0, addresses are announced by gratuitous ARP (RFC 5227 section 3)

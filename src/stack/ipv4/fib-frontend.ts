@@ -2,8 +2,8 @@
  * The routing tables' doors: routes asked for by configuration, routes that come and go with addresses and devices, and
  * the check of where a packet claims to come from. Linux: net/ipv4/fib_frontend.c, the notifiers and fib_magic().
  *
- * An address brings up to four routes: itself as LOCAL /32, the prefix (LOCAL on loopback, else UNICAST on the link), and
- * the lowest and highest address of the prefix as BROADCAST. They go with the last address that wants them.
+ * An address brings up to four routes: itself as LOCAL /32, the prefix (LOCAL on loopback, else UNICAST on the link),
+ * and the lowest and highest address of the prefix as BROADCAST. They go with the last address that wants them.
  */
 import { NOTIFY_DONE, NotifierBlock, notifierChainRegister } from "../../lib/notifier.ts";
 import {
@@ -14,15 +14,14 @@ import { IFF_LOOPBACK, IFF_UP } from "../../uapi/if.ts";
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL } from "../../uapi/netlink.ts";
 import {
   IFA_F_NOPREFIXROUTE, IFA_F_SECONDARY, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE,
-  RT_TABLE_LOCAL, RT_TABLE_MAIN,
-  RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST, RTPROT_BOOT, RTPROT_KERNEL,
+  RT_TABLE_LOCAL, RT_TABLE_MAIN, RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST, RTPROT_BOOT, RTPROT_KERNEL,
 } from "../../uapi/rtnetlink.ts";
 import { registerPernetSubsys, type Net } from "../core/net.ts";
 import { neighIfdown } from "../core/neighbour.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { arpTbl } from "./arp.ts";
 import {
-  inDevGet, type InDevice, inetaddrChain, inetIfaByprefix, inetIfaMatch, inetLookupIfaddr, type InIfaddr,
+  inDevGet, type InDevice, inetaddrChain, inetIfaByprefix, inetLookupIfaddr, type InIfaddr,
 } from "./devinet.ts";
 import { fibGetTable, fibLookupInit, inetAddrType, NetFib, netFib } from "./fib-lookup.ts";
 import {
@@ -106,7 +105,8 @@ export function fibDelRoute(net: Net, cfg: FibConfig): number {
 }
 
 /**
- * `ip route add DST/LEN [via GW] [dev IFINDEX] [metric PRIORITY]` in one call; errors as fibNewRoute() with NLM_F_CREATE
+ * `ip route add DST/LEN [via GW] [dev IFINDEX] [metric PRIORITY]` in one call; errors as fibNewRoute() with
+ * NLM_F_CREATE
  * and NLM_F_EXCL. Configuration: may allocate.
  */
 export function ipRouteAdd(net: Net, dst: number, dstLen: number, gw: number, oif: number, priority = 0): number {
@@ -195,7 +195,8 @@ function stillWanted(inDev: InDevice, gone: InIfaddr, primary: InIfaddr, type: n
     }
     if (ifa.broadcast === addr) return true;
     if ((ifa.flags & IFA_F_SECONDARY) !== 0 || ifa.prefixlen >= 31 || !hasPrefix(ifa)) continue;
-    if (inetIfaMatch(addr, ifa) && (addr === (ifa.address & ifa.mask) || addr === (ifa.address | ~ifa.mask))) return true;
+    const lowest = ifa.address & ifa.mask;
+    if (addr === lowest || addr === (lowest | ~ifa.mask)) return true;
   }
   return false;
 }

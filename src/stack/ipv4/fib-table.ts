@@ -12,7 +12,9 @@ import { RT_SCOPE_NOWHERE, RTN_UNSPEC, RTNH_F_DEAD } from "../../uapi/rtnetlink.
 import type { FibResult, Flowi4 } from "./flow.ts";
 import type { FibConfig, FibInfo } from "./fib-semantics.ts";
 
-/** What a lookup answers that ends at a route of each type (RTN_*); 0: there is a next hop. Linux: fib_props[].error. */
+/**
+ * What a lookup answers that ends at a route of each type (RTN_*); 0: there is a next hop. Linux: fib_props[].error.
+ */
 export const FIB_TYPE_ERROR: readonly number[] = Object.freeze([
   -EINVAL, 0, 0, 0, 0, 0, -EINVAL, -EHOSTUNREACH, -EACCES, -EAGAIN, -EINVAL, -EINVAL,
 ]);

@@ -43,7 +43,8 @@ export class FibResult {
 
 /**
  * Asks for the way to `daddr`; every other part of the question gets its default. Linux: flowi4_init_output().
- * @param saddr source address, 0 to have one selected @param oif device to leave by, 0 for any @param tos whole TOS byte
+ * @param saddr source address, 0 to have one selected @param oif device to leave by, 0 for any @param tos whole TOS
+ * byte
  */
 export function flowi4Init(fl: Flowi4, daddr: number, saddr: number, oif: number, tos: number, proto: number): void {
   fl.daddr = daddr;

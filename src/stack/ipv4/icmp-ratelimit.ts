@@ -42,7 +42,9 @@ function unlimited(net: Net, type: number, code: number): boolean {
   return type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED;
 }
 
-/** Takes a token of the bucket for all destinations; false, counted, when there is none. Linux: icmpv4_global_allow(). */
+/**
+ * Takes a token of the bucket for all destinations; false, counted, when there is none. Linux: icmpv4_global_allow().
+ */
 export function icmpGlobalAllow(net: Net, type: number, code: number): boolean {
   if (unlimited(net, type, code)) return true;
   let idle = (jiffies - globalStamp) | 0;
@@ -62,7 +64,8 @@ export function icmpGlobalAllow(net: Net, type: number, code: number): boolean {
 }
 
 /**
- * Takes a token of the destination's bucket: one each icmpRatelimit ms, six at most; false, counted, when there is none.
+ * Takes a token of the destination's bucket: one each icmpRatelimit ms, six at most; false, counted, when there is
+ * none.
  * Linux: icmpv4_xrlim_allow(). @param dev device the message would leave by
  */
 export function icmpPeerAllow(net: Net, dev: NetDevice, daddr: number, type: number, code: number): boolean {

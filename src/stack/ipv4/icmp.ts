@@ -34,7 +34,7 @@ import {
 import { dstRelease } from "../core/dst.ts";
 import type { Net } from "../core/net.ts";
 import {
-  allocSkb, CHECKSUM_NONE, CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, MAX_HEADER, PACKET_HOST, skbCloned, skbCopy,
+  allocSkb, CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, MAX_HEADER, PACKET_HOST, skbCloned, skbCopy,
   skbOrphan, skbPull, skbPut, skbReserve, skbShared, type SkBuff,
 } from "../core/skbuff.ts";
 import {
@@ -211,7 +211,10 @@ export function icmpRcv(skb: SkBuff): number {
   return 0;
 }
 
-/** Turns the request into the reply, in its own buffer unless somebody else reads that. Linux: icmp_echo(), icmp_reply(). */
+/**
+ * Turns the request into the reply, in its own buffer unless somebody else reads that. Linux: icmp_echo(),
+ * icmp_reply().
+ */
 function icmpEcho(net: Net, skb: SkBuff, rt: Rtable): number {
   if (net.ipv4.icmpEchoIgnoreAll !== 0) {
     consumeSkb(skb);

@@ -36,7 +36,8 @@ export function inetswInit(): void {
 }
 
 /**
- * Adds an entry: behind the permanent ones, in front of the others, so that the newest of those is found first. Boot time.
+ * Adds an entry: behind the permanent ones, in front of the others, so that the newest of those is found first. Boot
+ * time.
  * @returns 0, -EINVAL (no such type), -EPERM (a permanent entry has the protocol). Linux: inet_register_protosw()
  */
 export function inetRegisterProtosw(entry: InetProtosw): number {
@@ -61,8 +62,8 @@ export function inetUnregisterProtosw(entry: InetProtosw): number {
 }
 
 /**
- * The first entry that serves the request: it has the very protocol, or the request names none (IPPROTO_IP), or the entry
- * serves any. Null otherwise: inetswError() says why.
+ * The first entry that serves the request: it has the very protocol, or the request names none (IPPROTO_IP), or the
+ * entry serves any. Null otherwise: inetswError() says why.
  */
 export function inetswFind(type: number, protocol: number): InetProtosw | null {
   const list = inetsw[type]!;

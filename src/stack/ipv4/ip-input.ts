@@ -118,7 +118,8 @@ function ipRcvFinish(net: Net, skb: SkBuff, dev: NetDevice): number {
   if (skb.dst === null) {
     const nh = skb.nh;
     const view = memView;
-    const err = ipRouteInput(skb, view.getInt32(nh + IPH_DADDR), view.getInt32(nh + IPH_SADDR), mem8[nh + IPH_TOS]!, dev);
+    const saddr = view.getInt32(nh + IPH_SADDR);
+    const err = ipRouteInput(skb, view.getInt32(nh + IPH_DADDR), saddr, mem8[nh + IPH_TOS]!, dev);
     if (err !== 0) {
       kfreeSkb(skb, ipRouteInputReason());
       return err;

@@ -64,8 +64,8 @@ export function ipOutputInit(): void {
 }
 
 /**
- * The identification of a packet that may be fragmented and belongs to no connection: one of a few counters, chosen by a
- * secret, that jump at random by up to the ms since their last use, so that nobody can count what goes to others.
+ * The identification of a packet that may be fragmented and belongs to no connection: one of a few counters, chosen by
+ * a secret, that jump at random by up to the ms since their last use, so that nobody can count what goes to others.
  * Linux: __ip_select_ident(), ip_idents_reserve(). @returns 0..65535
  */
 export function ipSelectIdent(saddr: number, daddr: number, protocol: number): number {
@@ -99,8 +99,8 @@ export function ipDontFragment(sk: Sock): boolean {
 }
 
 /**
- * Prepends a header without options; skb.nh is at it then, and skb.th stays. The identification is the connected socket's
- * counter, 0 with DF and no connection (RFC 6864 section 4.1), else drawn by destination.
+ * Prepends a header without options; skb.nh is at it then, and skb.th stays. The identification is the connected
+ * socket's counter, 0 with DF and no connection (RFC 6864 section 4.1), else drawn by destination.
  * @param sk the sending socket, for its counter, or null @param ttl 0..255 @param tos 0..255 @param df Do not fragment
  */
 export function ipPushHeader(

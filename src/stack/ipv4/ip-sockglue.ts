@@ -1,12 +1,12 @@
 /**
- * The IP options of a socket, its control messages, and its error queue. Linux: net/ipv4/ip_sockglue.c; read first ip(7),
- * recv(2) under MSG_ERRQUEUE. Owns nothing; a packet in the error queue is the socket's.
+ * The IP options of a socket, its control messages, and its error queue. Linux: net/ipv4/ip_sockglue.c; read first
+ * ip(7), recv(2) under MSG_ERRQUEUE. Owns nothing; a packet in the error queue is the socket's.
  */
 import { EAGAIN, EINVAL, ENOPROTOOPT, ENOTCONN } from "../../uapi/errno.ts";
 import { SO_EE_ORIGIN_ICMP } from "../../uapi/icmp.ts";
 import {
-  IP_FREEBIND, IP_HDRINCL, IP_MTU, IP_MTU_DISCOVER, IP_PKTINFO, IP_PMTUDISC_DONT, IP_PMTUDISC_OMIT, IP_RECVERR, IP_RECVTOS,
-  IP_RECVTTL, IP_TOS, IP_TTL,
+  IP_FREEBIND, IP_HDRINCL, IP_MTU, IP_MTU_DISCOVER, IP_PKTINFO, IP_PMTUDISC_DONT, IP_PMTUDISC_OMIT, IP_RECVERR,
+  IP_RECVTOS, IP_RECVTTL, IP_TOS, IP_TTL,
 } from "../../uapi/in.ts";
 import {
   INET_ECN_MASK, IPTOS_LOWDELAY, IPTOS_THROUGHPUT, TC_PRIO_BESTEFFORT, TC_PRIO_BULK, TC_PRIO_INTERACTIVE,
@@ -181,7 +181,8 @@ export function ipCmsgRecv(sk: InetSk, msg: Msghdr, skb: SkBuff): void {
 }
 
 /**
- * Reads the control messages of sendmsg() into the cookie: IP_PKTINFO (device and source address), IP_TTL, IP_TOS, SO_MARK.
+ * Reads the control messages of sendmsg() into the cookie: IP_PKTINFO (device and source address), IP_TTL, IP_TOS,
+ * SO_MARK.
  * @returns 0, or -EINVAL for a malformed or unknown one. Linux: ip_cmsg_send()
  */
 export function ipCmsgSend(msg: Msghdr, ipc: IpcmCookie): number {
@@ -233,8 +234,9 @@ function cmsgSendOne(
 /**
  * Queues an ICMP error for recvmsg(MSG_ERRQUEUE); without room it is lost, as any error message may be. Linux:
  * ip_icmp_error().
- * @param skb the error, th at the ICMP header, data at the quoted IP header @param err positive errno @param port destination
- *   port of the quoted packet @param payload offset of the quoted packet's payload from skb.data @param info from ICMP
+ * @param skb the error, th at the ICMP header, data at the quoted IP header @param err positive errno @param port
+ * destination port of the quoted packet @param payload offset of the quoted packet's payload from skb.data @param info
+ * from ICMP
  */
 export function ipIcmpError(sk: Sock, skb: SkBuff, err: number, port: number, payload: number, info: number): void {
   const clone = skbClone(skb);
@@ -255,8 +257,8 @@ export function ipIcmpError(sk: Sock, skb: SkBuff, err: number, port: number, pa
 }
 
 /**
- * recvmsg(MSG_ERRQUEUE): the payload of the packet in error as far as it was quoted, its destination as the message's name,
- * and an IP_RECVERR message with the error. -EAGAIN when the queue is empty. Linux: ip_recv_error()
+ * recvmsg(MSG_ERRQUEUE): the payload of the packet in error as far as it was quoted, its destination as the message's
+ * name, and an IP_RECVERR message with the error. -EAGAIN when the queue is empty. Linux: ip_recv_error()
  */
 export function ipRecvError(sk: InetSk, msg: Msghdr, length: number): number {
   const queue = sk.errorQueue;

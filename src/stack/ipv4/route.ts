@@ -2,8 +2,8 @@
  * Routing decisions: from a flow, or a packet that came in, to an rtable. Linux: net/ipv4/route.c,
  * ip_route_output_key_hash_rcu() and ip_route_input_slow(). What a next hop allows is made once and kept there.
  *
- * Read first: RFC 1122 sections 3.2.1.3 (addresses that must not appear) and 3.3.4 (multihoming), RFC 1812 section 5.3.7
- * (martian addresses).
+ * Read first: RFC 1122 sections 3.2.1.3 (addresses that must not appear) and 3.3.4 (multihoming), RFC 1812 section
+ * 5.3.7 (martian addresses).
  */
 import { devGetByIndex } from "../../netif/dev.ts";
 import {
@@ -50,7 +50,9 @@ export function ipRouteInputReason(): number {
   return inputReason;
 }
 
-/** Is the device a member of the group? Every host is one of 224.0.0.1 (RFC 1112 section 4). Linux: ip_check_mc_rcu(). */
+/**
+ * Is the device a member of the group? Every host is one of 224.0.0.1 (RFC 1112 section 4). Linux: ip_check_mc_rcu().
+ */
 function ipCheckMc(group: number): boolean {
   return group === INADDR_ALLHOSTS_GROUP;
 }
@@ -60,7 +62,9 @@ function refuse(reason: number): number {
   return -EINVAL;
 }
 
-/** Makes the entry for a packet to this host (or with an error: to nobody) and gives it to the packet and the next hop. */
+/**
+ * Makes the entry for a packet to this host (or with an error: to nobody) and gives it to the packet and the next hop.
+ */
 function makeInput(skb: SkBuff, net: Net, dev: NetDevice, nh: FibNh | null, flags: number, type: number): number {
   if (nh !== null) {
     rtCacheDrop(nh.rthInput);
@@ -163,7 +167,8 @@ function isLocalAddr(net: Net, addr: number): boolean {
  * The route for packets of this host. Fills fl.saddr (when 0), fl.oif, and fl.daddr (0 means this host).
  * Linux: ip_route_output_key().
  * @returns an entry with a reference for the caller; or null with fl.error: -EINVAL (source not of this host, or of a
- *   loopback network on another device; blackhole), -ENODEV, -ENETUNREACH, -EHOSTUNREACH, -EACCES, -ENOBUFS (pool empty)
+ *   loopback network on another device; blackhole), -ENODEV, -ENETUNREACH, -EHOSTUNREACH, -EACCES, -ENOBUFS (pool
+ *   empty)
  */
 export function ipRouteOutputKey(net: Net, fl: Flowi4): Rtable | null {
   const daddr = fl.daddr;

@@ -69,9 +69,10 @@ export function tcpClearOptions(rx: TcpOptionsReceived): void {
  * Reads the options of the segment at skb.th, whose header is whole. Linux: tcp_parse_options().
  * @param established of the connection in the states beyond SYN_RECV, else null: then net.ipv4.tcp_timestamps decides what
  *   counts, and MSS, window scale and SACK-permitted are taken where they belong, from segments with SYN
+ * @param sysctl of the namespace; may be null for an established connection
  */
 export function tcpParseOptions(
-  skb: SkBuff, rx: TcpOptionsReceived, established: TcpSock | null, sysctl: NetnsIpv4,
+  skb: SkBuff, rx: TcpOptionsReceived, established: TcpSock | null, sysctl: NetnsIpv4 | null,
 ): void {
   tcpClearOptions(rx);
   const view = memView;
@@ -96,21 +97,21 @@ export function tcpParseOptions(
         if (length === TCPOLEN_MSS && syn) rx.mss = view.getUint16(at + 2);
         break;
       case TCPOPT_WINDOW:
-        if (length === TCPOLEN_WINDOW && syn && sysctl.tcpWindowScaling !== 0) {
+        if (length === TCPOLEN_WINDOW && syn && sysctl!.tcpWindowScaling !== 0) {
           const shift = view.getUint8(at + 2);
           rx.wscaleOk = true;
           rx.sndWscale = shift > TCP_MAX_WSCALE ? TCP_MAX_WSCALE : shift;
         }
         break;
       case TCPOPT_TIMESTAMP:
-        if (length === TCPOLEN_TIMESTAMP && (established !== null ? established.tstampOk : sysctl.tcpTimestamps !== 0)) {
+        if (length === TCPOLEN_TIMESTAMP && (established !== null ? established.tstampOk : sysctl!.tcpTimestamps !== 0)) {
           rx.sawTstamp = true;
           rx.rcvTsval = view.getInt32(at + 2);
           rx.rcvTsecr = view.getInt32(at + 6);
         }
         break;
       case TCPOPT_SACK_PERM:
-        if (length === TCPOLEN_SACK_PERM && syn && sysctl.tcpSack !== 0) rx.sackOk = true;
+        if (length === TCPOLEN_SACK_PERM && syn && sysctl!.tcpSack !== 0) rx.sackOk = true;
         break;
       case TCPOPT_SACK:
         if (
@@ -132,7 +133,7 @@ export function tcpParseOptions(
  * Linux: tcp_fast_parse_options().
  * @returns whether anything was parsed: then the SACK blocks are in `rxOpt`; without options it is false
  */
-export function tcpFastParseOptions(skb: SkBuff, tp: TcpSock, sysctl: NetnsIpv4): boolean {
+export function tcpFastParseOptions(skb: SkBuff, tp: TcpSock): boolean {
   const th = skb.th;
   const length = (memView.getUint16(th + TH_OFF_FLAGS) & TCPHDR_DOFF_MASK) >> TCPHDR_DOFF_SHIFT;
   if (length === TCP_HLEN) {
@@ -150,7 +151,7 @@ export function tcpFastParseOptions(skb: SkBuff, tp: TcpSock, sysctl: NetnsIpv4)
     rxOpt.numSacks = 0;
     return true;
   }
-  tcpParseOptions(skb, rxOpt, tp, sysctl);
+  tcpParseOptions(skb, rxOpt, tp, null);
   tp.sawTstamp = rxOpt.sawTstamp;
   if (rxOpt.sawTstamp) {
     tp.rcvTsval = rxOpt.rcvTsval;

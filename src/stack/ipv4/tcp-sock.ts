@@ -7,6 +7,8 @@ import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../l
 import { Timer } from "../../lib/timer.ts";
 import { SkbQueue } from "../core/skb-queue.ts";
 import type { SkBuff } from "../core/skbuff.ts";
+import { TCP_CA_OPEN } from "../../uapi/tcp.ts";
+import { TCP_HLEN } from "../wire/tcp.ts";
 import type { InetSk } from "./inet-sock.ts";
 import type { TcpCongestionOps } from "./tcp-cong.ts";
 
@@ -19,6 +21,20 @@ export interface InetCsk extends InetSk {
 export interface TcpSk extends InetCsk {
   tp: TcpSock;
 }
+
+/** skb.sacked bits of the write queue. Linux: TCPCB_*. */
+export const TCPCB_SACKED_ACKED = 0x01;
+/** Retransmitted since it was marked lost. */
+export const TCPCB_SACKED_RETRANS = 0x02;
+export const TCPCB_LOST = 0x04;
+/** Retransmitted at any time: its acknowledgment times nothing (Karn). */
+export const TCPCB_EVER_RETRANS = 0x80;
+export const TCPCB_RETRANS = TCPCB_SACKED_RETRANS | TCPCB_EVER_RETRANS;
+
+/** TcpSock.nonagle bits. */
+export const TCP_NAGLE_OFF = 1;
+export const TCP_NAGLE_CORK = 2;
+export const TCP_NAGLE_PUSH = 4;
 
 /** icskAck.pending bits. Linux: enum inet_csk_ack_state_t. */
 export const ICSK_ACK_SCHED = 1;
@@ -33,6 +49,8 @@ export const ICSK_TIME_DACK = 2;
 export const ICSK_TIME_PROBE0 = 3;
 export const ICSK_TIME_LOSS_PROBE = 5;
 export const ICSK_TIME_REO_TIMEOUT = 6;
+/** Here only: wait for packet buffers to come back to the pool. */
+export const ICSK_TIME_POOL = 7;
 
 export class InetConnectionSock implements Pooled {
   /** Delayed ACK: ICSK_ACK_* bits. */
@@ -77,8 +95,8 @@ export class InetConnectionSock implements Pooled {
   acceptTail: TcpSk | null = null;
   /** Requests of this listener (SYN queue length). */
   reqskQlen = 0;
-  /** First request of this listener's SYN queue, -1 for none. */
-  reqskHead = -1;
+  /** Those of them whose SYN-ACK was not repeated yet. */
+  reqskYoung = 0;
   /** TCP_DEFER_ACCEPT as a number of SYN-ACK periods. */
   deferAccept = 0;
   /** Listener: parent of a connection that was not accepted yet. */
@@ -111,6 +129,7 @@ export class TcpSock implements Pooled {
   rcvTsval = 0;
   rcvTsecr = 0;
   sawTstamp = false;
+  /** When the last acknowledgment came. */
   rcvTstamp = 0;
 
   // Transmission (tcpWriteXmit, tcpTransmitSkb, tcpAck).
@@ -139,6 +158,8 @@ export class TcpSock implements Pooled {
   maxPacketsSeq = 0;
   lsndtime = 0;
   sndCwndStamp = 0;
+  /** Most segments in flight since sndCwndStamp (RFC 2861). */
+  sndCwndUsed = 0;
   /** Timestamp to send is jiffies plus this. */
   tsoffset = 0;
 
@@ -175,6 +196,11 @@ export class TcpSock implements Pooled {
   priorCwnd = 0;
   reordering = 3;
   totalRetrans = 0;
+  /** Segments delivered and segments marked lost since the start; their growth drives PRR (RFC 6937). */
+  delivered = 0;
+  lost = 0;
+  prrDelivered = 0;
+  prrOut = 0;
   /** Segment from which tcpXmitRetransmitQueue goes on. */
   retransmitHint: SkBuff | null = null;
   lostSkbHint: SkBuff | null = null;
@@ -203,10 +229,15 @@ export class TcpSock implements Pooled {
   urgData = 0;
   urgSeq = 0;
   sndUp = 0;
-  rcvTstampStamp = 0;
+  /** When a segment outside the window was last answered (0: never), for the limit of RFC 5961's challenge ACKs. */
   lastOowAckTime = 0;
-  /** The last ACK or segment with data arrived here (keepalive). */
-  rcvTstampMs = 0;
+  /** The FIN that close or shutdown asked for waits for a packet buffer. */
+  finPending = false;
+  /** Closed by its program and counted among the orphans. */
+  orphan = false;
+  /** When the neighbour was last told that the peer answers. */
+  confirmStamp = 0;
+  /** Unsent bytes from which on no more are taken (TCP_NOTSENT_LOWAT); 0 for no limit. */
   notsentLowat = 0;
   bytesAcked = 0;
   bytesReceived = 0;
@@ -220,8 +251,53 @@ let tcpSocks: Pool<TcpSock>;
 
 /** Builds both pools. Boot time only. */
 export function tcpSockInit(count: number, caOps: TcpCongestionOps): void {
+  defaultCaOps = caOps;
   icsks = poolCreate("inet_connection_sock", count, () => new InetConnectionSock(caOps));
   tcpSocks = poolCreate("tcp_sock", count, () => new TcpSock());
+}
+
+let defaultCaOps: TcpCongestionOps;
+
+function icskReset(icsk: InetConnectionSock): void {
+  icsk.ackPending = icsk.ackQuick = icsk.ackPingpong = icsk.ackAto = 0;
+  icsk.ackTimeout = icsk.ackLrcvtime = icsk.ackRcvMss = icsk.ackLastSegSize = 0;
+  icsk.rto = icsk.pending = icsk.timeout = icsk.retransmits = icsk.backoff = 0;
+  icsk.caState = TCP_CA_OPEN;
+  icsk.caOps = defaultCaOps;
+  icsk.pmtuCookie = icsk.synRetries = icsk.probesOut = icsk.userTimeoutMs = icsk.probesTstamp = 0;
+  icsk.acceptHead = icsk.acceptTail = null;
+  icsk.reqskQlen = icsk.reqskYoung = 0;
+  icsk.deferAccept = 0;
+  icsk.listener = null;
+  icsk.bindHash = -1;
+}
+
+function tcpSockReset(tp: TcpSock): void {
+  tp.predFlags = tp.rcvNxt = tp.sndUna = tp.copiedSeq = tp.rcvWnd = tp.rcvWup = 0;
+  tp.tcpHeaderLen = TCP_HLEN;
+  tp.tstampOk = tp.sawTstamp = false;
+  tp.tsRecent = tp.rcvTsval = tp.rcvTsecr = tp.rcvTstamp = 0;
+  tp.sndNxt = tp.sndWnd = tp.sndWl1 = tp.sndCwnd = tp.packetsOut = 0;
+  tp.lostOut = tp.retransOut = tp.sackedOut = 0;
+  tp.mssCache = tp.writeSeq = tp.pushedSeq = 0;
+  tp.sndSsthresh = tp.sndCwndCnt = tp.sndCwndClamp = 0;
+  tp.sndSml = tp.nonagle = 0;
+  tp.isCwndLimited = false;
+  tp.maxPacketsOut = tp.maxPacketsSeq = tp.lsndtime = tp.sndCwndStamp = tp.sndCwndUsed = tp.tsoffset = 0;
+  tp.srtt = tp.mdev = tp.mdevMax = tp.rttvar = tp.rttSeq = 0;
+  tp.maxWindow = tp.windowClamp = tp.rcvSsthresh = tp.rcvWscale = tp.sndWscale = 0;
+  tp.wscaleOk = tp.sackOk = false;
+  tp.advmss = tp.userMss = tp.mssClamp = tp.xmitSizeGoal = tp.tsRecentStamp = 0;
+  tp.highSeq = tp.retransStamp = tp.undoMarker = tp.undoRetrans = tp.priorSsthresh = tp.priorCwnd = 0;
+  tp.reordering = 3;
+  tp.totalRetrans = tp.delivered = tp.lost = tp.prrDelivered = tp.prrOut = 0;
+  tp.retransmitHint = tp.lostSkbHint = null;
+  tp.numSacks = 0;
+  tp.sndIsn = tp.rcvIsn = tp.keepaliveTimeMs = tp.keepaliveIntvlMs = tp.keepaliveProbes = tp.linger2 = 0;
+  tp.urgData = tp.urgSeq = tp.sndUp = tp.lastOowAckTime = 0;
+  tp.finPending = tp.orphan = false;
+  tp.confirmStamp = tp.notsentLowat = 0;
+  tp.bytesAcked = tp.bytesReceived = tp.segsIn = tp.segsOut = 0;
 }
 
 /** Takes both parts for a sock; false (and none taken) when a pool is empty. Every field is at its default. */
@@ -233,6 +309,8 @@ export function tcpPartsAlloc(sk: TcpSk): boolean {
     poolFree(icsks, icsk);
     return false;
   }
+  icskReset(icsk);
+  tcpSockReset(tp);
   sk.icsk = icsk;
   sk.tp = tp;
   return true;

@@ -1,7 +1,7 @@
 /**
- * Receiving UDP: from the IP layer into receive queues, from there to the program, and what ICMP reports. Linux: udp_rcv(),
- * udp_recvmsg(), udp_err() of net/ipv4/udp.c. Read first: RFC 768, RFC 1122 section 4.1.3. Owns nothing; a packet in a
- * receive queue starts at its data, `th` and `nh` still at its headers.
+ * Receiving UDP: from the IP layer into receive queues, from there to the program, and what ICMP reports. Linux:
+ * udp_rcv(), udp_recvmsg(), udp_err() of net/ipv4/udp.c. Read first: RFC 768, RFC 1122 section 4.1.3. Owns nothing; a
+ * packet in a receive queue starts at its data, `th` and `nh` still at its headers.
  */
 import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
 import { mem8, memView } from "../../lib/memory.ts";
@@ -53,8 +53,8 @@ function checksumBad(skb: SkBuff, uh: number, ulen: number, saddr: number, daddr
 }
 
 /**
- * Takes a datagram from the IP layer: to its socket, for a broadcast or a group to all that want it, or answered with port
- * unreachable. Linux: udp_rcv(), __udp4_lib_rcv().
+ * Takes a datagram from the IP layer: to its socket, for a broadcast or a group to all that want it, or answered with
+ * port unreachable. Linux: udp_rcv(), __udp4_lib_rcv().
  * @param skb data and th at the UDP header @returns 0
  */
 export function udpRcv(skb: SkBuff): number {
@@ -127,8 +127,8 @@ function mcastDeliver(
 }
 
 /**
- * Reads the next datagram. What does not fit is lost and MSG_TRUNC set; with MSG_TRUNC in `flags` the answer is its whole
- * length. Linux: udp_recvmsg().
+ * Reads the next datagram. What does not fit is lost and MSG_TRUNC set; with MSG_TRUNC in `flags` the answer is its
+ * whole length. Linux: udp_recvmsg().
  * @returns bytes, or -EAGAIN, the pending error, 0 after shutdown(SHUT_RD)
  */
 export function udpRecvmsg(sk: Sock, msg: Msghdr, length: number, flags: number): number {
@@ -164,9 +164,10 @@ function updatePmtu(sk: InetSk, skb: SkBuff, daddr: number, dport: number, mtu: 
 }
 
 /**
- * Hears of an ICMP error about a datagram we sent: a connected socket (or one with IP_RECVERR) gets it as its pending error.
- * Linux: udp_err().
- * @param skb th at the ICMP header, data at the quoted IP header; it stays the caller's @param info by type: MTU, pointer
+ * Hears of an ICMP error about a datagram we sent: a connected socket (or one with IP_RECVERR) gets it as its pending
+ * error. Linux: udp_err().
+ * @param skb th at the ICMP header, data at the quoted IP header; it stays the caller's @param info by type: MTU,
+ * pointer
  * @returns 0, or -ENOENT when no socket sent it
  */
 export function udpErr(skb: SkBuff, info: number): number {

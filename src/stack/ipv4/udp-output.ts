@@ -1,11 +1,12 @@
 /**
- * Sending UDP: from the program's message to a packet with its headers, and corked datagrams that gather several messages.
- * Linux: udp_sendmsg(), udp_send_skb() of net/ipv4/udp.c, ip_append_data() as far as one packet goes. Read first: RFC 768,
- * RFC 1122 section 4.1. Owns the flow and the cookie that every call uses again. A corked datagram is the one packet of the
- * socket's write queue; until it goes, its control block holds the header fields.
+ * Sending UDP: from the program's message to a packet with its headers, and corked datagrams that gather several
+ * messages. Linux: udp_sendmsg(), udp_send_skb() of net/ipv4/udp.c, ip_append_data() as far as one packet goes. Read
+ * first: RFC 768, RFC 1122 section 4.1. Owns the flow and the cookie that every call uses again. A corked datagram is
+ * the one packet of the socket's write queue; until it goes, its control block holds the header fields.
  *
  * A datagram is one packet: beyond the MTU, or one buffer, it is -EMSGSIZE until fragmentation exists.
  */
+import { account } from "../../lib/account.ts";
 import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
 import { memView } from "../../lib/memory.ts";
 import {
@@ -46,13 +47,13 @@ let ipc: IpcmCookie;
 
 /** Boot time. */
 export function udpOutputInit(): void {
-  flow = new Flowi4();
-  ipc = new IpcmCookie();
+  flow = account("udp", new Flowi4());
+  ipc = account("udp", new IpcmCookie());
 }
 
 /**
- * The route for a destination, with a reference for the caller, or null with the negative errno in `flow.error`. The source
- * address is in `flow.saddr` then.
+ * The route for a destination, with a reference for the caller, or null with the negative errno in `flow.error`. The
+ * source address is in `flow.saddr` then.
  * @param saddr 0 to have one selected @param oif device, 0 for any @param onlink without a gateway (MSG_DONTROUTE)
  */
 export function udpRoute(
@@ -105,8 +106,8 @@ function sendRefused(sk: Sock, err: number): number {
 }
 
 /**
- * May the socket send now? 0, the pending error, -EPIPE after shutdown(SHUT_WR), -EAGAIN when its send buffer is full. Linux:
- * the part of sock_alloc_send_skb() before the allocation.
+ * May the socket send now? 0, the pending error, -EPIPE after shutdown(SHUT_WR), -EAGAIN when its send buffer is full.
+ * Linux: the part of sock_alloc_send_skb() before the allocation.
  */
 function sendAllowed(sk: Sock): number {
   if (sk.err !== 0) return sockError(sk);
@@ -142,7 +143,9 @@ function udpSendSkb(
   return err < 0 ? err : 0;
 }
 
-/** The TTL for a destination: the call's, the socket's for groups or hosts, or the namespace's. Linux: ip_select_ttl(). */
+/**
+ * The TTL for a destination: the call's, the socket's for groups or hosts, or the namespace's. Linux: ip_select_ttl().
+ */
 function selectTtl(sk: InetSk, rt: Rtable, ttl: number): number {
   if (ttl !== 0) return ttl;
   const inet = sk.inet;
@@ -224,7 +227,8 @@ function udpMakeSkb(
  * Sends one datagram to the message's name or the connected peer; with MSG_MORE or UDP_CORK it waits for more. Linux:
  * udp_sendmsg().
  * @returns `length`, or -EMSGSIZE, -EOPNOTSUPP (MSG_OOB), -EINVAL (port 0, bad control message), -EAFNOSUPPORT,
- *   -EDESTADDRREQ, -EACCES (broadcast without SO_BROADCAST), -EPIPE, -EAGAIN, -ENOBUFS, a routing error, the pending error
+ *   -EDESTADDRREQ, -EACCES (broadcast without SO_BROADCAST), -EPIPE, -EAGAIN, -ENOBUFS, a routing error, the pending
+ * error
  */
 export function udpSendmsg(sock: Sock, msg: Msghdr, length: number): number {
   const sk = sock as InetSk;

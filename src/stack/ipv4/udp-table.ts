@@ -1,8 +1,9 @@
 /**
  * The table of UDP sockets by local port: binding, its conflict rules, and the lookup with scores. Linux: udp_table,
- * udp_lib_get_port(), __udp4_lib_lookup() of net/ipv4/udp.c. Owns the hash heads; the chains run through Sock.hashNext, and
- * a socket is in one from bind (or autobind) to close.
+ * udp_lib_get_port(), __udp4_lib_lookup() of net/ipv4/udp.c. Owns the hash heads; the chains run through
+ * Sock.hashNext, and a socket is in one from bind (or autobind) to close.
  */
+import { account } from "../../lib/account.ts";
 import { jhash3words } from "../../lib/jhash.ts";
 import { getRandomBelow, getRandomU32 } from "../../lib/random.ts";
 import { EADDRINUSE } from "../../uapi/errno.ts";
@@ -23,7 +24,7 @@ let flowSecret = 0;
 export function udpTableInit(buckets: number): void {
   let size = 1;
   while (size < buckets) size <<= 1;
-  heads = new Array<Sock | null>(size).fill(null);
+  heads = account("udp_table", new Array<Sock | null>(size).fill(null));
   mask = size - 1;
   flowSecret = getRandomU32() | 0;
 }
@@ -89,7 +90,7 @@ export function udpUnhash(sk: Sock): void {
   if (inet.num === 0) return;
   const bucket = bucketOf(sk.net, inet.num);
   let previous: Sock | null = null;
-  let at = heads[bucket]!;
+  let at: Sock | null = heads[bucket]!;
   while (at !== null && at !== sk) {
     previous = at;
     at = at.hashNext;
@@ -131,8 +132,8 @@ function computeScore(
 }
 
 /**
- * The socket for a packet from saddr:sport to daddr:dport that came in by device `dif`, or null. Of several that fit equally
- * well and have SO_REUSEPORT, the flow chooses one. Linux: __udp4_lib_lookup().
+ * The socket for a packet from saddr:sport to daddr:dport that came in by device `dif`, or null. Of several that fit
+ * equally well and have SO_REUSEPORT, the flow chooses one. Linux: __udp4_lib_lookup().
  */
 export function udp4LibLookup(
   net: Net, saddr: number, sport: number, daddr: number, dport: number, dif: number,

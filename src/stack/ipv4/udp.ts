@@ -1,7 +1,7 @@
 /**
  * The UDP protocol as sockets see it: its proto, connecting, options, closing, and its start-up. Linux: udp_prot of
- * net/ipv4/udp.c, net/ipv4/datagram.c; read first udp(7). Owns nothing: the table is in udp-table.ts, the packet paths are in
- * udp-input.ts and udp-output.ts.
+ * net/ipv4/udp.c, net/ipv4/datagram.c; read first udp(7). Owns nothing: the table is in udp-table.ts, the packet paths
+ * are in udp-input.ts and udp-output.ts.
  */
 import { getRandomU32 } from "../../lib/random.ts";
 import { EAFNOSUPPORT, EINVAL, ENOIOCTLCMD, ENOPROTOOPT } from "../../uapi/errno.ts";
@@ -14,7 +14,7 @@ import { datagramPoll } from "../core/datagram.ts";
 import type { Net } from "../core/net.ts";
 import { skbQueuePurge } from "../core/skb-queue.ts";
 import {
-  type Proto, skDstReset, skDstSet, type Sock, SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK, sockOrphan, sockPut,
+  type Proto, skDstReset, skDstSet, type Sock, SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK, sockCount, sockOrphan, sockPut,
 } from "../core/sock.ts";
 import type { Sockaddr } from "../core/sockaddr.ts";
 import { inetDgramOps, inetSkAlloc, inetSkFree } from "./af-inet.ts";
@@ -23,13 +23,14 @@ import type { InetSk } from "./inet-sock.ts";
 import { inetAddProtocol } from "./protocol.ts";
 import { udpErr, udpQueueRcvSkb, udpRcv, udpRecvmsg } from "./udp-input.ts";
 import {
-  udpFlushPendingFrames, udpOutputInit, udpPushPendingFrames, udpRoute, udpRouteDaddr, udpRouteError, udpRouteSaddr, udpSendmsg,
+  udpFlushPendingFrames, udpOutputInit, udpPushPendingFrames, udpRoute, udpRouteDaddr, udpRouteError, udpRouteSaddr,
+  udpSendmsg,
 } from "./udp-output.ts";
 import { udpGetPort, udpTableInit, udpUnhash } from "./udp-table.ts";
 
-/** Boot: after inetInit(), inetProtocolsInit() and randomInit(). @param buckets heads of the port table */
-export function udpInit(buckets: number): void {
-  udpTableInit(buckets);
+/** Boot: after sockInit(), inetInit(), inetProtocolsInit() and randomInit(). The port table has a head for each sock. */
+export function udpInit(): void {
+  udpTableInit(sockCount());
   udpOutputInit();
   inetAddProtocol(IPPROTO_UDP, { handler: udpRcv, errHandler: udpErr });
   inetRegisterProtosw({

@@ -1,7 +1,7 @@
 /**
- * The epoll calls and poll(). Linux: fs/eventpoll.c, fs/select.c; read first epoll(7), poll(2). They never wait: they answer
- * what holds now, and an event loop that has nothing to do hangs an entry on fdWaitQueue(epfd) or just turns the stack.
- * Owns nothing.
+ * The epoll calls and poll(). Linux: fs/eventpoll.c, fs/select.c; read first epoll(7), poll(2). They never wait: they
+ * answer what holds now, and an event loop that has nothing to do hangs an entry on fdWaitQueue(epfd) or just turns
+ * the stack. Owns nothing.
  */
 import { EBADF, EEXIST, EFAULT, EINVAL, ELOOP, ENFILE, ENOENT, ENOSPC } from "../../uapi/errno.ts";
 import {
@@ -36,7 +36,8 @@ export class Pollfd {
 
 /**
  * What holds now for the first `n` descriptors. Linux: poll(2) with a timeout of 0.
- * @returns how many have `revents` other than 0, or -EFAULT when the array has not `n` entries, -EINVAL for a negative `n`
+ * @returns how many have `revents` other than 0, or -EFAULT when the array has not `n` entries, -EINVAL for a negative
+ * `n`
  */
 export function poll(fds: readonly Pollfd[], n: number): number {
   if (n < 0) return -EINVAL;

@@ -1,7 +1,7 @@
 /**
  * The inside of epoll: instances, watched descriptors, the list of those that may be ready. Linux: fs/eventpoll.c; read
- * first epoll(7). Owns the pools of instances and items. An item hangs its wait-queue entry on what it watches; a wake-up
- * puts it on its instance's ready list, and epollWait() (in epoll.ts) asks each of that list what holds now.
+ * first epoll(7). Owns the pools of instances and items. An item hangs its wait-queue entry on what it watches; a
+ * wake-up puts it on its instance's ready list, and epollWait() (in epoll.ts) asks each of that list what holds now.
  */
 import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../lib/pool.ts";
 import { EPOLLET, EPOLLEXCLUSIVE, EPOLLIN, EPOLLONESHOT, EPOLLRDNORM, EPOLLWAKEUP } from "../../uapi/poll.ts";
@@ -81,7 +81,10 @@ function itemWait(item: EpItem): WaitQueueHead {
   return item.sock !== null ? item.sock.wait : item.target!.wait;
 }
 
-/** What is watched becomes something else's business (it is being closed): every item on it ends. Linux: eventpoll_release(). */
+/**
+ * What is watched becomes something else's business (it is being closed): every item on it ends. Linux:
+ * eventpoll_release().
+ */
 export function eventpollRelease(wait: WaitQueueHead): void {
   let entry = wait.first;
   while (entry !== null) {

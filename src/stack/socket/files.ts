@@ -1,12 +1,13 @@
 /**
  * The descriptor table: small numbers that stand for sockets and epoll instances. Linux: fs/file.c and sockfs of
- * net/socket.c. Owns the table (option `files`); several descriptors may share one socket (F_DUPFD), which ends with the
- * last of them.
+ * net/socket.c. Owns the table (option `files`); several descriptors may share one socket (F_DUPFD), which ends with
+ * the last of them.
  */
 import { EBADF, EINVAL, EMFILE, ENOTSOCK } from "../../uapi/errno.ts";
 import {
   F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL, FD_CLOEXEC, O_CLOEXEC, O_NONBLOCK, O_RDWR,
 } from "../../uapi/fcntl.ts";
+import { account } from "../../lib/account.ts";
 import { uint8Table } from "../../lib/table.ts";
 import { type Socket, sockRelease } from "../core/socket.ts";
 import type { WaitQueueHead } from "../core/wait.ts";
@@ -20,8 +21,8 @@ let fdFlags: Uint8Array;
 
 /** Builds the table. Boot time only. */
 export function filesInit(count: number): void {
-  fdSockets = new Array<Socket | null>(count).fill(null);
-  fdEpolls = new Array<Eventpoll | null>(count).fill(null);
+  fdSockets = account("files", new Array<Socket | null>(count).fill(null));
+  fdEpolls = account("files", new Array<Eventpoll | null>(count).fill(null));
   fdFlags = uint8Table("files", count);
 }
 
@@ -71,8 +72,8 @@ export function fdWaitQueue(fd: number): WaitQueueHead | null {
 }
 
 /**
- * Gives a descriptor back; the last one of a socket ends it (what it still has to send goes out in the background, unless
- * SO_LINGER says otherwise). Linux: close(2).
+ * Gives a descriptor back; the last one of a socket ends it (what it still has to send goes out in the background,
+ * unless SO_LINGER says otherwise). Linux: close(2).
  * @returns 0 or -EBADF
  */
 export function close(fd: number): number {

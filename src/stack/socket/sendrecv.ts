@@ -1,7 +1,8 @@
 /**
- * The system calls that move data: send, sendto, sendmsg, recv, recvfrom, recvmsg, read, write. Linux: net/socket.c; read
- * first send(2), recv(2). Owns the two message headers that the calls with a single buffer use.
+ * The system calls that move data: send, sendto, sendmsg, recv, recvfrom, recvmsg, read, write. Linux: net/socket.c;
+ * read first send(2), recv(2). Owns the two message headers that the calls with a single buffer use.
  */
+import { account } from "../../lib/account.ts";
 import { EBADF, EFAULT, EINVAL, EMSGSIZE } from "../../uapi/errno.ts";
 import { O_NONBLOCK } from "../../uapi/fcntl.ts";
 import { MSG_DONTWAIT } from "../../uapi/socket.ts";
@@ -14,8 +15,8 @@ let recvMsg: Msghdr;
 
 /** Boot: the message headers. Called by socketInit(). */
 export function sendrecvInit(): void {
-  sendMsg = new Msghdr();
-  recvMsg = new Msghdr();
+  sendMsg = account("msghdr", new Msghdr());
+  recvMsg = account("msghdr", new Msghdr());
 }
 
 /** 0 when the part lies in the buffer; -EINVAL for numbers that are no offset or length, -EFAULT beyond its end. */
@@ -93,7 +94,10 @@ function notAFile(fd: number): number {
   return fdError(fd) === -EBADF ? -EBADF : -EINVAL;
 }
 
-/** Checks every buffer of a message: their total length, or -EMSGSIZE (too many), -EFAULT, -EINVAL. Linux: import_iovec(). */
+/**
+ * Checks every buffer of a message: their total length, or -EMSGSIZE (too many), -EFAULT, -EINVAL. Linux:
+ * import_iovec().
+ */
 function importIovec(msg: Msghdr): number {
   const iovlen = msg.iovlen;
   if (iovlen < 0 || iovlen > UIO_MAXIOV) return -EMSGSIZE;
@@ -127,7 +131,10 @@ export function sendmsg(fd: number, msg: Msghdr, flags: number): number {
   return sock.ops!.sendmsg(sock, msg, length);
 }
 
-/** Reads into several buffers; `msg` gets flags (MSG_TRUNC, MSG_CTRUNC, …), sender and control messages. Linux: recvmsg(2). */
+/**
+ * Reads into several buffers; `msg` gets flags (MSG_TRUNC, MSG_CTRUNC, …), sender and control messages. Linux:
+ * recvmsg(2).
+ */
 export function recvmsg(fd: number, msg: Msghdr, flags: number): number {
   const sock = sockfdLookup(fd);
   if (sock === null) return fdError(fd);

@@ -1,9 +1,10 @@
 /**
- * The system calls that make, name and end connections: socket, bind, listen, accept4, connect, getsockname, getpeername,
- * shutdown, ioctl. Linux: net/socket.c; read first socket(2), socket(7). Owns the current namespace of the program.
+ * The system calls that make, name and end connections: socket, bind, listen, accept4, connect, getsockname,
+ * getpeername, shutdown, ioctl. Linux: net/socket.c; read first socket(2), socket(7). Owns the current namespace of
+ * the program.
  *
- * Calls answer 0 or a number, or a negative errno. Nothing waits: what would wait answers -EAGAIN (connect: -EINPROGRESS),
- * and readiness is reported by poll and epoll.
+ * Calls answer 0 or a number, or a negative errno. Nothing waits: what would wait answers -EAGAIN (connect:
+ * -EINPROGRESS), and readiness is reported by poll and epoll.
  */
 import { ECONNABORTED, EFAULT, EINVAL, ENFILE, ENOIOCTLCMD, ENOTTY } from "../../uapi/errno.ts";
 import { O_NONBLOCK } from "../../uapi/fcntl.ts";
@@ -24,13 +25,13 @@ let currentNet: Net;
 
 /**
  * Builds descriptors, sockets and epoll. Boot time only; after netInit().
- * @param files descriptors, and as many sockets @param epolls epoll instances @param epollItems descriptors they watch
- * @param net namespace of new sockets until setNs()
+ * @param files descriptors @param epolls epoll instances @param epollItems descriptors they watch
+ * @param net namespace of new sockets until setNs() @param sockets sockets behind the descriptors
  */
-export function socketInit(files: number, epolls: number, epollItems: number, net: Net): void {
+export function socketInit(files: number, epolls: number, epollItems: number, net: Net, sockets = files): void {
   currentNet = net;
   filesInit(files);
-  socketPoolInit(files, net);
+  socketPoolInit(sockets, net);
   eventpollInit(epolls, epollItems);
   sendrecvInit();
 }
@@ -42,9 +43,10 @@ export function setNs(net: Net): void {
 
 /**
  * A new socket. Linux: socket(2).
- * @param type SOCK_STREAM, SOCK_DGRAM, …, or'ed with SOCK_NONBLOCK and SOCK_CLOEXEC @param protocol IPPROTO_*, 0 for the usual
- * @returns its descriptor, or -EINVAL, -EAFNOSUPPORT, -ESOCKTNOSUPPORT, -EPROTONOSUPPORT, -EPERM, -ENOBUFS (no sock left),
- *   -EMFILE (no descriptor left), -ENFILE (no socket left)
+ * @param type SOCK_STREAM, SOCK_DGRAM, …, or'ed with SOCK_NONBLOCK and SOCK_CLOEXEC @param protocol IPPROTO_*, 0 for
+ * the usual
+ * @returns its descriptor, or -EINVAL, -EAFNOSUPPORT, -ESOCKTNOSUPPORT, -EPROTONOSUPPORT, -EPERM, -ENOBUFS (no sock
+ * left), -EMFILE (no descriptor left), -ENFILE (no socket left)
  */
 export function socket(family: number, type: number, protocol = 0): number {
   if ((type & ~(SOCK_TYPE_MASK | SOCK_FLAGS)) !== 0) return -EINVAL;

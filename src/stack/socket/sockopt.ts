@@ -1,6 +1,6 @@
 /**
- * setsockopt and getsockopt: level SOL_SOCKET to core/sockopt.ts, every other to the family. Linux: net/socket.c; read first
- * getsockopt(2), socket(7), ip(7), tcp(7), udp(7). Owns nothing.
+ * setsockopt and getsockopt: level SOL_SOCKET to core/sockopt.ts, every other to the family. Linux: net/socket.c; read
+ * first getsockopt(2), socket(7), ip(7), tcp(7), udp(7). Owns nothing.
  */
 import { EFAULT } from "../../uapi/errno.ts";
 import { SOL_SOCKET } from "../../uapi/socket.ts";
@@ -35,7 +35,8 @@ export function setsockoptBytes(fd: number, level: number, name: number, opt: Ui
 
 /**
  * Reads an option into `out`. Linux: getsockopt(2).
- * @returns elements written, or -EBADF, -ENOTSOCK, -ENOPROTOOPT, -EFAULT (`out` is empty), -EINVAL (too short for the option)
+ * @returns elements written, or -EBADF, -ENOTSOCK, -ENOPROTOOPT, -EFAULT (`out` is empty), -EINVAL (too short for the
+ * option)
  */
 export function getsockopt(fd: number, level: number, name: number, out: Int32Array | Uint8Array): number {
   const sock = sockfdLookup(fd);

@@ -1,0 +1,92 @@
+/**
+ * Boot: builds every pool and starts every subsystem in Linux's order. The one table of initcalls is here.
+ * Linux: start_kernel() and do_initcalls().
+ */
+import { platform } from "#platform";
+import type { Hal } from "../hal/hal.ts";
+import { type Config, type ConfigOptions, resolveConfig } from "./config.ts";
+import { kernelInit, kernelPoll } from "./kernel.ts";
+import {
+  CORE_INITCALL, DEVICE_INITCALL, doInitcalls, FS_INITCALL, type Initcall, SUBSYS_INITCALL,
+} from "./lib/initcall.ts";
+import { MEM_OVERHEAD_BYTES, memoryInit } from "./lib/memory.ts";
+import { poolsReset } from "./lib/pool.ts";
+import { registerNetdev } from "./netif/dev.ts";
+import { loopbackUp } from "./netif/loopback.ts";
+import { netifInit } from "./netif/init.ts";
+import { initNet, netInit } from "./stack/core/net.ts";
+import { neighInit } from "./stack/core/neighbour.ts";
+import { SKB_OVERHEAD_BYTES, skbInit } from "./stack/core/skbuff.ts";
+import { sockInit } from "./stack/core/sock.ts";
+import { familiesInit } from "./stack/core/socket.ts";
+import { sockoptInit } from "./stack/core/sockopt.ts";
+import { inetInit } from "./stack/ipv4/af-inet.ts";
+import { arpInit } from "./stack/ipv4/arp.ts";
+import { devinetInit } from "./stack/ipv4/devinet.ts";
+import { fibInit } from "./stack/ipv4/fib-frontend.ts";
+import { inetSockInit } from "./stack/ipv4/inet-sock.ts";
+import { ipInit } from "./stack/ipv4/ip-input.ts";
+import { tcpV4Init } from "./stack/ipv4/tcp-ipv4.ts";
+import { udpInit } from "./stack/ipv4/udp.ts";
+import { socketInit } from "./stack/socket/socket.ts";
+
+export { initNet } from "./stack/core/net.ts";
+
+/** What boot() takes: sizes (config.ts), and the machine to run on where it is not the platform's own. */
+export type BootOptions = ConfigOptions & { readonly hal?: Hal };
+
+/** Truesize of one full packet: what a socket's buffer is counted in. */
+function packetBytes(config: Config): number {
+  return config.bufferBytes + SKB_OVERHEAD_BYTES;
+}
+
+const initcalls = Object.freeze<Initcall<Config>[]>([
+  {
+    level: CORE_INITCALL,
+    name: "mm",
+    init: (c) => memoryInit(MEM_OVERHEAD_BYTES + c.userMemory + c.buffers * c.bufferBytes, c.userMemory),
+  },
+  { level: CORE_INITCALL, name: "net_ns", init: () => netInit({ register: registerNetdev, poll: kernelPoll }) },
+  { level: CORE_INITCALL, name: "skb", init: (c) => skbInit(c.skbs, c.buffers, c.bufferBytes) },
+  {
+    level: CORE_INITCALL,
+    name: "sock",
+    init: (c) => {
+      const packet = packetBytes(c);
+      sockInit(c.socks, c.rcvbufPackets * packet, c.sndbufPackets * packet, initNet);
+      sockoptInit(c.rcvbufPackets * packet, c.sndbufPackets * packet);
+      familiesInit();
+      socketInit(c.files, c.epolls, c.epollItems, initNet);
+    },
+  },
+  { level: SUBSYS_INITCALL, name: "net_dev", init: (c) => netifInit(c.backlog) },
+  { level: SUBSYS_INITCALL, name: "neigh", init: (c) => neighInit(c.neighbours) },
+  {
+    level: FS_INITCALL,
+    name: "inet",
+    init: (c) => {
+      devinetInit(c.ifaddrs);
+      fibInit(c.routes, c.fibInfos);
+      ipInit(c.rtables);
+      arpInit();
+      inetSockInit(c.socks);
+      inetInit();
+    },
+  },
+  { level: FS_INITCALL, name: "udp", init: () => udpInit() },
+  { level: FS_INITCALL, name: "tcp", init: (c) => tcpV4Init(c) },
+  { level: DEVICE_INITCALL, name: "loopback", init: () => loopbackUp(initNet) },
+]);
+
+/**
+ * Builds every pool and starts the stack, with the loopback device up and no other. Called again it is a reboot: all
+ * sockets, devices, addresses and routes of before are gone.
+ * @throws TypeError or RangeError naming the option, its value and its range, before anything is built
+ */
+export function boot(options: BootOptions = {}): void {
+  const { hal = platform, ...sizes } = options;
+  const config = resolveConfig(sizes);
+  poolsReset();
+  kernelInit(hal);
+  doInitcalls(initcalls, config);
+}

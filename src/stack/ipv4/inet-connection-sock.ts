@@ -1,0 +1,305 @@
+/**
+ * Listeners and their two queues, and the birth and end of a connection's sock. Linux: net/ipv4/inet_connection_sock.c. Read
+ * first: listen(2), accept(2), RFC 9293 section 3.10.7.2. The SYN queue is made of requests (request-sock.ts), the accept queue
+ * of connections linked by Sock.hashNext.
+ */
+import { EADDRINUSE, EAGAIN, EINVAL } from "../../uapi/errno.ts";
+import { IPPROTO_TCP } from "../../uapi/in.ts";
+import { IPSTATS_MIB_OUTNOROUTES, LINUX_MIB_LISTENDROPS, LINUX_MIB_TCPTIMEOUTS } from "../../uapi/snmp.ts";
+import { TCP_CLOSE, TCP_LISTEN, TCP_SYN_RECV } from "../../uapi/tcp.ts";
+import { type Sock, SOCK_DEAD, SOCK_DESTROY, SOCK_DONE, skDstReset, sockOrphan, sockPut } from "../core/sock.ts";
+import { Flowi4, flowi4Init } from "./flow.ts";
+import { inetPutPort } from "./inet-bind-bucket.ts";
+import {
+  ehashReqBase, inetEhashInsert, inetEhashRemove, inetNodeFaddr, inetNodeLaddr, skUnhashed,
+} from "./inet-hashtables.ts";
+import {
+  REQ_ACKED, reqskCountTimeout, reqskFree, reqskHas, reqskIsOf, reqskListener, reqskSize, reqskTimeouts, reqskTimerStart,
+  requestSockInit,
+} from "./request-sock.ts";
+import { ipRouteOutputFlow } from "./route.ts";
+import type { Rtable } from "./rtable.ts";
+import type { TcpSk } from "./tcp-sock.ts";
+
+/** What the transport lends. Linux: rsk_ops->rtx_syn_ack, sk->sk_prot->destroy and tcp_set_state(). */
+export interface CskOps {
+  /** Sends the SYN-ACK of a request again: 0 or a negative errno. */
+  rtxSynAck(listener: TcpSk, req: number): number;
+  /** Stops the timers and frees all that the transport holds for the sock. */
+  destroy(sk: TcpSk): void;
+  setState(sk: TcpSk, state: number): void;
+}
+
+/** Least accept backlog for which old requests make way for young ones. */
+const PRUNE_MIN_BACKLOG = 8;
+/** SYN-ACK retries are not reduced below this. */
+const PRUNE_MIN_RETRIES = 2;
+/** sk.flags that are of one socket and not for its children. */
+const NOT_INHERITED = SOCK_DEAD | SOCK_DONE | SOCK_DESTROY;
+
+let ops: CskOps;
+/** Flow record of the routes looked up here. */
+let flow: Flowi4;
+
+/** Boot time only, after inetHashtablesInit. @param requests half-open connections */
+export function inetConnectionSockInit(requests: number, lent: CskOps): void {
+  ops = lent;
+  flow = new Flowi4();
+  requestSockInit(requests, reqskTimerHandler);
+}
+
+/** The accept queue holds more than the backlog: one more than listen() named is let in. Linux: sk_acceptq_is_full(). */
+export function skAcceptqIsFull(sk: Sock): boolean {
+  return sk.ackBacklog > sk.maxAckBacklog;
+}
+
+/** Linux: inet_csk_reqsk_queue_is_full(). */
+export function inetCskReqskQueueIsFull(sk: TcpSk): boolean {
+  return sk.icsk.reqskQlen >= sk.maxAckBacklog;
+}
+
+/** Counts a SYN or ACK that a full queue turned away. Linux: tcp_listendrop(). */
+export function tcpListendrop(sk: TcpSk): void {
+  sk.drops++;
+  sk.net.mib[LINUX_MIB_LISTENDROPS]!++;
+}
+
+/**
+ * Makes a bound sock a listener; its port is checked again, as two socks that share it may not both listen unless they
+ * may. Linux: inet_csk_listen_start().
+ * @returns 0 or -EADDRINUSE
+ */
+export function inetCskListenStart(sock: Sock, backlog: number): number {
+  const sk = sock as TcpSk;
+  const icsk = sk.icsk;
+  icsk.acceptHead = icsk.acceptTail = null;
+  icsk.reqskQlen = icsk.reqskYoung = 0;
+  sk.ackBacklog = 0;
+  sk.maxAckBacklog = backlog;
+  // In LISTEN from here on, as the conflict rules ask; not in a lookup table before the port is confirmed.
+  ops.setState(sk, TCP_LISTEN);
+  if (sk.prot.getPort(sk, sk.inet.num) === 0) {
+    skDstReset(sk);
+    return sk.prot.hash(sk);
+  }
+  ops.setState(sk, TCP_CLOSE);
+  return -EADDRINUSE;
+}
+
+/** Ends both queues of a listener that is closed: requests are forgotten, connections reset. Linux: inet_csk_listen_stop(). */
+export function inetCskListenStop(sk: TcpSk): void {
+  const requests = reqskSize();
+  for (let req = 0; req < requests && sk.icsk.reqskQlen > 0; req++) {
+    if (reqskIsOf(req, sk)) inetCskReqskQueueDrop(sk, req);
+  }
+  for (let child = acceptQueueRemove(sk); child !== null; child = acceptQueueRemove(sk)) inetChildForget(child);
+}
+
+/** A connection that no program will ever see: a reset goes to the peer. Linux: inet_child_forget(). */
+function inetChildForget(child: TcpSk): void {
+  child.prot.disconnect(child);
+  sockOrphan(child);
+  inetCskDestroySock(child);
+}
+
+/** Takes the first connection from the accept queue, or null. Linux: reqsk_queue_remove(). */
+function acceptQueueRemove(sk: TcpSk): TcpSk | null {
+  const icsk = sk.icsk;
+  const child = icsk.acceptHead;
+  if (child === null) return null;
+  const next = child.hashNext as TcpSk | null;
+  icsk.acceptHead = next;
+  if (next === null) icsk.acceptTail = null;
+  child.hashNext = null;
+  child.icsk.listener = null;
+  sk.ackBacklog--;
+  return child;
+}
+
+/**
+ * The next connection of a listener; its reference is the caller's. Linux: inet_csk_accept().
+ * @returns the sock, -EAGAIN when none waits, or -EINVAL when it does not listen
+ */
+export function inetCskAccept(sock: Sock): TcpSk | number {
+  const sk = sock as TcpSk;
+  if (sk.state !== TCP_LISTEN) return -EINVAL;
+  return acceptQueueRemove(sk) ?? -EAGAIN;
+}
+
+/**
+ * Puts a connection whose handshake is complete at the end of the accept queue; when the listener is gone it is forgotten and
+ * the answer is null. Linux: inet_csk_reqsk_queue_add().
+ */
+function acceptQueueAdd(sk: TcpSk, child: TcpSk): TcpSk | null {
+  if (sk.state !== TCP_LISTEN) {
+    inetChildForget(child);
+    return null;
+  }
+  const icsk = sk.icsk;
+  child.hashNext = null;
+  child.icsk.listener = sk;
+  if (icsk.acceptTail === null) icsk.acceptHead = child;
+  else icsk.acceptTail.hashNext = child;
+  icsk.acceptTail = child;
+  sk.ackBacklog++;
+  return child;
+}
+
+/**
+ * Enters a request into ehash and the SYN queue and starts its timer. Linux: inet_csk_reqsk_queue_hash_add().
+ * @param faddr @param fport the peer
+ */
+export function inetCskReqskQueueHashAdd(
+  sk: TcpSk, req: number, laddr: number, faddr: number, fport: number,
+): void {
+  inetEhashInsert(ehashReqBase + req, sk.net, laddr, sk.inet.num, faddr, fport, sk.boundDevIf);
+  reqskTimerStart(req);
+  sk.icsk.reqskQlen++;
+  sk.icsk.reqskYoung++;
+}
+
+/** Counts a request out of the SYN queue. Linux: reqsk_queue_removed(). */
+function reqskQueueRemoved(sk: TcpSk, req: number): void {
+  if (reqskTimeouts(req) === 0) sk.icsk.reqskYoung--;
+  sk.icsk.reqskQlen--;
+}
+
+/** Forgets a request. Linux: inet_csk_reqsk_queue_drop(). */
+export function inetCskReqskQueueDrop(sk: TcpSk, req: number): void {
+  inetEhashRemove(ehashReqBase + req);
+  reqskQueueRemoved(sk, req);
+  reqskFree(req);
+}
+
+/** The request has become `child`, which is hashed in its place: it moves to the accept queue. Linux: inet_csk_complete_hashdance(). */
+export function inetCskCompleteHashdance(sk: TcpSk, child: TcpSk, req: number): TcpSk | null {
+  inetCskReqskQueueDrop(sk, req);
+  return acceptQueueAdd(sk, child);
+}
+
+/**
+ * A SYN-ACK was not answered in time: it is sent again, or the request ends. When the SYN queue is more than half full of the
+ * backlog, old requests make way for young ones by fewer retries. Linux: reqsk_timer_handler().
+ */
+function reqskTimerHandler(req: number): void {
+  const sk = reqskListener(req);
+  const icsk = sk.icsk;
+  let thresh = icsk.synRetries !== 0 ? icsk.synRetries : sk.net.ipv4.tcpSynackRetries;
+  const qlen = icsk.reqskQlen;
+  const room = sk.maxAckBacklog > PRUNE_MIN_BACKLOG ? sk.maxAckBacklog : PRUNE_MIN_BACKLOG;
+  if (qlen << 1 > room) {
+    for (let young = icsk.reqskYoung << 1; thresh > PRUNE_MIN_RETRIES && qlen >= young; young <<= 1) thresh--;
+  }
+  sk.net.mib[LINUX_MIB_TCPTIMEOUTS]!++;
+  const timeouts = reqskTimeouts(req);
+  const acked = reqskHas(req, REQ_ACKED);
+  const defer = icsk.deferAccept;
+  // While TCP_DEFER_ACCEPT waits for data, only the end of the period gives the peer a last reminder.
+  const expire = timeouts >= thresh && (!acked || defer === 0 || timeouts >= defer);
+  const resend = !acked || defer === 0 || timeouts >= defer - 1;
+  if (!expire && (!resend || ops.rtxSynAck(sk, req) === 0 || acked)) {
+    if (timeouts === 0) icsk.reqskYoung--;
+    reqskCountTimeout(req);
+    reqskTimerStart(req);
+    return;
+  }
+  inetCskReqskQueueDrop(sk, req);
+}
+
+/** The route of a request's SYN-ACK with a reference for the caller, or null. Linux: inet_csk_route_req(). */
+export function inetCskRouteReq(sk: TcpSk, laddr: number, faddr: number): Rtable | null {
+  const fl = flow;
+  flowi4Init(fl, faddr, laddr, sk.boundDevIf, sk.inet.tos, IPPROTO_TCP);
+  fl.mark = sk.mark;
+  const rt = ipRouteOutputFlow(sk.net, fl, sk);
+  if (rt === null) sk.net.mib[IPSTATS_MIB_OUTNOROUTES]!++;
+  return rt;
+}
+
+/** The same for a request in ehash. */
+export function inetCskRouteHashedReq(sk: TcpSk, req: number): Rtable | null {
+  const node = ehashReqBase + req;
+  return inetCskRouteReq(sk, inetNodeLaddr(node), inetNodeFaddr(node));
+}
+
+/**
+ * A sock in SYN_RECV with the options of its listener, in no table; null when a pool is empty. One reference, which
+ * inetCskDestroySock() gives back. Linux: inet_csk_clone_lock().
+ */
+export function inetCskCloneLock(sk: TcpSk): TcpSk | null {
+  const child = sk.prot.alloc(sk.net) as TcpSk | null;
+  if (child === null) return null;
+  child.type = sk.type;
+  child.protocol = sk.protocol;
+  if (sk.prot.init(child) < 0) {
+    sockPut(child);
+    return null;
+  }
+  child.flags = sk.flags & ~NOT_INHERITED;
+  child.rcvbuf = sk.rcvbuf;
+  child.sndbuf = sk.sndbuf;
+  child.userlocks = sk.userlocks;
+  child.boundDevIf = sk.boundDevIf;
+  child.reuse = sk.reuse;
+  child.reuseport = sk.reuseport;
+  child.priority = sk.priority;
+  child.mark = sk.mark;
+  child.lingertimeMs = sk.lingertimeMs;
+  child.rcvlowat = sk.rcvlowat;
+  child.rcvtimeoMs = sk.rcvtimeoMs;
+  child.sndtimeoMs = sk.sndtimeoMs;
+  inheritInet(sk, child);
+  inheritTcp(sk, child);
+  ops.setState(child, TCP_SYN_RECV);
+  return child;
+}
+
+function inheritInet(sk: TcpSk, child: TcpSk): void {
+  const from = sk.inet;
+  const to = child.inet;
+  to.num = from.num;
+  to.tos = from.tos;
+  to.ucTtl = from.ucTtl;
+  to.pmtudisc = from.pmtudisc;
+  to.cmsgFlags = from.cmsgFlags;
+  to.freebind = from.freebind;
+  to.recverr = from.recverr;
+  to.mcTtl = from.mcTtl;
+  to.mcLoop = from.mcLoop;
+  to.mcIndex = from.mcIndex;
+  to.mcAddr = from.mcAddr;
+}
+
+function inheritTcp(sk: TcpSk, child: TcpSk): void {
+  child.icsk.caOps = sk.icsk.caOps;
+  child.icsk.synRetries = sk.icsk.synRetries;
+  child.icsk.userTimeoutMs = sk.icsk.userTimeoutMs;
+  const from = sk.tp;
+  const to = child.tp;
+  to.nonagle = from.nonagle;
+  to.userMss = from.userMss;
+  to.windowClamp = from.windowClamp;
+  to.keepaliveTimeMs = from.keepaliveTimeMs;
+  to.keepaliveIntvlMs = from.keepaliveIntvlMs;
+  to.keepaliveProbes = from.keepaliveProbes;
+  to.linger2 = from.linger2;
+  to.notsentLowat = from.notsentLowat;
+}
+
+/**
+ * The end of a sock that is closed, in no table, and that no program holds (SOCK_DEAD): gives back its port, its queues and its
+ * first reference. Linux: inet_csk_destroy_sock().
+ */
+export function inetCskDestroySock(sk: TcpSk): void {
+  if (sk.state !== TCP_CLOSE || (sk.flags & SOCK_DEAD) === 0 || !skUnhashed(sk)) {
+    throw new Error(`inetCskDestroySock: sock ${sk.index} is in use (state ${sk.state})`);
+  }
+  ops.destroy(sk);
+  inetPutPort(sk);
+  sockPut(sk);
+}
+
+/** Prepares a half-made child for tcpDone(), which then destroys it. Linux: inet_csk_prepare_forced_close(). */
+export function inetCskPrepareForcedClose(child: TcpSk): void {
+  sockOrphan(child);
+}

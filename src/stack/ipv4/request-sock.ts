@@ -1,0 +1,244 @@
+/**
+ * request_sock: a half-open connection, 64 bytes with its node in ehash, without a buffer and without a sock. Linux:
+ * include/net/request_sock.h, tcp_request_sock of include/linux/tcp.h. Read first: RFC 4987 (SYN flooding). Owns the slab and
+ * the one timer behind all SYN-ACK retransmissions; what happens then is in inet-connection-sock.ts.
+ *
+ * The time between two SYN-ACKs doubles: 1 s, 2 s, 4 s, … 120 s. Requests that wait equally long lie in one list, which so is
+ * in the order of their ends; the timer stands at the earliest head.
+ */
+import { type Slab, slabAlloc, slabCreate, slabFree } from "../../lib/pool.ts";
+import { int32Table, uint16Table } from "../../lib/table.ts";
+import { delTimer, jiffies, modTimer, Timer, timerPending, timerSetup } from "../../lib/timer.ts";
+import { sockByIndex } from "../core/sock.ts";
+import type { TcpSk } from "./tcp-sock.ts";
+
+/** Words of a request in `reqRows`. */
+export const REQ_WORDS = 11;
+/** Our and the peer's initial sequence number. */
+export const REQ_SND_ISN = 0;
+export const REQ_RCV_ISN = 1;
+/** Timestamp to echo. */
+export const REQ_TS_RECENT = 2;
+export const REQ_TS_OFFSET = 3;
+export const REQ_EXPIRES = 4;
+/** jiffies of the first SYN-ACK. */
+export const REQ_SNT_SYNACK = 5;
+/** jiffies of the last ACK to a segment out of window, 0 for none. */
+export const REQ_LAST_OOW_ACK_TIME = 6;
+/** Window offered, in bytes. */
+export const REQ_RCV_WND = 7;
+/** Shift of the peer's window in bits 0..3, of ours in 4..7, the REQ_* bits below, timeouts in 16..23, retransmissions in 24..30. */
+export const REQ_INFO = 8;
+/** Previous and next request of the list, 16 bits each. */
+const REQ_LINKS = 9;
+/** Handle of the listener in the high 16 bits, the peer's MSS in the low ones. */
+const REQ_LISTENER_MSS = 10;
+
+/** REQ_INFO bits: options agreed on, and whether the ACK came but the accept queue (or TCP_DEFER_ACCEPT) did not let it in. */
+export const REQ_WSCALE_OK = 1 << 8;
+export const REQ_TSTAMP_OK = 1 << 9;
+export const REQ_SACK_OK = 1 << 10;
+export const REQ_ACKED = 1 << 11;
+const RCV_WSCALE_SHIFT = 4;
+const TIMEOUTS_SHIFT = 16;
+const RETRANS_SHIFT = 24;
+const RETRANS_MAX = 127;
+
+/** First SYN-ACK timeout and the longest one, in ms. Linux: TCP_TIMEOUT_INIT, TCP_RTO_MAX. */
+const TIMEOUT_INIT_MS = 1000;
+const TIMEOUT_MAX_MS = 120000;
+/** Number of doublings until the longest timeout is reached. */
+const CLASSES = 8;
+
+const NONE = 0xffff;
+const UNLISTED = -1;
+const FREE = -1;
+
+/** REQ_WORDS words for each request. */
+export let reqRows: Int32Array;
+let slab: Slab;
+/** First and last request of each list, by number of doublings. */
+let firsts: Uint16Array;
+let lasts: Uint16Array;
+let timer: Timer<null>;
+/** What a timeout does; the request is in no list then. */
+let onTimeout: (req: number) => void;
+
+/** Builds the slab. Boot time only. @param count half-open connections @param timeout called with each request that is due */
+export function requestSockInit(count: number, timeout: (req: number) => void): void {
+  slab = slabCreate("request_sock_TCP", count);
+  reqRows = int32Table("request_sock_rows", count * REQ_WORDS);
+  reqRows.fill(FREE);
+  firsts = uint16Table("request_sock_firsts", CLASSES);
+  lasts = uint16Table("request_sock_lasts", CLASSES);
+  firsts.fill(NONE);
+  lasts.fill(NONE);
+  timer = new Timer<null>();
+  timerSetup(timer, reqskTimer, null);
+  onTimeout = timeout;
+}
+
+/** Requests in use. */
+export function reqskCount(): number {
+  return slab.inUse;
+}
+
+/** Size of the slab: requests are 0 to this minus one. */
+export function reqskSize(): number {
+  return slab.size;
+}
+
+/** A request of a listener in no table, or -1 (counted by the slab). Linux: inet_reqsk_alloc(). @param mss the peer's, 1..65535 */
+export function inetReqskAlloc(listener: TcpSk, mss: number): number {
+  const req = slabAlloc(slab);
+  if (req < 0) return -1;
+  const at = req * REQ_WORDS;
+  reqRows[at + REQ_TS_RECENT] = reqRows[at + REQ_TS_OFFSET] = 0;
+  reqRows[at + REQ_LAST_OOW_ACK_TIME] = 0;
+  reqRows[at + REQ_INFO] = 0;
+  reqRows[at + REQ_LINKS] = UNLISTED;
+  reqRows[at + REQ_LISTENER_MSS] = (listener.index << 16) | mss;
+  return req;
+}
+
+/** Gives a request in no table back. Linux: reqsk_free(). */
+export function reqskFree(req: number): void {
+  reqskTimerStop(req);
+  reqRows[req * REQ_WORDS + REQ_LISTENER_MSS] = FREE;
+  slabFree(slab, req);
+}
+
+/** Its listener. */
+export function reqskListener(req: number): TcpSk {
+  return sockByIndex(reqRows[req * REQ_WORDS + REQ_LISTENER_MSS]! >>> 16) as TcpSk;
+}
+
+/** Is the request in use, and one of this listener? */
+export function reqskIsOf(req: number, listener: TcpSk): boolean {
+  const word = reqRows[req * REQ_WORDS + REQ_LISTENER_MSS]!;
+  return word !== FREE && word >>> 16 === listener.index;
+}
+
+/** The peer's MSS. */
+export function reqskMss(req: number): number {
+  return reqRows[req * REQ_WORDS + REQ_LISTENER_MSS]! & 0xffff;
+}
+
+/** Shift of the windows the peer sends. */
+export function reqskSndWscale(req: number): number {
+  return reqRows[req * REQ_WORDS + REQ_INFO]! & 15;
+}
+
+/** Shift of the windows we send. */
+export function reqskRcvWscale(req: number): number {
+  return (reqRows[req * REQ_WORDS + REQ_INFO]! >> RCV_WSCALE_SHIFT) & 15;
+}
+
+export function reqskSetRcvWscale(req: number, shift: number): void {
+  const at = req * REQ_WORDS + REQ_INFO;
+  reqRows[at] = (reqRows[at]! & ~(15 << RCV_WSCALE_SHIFT)) | (shift << RCV_WSCALE_SHIFT);
+}
+
+/** One of the REQ_* bits. */
+export function reqskHas(req: number, bit: number): boolean {
+  return (reqRows[req * REQ_WORDS + REQ_INFO]! & bit) !== 0;
+}
+
+export function reqskSet(req: number, bit: number): void {
+  const at = req * REQ_WORDS + REQ_INFO;
+  reqRows[at] = reqRows[at]! | bit;
+}
+
+/** Timeouts so far (num_timeout). */
+export function reqskTimeouts(req: number): number {
+  return (reqRows[req * REQ_WORDS + REQ_INFO]! >> TIMEOUTS_SHIFT) & 0xff;
+}
+
+/** Counts a timeout; at 255 it stays. */
+export function reqskCountTimeout(req: number): void {
+  if (reqskTimeouts(req) < 0xff) reqRows[req * REQ_WORDS + REQ_INFO]! += 1 << TIMEOUTS_SHIFT;
+}
+
+/** SYN-ACKs sent again so far, at most 127 (num_retrans). */
+export function reqskRetrans(req: number): number {
+  return reqRows[req * REQ_WORDS + REQ_INFO]! >> RETRANS_SHIFT;
+}
+
+/** Counts a SYN-ACK sent again. */
+export function reqskCountRetrans(req: number): void {
+  if (reqskRetrans(req) < RETRANS_MAX) reqRows[req * REQ_WORDS + REQ_INFO]! += 1 << RETRANS_SHIFT;
+}
+
+/** The list a request with that many timeouts belongs to. */
+function timerClass(timeouts: number): number {
+  return timeouts < CLASSES ? timeouts : CLASSES - 1;
+}
+
+/** Time until the next SYN-ACK after so many timeouts, in ms. */
+export function reqskTimeoutMs(timeouts: number): number {
+  const ms = TIMEOUT_INIT_MS << timerClass(timeouts);
+  return ms < TIMEOUT_MAX_MS ? ms : TIMEOUT_MAX_MS;
+}
+
+/** Starts (or starts anew) the time until the next SYN-ACK, by the number of timeouts so far. */
+export function reqskTimerStart(req: number): void {
+  reqskTimerStop(req);
+  const at = req * REQ_WORDS;
+  const timeouts = reqskTimeouts(req);
+  const expires = (jiffies + reqskTimeoutMs(timeouts)) | 0;
+  const list = timerClass(timeouts);
+  const last = lasts[list]!;
+  reqRows[at + REQ_EXPIRES] = expires;
+  reqRows[at + REQ_LINKS] = (last << 16) | NONE;
+  if (last === NONE) {
+    firsts[list] = req;
+  } else {
+    const lastAt = last * REQ_WORDS + REQ_LINKS;
+    reqRows[lastAt] = (reqRows[lastAt]! & ~0xffff) | req;
+  }
+  lasts[list] = req;
+  if (!timerPending(timer) || ((expires - timer.expires) | 0) < 0) modTimer(timer, expires);
+}
+
+/** Takes a request out of its list, if it is in one. Call it before its timeouts are counted up. */
+export function reqskTimerStop(req: number): void {
+  const at = req * REQ_WORDS;
+  const links = reqRows[at + REQ_LINKS]!;
+  const previous = links >>> 16;
+  const next = links & 0xffff;
+  const list = timerClass(reqskTimeouts(req));
+  // A list of one has the links of a request in no list.
+  if (links === UNLISTED && firsts[list] !== req) return;
+  if (previous === NONE) {
+    firsts[list] = next;
+  } else {
+    const other = previous * REQ_WORDS + REQ_LINKS;
+    reqRows[other] = (reqRows[other]! & ~0xffff) | next;
+  }
+  if (next === NONE) {
+    lasts[list] = previous;
+  } else {
+    const other = next * REQ_WORDS + REQ_LINKS;
+    reqRows[other] = (reqRows[other]! & 0xffff) | (previous << 16);
+  }
+  reqRows[at + REQ_LINKS] = UNLISTED;
+  if (slab.inUse <= 1) delTimer(timer);
+}
+
+/** Fires every request that is due, then waits for the next one. */
+function reqskTimer(): void {
+  for (let list = 0; list < CLASSES; list++) {
+    // What the callback starts anew ends later, here or in a longer list.
+    for (let req = firsts[list]!; req !== NONE; req = firsts[list]!) {
+      if (((reqRows[req * REQ_WORDS + REQ_EXPIRES]! - jiffies) | 0) > 0) break;
+      reqskTimerStop(req);
+      onTimeout(req);
+    }
+  }
+  for (let list = 0; list < CLASSES; list++) {
+    const first = firsts[list]!;
+    if (first === NONE) continue;
+    const expires = reqRows[first * REQ_WORDS + REQ_EXPIRES]!;
+    if (!timerPending(timer) || ((expires - timer.expires) | 0) < 0) modTimer(timer, expires);
+  }
+}

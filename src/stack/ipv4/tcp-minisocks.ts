@@ -1,0 +1,262 @@
+/**
+ * Connections without a sock of their own, before and after: TIME_WAIT, and the child that a request becomes. Linux:
+ * net/ipv4/tcp_minisocks.c. Read first: RFC 9293 sections 3.3.2 and 3.10.7.4, RFC 1122 section 4.2.2.13 and RFC 6191 (a new
+ * SYN in TIME_WAIT), RFC 1337 (its assassination), RFC 7323 section 5 (PAWS). What a segment does to a request is in
+ * tcp-check-req.ts.
+ */
+import { memView } from "../../lib/memory.ts";
+import { jiffies } from "../../lib/timer.ts";
+import {
+  LINUX_MIB_PAWSESTABREJECTED, LINUX_MIB_TCPACKSKIPPEDFINWAIT2, LINUX_MIB_TCPACKSKIPPEDTIMEWAIT, TCP_MIB_PASSIVEOPENS,
+} from "../../uapi/snmp.ts";
+import { TCP_FIN_WAIT2, TCP_MSS_DEFAULT, TCP_TIME_WAIT } from "../../uapi/tcp.ts";
+import type { DstEntry } from "../core/dst.ts";
+import type { Net } from "../core/net.ts";
+import type { SkBuff } from "../core/skbuff.ts";
+import { SOCK_KEEPOPEN, SOCK_RCVBUF_LOCK } from "../core/sock.ts";
+import {
+  TCP_HLEN, TCPHDR_ACK, TCPHDR_DOFF_MASK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, TCPHDR_DOFF_PLAIN, TCPOLEN_TSTAMP_ALIGNED,
+  TH_OFF_FLAGS, TH_WIN,
+} from "../wire/tcp.ts";
+import { inetCskCloneLock } from "./inet-connection-sock.ts";
+import { ehashTwBase, inetEhashInsert, inetEhashRemove } from "./inet-hashtables.ts";
+import {
+  inetTwskAlloc, inetTwskBind, inetTwskDeschedulePut, inetTwskReschedule, inetTwskSchedule, TCP_TIMEWAIT_LEN, TW_INFO,
+  TW_LAST_OOW_ACK_TIME, TW_RCV_NXT, TW_RCV_WND, TW_REUSE, TW_REUSEPORT, TW_SND_NXT, TW_STATE_MASK, TW_TOS_SHIFT,
+  TW_TS_OFFSET, TW_TS_RECENT, TW_TS_RECENT_STAMP, TW_TSTAMP, TW_WORDS, TW_WSCALE_SHIFT, twNet, twRows,
+} from "./inet-timewait-sock.ts";
+import {
+  REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS, REQ_WSCALE_OK,
+  reqRows, reqskHas, reqskMss, reqskRcvWscale, reqskRetrans, reqskSetRcvWscale, reqskSndWscale,
+} from "./request-sock.ts";
+import { rxOpt, tcpParseOptions } from "./tcp-options.ts";
+import type { TcpSk } from "./tcp-sock.ts";
+import { tcpAdvmss } from "./tcp-synack.ts";
+import { tcpFullSpace, tcpInitialWindow, tcpReceiveWindow, tcpSelectInitialWindow } from "./tcp-window.ts";
+
+/** What is to be done with a segment for a TIME_WAIT entry: nothing more, send a reset, send an ACK, take the SYN as a new one. */
+export const TCP_TW_SUCCESS = 0;
+export const TCP_TW_RST = 1;
+export const TCP_TW_ACK = 2;
+export const TCP_TW_SYN = 3;
+
+/** A timestamp older than this is no ground to reject (RFC 7323 section 5.5), in ms. Linux: TCP_PAWS_24DAYS. */
+const PAWS_24DAYS_MS = 24 * 24 * 3600 * 1000;
+/** How long a reset is held against the last timestamp, in ms. Linux: TCP_PAWS_MSL. */
+const PAWS_MSL_MS = 60000;
+/** How far beyond the last one a reused four-tuple's sequence numbers start. */
+const TW_ISN_STEP = 65535 + 2;
+/** Largest window without scaling. */
+const WINDOW_MAX = 65535;
+
+/**
+ * Is a segment with timestamp `tsval` old, against the last one seen? Linux: tcp_paws_reject().
+ * @param stamp jiffies at which `tsRecent` came
+ */
+export function tcpPawsReject(tsRecent: number, tsval: number, stamp: number, rst: boolean): boolean {
+  if (((tsRecent - tsval) | 0) <= 0) return false;
+  const age = (jiffies - stamp) | 0;
+  if (age < 0 || age >= PAWS_24DAYS_MS || tsRecent === 0) return false;
+  return !rst || age < PAWS_MSL_MS;
+}
+
+/** Does the segment touch the window `start`..`end`? Linux: tcp_in_window(). */
+export function tcpInWindow(seq: number, endSeq: number, start: number, end: number): boolean {
+  if (seq === start) return true;
+  if (((start - endSeq) | 0) < 0 && ((seq - end) | 0) < 0) return true;
+  return seq === end && seq === endSeq;
+}
+
+/**
+ * May an ACK to a segment out of window not be sent now, as one was a moment ago (CVE: ACK loops)? Linux: tcp_oow_rate_limited().
+ * @param rows @param index the word that holds the time of the last one @param mib counter of those not sent
+ */
+export function tcpOowRateLimited(net: Net, skb: SkBuff, mib: number, rows: Int32Array, index: number): boolean {
+  if (skb.seq !== skb.endSeq && (skb.tcpFlags & TCPHDR_SYN) === 0) return false;
+  const last = rows[index]!;
+  if (last !== 0) {
+    const elapsed = (jiffies - last) | 0;
+    if (elapsed >= 0 && elapsed < net.ipv4.tcpInvalidRatelimitMs) {
+      net.mib[mib]!++;
+      return true;
+    }
+  }
+  rows[index] = jiffies === 0 ? 1 : jiffies;
+  return false;
+}
+
+/**
+ * Moves what must be remembered of a connection at its end to a TIME_WAIT entry, hashed in the sock's place. The caller then
+ * ends the sock with tcpDone(). Linux: tcp_time_wait() without its last line.
+ * @param state TCP_TIME_WAIT, or TCP_FIN_WAIT2 for one whose peer has still to close @param timeoMs how long, for FIN_WAIT2
+ */
+export function tcpTimeWaitMove(sk: TcpSk, state: number, timeoMs: number): void {
+  const tw = inetTwskAlloc();
+  const tp = sk.tp;
+  const inet = sk.inet;
+  const at = tw * TW_WORDS;
+  const rto = (sk.icsk.rto << 2) - (sk.icsk.rto >> 1);
+  twRows[at + TW_RCV_NXT] = tp.rcvNxt;
+  twRows[at + TW_SND_NXT] = tp.sndNxt;
+  twRows[at + TW_RCV_WND] = tcpReceiveWindow(tp);
+  twRows[at + TW_TS_RECENT] = tp.tsRecent;
+  twRows[at + TW_TS_RECENT_STAMP] = tp.tsRecentStamp;
+  twRows[at + TW_TS_OFFSET] = tp.tsoffset;
+  twRows[at + TW_INFO] = state | (tp.rcvWscale << TW_WSCALE_SHIFT) | (inet.tos << TW_TOS_SHIFT)
+    | (tp.tstampOk && tp.tsRecentStamp !== 0 ? TW_TSTAMP : 0)
+    | (sk.reuse ? TW_REUSE : 0) | (sk.reuseport ? TW_REUSEPORT : 0);
+  if (sk.icsk.bindHash >= 0) inetTwskBind(tw, sk.icsk.bindHash);
+  inetEhashRemove(sk.index);
+  inetEhashInsert(ehashTwBase + tw, sk.net, inet.rcvSaddr, inet.num, inet.daddr, inet.dport, sk.boundDevIf);
+  inetTwskSchedule(tw, state === TCP_TIME_WAIT ? TCP_TIMEWAIT_LEN : timeoMs < rto ? rto : timeoMs);
+}
+
+/** Stores the timestamp of an accepted segment. */
+function twStoreTimestamp(at: number): void {
+  if (!rxOpt.sawTstamp) return;
+  twRows[at + TW_TS_RECENT] = rxOpt.rcvTsval;
+  twRows[at + TW_TS_RECENT_STAMP] = jiffies === 0 ? 1 : jiffies;
+}
+
+/**
+ * What a segment does to a TIME_WAIT entry; the segment stays the caller's. Linux: tcp_timewait_state_process().
+ * @returns TCP_TW_SUCCESS, TCP_TW_ACK; TCP_TW_RST, after which the caller ends the entry; TCP_TW_SYN: the sequence number for
+ *   the new connection is in skb.when
+ */
+export function tcpTimewaitStateProcess(tw: number, skb: SkBuff): number {
+  const at = tw * TW_WORDS;
+  const net = twNet(tw);
+  const flags = skb.tcpFlags;
+  const rst = (flags & TCPHDR_RST) !== 0;
+  rxOpt.sawTstamp = false;
+  let pawsReject = false;
+  if ((twRows[at + TW_INFO]! & TW_TSTAMP) !== 0 && hasOptions(skb)) {
+    tcpParseOptions(skb, rxOpt, null, net.ipv4);
+    if (rxOpt.sawTstamp) {
+      pawsReject = tcpPawsReject(twRows[at + TW_TS_RECENT]!, rxOpt.rcvTsval, twRows[at + TW_TS_RECENT_STAMP]!, rst);
+    }
+  }
+  if ((twRows[at + TW_INFO]! & TW_STATE_MASK) === TCP_FIN_WAIT2) return finWait2Process(tw, skb, pawsReject);
+  const seq = skb.seq;
+  const rcvNxt = twRows[at + TW_RCV_NXT]!;
+  if (!pawsReject && seq === rcvNxt && (seq === skb.endSeq || rst)) {
+    if (!rst) inetTwskReschedule(tw, TCP_TIME_WAIT, TCP_TIMEWAIT_LEN);
+    else if (net.ipv4.tcpRfc1337 === 0) {
+      inetTwskDeschedulePut(tw);
+      return TCP_TW_SUCCESS;
+    }
+    twStoreTimestamp(at);
+    return TCP_TW_SUCCESS;
+  }
+  // A SYN of a new connection: newer than anything of the old one, by sequence number (RFC 1122) or timestamp (RFC 6191).
+  if ((flags & (TCPHDR_SYN | TCPHDR_RST | TCPHDR_ACK)) === TCPHDR_SYN && !pawsReject) {
+    const newerTime = rxOpt.sawTstamp && ((twRows[at + TW_TS_RECENT]! - rxOpt.rcvTsval) | 0) < 0;
+    if (newerTime || ((rcvNxt - seq) | 0) < 0) {
+      const isn = (twRows[at + TW_SND_NXT]! + TW_ISN_STEP) | 0;
+      skb.when = isn === 0 ? 1 : isn;
+      return TCP_TW_SYN;
+    }
+  }
+  if (pawsReject) net.mib[LINUX_MIB_PAWSESTABREJECTED]!++;
+  if (rst) return TCP_TW_SUCCESS;
+  // Only an old SYN may be a new one of bad luck, and must not make the wait longer.
+  if (pawsReject || (flags & TCPHDR_ACK) !== 0) inetTwskReschedule(tw, TCP_TIME_WAIT, TCP_TIMEWAIT_LEN);
+  return twAck(tw, skb, LINUX_MIB_TCPACKSKIPPEDTIMEWAIT);
+}
+
+function hasOptions(skb: SkBuff): boolean {
+  return (memView.getUint16(skb.th + TH_OFF_FLAGS) & TCPHDR_DOFF_MASK) > TCPHDR_DOFF_PLAIN;
+}
+
+/** An ACK is due, unless one left a moment ago. Linux: tcp_timewait_check_oow_rate_limit(). */
+function twAck(tw: number, skb: SkBuff, mib: number): number {
+  return tcpOowRateLimited(twNet(tw), skb, mib, twRows, tw * TW_WORDS + TW_LAST_OOW_ACK_TIME) ? TCP_TW_SUCCESS : TCP_TW_ACK;
+}
+
+/** The half of TIME_WAIT entries that still wait for the peer's FIN. */
+function finWait2Process(tw: number, skb: SkBuff, pawsReject: boolean): number {
+  const at = tw * TW_WORDS;
+  const flags = skb.tcpFlags;
+  const seq = skb.seq;
+  const endSeq = skb.endSeq;
+  const rcvNxt = twRows[at + TW_RCV_NXT]!;
+  if (pawsReject || !tcpInWindow(seq, endSeq, rcvNxt, (rcvNxt + twRows[at + TW_RCV_WND]!) | 0)) {
+    return twAck(tw, skb, LINUX_MIB_TCPACKSKIPPEDFINWAIT2);
+  }
+  if ((flags & TCPHDR_RST) !== 0) {
+    inetTwskDeschedulePut(tw);
+    return TCP_TW_SUCCESS;
+  }
+  if ((flags & TCPHDR_SYN) !== 0 && ((seq - rcvNxt) | 0) >= 0) return TCP_TW_RST;
+  if ((flags & TCPHDR_ACK) === 0 || ((rcvNxt - endSeq) | 0) >= 0 || endSeq === seq) return TCP_TW_SUCCESS;
+  // New data that no program will read.
+  if ((flags & TCPHDR_FIN) === 0 || endSeq !== ((rcvNxt + 1) | 0)) return TCP_TW_RST;
+  twRows[at + TW_RCV_NXT] = endSeq;
+  twStoreTimestamp(at);
+  inetTwskReschedule(tw, TCP_TIME_WAIT, TCP_TIMEWAIT_LEN);
+  return TCP_TW_ACK;
+}
+
+/** Limit of the window of a connection out of this listener, 0 for none. */
+function listenerWindowClamp(sk: TcpSk): number {
+  const clamp = sk.tp.windowClamp;
+  const space = tcpFullSpace(sk);
+  return (sk.userlocks & SOCK_RCVBUF_LOCK) !== 0 && (clamp > space || clamp === 0) ? space : clamp;
+}
+
+/** Chooses the window and scale that the SYN-ACK offers. Linux: tcp_openreq_init_rwin(). */
+export function tcpOpenreqInitRwin(req: number, sk: TcpSk, dst: DstEntry): void {
+  const mss = tcpAdvmss(sk, dst) - (reqskHas(req, REQ_TSTAMP_OK) ? TCPOLEN_TSTAMP_ALIGNED : 0);
+  tcpSelectInitialWindow(tcpFullSpace(sk), mss, listenerWindowClamp(sk), reqskHas(req, REQ_WSCALE_OK));
+  reqRows[req * REQ_WORDS + REQ_RCV_WND] = tcpInitialWindow.rcvWnd;
+  reqskSetRcvWscale(req, tcpInitialWindow.rcvWscale);
+}
+
+/**
+ * The sock that a request becomes, in SYN_RECV and in no table, or null (pool empty). Linux: tcp_create_openreq_child().
+ * @param skb the ACK that completes the handshake
+ */
+export function tcpCreateOpenreqChild(sk: TcpSk, req: number, skb: SkBuff): TcpSk | null {
+  const child = inetCskCloneLock(sk);
+  if (child === null) return null;
+  const at = req * REQ_WORDS;
+  const tp = child.tp;
+  const rcvIsn = reqRows[at + REQ_RCV_ISN]!;
+  const rcvNxt = (rcvIsn + 1) | 0;
+  const sndNxt = (reqRows[at + REQ_SND_ISN]! + 1) | 0;
+  const rcvWnd = reqRows[at + REQ_RCV_WND]!;
+  tp.predFlags = 0;
+  tp.rcvIsn = rcvIsn;
+  tp.sndIsn = reqRows[at + REQ_SND_ISN]!;
+  tp.rcvWup = tp.copiedSeq = tp.rcvNxt = rcvNxt;
+  tp.sndSml = tp.sndUna = tp.sndNxt = tp.sndUp = sndNxt;
+  tp.writeSeq = tp.pushedSeq = sndNxt;
+  tp.segsIn = 1;
+  tp.sndWl1 = rcvIsn;
+  tp.totalRetrans = reqskRetrans(req);
+  child.icsk.ackLrcvtime = tp.lsndtime = jiffies;
+  tp.sackOk = reqskHas(req, REQ_SACK_OK);
+  const wscaleOk = reqskHas(req, REQ_WSCALE_OK);
+  const clamp = listenerWindowClamp(sk);
+  const wscale = wscaleOk ? reqskRcvWscale(req) : 0;
+  const most = WINDOW_MAX << wscale;
+  tp.windowClamp = clamp === 0 || clamp > most ? most : clamp;
+  tp.rcvSsthresh = tp.rcvWnd = rcvWnd;
+  tp.wscaleOk = wscaleOk;
+  tp.rcvWscale = wscale;
+  tp.sndWscale = wscaleOk ? reqskSndWscale(req) : 0;
+  tp.sndWnd = tp.maxWindow = memView.getUint16(skb.th + TH_WIN) << tp.sndWscale;
+  tp.tstampOk = reqskHas(req, REQ_TSTAMP_OK);
+  tp.tcpHeaderLen = TCP_HLEN;
+  if (tp.tstampOk) {
+    tp.tsRecent = reqRows[at + REQ_TS_RECENT]!;
+    tp.tsRecentStamp = jiffies === 0 ? 1 : jiffies;
+    tp.tcpHeaderLen += TCPOLEN_TSTAMP_ALIGNED;
+  }
+  tp.tsoffset = reqRows[at + REQ_TS_OFFSET]!;
+  if (skb.len >= TCP_MSS_DEFAULT + tp.tcpHeaderLen) child.icsk.ackLastSegSize = skb.len - tp.tcpHeaderLen;
+  tp.mssClamp = reqskMss(req);
+  if ((child.flags & SOCK_KEEPOPEN) !== 0) child.prot.keepalive?.(child, true);
+  sk.net.mib[TCP_MIB_PASSIVEOPENS]!++;
+  return child;
+}

@@ -1,0 +1,234 @@
+/**
+ * What to send now: the write queue, Nagle, the windows, retransmission of one segment. Linux: net/ipv4/tcp_output.c.
+ * Read first: RFC 9293 section 3.7.4 (Nagle) and 3.8.6 (windows), RFC 1122 section 4.2.3.4 (silly windows).
+ *
+ * sk.writeQueue holds all that is not acknowledged, in order: in front what was sent, from sk.sendHead on what was not. A segment
+ * never holds more than one MSS when it is built; when the MSS shrinks it is split as it is sent.
+ */
+import { jiffies } from "../../lib/timer.ts";
+import { EAGAIN, EBUSY, ENOBUFS, ENOMEM } from "../../uapi/errno.ts";
+import {
+  LINUX_MIB_TCPORIGDATASENT, LINUX_MIB_TCPRETRANSFAIL, LINUX_MIB_TCPSPURIOUS_RTX_HOSTQUEUES, LINUX_MIB_TCPSYNRETRANS,
+  TCP_MIB_RETRANSSEGS,
+} from "../../uapi/snmp.ts";
+import {
+  allocSkb, allocSkbFclone, consumeSkb, type SkBuff, skbBufferBytes, skbBuffersAvailable, skbCloned, skbCopy, skbPull,
+  skbReserve, skbSplit,
+} from "../core/skbuff.ts";
+import { skbAppend, skbDequeue, skbQueueTail, skbUnlink } from "../core/skb-queue.ts";
+import { skDstReset } from "../core/sock.ts";
+import { TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN } from "../wire/tcp.ts";
+import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
+import {
+  ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_EVER_RETRANS, TCPCB_LOST,
+  TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
+} from "./tcp-sock.ts";
+import { inetCskResetXmitTimer, tcpProbe0Base, tcpRearmRto } from "./tcp-timer.ts";
+import { TCP_HEADROOM, tcpCurrentMss, tcpPoolReserve, tcpWndEnd } from "./tcp-window.ts";
+import { tcpTransmitSkb } from "./tcp-xmit.ts";
+
+/** Room for a TCP header with any options. */
+const MAX_TCP_HEADER = 60;
+
+/** Bytes of data that one segment of this connection can hold. */
+export function tcpSegmentRoom(tp: TcpSock): number {
+  return skbBufferBytes - TCP_HEADROOM - tp.tcpHeaderLen;
+}
+
+/** An empty segment with room for headers that will be queued and cloned, or null. Linux: tcp_stream_alloc_skb(). */
+export function tcpStreamAllocSkb(sk: TcpSk): SkBuff | null {
+  const skb = allocSkbFclone(skbBufferBytes);
+  if (skb !== null) skbReserve(skb, TCP_HEADROOM + sk.tp.tcpHeaderLen);
+  return skb;
+}
+
+/** A packet for a segment without data, of any options, or null. Its owner sets seq and flags by tcpInitNondataSkb(). */
+export function tcpControlSkb(cloned: boolean): SkBuff | null {
+  const size = TCP_HEADROOM + MAX_TCP_HEADER;
+  const skb = cloned ? allocSkbFclone(size) : allocSkb(size);
+  if (skb !== null) skbReserve(skb, size);
+  return skb;
+}
+
+/** Describes a segment without data: SYN and FIN take a sequence number. Linux: tcp_init_nondata_skb(). */
+export function tcpInitNondataSkb(skb: SkBuff, seq: number, flags: number): void {
+  skb.tcpFlags = flags;
+  skb.sacked = 0;
+  skb.seq = seq;
+  skb.endSeq = (flags & (TCPHDR_SYN | TCPHDR_FIN)) !== 0 ? (seq + 1) | 0 : seq;
+}
+
+/** Puts a segment at the end of the write queue, to be sent. Linux: tcp_add_write_queue_tail(). */
+export function tcpAddWriteQueueTail(sk: TcpSk, skb: SkBuff): void {
+  skbQueueTail(sk.writeQueue, skb);
+  sk.wmemQueued += skb.truesize;
+  if (sk.sendHead === null) sk.sendHead = skb;
+}
+
+/** Takes a segment out of the write queue and ends it. */
+export function tcpWriteQueueFree(sk: TcpSk, skb: SkBuff): void {
+  const tp = sk.tp;
+  if (tp.retransmitHint === skb) tp.retransmitHint = null;
+  if (tp.lostSkbHint === skb) tp.lostSkbHint = null;
+  skbUnlink(sk.writeQueue, skb);
+  sk.wmemQueued -= skb.truesize;
+  consumeSkb(skb);
+}
+
+/** Ends all that was not acknowledged. Linux: tcp_write_queue_purge(). */
+export function tcpWriteQueuePurge(sk: TcpSk): void {
+  const tp = sk.tp;
+  const queue = sk.writeQueue;
+  sk.sendHead = null;
+  tp.retransmitHint = tp.lostSkbHint = null;
+  for (let skb = skbDequeue(queue); skb !== null; skb = skbDequeue(queue)) {
+    sk.wmemQueued -= skb.truesize;
+    consumeSkb(skb);
+  }
+  tp.packetsOut = 0;
+  tp.lostOut = tp.retransOut = tp.sackedOut = 0;
+  tp.finPending = false;
+  sk.icsk.backoff = 0;
+}
+
+/**
+ * Splits a queued segment behind `length` bytes; what was counted for it is counted for both. Linux: tcp_fragment().
+ * @returns 0, or -ENOMEM when a pool is empty
+ */
+export function tcpFragment(sk: TcpSk, skb: SkBuff, length: number): number {
+  const rest = tcpStreamAllocSkb(sk);
+  if (rest === null) return -ENOMEM;
+  const tp = sk.tp;
+  const flags = skb.tcpFlags;
+  skbSplit(skb, rest, length);
+  const middle = (skb.seq + length) | 0;
+  rest.seq = middle;
+  rest.endSeq = skb.endSeq;
+  skb.endSeq = middle;
+  skb.tcpFlags = flags & ~(TCPHDR_FIN | TCPHDR_PSH);
+  rest.tcpFlags = flags;
+  rest.when = skb.when;
+  const sacked = skb.sacked;
+  rest.sacked = sacked;
+  // Only what was sent is in the counts; a segment of the send queue lies behind sndNxt.
+  if (((skb.seq - tp.sndNxt) | 0) < 0) {
+    tp.packetsOut++;
+    if ((sacked & TCPCB_LOST) !== 0) tp.lostOut++;
+    if ((sacked & TCPCB_SACKED_RETRANS) !== 0) tp.retransOut++;
+  }
+  skbAppend(sk.writeQueue, skb, rest);
+  sk.wmemQueued += rest.truesize;
+  return 0;
+}
+
+/** The first unsent segment is on its way. Linux: tcp_event_new_data_sent(). */
+export function tcpEventNewDataSent(sk: TcpSk, skb: SkBuff): void {
+  const tp = sk.tp;
+  const prior = tp.packetsOut;
+  sk.sendHead = skb.next;
+  tp.sndNxt = skb.endSeq;
+  tp.packetsOut = prior + 1;
+  if (prior === 0) tcpRearmRto(sk);
+  sk.net.mib[LINUX_MIB_TCPORIGDATASENT]!++;
+}
+
+/**
+ * May a segment go, for Nagle? One that is full may, one with FIN, and any when nothing small is in flight (RFC 9293 section
+ * 3.7.4 in Minshall's form: only a small segment in flight holds the next small one back). Linux: tcp_nagle_test().
+ */
+function tcpNagleTest(tp: TcpSock, skb: SkBuff, mss: number, nonagle: number): boolean {
+  if ((nonagle & TCP_NAGLE_PUSH) !== 0 || skb.len >= mss || (skb.tcpFlags & TCPHDR_FIN) !== 0) return true;
+  if ((nonagle & TCP_NAGLE_CORK) !== 0) return false;
+  if (nonagle !== 0 || tp.packetsOut === 0) return true;
+  const small = tp.sndSml;
+  return ((small - tp.sndUna) | 0) <= 0 || ((small - tp.sndNxt) | 0) > 0;
+}
+
+/**
+ * Sends what the windows and Nagle allow. Linux: tcp_write_xmit().
+ * @param mss payload of a segment now @param nonagle TCP_NAGLE_* that count for the last segment
+ * @param pushOne send one segment only
+ * @returns true when nothing is in flight and something could not be sent: then a probe must be timed
+ */
+export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: boolean): boolean {
+  const tp = sk.tp;
+  let sent = 0;
+  let limited = false;
+  for (let skb = sk.sendHead; skb !== null; skb = sk.sendHead) {
+    if (tcpPacketsInFlight(tp) >= tp.sndCwnd) {
+      limited = true;
+      break;
+    }
+    const len = skb.len;
+    const end = len > mss ? (skb.seq + mss) | 0 : skb.endSeq;
+    if (((end - tcpWndEnd(tp)) | 0) > 0) break;
+    if (!tcpNagleTest(tp, skb, mss, skb.next === null ? nonagle : TCP_NAGLE_PUSH)) break;
+    if (len > mss && tcpFragment(sk, skb, mss) < 0) break;
+    if (tcpTransmitSkb(sk, skb, true) < 0) break;
+    tcpEventNewDataSent(sk, skb);
+    // Minshall: remember the end of the last segment that was not full.
+    if (skb.len < mss) tp.sndSml = skb.endSeq;
+    sent++;
+    if (pushOne) break;
+  }
+  if (sent !== 0 || limited) {
+    if (tcpPacketsInFlight(tp) >= tp.sndCwnd) limited = true;
+    tcpCwndValidate(sk, limited);
+  }
+  if (sent !== 0) {
+    if (tcpInCwndReduction(sk)) tp.prrOut += sent;
+    return false;
+  }
+  return tp.packetsOut === 0 && sk.sendHead !== null;
+}
+
+/** Sends what may go; when nothing may and nothing is in flight, times a probe. Linux: __tcp_push_pending_frames(). */
+export function tcpPushPendingFrames(sk: TcpSk, mss: number, nonagle: number): void {
+  if (tcpWriteXmit(sk, mss, nonagle, false)) tcpCheckProbeTimer(sk);
+}
+
+/** Sends the first segment at once, for a write that fills several. Linux: tcp_push_one(). */
+export function tcpPushOne(sk: TcpSk, mss: number): void {
+  tcpWriteXmit(sk, mss, TCP_NAGLE_PUSH, true);
+}
+
+/** Without an acknowledgment to wait for, only a timer can go on. Linux: tcp_check_probe_timer(). */
+export function tcpCheckProbeTimer(sk: TcpSk): void {
+  const icsk = sk.icsk;
+  if (sk.tp.packetsOut === 0 && icsk.pending === 0) inetCskResetXmitTimer(sk, ICSK_TIME_PROBE0, tcpProbe0Base(icsk));
+}
+
+/** Cuts off the front of a queued segment that was acknowledged. Linux: tcp_trim_head(). */
+function tcpTrimHead(skb: SkBuff, length: number): void {
+  skbPull(skb, length);
+  skb.seq = (skb.seq + length) | 0;
+}
+
+/**
+ * Makes one segment of this and the small ones behind it that were sent too and fit. Linux: tcp_retrans_try_collapse().
+ */
+function tcpRetransTryCollapse(sk: TcpSk, skb: SkBuff, space: number): void {
+  const tp = sk.tp;
+  for (let next = skb.next; next !== null && next !== sk.sendHead; next = skb.next) {
+    const room = skb.head + skbBufferBytes - skb.tail;
+    if (skb.len + next.len > space || next.len > room || (skb.tcpFlags & TCPHDR_SYN) !== 0) return;
+    if ((next.endSeq - tcpWndEnd(tp)) > 0 || skbCloned(skb)) return;
+    tcpMergeNext(sk, skb, next);
+  }
+}
+
+function tcpMergeNext(sk: TcpSk, skb: SkBuff, next: SkBuff): void {
+  const tp = sk.tp;
+  const end = skb.tail;
+  skb.tail = end + next.len;
+  skb.len += next.len;
+  mergeBytes(end, next);
+  skb.endSeq = next.endSeq;
+  skb.tcpFlags |= next.tcpFlags;
+  skb.sacked |= next.sacked & TCPCB_EVER_RETRANS;
+  tp.packetsOut--;
+  if ((next.sacked & TCPCB_LOST) !== 0) tp.lostOut--;
+  if ((next.sacked & TCPCB_SACKED_RETRANS) !== 0) tp.retransOut--;
+  if (tp.retransmitHint === next) tp.retransmitHint = skb;
+  tcpWriteQueueFree(sk, next);
+}

@@ -1,0 +1,96 @@
+/**
+ * SYN-ACKs: made out of a request, without a sock. Linux: tcp_make_synack() of net/ipv4/tcp_output.c, tcp_v4_send_synack() of
+ * net/ipv4/tcp_ipv4.c. Read first: RFC 9293 section 3.5, RFC 7323 section 2 (the window of a SYN-ACK is never shifted).
+ */
+import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
+import { memView } from "../../lib/memory.ts";
+import { jiffies } from "../../lib/timer.ts";
+import { EHOSTUNREACH, ENOMEM } from "../../uapi/errno.ts";
+import { IPPROTO_TCP } from "../../uapi/in.ts";
+import { LINUX_MIB_TCPSYNRETRANS, TCP_MIB_OUTSEGS, TCP_MIB_RETRANSSEGS } from "../../uapi/snmp.ts";
+import { type DstEntry, dstRelease } from "../core/dst.ts";
+import { allocSkb, MAX_HEADER, skbDstSet, skbPut, skbReserve, type SkBuff } from "../core/skbuff.ts";
+import {
+  TCP_HLEN, TCPHDR_ACK, TCPHDR_DOFF_SHIFT, TCPHDR_SYN, TH_ACK, TH_DPORT, TH_OFF_FLAGS, TH_SEQ, TH_SPORT, TH_SUM, TH_WIN,
+} from "../wire/tcp.ts";
+import { inetCskRouteHashedReq } from "./inet-connection-sock.ts";
+import { ehashReqBase, inetNodeFaddr, inetNodeFport, inetNodeLaddr, inetNodeLport } from "./inet-hashtables.ts";
+import { ipBuildAndSendPkt } from "./ip-output.ts";
+import {
+  REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS,
+  REQ_WSCALE_OK, reqRows, reqskCountRetrans, reqskHas, reqskRcvWscale, reqskRetrans,
+} from "./request-sock.ts";
+import { OPTION_SACK_ADVERTISE, OPTION_TS, OPTION_WSCALE, tcpSynOptions, tcpWriteSynOptions } from "./tcp-options.ts";
+import type { TcpSk } from "./tcp-sock.ts";
+
+const WINDOW_MAX = 65535;
+
+/** The MSS we advertise over this route, within the program's limit. Linux: tcp_mss_clamp(tp, dst_metric_advmss(dst)). */
+export function tcpAdvmss(sk: TcpSk, dst: DstEntry): number {
+  const mss = dst.ops.defaultAdvmss(dst);
+  const userMss = sk.tp.userMss;
+  return userMss !== 0 && userMss < mss ? userMss : mss;
+}
+
+/**
+ * The SYN-ACK of a request in ehash, complete with its checksum, data at the TCP header; it takes its own reference to the route.
+ * Linux: tcp_make_synack().
+ * @returns null when no packet is to be had
+ */
+export function tcpMakeSynack(sk: TcpSk, dst: DstEntry, req: number): SkBuff | null {
+  const options = (reqskHas(req, REQ_TSTAMP_OK) ? OPTION_TS : 0) | (reqskHas(req, REQ_SACK_OK) ? OPTION_SACK_ADVERTISE : 0)
+    | (reqskHas(req, REQ_WSCALE_OK) ? OPTION_WSCALE : 0);
+  const headerLen = TCP_HLEN + tcpSynOptions(options);
+  const skb = allocSkb(MAX_HEADER + headerLen);
+  if (skb === null) return null;
+  skbReserve(skb, MAX_HEADER);
+  skbDstSet(skb, dst);
+  const th = skbPut(skb, headerLen);
+  skb.th = th;
+  const at = req * REQ_WORDS;
+  const node = ehashReqBase + req;
+  const window = reqRows[at + REQ_RCV_WND]!;
+  if (reqskRetrans(req) === 0) reqRows[at + REQ_SNT_SYNACK] = jiffies;
+  const view = memView;
+  view.setUint16(th + TH_SPORT, inetNodeLport(node));
+  view.setUint16(th + TH_DPORT, inetNodeFport(node));
+  view.setInt32(th + TH_SEQ, reqRows[at + REQ_SND_ISN]!);
+  view.setInt32(th + TH_ACK, reqRows[at + REQ_RCV_ISN]! + 1);
+  view.setUint16(th + TH_OFF_FLAGS, (headerLen << TCPHDR_DOFF_SHIFT) | TCPHDR_SYN | TCPHDR_ACK);
+  view.setUint16(th + TH_WIN, window > WINDOW_MAX ? WINDOW_MAX : window);
+  view.setInt32(th + TH_SUM, 0);
+  tcpWriteSynOptions(
+    th + TCP_HLEN, options, tcpAdvmss(sk, dst), reqskRcvWscale(req),
+    (jiffies + reqRows[at + REQ_TS_OFFSET]!) | 0, reqRows[at + REQ_TS_RECENT]!,
+  );
+  const sum = csumPartial(th, headerLen);
+  const check = csumTcpudpMagic(inetNodeLaddr(node), inetNodeFaddr(node), headerLen, IPPROTO_TCP, sum);
+  view.setUint16(th + TH_SUM, check);
+  sk.net.mib[TCP_MIB_OUTSEGS]!++;
+  return skb;
+}
+
+/**
+ * Sends the SYN-ACK of a request in ehash. Linux: tcp_v4_send_synack().
+ * @param dst the route, which stays the caller's; null: one is looked up @returns 0 or a negative errno
+ */
+export function tcpV4SendSynack(sk: TcpSk, dst: DstEntry | null, req: number): number {
+  const route = dst ?? inetCskRouteHashedReq(sk, req);
+  if (route === null) return -EHOSTUNREACH;
+  const node = ehashReqBase + req;
+  const skb = tcpMakeSynack(sk, route, req);
+  if (dst === null) dstRelease(route);
+  if (skb === null) return -ENOMEM;
+  return ipBuildAndSendPkt(skb, sk, inetNodeLaddr(node), inetNodeFaddr(node), null, sk.inet.tos);
+}
+
+/** Sends the SYN-ACK again and counts that: 0 or a negative errno. Linux: tcp_rtx_synack(), inet_rtx_syn_ack(). */
+export function tcpRtxSynack(sk: TcpSk, req: number): number {
+  const err = tcpV4SendSynack(sk, null, req);
+  if (err < 0) return err;
+  reqskCountRetrans(req);
+  const mib = sk.net.mib;
+  mib[TCP_MIB_RETRANSSEGS]!++;
+  mib[LINUX_MIB_TCPSYNRETRANS]!++;
+  return 0;
+}

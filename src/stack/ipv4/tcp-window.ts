@@ -1,0 +1,250 @@
+/**
+ * Windows and segment sizes: what to advertise, and how much to send in one segment. Linux: the window half of
+ * net/ipv4/tcp_output.c, tcp_win_from_space() and tcp_space() of include/net/tcp.h. Read first: RFC 9293 sections 3.8.6
+ * (windows, silly window syndrome) and 3.7.1 (MSS), RFC 7323 section 2 (scaling).
+ *
+ * The rule that keeps a small machine alive: memory is counted in whole buffers (truesize), and `tcp_adv_win_scale` = 1
+ * advertises at most half of the free part of rcvbuf. A buffer of at least 612 bytes counts 512 more, so that half of its
+ * truesize is never more than it holds: every window advertised fits into rcvbuf once tcp_collapse() has made full buffers
+ * out of small segments. The window is also no more than the pool can hold beyond its reserve (`tcpPoolReserve`); only
+ * a socket whose queue is empty may always advertise one segment, so that no peer must probe for a window.
+ */
+import { jiffies } from "../../lib/timer.ts";
+import {
+  LINUX_MIB_TCPFROMZEROWINDOWADV, LINUX_MIB_TCPTOZEROWINDOWADV, LINUX_MIB_TCPWANTZEROWINDOWADV,
+} from "../../uapi/snmp.ts";
+import { TCP_MSS_DEFAULT } from "../../uapi/tcp.ts";
+import { skDstCheck, type Sock } from "../core/sock.ts";
+import { NET_IP_ALIGN, SKB_OVERHEAD_BYTES, skbBufferBytes, skbBuffersAvailable } from "../core/skbuff.ts";
+import { ETH_HLEN } from "../wire/eth.ts";
+import { TCP_HLEN, TCPHDR_ACK } from "../wire/tcp.ts";
+import { TCP_MAX_WSCALE } from "./tcp-options.ts";
+import type { TcpSk, TcpSock } from "./tcp-sock.ts";
+
+/** Largest value of the window field. */
+const MAX_WINDOW_FIELD = 65535;
+/** IP and TCP header without options. */
+const IP_TCP_HLEN = 40;
+/** Smallest MSS ever assumed of a peer. Linux: TCP_MIN_MSS. */
+export const TCP_MIN_MSS = 88;
+/** Room in front of the TCP header of a segment we build: alignment, Ethernet, IP with 20 bytes of options. */
+export const TCP_HEADROOM = NET_IP_ALIGN + ETH_HLEN + 40;
+
+/** The first window of a connection, as tcpSelectInitialWindow() answers it. */
+export class TcpInitialWindow {
+  rcvWnd = 0;
+  windowClamp = 0;
+  rcvWscale = 0;
+}
+
+/** The answer of the last tcpSelectInitialWindow(). */
+export let tcpInitialWindow: TcpInitialWindow;
+/** Packet buffers that queues of data may not take: they carry acknowledgments and the segments a queue waits for. */
+export let tcpPoolReserve = 0;
+
+const MIN_RESERVE = 2;
+const MAX_RESERVE = 16;
+
+/** Boot time only. @param buffers packet buffers of the machine: a quarter of them, 2 to 16, is the reserve */
+export function tcpWindowInit(buffers: number): void {
+  tcpInitialWindow = new TcpInitialWindow();
+  const quarter = buffers >> 2;
+  tcpPoolReserve = quarter < MIN_RESERVE ? MIN_RESERVE : quarter > MAX_RESERVE ? MAX_RESERVE : quarter;
+}
+
+/** Data bytes that `space` bytes of receive buffer stand for. Linux: tcp_win_from_space(). */
+export function tcpWinFromSpace(sk: Sock, space: number): number {
+  const scale = sk.net.ipv4.tcpAdvWinScale;
+  return scale <= 0 ? space >> -scale : space - (space >> scale);
+}
+
+/** The window when nothing waits to be read. Linux: tcp_full_space(). */
+export function tcpFullSpace(sk: Sock): number {
+  return tcpWinFromSpace(sk, sk.rcvbuf);
+}
+
+/** The window that memory allows now: of rcvbuf, and of the pool. Linux: tcp_space(), with tcp_under_memory_pressure(). */
+export function tcpSpace(sk: Sock): number {
+  let space = sk.rcvbuf - sk.rmemAlloc;
+  const pool = (skbBuffersAvailable() - tcpPoolReserve) * (skbBufferBytes + SKB_OVERHEAD_BYTES);
+  if (pool < space) space = pool;
+  return space <= 0 ? 0 : tcpWinFromSpace(sk, space);
+}
+
+/** What is left of the window last advertised. Linux: tcp_receive_window(). */
+export function tcpReceiveWindow(tp: TcpSock): number {
+  const window = (tp.rcvWup + tp.rcvWnd - tp.rcvNxt) | 0;
+  return window < 0 ? 0 : window;
+}
+
+/** First sequence number beyond the peer's window. Linux: tcp_wnd_end(). */
+export function tcpWndEnd(tp: TcpSock): number {
+  return (tp.sndUna + tp.sndWnd) | 0;
+}
+
+/**
+ * The window to advertise, before it is kept from shrinking: avoids silly windows (RFC 1122 section 4.2.3.3) and rounds so that
+ * the scaled field says the same. Linux: __tcp_select_window().
+ */
+export function tcpWindowWanted(sk: TcpSk): number {
+  const tp = sk.tp;
+  const icsk = sk.icsk;
+  const allowed = tcpFullSpace(sk);
+  let mss = icsk.ackRcvMss;
+  let free = tcpSpace(sk);
+  const full = tp.windowClamp < allowed ? tp.windowClamp : allowed;
+  if (mss > full) {
+    mss = full;
+    if (mss <= 0) return 0;
+  }
+  const wscale = tp.rcvWscale;
+  if (free < full >> 1) {
+    icsk.ackQuick = 0;
+    if (sk.rmemAlloc === 0) {
+      if (free < mss) free = mss;
+    } else {
+      free = (free >> wscale) << wscale;
+      if (free < allowed >> 4 || free < mss) return 0;
+    }
+  }
+  if (free > tp.rcvSsthresh) free = tp.rcvSsthresh;
+  if (wscale !== 0) {
+    const unit = 1 << wscale;
+    return ((free + unit - 1) >> wscale) << wscale;
+  }
+  const window = tp.rcvWnd;
+  if (window <= free - mss || window > free) return free - (free % mss);
+  if (mss === full && free > window + (full >> 1)) return free;
+  return window;
+}
+
+/**
+ * The window field of a segment about to leave; the window never shrinks (RFC 9293 section 3.8.6). Linux: tcp_select_window().
+ */
+export function tcpSelectWindow(sk: TcpSk): number {
+  const tp = sk.tp;
+  const oldWindow = tp.rcvWnd;
+  const left = tcpReceiveWindow(tp);
+  const wscale = tp.rcvWscale;
+  let window = tcpWindowWanted(sk);
+  if (window < left) {
+    if (window === 0) sk.net.mib[LINUX_MIB_TCPWANTZEROWINDOWADV]!++;
+    window = (((left + (1 << wscale) - 1) | 0) >> wscale) << wscale;
+  }
+  tp.rcvWnd = window;
+  tp.rcvWup = tp.rcvNxt;
+  const most = MAX_WINDOW_FIELD << wscale;
+  const field = (window < most ? window : most) >> wscale;
+  if (field === 0) {
+    tp.predFlags = 0;
+    if (oldWindow !== 0) sk.net.mib[LINUX_MIB_TCPTOZEROWINDOWADV]!++;
+  } else if (oldWindow === 0) {
+    sk.net.mib[LINUX_MIB_TCPFROMZEROWINDOWADV]!++;
+  }
+  return field;
+}
+
+/**
+ * The first window to advertise, its scale and limit; the answer is in `tcpInitialWindow`. Linux: tcp_select_initial_window().
+ * @param space data bytes the receive buffer may hold (tcpFullSpace) @param mss payload of the peer's segments
+ * @param windowClamp limit of the program (TCP_WINDOW_CLAMP), 0 for none @param wscaleOk both sides scale
+ */
+export function tcpSelectInitialWindow(space: number, mss: number, windowClamp: number, wscaleOk: boolean): void {
+  const out = tcpInitialWindow;
+  const clamp = windowClamp === 0 ? MAX_WINDOW_FIELD << TCP_MAX_WSCALE : windowClamp;
+  let window = space < 0 ? 0 : space;
+  if (window > clamp) window = clamp;
+  if (window > mss) window -= window % mss;
+  let wscale = 0;
+  if (wscaleOk) {
+    let scaled = space < clamp ? space : clamp;
+    while (scaled > MAX_WINDOW_FIELD && wscale < TCP_MAX_WSCALE) {
+      scaled >>= 1;
+      wscale++;
+    }
+  }
+  out.rcvWnd = window < MAX_WINDOW_FIELD ? window : MAX_WINDOW_FIELD;
+  out.rcvWscale = wscale;
+  const most = MAX_WINDOW_FIELD << wscale;
+  out.windowClamp = clamp < most ? clamp : most;
+}
+
+/** A connection is established: its windows are bounded by the buffer it has. Linux: tcp_init_buffer_space(). */
+export function tcpInitBufferSpace(sk: TcpSk): void {
+  const tp = sk.tp;
+  const most = tcpFullSpace(sk);
+  if (tp.windowClamp > most) tp.windowClamp = most;
+  if (tp.rcvSsthresh > tp.windowClamp) tp.rcvSsthresh = tp.windowClamp;
+  tp.sndCwndStamp = jiffies;
+}
+
+/** First guess of the size of the peer's segments: too small would delay no ACK, too large would delay one (RFC 1122 4.2.3.2). */
+export function tcpInitializeRcvMss(sk: TcpSk): void {
+  const tp = sk.tp;
+  let hint = tp.advmss < tp.mssCache ? tp.advmss : tp.mssCache;
+  if (hint > tp.rcvWnd >> 1) hint = tp.rcvWnd >> 1;
+  if (hint > TCP_MSS_DEFAULT) hint = TCP_MSS_DEFAULT;
+  sk.icsk.ackRcvMss = hint < TCP_MIN_MSS ? TCP_MIN_MSS : hint;
+}
+
+/** Word 3 of the header of the next segment expected: header length, ACK, the peer's window as it is. */
+export function tcpFastPathOn(tp: TcpSock): void {
+  tp.predFlags = (tp.tcpHeaderLen << 26) | (TCPHDR_ACK << 16) | (tp.sndWnd >> tp.sndWscale);
+}
+
+/** Turns header prediction on when nothing out of the ordinary is at hand. Linux: tcp_fast_path_check(). */
+export function tcpFastPathCheck(sk: TcpSk): void {
+  const tp = sk.tp;
+  if (tp.outOfOrderQueue.qlen === 0 && tp.rcvWnd !== 0 && sk.rmemAlloc < sk.rcvbuf && tp.urgData === 0) tcpFastPathOn(tp);
+}
+
+/** Payload of a segment on a path of this MTU, without options. Linux: __tcp_mtu_to_mss(). */
+function mtuToMss(sk: TcpSk, pmtu: number): number {
+  const tp = sk.tp;
+  let mss = pmtu - IP_TCP_HLEN;
+  if (mss > tp.mssClamp && tp.mssClamp !== 0) mss = tp.mssClamp;
+  const least = sk.net.ipv4.tcpMinSndMss;
+  return mss < least ? least : mss;
+}
+
+/**
+ * Sets the payload size of segments for a path MTU: after connect, a learned MTU, a new largest window. Never more than half of
+ * the largest window the peer had (or its window could never be filled by whole segments), nor than one buffer holds.
+ * Linux: tcp_sync_mss(). @returns the new mssCache
+ */
+export function tcpSyncMss(sk: TcpSk, pmtu: number): number {
+  const tp = sk.tp;
+  const headerLen = tp.tcpHeaderLen;
+  let mss = mtuToMss(sk, pmtu) - (headerLen - TCP_HLEN);
+  const buffer = skbBufferBytes - TCP_HEADROOM - headerLen;
+  if (mss > buffer) mss = buffer;
+  const most = tp.maxWindow > TCP_MSS_DEFAULT ? tp.maxWindow >> 1 : tp.maxWindow;
+  if (most !== 0 && mss > most) {
+    const least = 68 - headerLen;
+    mss = most > least ? most : least;
+  }
+  sk.icsk.pmtuCookie = pmtu;
+  tp.mssCache = mss;
+  return mss;
+}
+
+/** The payload size of segments now; notices that the route's MTU changed. Linux: tcp_current_mss(). */
+export function tcpCurrentMss(sk: TcpSk): number {
+  const dst = sk.dst;
+  if (dst !== null) {
+    const mtu = dst.ops.mtu(dst);
+    if (mtu !== sk.icsk.pmtuCookie) return tcpSyncMss(sk, mtu);
+  }
+  return sk.tp.mssCache;
+}
+
+/** The MSS to advertise: of the route, never raised again. Linux: tcp_advertise_mss(). */
+export function tcpAdvertiseMss(sk: TcpSk): number {
+  const tp = sk.tp;
+  const dst = skDstCheck(sk);
+  if (dst !== null) {
+    const metric = dst.ops.defaultAdvmss(dst);
+    if (metric < tp.advmss) tp.advmss = metric;
+  }
+  return tp.advmss;
+}

@@ -1,0 +1,129 @@
+/**
+ * From a segment to a packet: header, options, window, checksum, and down to IP. Linux: tcp_transmit_skb() of
+ * net/ipv4/tcp_output.c. Read first: RFC 9293 section 3.1, RFC 7323 section 3 (timestamps).
+ * A segment that may be needed again stays in the write queue; what goes down is a second header over the same bytes, and the
+ * TCP header is written into the room in front of them. The words of a header are written whole, four bytes at a time.
+ */
+import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
+import { memView } from "../../lib/memory.ts";
+import { jiffies } from "../../lib/timer.ts";
+import { ENOBUFS } from "../../uapi/errno.ts";
+import { IPPROTO_TCP } from "../../uapi/in.ts";
+import { TCP_MIB_OUTSEGS } from "../../uapi/snmp.ts";
+import { NETIF_F_CSUM } from "../core/net-device.ts";
+import { CHECKSUM_UNNECESSARY, type SkBuff, skbClone } from "../core/skbuff.ts";
+import { skbSetOwnerW } from "../core/sock.ts";
+import {
+  TCP_HLEN, TCPHDR_ACK, TCPHDR_SYN, TCPOLEN_TSTAMP_ALIGNED, TCPOPT_TSTAMP_WORD, TH_ACK, TH_OFF_FLAGS, TH_OPTIONS,
+  TH_SEQ, TH_SPORT, TH_SUM,
+} from "../wire/tcp.ts";
+import { ipQueueXmit } from "./ip-output.ts";
+import { CA_EVENT_TX_START, tcpCaEvent, tcpPacketsInFlight } from "./tcp-cong.ts";
+import {
+  OPTION_SACK_ADVERTISE, OPTION_TS, OPTION_WSCALE, tcpSynOptionBits, tcpSynOptions, tcpWriteSynOptions,
+} from "./tcp-options.ts";
+import type { TcpSk } from "./tcp-sock.ts";
+import { ICSK_ACK_SCHED } from "./tcp-sock.ts";
+import { tcpAdvertiseMss, tcpSelectWindow } from "./tcp-window.ts";
+
+/** Shortest time an acknowledgment waits for data to ride on, in ms. Linux: TCP_ATO_MIN. */
+export const TCP_ATO_MIN = 40;
+/** One reply sent soon after a segment makes the connection interactive. Linux: TCP_PINGPONG_THRESH. */
+export const TCP_PINGPONG_THRESH = 1;
+
+const MAX_WINDOW_FIELD = 65535;
+
+/** Which options our SYN carries; a SYN that answers one (simultaneous open) only those the peer offered. */
+function synOptionBits(sk: TcpSk, flags: number): number {
+  let bits = tcpSynOptionBits(sk.net.ipv4);
+  if ((flags & TCPHDR_ACK) !== 0) {
+    const tp = sk.tp;
+    if (!tp.tstampOk) bits &= ~OPTION_TS;
+    if (!tp.wscaleOk) bits &= ~OPTION_WSCALE;
+    if (!tp.sackOk) bits &= ~OPTION_SACK_ADVERTISE;
+  }
+  return bits;
+}
+
+/** What an acknowledgment on its way out settles: none is owed any more. Linux: tcp_event_ack_sent(). */
+function tcpEventAckSent(sk: TcpSk): void {
+  const icsk = sk.icsk;
+  const quick = icsk.ackQuick;
+  if (quick !== 0 && (icsk.ackPending & ICSK_ACK_SCHED) !== 0) {
+    icsk.ackQuick = quick - 1;
+    if (quick === 1) icsk.ackAto = TCP_ATO_MIN;
+  }
+  icsk.ackPending = 0;
+}
+
+/** Data leaves: a reply within the ACK timeout shows an interactive session. Linux: tcp_event_data_sent(). */
+function tcpEventDataSent(sk: TcpSk): void {
+  const tp = sk.tp;
+  const icsk = sk.icsk;
+  const now = jiffies;
+  if (tcpPacketsInFlight(tp) === 0) tcpCaEvent(sk, CA_EVENT_TX_START);
+  tp.lsndtime = now;
+  if (((now - icsk.ackLrcvtime) | 0) < icsk.ackAto) icsk.ackPingpong = TCP_PINGPONG_THRESH;
+}
+
+/**
+ * Sends one segment, described by seq, endSeq, tcpFlags and its data. Linux: tcp_transmit_skb().
+ * @param clone the segment stays queued, a clone goes down; else it is gone afterwards
+ * @returns 0, or a negative errno: a pool was empty, or a layer below dropped the packet
+ */
+export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): number {
+  const tp = sk.tp;
+  let skb = segment;
+  if (clone) {
+    segment.when = jiffies;
+    const copy = skbClone(segment);
+    if (copy === null) return -ENOBUFS;
+    skb = copy;
+    // The queue keeps the socket alive itself; the packet below does until it is gone.
+    skbSetOwnerW(skb, sk);
+  }
+  const flags = skb.tcpFlags;
+  const payload = skb.len;
+  const syn = (flags & TCPHDR_SYN) !== 0;
+  const bits = syn ? synOptionBits(sk, flags) : 0;
+  const headerLen = syn ? TCP_HLEN + tcpSynOptions(bits) : tp.tcpHeaderLen;
+  const th = skb.data - headerLen;
+  const length = payload + headerLen;
+  skb.data = th;
+  skb.len = length;
+  skb.th = th;
+
+  const inet = sk.inet;
+  const view = memView;
+  const tsval = (jiffies + tp.tsoffset) | 0;
+  let window: number;
+  if (syn) {
+    window = tp.rcvWnd < MAX_WINDOW_FIELD ? tp.rcvWnd : MAX_WINDOW_FIELD;
+    tcpWriteSynOptions(th + TH_OPTIONS, bits, tcpAdvertiseMss(sk), tp.rcvWscale, tsval, tp.tsRecent);
+  } else {
+    window = tcpSelectWindow(sk);
+    if (headerLen === TCP_HLEN + TCPOLEN_TSTAMP_ALIGNED) {
+      view.setInt32(th + TH_OPTIONS, TCPOPT_TSTAMP_WORD);
+      view.setInt32(th + TH_OPTIONS + 4, tsval);
+      view.setInt32(th + TH_OPTIONS + 8, tp.tsRecent);
+    }
+  }
+  view.setInt32(th + TH_SPORT, (inet.num << 16) | inet.dport);
+  view.setInt32(th + TH_SEQ, skb.seq);
+  view.setInt32(th + TH_ACK, (flags & TCPHDR_ACK) !== 0 ? tp.rcvNxt : 0);
+  view.setInt32(th + TH_OFF_FLAGS, (headerLen << 26) | (flags << 16) | window);
+  // Checksum 0 and urgent pointer 0.
+  view.setInt32(th + TH_SUM, 0);
+  const dst = sk.dst;
+  if (dst !== null && (dst.dev!.features & NETIF_F_CSUM) !== 0) {
+    skb.ipSummed = CHECKSUM_UNNECESSARY;
+  } else {
+    view.setUint16(th + TH_SUM, csumTcpudpMagic(inet.saddr, inet.daddr, length, IPPROTO_TCP, csumPartial(th, length)));
+  }
+
+  if ((flags & TCPHDR_ACK) !== 0) tcpEventAckSent(sk);
+  if (payload !== 0) tcpEventDataSent(sk);
+  tp.segsOut++;
+  sk.net.mib[TCP_MIB_OUTSEGS]!++;
+  return ipQueueXmit(sk, skb);
+}

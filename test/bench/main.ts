@@ -1,0 +1,15 @@
+/** `npm run bench -- NAME [--json]`: one benchmark, its peer measured in the same run; JSON on stdout with --json. */
+import { parseArgs } from "node:util";
+import { benchXs } from "./xs.ts";
+
+const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = { xs: benchXs };
+
+const { values, positionals } = parseArgs({ options: { json: { type: "boolean", default: false } }, allowPositionals: true });
+const bench = BENCHMARKS[positionals[0] ?? ""];
+if (bench === undefined || positionals.length !== 1) {
+  console.error(`usage: npm run bench -- ${Object.keys(BENCHMARKS).join("|")} [--json]`);
+  process.exitCode = 2;
+} else {
+  const result = await bench();
+  console.log(values.json ? JSON.stringify(result) : JSON.stringify(result, null, 2));
+}

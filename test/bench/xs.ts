@@ -1,0 +1,11 @@
+/** `bench xs`: compute units and heap slots for each packet of every path, in the real XS engine. */
+import { MEASURED_PACKETS, PATHS, type PathCost, XsBoard } from "../xs/measure.ts";
+
+export async function benchXs(): Promise<{ engine: string; paths: PathCost[] }> {
+  const board = await XsBoard.start();
+  await board.boot({ preset: "default" });
+  const paths: PathCost[] = [];
+  for (const path of PATHS) paths.push(await board.measure(path, MEASURED_PACKETS));
+  await board.close();
+  return { engine: "xsnap 0.15 (XS 13.3)", paths };
+}

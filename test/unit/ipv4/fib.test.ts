@@ -1,0 +1,236 @@
+import test from "ava";
+import fc from "fast-check";
+import { fibDelRoute, fibNewRoute, ipRouteAdd, ipRouteDel } from "../../../src/stack/ipv4/fib-frontend.ts";
+import { fibLookup, inetAddrType, netFib } from "../../../src/stack/ipv4/fib-lookup.ts";
+import { FibConfig } from "../../../src/stack/ipv4/fib-semantics.ts";
+import { FibResult, Flowi4, flowi4Init } from "../../../src/stack/ipv4/flow.ts";
+import { inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
+import { devClose, devOpen, unregisterNetdev } from "../../../src/netif/dev.ts";
+import {
+  EACCES, EEXIST, EHOSTUNREACH, EINVAL, ENETDOWN, ENETUNREACH, ENOBUFS, ENODEV, ENOENT, ESRCH,
+} from "../../../src/uapi/errno.ts";
+import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from "../../../src/uapi/netlink.ts";
+import {
+  RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE, RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL,
+  RTN_MULTICAST, RTN_PROHIBIT, RTN_THROW, RTN_UNICAST, RTN_UNREACHABLE, RTNH_F_ONLINK,
+} from "../../../src/uapi/rtnetlink.ts";
+import { addDevice, addLoopback, bootIpv4, initNet, ip, shutdownIpv4 } from "./harness.ts";
+
+const CREATE = NLM_F_CREATE | NLM_F_EXCL;
+
+function config(dst: string, len: number, more: Partial<FibConfig> = {}): FibConfig {
+  return Object.assign(new FibConfig(), { dst: ip(dst), dstLen: len, scope: RT_SCOPE_LINK }, more);
+}
+
+function lookup(dst: string, more: Partial<Flowi4> = {}): { error: number; res: FibResult } {
+  const fl = new Flowi4();
+  const res = new FibResult();
+  flowi4Init(fl, ip(dst), 0, 0, 0, 0);
+  Object.assign(fl, more);
+  return { error: fibLookup(initNet, fl, res), res };
+}
+
+test.beforeEach(() => bootIpv4());
+test.afterEach((t) => t.is(shutdownIpv4(), 0, "pools full again"));
+
+test.serial("a new route: EXCL, plain, REPLACE, APPEND and CREATE answer as Linux", (t) => {
+  const eth = addDevice("eth0");
+  const oif = eth.ifindex;
+  const net = initNet;
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif }), 0), -ENOENT);
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif }), NLM_F_REPLACE), -ENOENT);
+  t.is(netFib(net).main.count, 0);
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif }), CREATE), 0);
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif }), CREATE), -EEXIST);
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif }), NLM_F_CREATE), -EEXIST, "the very same route");
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif, protocol: 9 }), CREATE), -EEXIST);
+  // Another route of the prefix goes in front without APPEND, behind with it.
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif, protocol: 9 }), NLM_F_CREATE), 0);
+  t.is(lookup("10.1.2.3").res.fi!.protocol, 9);
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif, protocol: 8 }), NLM_F_CREATE | NLM_F_APPEND), 0);
+  t.is(lookup("10.1.2.3").res.fi!.protocol, 9);
+  t.is(netFib(net).main.count, 3);
+  // REPLACE changes the first; a route equal to a later one is a duplicate; itself is fine.
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif, protocol: 9 }), NLM_F_REPLACE), 0);
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif, protocol: 8 }), NLM_F_REPLACE), -EEXIST);
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif, protocol: 7 }), NLM_F_CREATE | NLM_F_REPLACE), 0);
+  t.is(lookup("10.1.2.3").res.fi!.protocol, 7);
+  t.is(netFib(net).main.count, 3);
+  // Another metric is another route.
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif, priority: 5 }), CREATE), 0);
+  t.is(lookup("10.1.2.3").res.fi!.priority, 0);
+});
+
+test.serial("bad routes are refused and change nothing", (t) => {
+  const eth = addDevice("eth0");
+  const down = addDevice("eth1", false);
+  const oif = eth.ifindex;
+  const net = initNet;
+  inetAddAddress(net, eth, ip("10.0.0.1"), 24);
+  const before = netFib(net).main.count;
+  t.is(fibNewRoute(net, config("10.1.0.1", 16, { oif }), CREATE), -EINVAL, "host bits");
+  t.is(fibNewRoute(net, config("0.0.0.1", 0, { oif }), CREATE), -EINVAL, "host bits of the default route");
+  t.is(fibNewRoute(net, config("10.1.0.0", 33, { oif }), CREATE), -EINVAL);
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif, table: 77 }), CREATE), -EINVAL);
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif: 99 }), CREATE), -ENODEV);
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif: down.ifindex }), CREATE), -ENETDOWN);
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif, type: RTN_LOCAL }), CREATE), -EINVAL, "scope too wide");
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif, type: RTN_BLACKHOLE }), CREATE), -EINVAL, "no device");
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { oif, prefsrc: ip("10.9.9.9") }), CREATE), -EINVAL);
+  const gateway = { scope: RT_SCOPE_UNIVERSE, gw: ip("192.168.1.1") };
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, gateway), CREATE), -ENETUNREACH);
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { ...gateway, oif }), CREATE), -ENETUNREACH);
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { ...gateway, gw: ip("10.0.0.255") }), CREATE), -EINVAL);
+  t.is(netFib(net).main.count, before);
+  t.is(fibNewRoute(net, config("10.1.0.0", 16, { ...gateway, oif, flags: RTNH_F_ONLINK }), CREATE), 0);
+  t.is(fibNewRoute(net, config("10.2.0.0", 16, { ...gateway, gw: ip("10.0.0.9") }), CREATE), 0);
+  t.is(lookup("10.2.3.4").res.nh!.oif, oif);
+  t.is(fibNewRoute(net, config("10.3.0.0", 16, { ...gateway, gw: ip("10.2.0.9") }), CREATE), -ENETUNREACH,
+    "a gateway behind a gateway");
+});
+
+test.serial("deleting takes the first match of what is given", (t) => {
+  const eth = addDevice("eth0");
+  const net = initNet;
+  const oif = eth.ifindex;
+  inetAddAddress(net, eth, ip("10.0.0.1"), 24);
+  t.is(ipRouteAdd(net, 0, 0, ip("10.0.0.254"), 0), 0);
+  t.is(ipRouteAdd(net, 0, 0, ip("10.0.0.253"), 0, 10), 0);
+  t.is(ipRouteDel(net, 0, 0, ip("10.0.0.99"), 0), -ESRCH);
+  t.is(ipRouteDel(net, ip("10.5.0.0"), 16, 0, 0), -ESRCH);
+  t.is(ipRouteDel(net, ip("10.5.0.1"), 16, 0, 0), -EINVAL);
+  t.is(fibDelRoute(net, config("0.0.0.0", 0, { table: 77 })), -ESRCH);
+  t.is(fibDelRoute(net, config("0.0.0.0", 0, { scope: RT_SCOPE_NOWHERE, type: RTN_BLACKHOLE })), -ESRCH);
+  t.is(ipRouteDel(net, 0, 0, 0, oif, 10), 0);
+  t.is(lookup("8.8.8.8").res.nh!.gw, ip("10.0.0.254"));
+  t.is(ipRouteDel(net, 0, 0, 0, 0), 0);
+  t.is(lookup("8.8.8.8").error, -ENETUNREACH);
+});
+
+test.serial("a full pool refuses and leaves the table as it was", (t) => {
+  shutdownIpv4();
+  bootIpv4({ routes: 4, infos: 3 });
+  const eth = addDevice("eth0");
+  const oif = eth.ifindex;
+  const net = initNet;
+  for (let i = 0; i < 4; i++) t.is(fibNewRoute(net, config(`10.${i}.0.0`, 16, { oif }), CREATE), 0);
+  t.is(fibNewRoute(net, config("10.9.0.0", 16, { oif }), CREATE), -ENOBUFS);
+  t.is(netFib(net).main.count, 4);
+  for (let i = 1; i < 4; i++) t.is(ipRouteDel(net, ip(`10.${i}.0.0`), 16, 0, 0), 0);
+  t.is(fibNewRoute(net, config("10.7.0.0", 16, { oif, priority: 1 }), CREATE), 0);
+  t.is(fibNewRoute(net, config("10.7.0.0", 16, { oif, priority: 2 }), CREATE), 0);
+  t.is(fibNewRoute(net, config("10.7.0.0", 16, { oif, priority: 3 }), CREATE), -ENOBUFS, "no fib_info left");
+  t.is(fibNewRoute(net, config("10.8.0.0", 16, { oif, priority: 2 }), CREATE), 0, "a shared one needs none");
+});
+
+test.serial("types give their errors, THROW goes on", (t) => {
+  const eth = addDevice("eth0");
+  const net = initNet;
+  const types = [[RTN_BLACKHOLE, -EINVAL], [RTN_UNREACHABLE, -EHOSTUNREACH], [RTN_PROHIBIT, -EACCES],
+    [RTN_THROW, -ENETUNREACH]] as const;
+  t.is(fibNewRoute(net, config("10.0.0.0", 8, { oif: eth.ifindex }), CREATE), 0);
+  types.forEach(([type, error], i) => {
+    t.is(fibNewRoute(net, config(`10.${i}.0.0`, 16, { type, scope: RT_SCOPE_UNIVERSE }), CREATE), 0);
+    t.is(lookup(`10.${i}.1.1`).error, error);
+  });
+  t.is(lookup("10.200.1.1").error, 0);
+  for (let i = 0; i < 4; i++) t.is(ipRouteDel(net, ip(`10.${i}.0.0`), 16, 0, 0), 0);
+  // THROW in the local table: main answers.
+  t.is(fibNewRoute(net, config("10.0.0.0", 8, { type: RTN_THROW, table: 255, scope: RT_SCOPE_UNIVERSE }), CREATE), 0);
+  t.is(lookup("10.200.1.1").res.type, RTN_UNICAST);
+  t.is(fibDelRoute(net, config("10.0.0.0", 8, { type: RTN_THROW, table: 255, scope: RT_SCOPE_NOWHERE })), 0);
+});
+
+test.serial("TOS and device choose among the routes of a prefix", (t) => {
+  const a = addDevice("eth0");
+  const b = addDevice("eth1");
+  const net = initNet;
+  t.is(fibNewRoute(net, config("10.0.0.0", 8, { oif: a.ifindex }), CREATE), 0);
+  t.is(fibNewRoute(net, config("10.0.0.0", 8, { oif: b.ifindex, tos: 0x10 }), CREATE), 0);
+  t.is(lookup("10.1.1.1").res.nh!.dev, a);
+  t.is(lookup("10.1.1.1", { tos: 0x10 }).res.nh!.dev, b);
+  t.is(lookup("10.1.1.1", { tos: 0x08 }).res.nh!.dev, a);
+  t.is(lookup("10.1.1.1", { oif: b.ifindex }).error, -ENETUNREACH);
+  t.is(lookup("10.1.1.1", { oif: b.ifindex, tos: 0x10 }).res.nh!.dev, b);
+  t.is(lookup("10.1.1.1", { scope: RT_SCOPE_HOST }).error, -ENETUNREACH);
+});
+
+test.serial("a device's routes go with it, local addresses only when it is unregistered", (t) => {
+  addLoopback();
+  const eth = addDevice("eth0");
+  const net = initNet;
+  inetAddAddress(net, eth, ip("10.0.0.1"), 24);
+  t.is(ipRouteAdd(net, 0, 0, ip("10.0.0.254"), 0), 0);
+  const generation = net.rtGenid;
+  devClose(eth);
+  t.not(net.rtGenid, generation);
+  t.is(netFib(net).main.count, 0);
+  t.is(inetAddrType(net, ip("10.0.0.1")), RTN_LOCAL);
+  t.is(inetAddrType(net, ip("10.0.0.255")), RTN_UNICAST);
+  devOpen(eth);
+  t.is(lookup("10.0.0.7").res.nh!.dev, eth);
+  t.is(inetAddrType(net, ip("10.0.0.255")), RTN_BROADCAST);
+  t.is(lookup("8.8.8.8").error, -ENETUNREACH, "the default route does not come back");
+  unregisterNetdev(eth);
+  t.is(inetAddrType(net, ip("10.0.0.1")), RTN_UNICAST);
+  t.is(inetAddrType(net, ip("224.0.0.1")), RTN_MULTICAST);
+  t.is(inetAddrType(net, -1), RTN_BROADCAST);
+});
+
+interface ModelRoute {
+  readonly dst: number;
+  readonly len: number;
+  readonly tos: number;
+  readonly priority: number;
+}
+
+function maskOf(len: number): number {
+  return len === 0 ? 0 : -1 << (32 - len);
+}
+
+test.serial("lookup is the longest match: any routes against a naive model", (t) => {
+  const eth = addDevice("eth0");
+  const net = initNet;
+  // Few distinct bits, so that prefixes nest and collide.
+  const addr = fc.integer({ min: 0, max: 0xffff }).map((n) => Math.imul(n, 0x01010101) | 0);
+  const tos = fc.constantFrom(0, 0, 8, 16);
+  const route = fc.record({ addr, len: fc.integer({ min: 0, max: 32 }), tos, priority: fc.integer({ min: 0, max: 3 }) });
+  const step = fc.record({ add: fc.integer({ min: 0, max: 3 }).map((n) => n > 0), route });
+  const query = fc.record({ addr, tos });
+  fc.assert(fc.property(fc.array(step, { maxLength: 60 }), fc.array(query, { maxLength: 40 }), (steps, queries) => {
+    let model: ModelRoute[] = [];
+    const same = (a: ModelRoute, b: ModelRoute): boolean => a.dst === b.dst && a.len === b.len && a.tos === b.tos;
+    for (const { add, route: r } of steps) {
+      const entry = { dst: r.addr & maskOf(r.len), len: r.len, tos: r.tos, priority: r.priority };
+      const cfg = Object.assign(new FibConfig(), {
+        dst: entry.dst, dstLen: entry.len, tos: entry.tos, priority: entry.priority, oif: eth.ifindex,
+        scope: RT_SCOPE_LINK,
+      });
+      const matches = model.filter((m) => same(m, entry) && (add || entry.priority === 0 || m.priority === entry.priority));
+      if (add) {
+        const exists = matches.some((m) => m.priority === entry.priority);
+        t.is(fibNewRoute(net, cfg, CREATE), exists ? -EEXIST : 0);
+        if (!exists) model.push(entry);
+      } else {
+        t.is(fibDelRoute(net, cfg), matches.length > 0 ? 0 : -ESRCH);
+        const victim = matches.sort((a, b) => a.priority - b.priority)[0];
+        model = model.filter((m) => m !== victim);
+      }
+    }
+    t.is(netFib(net).main.count, model.length);
+    for (const q of queries) {
+      const best = model
+        .filter((m) => (q.addr & maskOf(m.len)) === m.dst && (m.tos === 0 || m.tos === q.tos))
+        .sort((a, b) => b.len - a.len || b.tos - a.tos || a.priority - b.priority)[0];
+      const fl = new Flowi4();
+      const res = new FibResult();
+      flowi4Init(fl, q.addr, 0, 0, q.tos, 0);
+      const error = fibLookup(net, fl, res);
+      t.is(error, best === undefined ? -ENETUNREACH : 0);
+      if (best !== undefined) t.deepEqual([res.prefixlen, res.fi!.priority], [best.len, best.priority]);
+    }
+    devClose(eth);
+    t.is(netFib(net).main.count, 0);
+    devOpen(eth);
+  }), { numRuns: 200 });
+});

@@ -1,0 +1,43 @@
+/** The real XS engine's own count: nothing is allocated for a packet, and the budget is what the heap really takes. */
+import test from "ava";
+import { budget, SLOT_BYTES } from "../../src/budget.ts";
+import type { Preset } from "../../src/config.ts";
+import baseline from "../bench/xs-baseline.json" with { type: "json" };
+import { MEASURED_PACKETS, PATHS, XsBoard } from "./measure.ts";
+
+/** Compute units may grow by this much over the baseline before the test wants to know. */
+const BASELINE_TOLERANCE = 1.1;
+/** What the paths are meant to cost at most (issue 2). */
+const AIM: Readonly<Record<string, number>> = { arp: 3_000, ping: 3_000, "tcp-receive": 9_000 };
+
+for (const path of PATHS) {
+  test.serial(`${path}: no heap slot for each of ${MEASURED_PACKETS} packets, and no more compute than the baseline`, async (t) => {
+    const board = await XsBoard.start();
+    t.teardown(() => board.close());
+    await board.boot({ preset: "default" });
+    const cost = await board.measure(path, MEASURED_PACKETS);
+    t.log(`${cost.computePerPacket} compute units`);
+    t.is(cost.slotsPerPacket, 0);
+    const known = (baseline as Record<string, number>)[path]!;
+    t.true(cost.computePerPacket <= known * BASELINE_TOLERANCE, `${cost.computePerPacket} units, baseline ${known}`);
+    t.true(cost.computePerPacket > 0);
+    const aim = AIM[path];
+    if (aim !== undefined) t.true(cost.computePerPacket <= aim, `${cost.computePerPacket} units, aim ${aim}`);
+  });
+}
+
+for (const preset of ["tiny", "small", "default"] satisfies Preset[]) {
+  test.serial(`budget of ${preset}: within 10 % of the heap boot really takes`, async (t) => {
+    const board = await XsBoard.start(true);
+    t.teardown(() => board.close());
+    const before = await board.slotsInUse();
+    const { reply } = await board.boot({ preset });
+    const slots = (await board.slotsInUse()) - before;
+    const { bufferBytes } = JSON.parse(reply.toString()) as { bufferBytes: number };
+    const took = slots * SLOT_BYTES + bufferBytes;
+    const said = budget({ preset });
+    t.log(`the budget says ${said.total} bytes (${said.slots} slots), the heap took ${took} (${slots} slots)`);
+    t.true(Math.abs(said.total - took) <= took * 0.1);
+    t.true(Math.abs(said.slots - slots) <= slots * 0.1);
+  });
+}
