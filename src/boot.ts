@@ -11,11 +11,9 @@ import {
 } from "./lib/initcall.ts";
 import { MEM_OVERHEAD_BYTES, memoryInit } from "./lib/memory.ts";
 import { poolsReset } from "./lib/pool.ts";
-import { registerNetdev } from "./netif/dev.ts";
-import { loopbackUp } from "./netif/loopback.ts";
-import { netifInit } from "./netif/init.ts";
+import { netdevInit, registerNetdev } from "./netif/dev.ts";
+import { loopbackInit, loopbackUp } from "./netif/loopback.ts";
 import { initNet, netInit } from "./stack/core/net.ts";
-import { neighInit } from "./stack/core/neighbour.ts";
 import { SKB_OVERHEAD_BYTES, skbInit } from "./stack/core/skbuff.ts";
 import { sockInit } from "./stack/core/sock.ts";
 import { familiesInit } from "./stack/core/socket.ts";
@@ -59,8 +57,7 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
       socketInit(c.files, c.epolls, c.epollItems, initNet);
     },
   },
-  { level: SUBSYS_INITCALL, name: "net_dev", init: (c) => netifInit(c.backlog) },
-  { level: SUBSYS_INITCALL, name: "neigh", init: (c) => neighInit(c.neighbours) },
+  { level: SUBSYS_INITCALL, name: "net_dev", init: (c) => netdevInit(c.backlog) },
   {
     level: FS_INITCALL,
     name: "inet",
@@ -68,14 +65,21 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
       devinetInit(c.ifaddrs);
       fibInit(c.routes, c.fibInfos);
       ipInit(c.rtables);
-      arpInit();
+      arpInit(c.neighbours);
       inetSockInit(c.socks);
       inetInit();
     },
   },
   { level: FS_INITCALL, name: "udp", init: () => udpInit() },
   { level: FS_INITCALL, name: "tcp", init: (c) => tcpV4Init(c) },
-  { level: DEVICE_INITCALL, name: "loopback", init: () => loopbackUp(initNet) },
+  {
+    level: DEVICE_INITCALL,
+    name: "loopback",
+    init: () => {
+      loopbackInit();
+      loopbackUp(initNet);
+    },
+  },
 ]);
 
 /**

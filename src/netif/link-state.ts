@@ -70,6 +70,12 @@ export function netifCarrierOff(dev: NetDevice): void {
   if (dev.net !== null) queueWork(dev.linkWork);
 }
 
+/** Has what the layers above do not know yet of a device's carrier told now. Not from an interrupt. Linux: linkwatch_sync_dev(). */
+export function linkwatchSync(dev: NetDevice): void {
+  const work = dev.linkWork;
+  if (cancelWork(work)) work.fn!(dev);
+}
+
 /** The driver cannot take packets until netifWakeQueue(). */
 export function netifStopQueue(dev: NetDevice): void {
   if (dev.queueStopped) return;

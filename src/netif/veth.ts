@@ -11,20 +11,22 @@ import { ARPHRD_ETHER } from "../uapi/if-arp.ts";
 import { ETH_DATA_LEN, ETH_HLEN } from "../uapi/if-ether.ts";
 import { unregisterNetdev } from "./dev.ts";
 import { ETH_GROUP_BIT, ETH_LOCAL_BIT, etherSetup, ethTypeTrans, skbUnshare } from "./ethernet.ts";
-import { netifCarrierOff, netifCarrierOn } from "./link-state.ts";
+import { linkwatchSync, netifCarrierOff, netifCarrierOn } from "./link-state.ts";
 import { NET_RX_SUCCESS, netifRx } from "./receive.ts";
 
+/** The end that opens is about to be told to all; the other hears of its carrier now, so that it can send at once. */
 function vethOpen(dev: NetDevice): number {
   const peer = dev.peer;
   if (peer !== null && peer.running) {
-    netifCarrierOn(dev);
+    dev.carrier = true;
     netifCarrierOn(peer);
+    linkwatchSync(peer);
   }
   return 0;
 }
 
 function vethStop(dev: NetDevice): number {
-  netifCarrierOff(dev);
+  dev.carrier = false;
   if (dev.peer !== null) netifCarrierOff(dev.peer);
   return 0;
 }

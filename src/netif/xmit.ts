@@ -49,7 +49,7 @@ export function devQueueXmit(skb: SkBuff): number {
 
 /** Shows the packet to taps, once, and gives it to the driver: NETDEV_TX_*. Linux: dev_hard_start_xmit(). */
 function devHardStartXmit(skb: SkBuff, dev: NetDevice): number {
-  if ((dev.taps !== null || ptypeAll !== null) && skb.pktType !== PACKET_OUTGOING) {
+  if ((dev.taps !== null || ptypeAll !== null) && (skb.pktType !== PACKET_OUTGOING || skb.mac !== skb.data)) {
     skb.pktType = PACKET_OUTGOING;
     skb.mac = skb.data;
     if (dev.taps !== null) devTap(skb, dev, true);

@@ -21,7 +21,7 @@ import {
   IFA_F_PERMANENT, IFA_F_SECONDARY, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE,
 } from "../../uapi/rtnetlink.ts";
 import { AF_INET } from "../../uapi/socket.ts";
-import type { Net } from "../core/net.ts";
+import { initNet, type Net } from "../core/net.ts";
 import type { DevicePrivate, NetDevice } from "../core/net-device.ts";
 import { arpAnnounce } from "./arp.ts";
 
@@ -86,12 +86,13 @@ export let inetaddrChain: NotifierChain<InIfaddr>;
 let ifaddrs: Pool<InIfaddr>;
 let addrHash: (InIfaddr | null)[];
 
-/** Builds the pool and listens for devices. Boot time, after the device layer's init and before devices register. */
+/** Builds the pool and listens for devices. Boot time, after the device layer's init; devices must be down still. */
 export function devinetInit(count: number): void {
   ifaddrs = poolCreate("in_ifaddr", count, () => new InIfaddr());
   addrHash = new Array<InIfaddr | null>(HASH_SIZE).fill(null);
   inetaddrChain = new NotifierChain<InIfaddr>();
   notifierChainRegister(netdevChain, new NotifierBlock<NetDevice>(inetdevEvent));
+  for (let dev = initNet.devices; dev !== null; dev = dev.nextDev) inetdevEvent(NETDEV_REGISTER, dev);
 }
 
 /** IPv4's part of a device, or null when it has none. Linux: __in_dev_get_rcu(). */

@@ -14,7 +14,8 @@ import { IFF_LOOPBACK, IFF_UP } from "../../uapi/if.ts";
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL } from "../../uapi/netlink.ts";
 import {
   IFA_F_NOPREFIXROUTE, IFA_F_SECONDARY, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE,
-  RT_TABLE_LOCAL, RT_TABLE_MAIN, RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST, RTPROT_BOOT, RTPROT_KERNEL,
+  RT_TABLE_LOCAL, RT_TABLE_MAIN, RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST, RTN_UNSPEC, RTPROT_BOOT,
+  RTPROT_KERNEL,
 } from "../../uapi/rtnetlink.ts";
 import { registerPernetSubsys, type Net } from "../core/net.ts";
 import { neighIfdown } from "../core/neighbour.ts";
@@ -120,6 +121,7 @@ export function ipRouteAdd(net: Net, dst: number, dstLen: number, gw: number, oi
 export function ipRouteDel(net: Net, dst: number, dstLen: number, gw: number, oif: number, priority = 0): number {
   const cfg = routeConfig(dst, dstLen, gw, oif, priority);
   cfg.scope = RT_SCOPE_NOWHERE;
+  cfg.type = RTN_UNSPEC;
   return fibDelRoute(net, cfg);
 }
 

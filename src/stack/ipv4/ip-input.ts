@@ -53,7 +53,7 @@ export function ipInit(rtables: number): void {
   routeInit();
   ipOutputInit();
   icmpInit();
-  devAddPack(new PacketType(ETH_P_IP, null, ipRcv));
+  devAddPack(new PacketType(ETH_P_IP, ipRcv));
 }
 
 function headerError(net: Net, skb: SkBuff, reason: number): number {

@@ -16,9 +16,11 @@ import { jiffies } from "../../lib/timer.ts";
 import { netifRx } from "../../netif/receive.ts";
 import { devQueueXmit } from "../../netif/xmit.ts";
 import {
-  SKB_DROP_REASON_IP_OUTNOROUTES, SKB_DROP_REASON_NEIGH_CREATEFAIL, SKB_DROP_REASON_NOMEM, SKB_DROP_REASON_PKT_TOO_BIG,
+  SKB_DROP_REASON_IP_OUTNOROUTES, SKB_DROP_REASON_NEIGH_CREATEFAIL, SKB_DROP_REASON_NEIGH_HH_FILLFAIL,
+  SKB_DROP_REASON_NOMEM, SKB_DROP_REASON_PKT_TOO_BIG,
 } from "../../uapi/drop-reason.ts";
 import { EHOSTUNREACH, EMSGSIZE, ENOBUFS } from "../../uapi/errno.ts";
+import { IFF_LOOPBACK, IFF_NOARP } from "../../uapi/if.ts";
 import { ETH_P_IP } from "../../uapi/if-ether.ts";
 import { IP_PMTUDISC_DO, IP_PMTUDISC_PROBE, IP_PMTUDISC_WANT } from "../../uapi/in.ts";
 import {
@@ -181,8 +183,7 @@ function ipFinishOutput(skb: SkBuff, rt: Rtable): number {
   if (flags !== 0) countGroup(skb, rt, flags);
   const dev = rt.dev!;
   if (skbHeadroom(skb) < dev.hardHeaderLen && !makeHeadroom(skb, dev)) return -ENOBUFS;
-  // Loopback: no link addresses, no neighbours.
-  if (dev.headerOps === null) return devQueueXmit(skb);
+  if ((dev.flags & (IFF_LOOPBACK | IFF_NOARP)) !== 0) return noarpOutput(skb, dev);
   const nexthop = rt.gateway !== 0 ? rt.gateway : memView.getInt32(skb.nh + IPH_DADDR);
   const neigh = neighLookup(arpTbl, nexthop, dev) ?? neighCreate(arpTbl, nexthop, dev);
   if (neigh === null) {
@@ -190,6 +191,19 @@ function ipFinishOutput(skb: SkBuff, rt: Rtable): number {
     return -ENOBUFS;
   }
   return neighOutput(neigh, skb);
+}
+
+/** By a device that needs no neighbours: loopback, or point to point. Its link address, if any, is its own. */
+function noarpOutput(skb: SkBuff, dev: NetDevice): number {
+  const link = dev.headerOps;
+  if (link !== null) {
+    const err = link.create(skb, dev, ETH_P_IP, dev.addrHi, dev.addrLo);
+    if (err < 0) {
+      kfreeSkb(skb, SKB_DROP_REASON_NEIGH_HH_FILLFAIL);
+      return err;
+    }
+  }
+  return devQueueXmit(skb);
 }
 
 function countGroup(skb: SkBuff, rt: Rtable, flags: number): void {

@@ -32,6 +32,7 @@ import {
 import { rxOpt, tcpParseOptions } from "./tcp-options.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 import { tcpAdvmss } from "./tcp-synack.ts";
+import { tcpDone } from "./tcp.ts";
 import { tcpFullSpace, tcpInitialWindow, tcpReceiveWindow, tcpSelectInitialWindow } from "./tcp-window.ts";
 
 /** What is to be done with a segment for a TIME_WAIT entry: nothing more, send a reset, send an ACK, take the SYN as a new one. */
@@ -68,7 +69,8 @@ export function tcpInWindow(seq: number, endSeq: number, start: number, end: num
 }
 
 /**
- * May an ACK to a segment out of window not be sent now, as one was a moment ago (CVE: ACK loops)? Linux: tcp_oow_rate_limited().
+ * May an ACK to a segment out of window not be sent now, as one was a moment ago? It keeps two ends from answering each other for ever.
+ * Linux: tcp_oow_rate_limited().
  * @param rows @param index the word that holds the time of the last one @param mib counter of those not sent
  */
 export function tcpOowRateLimited(net: Net, skb: SkBuff, mib: number, rows: Int32Array, index: number): boolean {
@@ -86,11 +88,11 @@ export function tcpOowRateLimited(net: Net, skb: SkBuff, mib: number, rows: Int3
 }
 
 /**
- * Moves what must be remembered of a connection at its end to a TIME_WAIT entry, hashed in the sock's place. The caller then
- * ends the sock with tcpDone(). Linux: tcp_time_wait() without its last line.
+ * Moves what must be remembered of a connection at its end to a TIME_WAIT entry, hashed in the sock's place, and ends the sock.
+ * Linux: tcp_time_wait().
  * @param state TCP_TIME_WAIT, or TCP_FIN_WAIT2 for one whose peer has still to close @param timeoMs how long, for FIN_WAIT2
  */
-export function tcpTimeWaitMove(sk: TcpSk, state: number, timeoMs: number): void {
+export function tcpTimeWait(sk: TcpSk, state: number, timeoMs: number): void {
   const tw = inetTwskAlloc();
   const tp = sk.tp;
   const inet = sk.inet;
@@ -109,6 +111,7 @@ export function tcpTimeWaitMove(sk: TcpSk, state: number, timeoMs: number): void
   inetEhashRemove(sk.index);
   inetEhashInsert(ehashTwBase + tw, sk.net, inet.rcvSaddr, inet.num, inet.daddr, inet.dport, sk.boundDevIf);
   inetTwskSchedule(tw, state === TCP_TIME_WAIT ? TCP_TIMEWAIT_LEN : timeoMs < rto ? rto : timeoMs);
+  tcpDone(sk);
 }
 
 /** Stores the timestamp of an accepted segment. */

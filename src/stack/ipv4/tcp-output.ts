@@ -1,30 +1,23 @@
 /**
- * What to send now: the write queue, Nagle, the windows, retransmission of one segment. Linux: net/ipv4/tcp_output.c.
+ * What to send now: the write queue, Nagle, the two windows. Linux: net/ipv4/tcp_output.c.
  * Read first: RFC 9293 section 3.7.4 (Nagle) and 3.8.6 (windows), RFC 1122 section 4.2.3.4 (silly windows).
  *
  * sk.writeQueue holds all that is not acknowledged, in order: in front what was sent, from sk.sendHead on what was not. A segment
  * never holds more than one MSS when it is built; when the MSS shrinks it is split as it is sent.
  */
-import { jiffies } from "../../lib/timer.ts";
-import { EAGAIN, EBUSY, ENOBUFS, ENOMEM } from "../../uapi/errno.ts";
+import { ENOMEM } from "../../uapi/errno.ts";
+import { LINUX_MIB_TCPORIGDATASENT } from "../../uapi/snmp.ts";
 import {
-  LINUX_MIB_TCPORIGDATASENT, LINUX_MIB_TCPRETRANSFAIL, LINUX_MIB_TCPSPURIOUS_RTX_HOSTQUEUES, LINUX_MIB_TCPSYNRETRANS,
-  TCP_MIB_RETRANSSEGS,
-} from "../../uapi/snmp.ts";
-import {
-  allocSkb, allocSkbFclone, consumeSkb, type SkBuff, skbBufferBytes, skbBuffersAvailable, skbCloned, skbCopy, skbPull,
-  skbReserve, skbSplit,
+  allocSkb, allocSkbFclone, consumeSkb, type SkBuff, skbBufferBytes, skbReserve, skbSplit,
 } from "../core/skbuff.ts";
 import { skbAppend, skbDequeue, skbQueueTail, skbUnlink } from "../core/skb-queue.ts";
-import { skDstReset } from "../core/sock.ts";
 import { TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN } from "../wire/tcp.ts";
 import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import {
-  ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_EVER_RETRANS, TCPCB_LOST,
-  TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
+  ICSK_TIME_PROBE0, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_LOST, TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
 } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer, tcpProbe0Base, tcpRearmRto } from "./tcp-timer.ts";
-import { TCP_HEADROOM, tcpCurrentMss, tcpPoolReserve, tcpWndEnd } from "./tcp-window.ts";
+import { TCP_HEADROOM, tcpWndEnd } from "./tcp-window.ts";
 import { tcpTransmitSkb } from "./tcp-xmit.ts";
 
 /** Room for a TCP header with any options. */
@@ -196,39 +189,4 @@ export function tcpPushOne(sk: TcpSk, mss: number): void {
 export function tcpCheckProbeTimer(sk: TcpSk): void {
   const icsk = sk.icsk;
   if (sk.tp.packetsOut === 0 && icsk.pending === 0) inetCskResetXmitTimer(sk, ICSK_TIME_PROBE0, tcpProbe0Base(icsk));
-}
-
-/** Cuts off the front of a queued segment that was acknowledged. Linux: tcp_trim_head(). */
-function tcpTrimHead(skb: SkBuff, length: number): void {
-  skbPull(skb, length);
-  skb.seq = (skb.seq + length) | 0;
-}
-
-/**
- * Makes one segment of this and the small ones behind it that were sent too and fit. Linux: tcp_retrans_try_collapse().
- */
-function tcpRetransTryCollapse(sk: TcpSk, skb: SkBuff, space: number): void {
-  const tp = sk.tp;
-  for (let next = skb.next; next !== null && next !== sk.sendHead; next = skb.next) {
-    const room = skb.head + skbBufferBytes - skb.tail;
-    if (skb.len + next.len > space || next.len > room || (skb.tcpFlags & TCPHDR_SYN) !== 0) return;
-    if ((next.endSeq - tcpWndEnd(tp)) > 0 || skbCloned(skb)) return;
-    tcpMergeNext(sk, skb, next);
-  }
-}
-
-function tcpMergeNext(sk: TcpSk, skb: SkBuff, next: SkBuff): void {
-  const tp = sk.tp;
-  const end = skb.tail;
-  skb.tail = end + next.len;
-  skb.len += next.len;
-  mergeBytes(end, next);
-  skb.endSeq = next.endSeq;
-  skb.tcpFlags |= next.tcpFlags;
-  skb.sacked |= next.sacked & TCPCB_EVER_RETRANS;
-  tp.packetsOut--;
-  if ((next.sacked & TCPCB_LOST) !== 0) tp.lostOut--;
-  if ((next.sacked & TCPCB_SACKED_RETRANS) !== 0) tp.retransOut--;
-  if (tp.retransmitHint === next) tp.retransmitHint = skb;
-  tcpWriteQueueFree(sk, next);
 }

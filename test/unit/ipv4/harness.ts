@@ -3,16 +3,15 @@ import { memoryInit, mem8 } from "../../../src/lib/memory.ts";
 import { poolsInUse, poolsReset } from "../../../src/lib/pool.ts";
 import { randomInit } from "../../../src/lib/random.ts";
 import { softirqInit } from "../../../src/lib/softirq.ts";
-import { tablesInit } from "../../../src/lib/table.ts";
 import { timersInit } from "../../../src/lib/timer.ts";
-import { devOpen, netdevChainInit, registerNetdev, unregisterNetdev } from "../../../src/netif/dev.ts";
-import { linkStateInit } from "../../../src/netif/link-state.ts";
+import { devOpen, netdevInit, registerNetdev, unregisterNetdev } from "../../../src/netif/dev.ts";
 import { createNet, initNet, netInit, type Net } from "../../../src/stack/core/net.ts";
 import { NetDevice } from "../../../src/stack/core/net-device.ts";
 import { sockInit } from "../../../src/stack/core/sock.ts";
 import {
   consumeSkb, netdevAllocSkb, setDropMonitor, skbInit, skbOrphan, skbPutData, type SkBuff,
 } from "../../../src/stack/core/skbuff.ts";
+import { arpInit } from "../../../src/stack/ipv4/arp.ts";
 import { devinetInit } from "../../../src/stack/ipv4/devinet.ts";
 import { fibInit } from "../../../src/stack/ipv4/fib-frontend.ts";
 import { inetSockInit } from "../../../src/stack/ipv4/inet-sock.ts";
@@ -20,7 +19,6 @@ import { ipInit, ipRcv } from "../../../src/stack/ipv4/ip-input.ts";
 import { ARPHRD_LOOPBACK, ARPHRD_NONE } from "../../../src/uapi/if-arp.ts";
 import { ETH_P_IP } from "../../../src/uapi/if-ether.ts";
 import { IFF_BROADCAST, IFF_LOOPBACK, IFF_NOARP } from "../../../src/uapi/if.ts";
-import { netifInitForTests } from "./netif-init.ts";
 
 export interface PoolSizes {
   readonly routes?: number;
@@ -39,21 +37,19 @@ let devices: NetDevice[] = [];
 export function bootIpv4(sizes: PoolSizes = {}): void {
   const skbs = sizes.skbs ?? 32;
   poolsReset();
-  tablesInit();
   memoryInit(skbs * 1536 + 65536);
   timersInit(0);
   softirqInit();
   randomInit(new Uint8Array(32).fill(7));
   skbInit(skbs, skbs, 1536);
-  netInit();
+  netInit({ register: registerNetdev, poll: () => -1 });
   sockInit(8, 8192, 8192, initNet);
   inetSockInit(8);
-  netdevChainInit();
-  linkStateInit();
-  netifInitForTests();
+  netdevInit(16);
   devinetInit(sizes.ifaddrs ?? 16);
   fibInit(sizes.routes ?? 256, sizes.infos ?? 256);
   ipInit(sizes.rtables ?? 16);
+  arpInit(8);
   devices = [];
   drops.length = 0;
   setDropMonitor((_skb, reason) => {

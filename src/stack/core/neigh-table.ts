@@ -1,0 +1,345 @@
+/**
+ * The neighbour table: who is reachable over which link, and at what link address. Linux: net/core/neighbour.c, the half
+ * that finds, makes and removes entries; the states are in neighbour.ts. Owns each table's pool, hash and garbage
+ * collection. A family's resolver (ipv4/arp.ts) makes the table and lends it the operations.
+ *
+ * Read first: RFC 4861 section 7.3 (the states, which Linux uses for ARP too).
+ */
+import { jhash2words } from "../../lib/jhash.ts";
+import { type Pool, type Pooled, poolAlloc, poolAvailable, poolCreate, poolFree } from "../../lib/pool.ts";
+import { getRandomBelow, getRandomU32 } from "../../lib/random.ts";
+import { delTimer, jiffies, modTimer, Timer, timerPending, timerSetup } from "../../lib/timer.ts";
+import { SKB_DROP_REASON_NEIGH_DEAD } from "../../uapi/drop-reason.ts";
+import {
+  NUD_DELAY, NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_NONE, NUD_PERMANENT, NUD_PROBE, NUD_REACHABLE, NUD_STALE,
+} from "../../uapi/rtnetlink.ts";
+import type { NetDevice } from "./net-device.ts";
+import { SkbQueue, skbDequeue } from "./skb-queue.ts";
+import { kfreeSkb, SKB_OVERHEAD_BYTES, skbBufferBytes, skbBuffersAvailable, type SkBuff } from "./skbuff.ts";
+
+/** How long a random reachable time is kept. */
+const REACHABLE_KEEP_MS = 300000;
+/** A REACHABLE entry that changed less than this ago is not sacrificed for a new one. */
+const GC_REACHABLE_AGE_MS = 5000;
+/** What forced collection thinks of an entry: the lower, the earlier it goes. */
+const GC_RANK_KEEP = 9;
+
+/** The times and limits of a table, in ms, packets and bytes; Linux's names and defaults (arp(7)). */
+export class NeighParms {
+  baseReachableTimeMs = 30000;
+  /** Half to one and a half times the base; drawn anew every five minutes. */
+  reachableTimeMs = 30000;
+  retransTimeMs = 1000;
+  delayProbeTimeMs = 5000;
+  gcStaletimeMs = 60000;
+  /** An address that has just changed is not changed again by anybody for so long. */
+  locktimeMs = 1000;
+  ucastProbes = 3;
+  mcastProbes = 3;
+  mcastReprobes = 0;
+  /** Bytes (truesize) that may wait for one neighbour's address (unres_qlen_bytes). */
+  queueLenBytes = 0;
+}
+
+/** What a family's resolver does. Linux: the ops of struct neigh_table and struct neigh_ops. */
+export interface NeighOps {
+  /** Sets state and address of a new entry that needs no resolution: 0, or a negative errno for no entry at all. */
+  construct(neigh: Neighbour): number;
+  /** Asks for the neighbour's address. @param skb a packet that waits for it, or null */
+  solicit(neigh: Neighbour, skb: SkBuff | null): void;
+  /** Takes a packet that cannot be delivered: tells its sender and drops it. */
+  errorReport(neigh: Neighbour, skb: SkBuff): void;
+  /** Sends a packet that has its link header: netif's devQueueXmit, which core may not import. */
+  queueXmit(skb: SkBuff): number;
+}
+
+export class Neighbour implements Pooled {
+  /** NUD_*. Only neighbour.ts changes it. */
+  nudState = NUD_NONE;
+  /** Link address, first two bytes and last four. */
+  haHi = 0;
+  haLo = 0;
+  dev: NetDevice | null = null;
+  readonly tbl: NeighTable;
+  /** Protocol address. */
+  key = 0;
+  hashNext: Neighbour | null = null;
+  /** jiffies of the last packet sent to an address that was not sure. */
+  used = 0;
+  /** jiffies of the last proof of reachability. */
+  confirmed = 0;
+  /** jiffies of the last change. */
+  updated = 0;
+  /** Questions asked since the last answer; from ucastProbes on they are broadcast. */
+  probes = 0;
+  readonly queue: SkbQueue = new SkbQueue();
+  queueBytes = 0;
+  readonly timer: Timer<Neighbour> = new Timer<Neighbour>();
+  /** The table's own reference and those who would be surprised if the entry became another's. */
+  refcnt = 0;
+  /** Off the table. */
+  dead = true;
+  poolNext: Pooled | null = null;
+
+  constructor(tbl: NeighTable) {
+    this.tbl = tbl;
+  }
+}
+
+export class NeighTable {
+  heads: (Neighbour | null)[] = [];
+  mask = 0;
+  hashRnd = 0;
+  readonly ops: NeighOps;
+  readonly parms: NeighParms = new NeighParms();
+  pool: Pool<Neighbour> | null = null;
+  /** Below so many entries unused ones are left alone. */
+  gcThresh1 = 0;
+  readonly gcTimer: Timer<NeighTable> = new Timer<NeighTable>();
+  reachableDrawn = 0;
+  /** Packets that a full queue pushed out. */
+  unresDiscards = 0;
+  /** Resolutions that failed. */
+  resFailed = 0;
+  forcedGcRuns = 0;
+  /** New entries refused because every one was worth more. */
+  tableFulls = 0;
+  readonly family: number;
+
+  constructor(family: number, ops: NeighOps) {
+    this.family = family;
+    this.ops = ops;
+  }
+}
+
+/** Makes a table of `count` entries. Boot time, after skbInit(). @param timerFn the states' timer function */
+export function createNeighTableWith(
+  name: string, family: number, count: number, ops: NeighOps, timerFn: (neigh: Neighbour) => void,
+): NeighTable {
+  const tbl = new NeighTable(family, ops);
+  let buckets = 4;
+  while (buckets < count) buckets <<= 1;
+  tbl.heads = new Array<Neighbour | null>(buckets).fill(null);
+  tbl.mask = buckets - 1;
+  tbl.hashRnd = getRandomU32() | 0;
+  tbl.gcThresh1 = count >> 1;
+  tbl.pool = poolCreate(name, count, () => {
+    const neigh = new Neighbour(tbl);
+    timerSetup(neigh.timer, timerFn, neigh);
+    return neigh;
+  });
+  timerSetup(tbl.gcTimer, neighPeriodicGc, tbl);
+  const buffers = skbBuffersAvailable() >> 3;
+  tbl.parms.queueLenBytes = (buffers < 3 ? 3 : buffers) * (skbBufferBytes + SKB_OVERHEAD_BYTES);
+  drawReachableTime(tbl);
+  return tbl;
+}
+
+/** Linux: neigh_rand_reach_time(). */
+function drawReachableTime(tbl: NeighTable): void {
+  const base = tbl.parms.baseReachableTimeMs;
+  tbl.parms.reachableTimeMs = (base >> 1) + getRandomBelow(base);
+  tbl.reachableDrawn = jiffies;
+}
+
+/** How long a confirmed entry of the table is REACHABLE, in ms. */
+export function neighReachableTime(tbl: NeighTable): number {
+  if (((jiffies - tbl.reachableDrawn) | 0) > REACHABLE_KEEP_MS) drawReachableTime(tbl);
+  return tbl.parms.reachableTimeMs;
+}
+
+/** The entry for an address on a link, or null. No reference is taken. Linux: neigh_lookup(). */
+export function neighLookup(tbl: NeighTable, key: number, dev: NetDevice): Neighbour | null {
+  let neigh = tbl.heads[jhash2words(key, dev.ifindex, tbl.hashRnd) & tbl.mask] as Neighbour | null;
+  while (neigh !== null) {
+    if (neigh.key === key && neigh.dev === dev) return neigh;
+    neigh = neigh.hashNext;
+  }
+  return null;
+}
+
+/**
+ * A new entry for an address that has none. If there is no room, the least valuable one goes. Linux: __neigh_create().
+ * @returns null when every entry is worth more, or the resolver refuses
+ */
+export function neighCreate(tbl: NeighTable, key: number, dev: NetDevice): Neighbour | null {
+  const pool = tbl.pool!;
+  if (poolAvailable(pool) === 0) neighForcedGc(tbl);
+  const neigh = poolAlloc(pool);
+  if (neigh === null) {
+    tbl.tableFulls++;
+    return null;
+  }
+  neigh.nudState = NUD_NONE;
+  neigh.haHi = neigh.haLo = 0;
+  neigh.dev = dev;
+  neigh.key = key;
+  neigh.used = neigh.updated = jiffies;
+  neigh.confirmed = (jiffies - (tbl.parms.reachableTimeMs << 1)) | 0;
+  neigh.probes = 0;
+  neigh.refcnt = 1;
+  if (tbl.ops.construct(neigh) < 0) {
+    neigh.dev = null;
+    poolFree(pool, neigh);
+    return null;
+  }
+  neigh.dead = false;
+  const slot = jhash2words(key, dev.ifindex, tbl.hashRnd) & tbl.mask;
+  neigh.hashNext = tbl.heads[slot] as Neighbour | null;
+  tbl.heads[slot] = neigh;
+  if (pool.inUse > tbl.gcThresh1 && !timerPending(tbl.gcTimer)) armPeriodicGc(tbl);
+  return neigh;
+}
+
+/** Keeps an entry from being given to another address. */
+export function neighHold(neigh: Neighbour): void {
+  neigh.refcnt++;
+}
+
+/** Gives a reference back. */
+export function neighRelease(neigh: Neighbour): void {
+  if (--neigh.refcnt !== 0) return;
+  neigh.dev = null;
+  poolFree(neigh.tbl.pool!, neigh);
+}
+
+/** Drops all packets that wait for an address, for that reason. */
+export function neighPurge(neigh: Neighbour, reason: number): void {
+  for (let skb = skbDequeue(neigh.queue); skb !== null; skb = skbDequeue(neigh.queue)) kfreeSkb(skb, reason);
+  neigh.queueBytes = 0;
+}
+
+/** Takes an entry off the table: its timer stops, its packets go. Linux: neigh_remove_one(). */
+export function neighRemove(neigh: Neighbour): void {
+  const tbl = neigh.tbl;
+  const slot = jhash2words(neigh.key, neigh.dev!.ifindex, tbl.hashRnd) & tbl.mask;
+  let previous: Neighbour | null = null;
+  let at = tbl.heads[slot] as Neighbour | null;
+  while (at !== neigh && at !== null) {
+    previous = at;
+    at = at.hashNext;
+  }
+  if (at === null) return;
+  if (previous === null) tbl.heads[slot] = neigh.hashNext;
+  else previous.hashNext = neigh.hashNext;
+  neigh.hashNext = null;
+  neigh.dead = true;
+  neigh.nudState = NUD_NONE;
+  delTimer(neigh.timer);
+  neighPurge(neigh, SKB_DROP_REASON_NEIGH_DEAD);
+  neighRelease(neigh);
+}
+
+/** Removes a device's entries that are in one of these states (NUD_* bits). Linux: neigh_flush_dev(). */
+export function neighFlushDev(tbl: NeighTable, dev: NetDevice, states: number): void {
+  for (let slot = 0; slot <= tbl.mask; slot++) {
+    let neigh = tbl.heads[slot] as Neighbour | null;
+    while (neigh !== null) {
+      const next: Neighbour | null = neigh.hashNext;
+      if (neigh.dev === dev && (neigh.nudState === NUD_NONE || (neigh.nudState & states) !== 0)) neighRemove(neigh);
+      neigh = next;
+    }
+  }
+}
+
+/** A device goes down: all its entries go, static ones too. Linux: neigh_ifdown(). */
+export function neighIfdown(tbl: NeighTable, dev: NetDevice): void {
+  neighFlushDev(tbl, dev, -1);
+}
+
+/** The link is lost: what was learned on it may be wrong when it comes back. Linux: neigh_carrier_down(). */
+export function neighCarrierDown(tbl: NeighTable, dev: NetDevice): void {
+  neighFlushDev(tbl, dev, ~NUD_PERMANENT);
+}
+
+/** Calls the visitor with each entry (commands). The visitor may remove the entry it is given. */
+export function neighForEach(tbl: NeighTable, visit: (neigh: Neighbour) => void): void {
+  for (let slot = 0; slot <= tbl.mask; slot++) {
+    let neigh = tbl.heads[slot] as Neighbour | null;
+    while (neigh !== null) {
+      const next: Neighbour | null = neigh.hashNext;
+      visit(neigh);
+      neigh = next;
+    }
+  }
+}
+
+/**
+ * How soon an entry is given up for a new one: dead ones, those unused, those that need no resolution, those being
+ * checked, old unanswered questions, and last those known to be reachable; a static one or a question just asked never.
+ */
+function gcRank(neigh: Neighbour): number {
+  if (neigh.refcnt !== 1) return GC_RANK_KEEP;
+  const age = (jiffies - neigh.updated) | 0;
+  switch (neigh.nudState) {
+    case NUD_NONE:
+    case NUD_FAILED:
+      return 0;
+    case NUD_STALE:
+      return 1;
+    case NUD_NOARP:
+      return 2;
+    case NUD_DELAY:
+    case NUD_PROBE:
+      return 3;
+    case NUD_INCOMPLETE:
+      return age >= neigh.tbl.parms.retransTimeMs ? 4 : GC_RANK_KEEP;
+    case NUD_REACHABLE:
+      return age >= GC_REACHABLE_AGE_MS ? 5 : GC_RANK_KEEP;
+    default:
+      return GC_RANK_KEEP;
+  }
+}
+
+/** Removes the least valuable entry, of several the one longest without use. Linux: neigh_forced_gc(). */
+function neighForcedGc(tbl: NeighTable): void {
+  tbl.forcedGcRuns++;
+  let victim: Neighbour | null = null;
+  let lowest = GC_RANK_KEEP;
+  let longest = 0;
+  for (let slot = 0; slot <= tbl.mask; slot++) {
+    let neigh = tbl.heads[slot] as Neighbour | null;
+    while (neigh !== null) {
+      const rank = gcRank(neigh);
+      const idle = idleTime(neigh);
+      if (rank < lowest || (rank === lowest && rank !== GC_RANK_KEEP && idle > longest)) {
+        victim = neigh;
+        lowest = rank;
+        longest = idle;
+      }
+      neigh = neigh.hashNext;
+    }
+  }
+  if (victim !== null) neighRemove(victim);
+}
+
+/** Milliseconds since the entry was last used or confirmed. */
+function idleTime(neigh: Neighbour): number {
+  const used = (jiffies - neigh.used) | 0;
+  const confirmed = (jiffies - neigh.confirmed) | 0;
+  return used < confirmed ? used : confirmed;
+}
+
+function armPeriodicGc(tbl: NeighTable): void {
+  modTimer(tbl.gcTimer, (jiffies + (tbl.parms.baseReachableTimeMs >> 1)) | 0);
+}
+
+/** Removes what failed, and what has not been used for gcStaletime. Linux: neigh_periodic_work(). */
+function neighPeriodicGc(tbl: NeighTable): void {
+  const staletime = tbl.parms.gcStaletimeMs;
+  for (let slot = 0; slot <= tbl.mask; slot++) {
+    let neigh = tbl.heads[slot] as Neighbour | null;
+    while (neigh !== null) {
+      const next: Neighbour | null = neigh.hashNext;
+      const state = neigh.nudState;
+      const fixed = (state & NUD_PERMANENT) !== 0 || neigh.refcnt !== 1;
+      if (!fixed && (state === NUD_FAILED || (timerIdle(neigh) && idleTime(neigh) > staletime))) neighRemove(neigh);
+      neigh = next;
+    }
+  }
+  if (tbl.pool!.inUse > tbl.gcThresh1) armPeriodicGc(tbl);
+}
+
+function timerIdle(neigh: Neighbour): boolean {
+  return !timerPending(neigh.timer);
+}

@@ -1,0 +1,244 @@
+/**
+ * ARP: asking for, answering and learning link addresses of IPv4 neighbours on Ethernet. Linux: net/ipv4/arp.c. Owns the
+ * table arpTbl, whose states are core/neighbour.ts's.
+ *
+ * Who is believed, as in Linux: a request for an address of ours makes or updates its sender's entry (STALE); any other
+ * packet, gratuitous ones and replies nobody asked for included, only updates an entry that exists. Beyond Linux, a
+ * sender with a group address is not believed (RFC 1812 section 3.3.2).
+ *
+ * Read first: RFC 826, RFC 1122 section 2.3.2, RFC 5227 sections 1 to 3.
+ */
+import { memView } from "../../lib/memory.ts";
+import { NOTIFY_DONE, NotifierBlock, notifierChainRegister } from "../../lib/notifier.ts";
+import { jiffies } from "../../lib/timer.ts";
+import { netdevChain, NETDEV_CHANGE, NETDEV_CHANGEADDR } from "../../netif/dev.ts";
+import { ETH_BROADCAST_HI, ETH_BROADCAST_LO, ETH_GROUP_BIT } from "../../netif/ethernet.ts";
+import { devAddPack, NET_RX_DROP, NET_RX_SUCCESS, PacketType } from "../../netif/receive.ts";
+import { devQueueXmit } from "../../netif/xmit.ts";
+import {
+  SKB_DROP_REASON_DEV_HDR, SKB_DROP_REASON_HDR_TRUNC, SKB_DROP_REASON_IP_INVALID_DEST, SKB_DROP_REASON_IP_LOCALNET,
+  SKB_DROP_REASON_MAC_INVALID_SOURCE, SKB_DROP_REASON_NEIGH_FAILED, SKB_DROP_REASON_UNHANDLED_PROTO,
+} from "../../uapi/drop-reason.ts";
+import { EINVAL, ENOBUFS } from "../../uapi/errno.ts";
+import { IFF_LOOPBACK, IFF_NOARP, IFF_POINTOPOINT } from "../../uapi/if.ts";
+import { ARPHRD_ETHER, ARPOP_REPLY, ARPOP_REQUEST } from "../../uapi/if-arp.ts";
+import { ETH_HLEN, ETH_P_ARP, ETH_P_IP } from "../../uapi/if-ether.ts";
+import { inClassD, ipv4IsLoopback } from "../../uapi/in.ts";
+import {
+  NUD_NOARP, NUD_REACHABLE, NUD_STALE, RT_SCOPE_LINK, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST,
+} from "../../uapi/rtnetlink.ts";
+import { AF_INET } from "../../uapi/socket.ts";
+import {
+  createNeighTable, neighCarrierDown, neighFlushDev, neighEventNs, neighLookup, type Neighbour, type NeighOps,
+  type NeighTable, neighUpdate, NEIGH_UPDATE_F_OVERRIDE,
+} from "../core/neighbour.ts";
+import type { NetDevice } from "../core/net-device.ts";
+import {
+  allocSkb, consumeSkb, kfreeSkb, NET_IP_ALIGN, PACKET_HOST, type SkBuff, skbPut, skbReserve,
+} from "../core/skbuff.ts";
+import {
+  ARP_ETH_LEN, ARPH_HRD, ARPH_HLN, ARPH_SHA, ARPH_SIP, ARPH_THA, ARPH_TIP,
+} from "../wire/arp.ts";
+import { ETH_IPV4_MCAST_HI, ETH_IPV4_MCAST_MASK, ETH_IPV4_MCAST_MID } from "../wire/eth.ts";
+import { IPH_SADDR } from "../wire/ip.ts";
+import { inDevGet, inetSelectAddr } from "./devinet.ts";
+import { inetAddrType } from "./fib-lookup.ts";
+import { ipRouteInput } from "./route.ts";
+import type { Rtable } from "./rtable.ts";
+
+/** The first word of a packet for Ethernet and IPv4: hardware type 1, protocol 0x0800. */
+const ARP_WORD0 = (ARPHRD_ETHER << 16) | ETH_P_IP;
+/** The second word without the operation: address lengths 6 and 4. */
+const ARP_WORD1 = 0x06040000;
+/** Headroom of packets made here. */
+const ARP_HEADROOM = NET_IP_ALIGN + ETH_HLEN;
+
+/** IPv4's neighbours on links with addresses. Linux: arp_tbl. */
+export let arpTbl: NeighTable;
+
+const arpOps: NeighOps = Object.freeze({
+  construct: arpConstruct,
+  solicit: arpSolicit,
+  errorReport: arpErrorReport,
+  queueXmit: devQueueXmit,
+});
+
+/** Builds the table of `count` entries and takes ARP packets from now on. Boot time, after netdevInit() and skbInit(). */
+export function arpInit(count: number): void {
+  arpTbl = createNeighTable("arp_cache", AF_INET, count, arpOps);
+  devAddPack(new PacketType(ETH_P_ARP, arpRcv));
+  notifierChainRegister(netdevChain, new NotifierBlock<NetDevice>(arpNetdevEvent));
+}
+
+/** What was learned on a link ends with the link or its address; down devices are fib-frontend's. */
+function arpNetdevEvent(event: number, dev: NetDevice): number {
+  if (event === NETDEV_CHANGEADDR) neighFlushDev(arpTbl, dev, -1);
+  else if (event === NETDEV_CHANGE) {
+    if ((dev.flags & IFF_NOARP) !== 0) neighFlushDev(arpTbl, dev, -1);
+    else if (!dev.carrier) neighCarrierDown(arpTbl, dev);
+    else neighFlushDev(arpTbl, dev, NUD_NOARP);
+  }
+  return NOTIFY_DONE;
+}
+
+/** Groups and broadcasts have a link address by rule, and links without ARP none at all. Linux: arp_constructor(). */
+function arpConstruct(neigh: Neighbour): number {
+  const dev = neigh.dev!;
+  if (inDevGet(dev) === null) return -EINVAL;
+  if (dev.headerOps === null || (dev.flags & (IFF_LOOPBACK | IFF_NOARP)) !== 0) {
+    neigh.nudState = NUD_NOARP;
+    neigh.haHi = dev.addrHi;
+    neigh.haLo = dev.addrLo;
+    return 0;
+  }
+  const type = inetAddrType(dev.net!, neigh.key, dev);
+  if (type === RTN_MULTICAST) {
+    neigh.nudState = NUD_NOARP;
+    neigh.haHi = ETH_IPV4_MCAST_HI;
+    neigh.haLo = (ETH_IPV4_MCAST_MID << 24) | (neigh.key & ETH_IPV4_MCAST_MASK);
+  } else if (type === RTN_BROADCAST || (dev.flags & IFF_POINTOPOINT) !== 0) {
+    neigh.nudState = NUD_NOARP;
+    neigh.haHi = ETH_BROADCAST_HI;
+    neigh.haLo = ETH_BROADCAST_LO;
+  }
+  return 0;
+}
+
+/** Asks: with the waiting packet's own source address if it is ours, else the best of the link. Linux: arp_solicit(). */
+function arpSolicit(neigh: Neighbour, skb: SkBuff | null): void {
+  const dev = neigh.dev!;
+  const net = dev.net!;
+  const target = neigh.key;
+  let saddr = 0;
+  if (skb !== null && skb.protocol === ETH_P_IP) {
+    saddr = memView.getInt32(skb.nh + IPH_SADDR);
+    if (inetAddrType(net, saddr) !== RTN_LOCAL) saddr = 0;
+  }
+  if (saddr === 0) saddr = inetSelectAddr(net, dev, target, RT_SCOPE_LINK);
+  if (neigh.probes < neigh.tbl.parms.ucastProbes) {
+    arpSend(ARPOP_REQUEST, dev, target, saddr, neigh.haHi, neigh.haLo, 0, 0);
+  } else {
+    arpSend(ARPOP_REQUEST, dev, target, saddr, ETH_BROADCAST_HI, ETH_BROADCAST_LO, 0, 0);
+  }
+}
+
+/** A packet that cannot be delivered: its route tells the sender. Linux: arp_error_report(). */
+function arpErrorReport(_neigh: Neighbour, skb: SkBuff): void {
+  const dst = skb.dst;
+  if (dst !== null) dst.ops.linkFailure(skb);
+  kfreeSkb(skb, SKB_DROP_REASON_NEIGH_FAILED);
+}
+
+/**
+ * Sends an ARP packet from the device's own link address. Linux: arp_send().
+ * @param op ARPOP_* @param tip target's IPv4 address @param sip sender's @param dstHi, dstLo where the frame goes
+ * @param thaHi, thaLo the target's link address as the packet states it, 0 for unknown
+ * @returns 0 (also on a device without ARP), or a negative errno
+ */
+export function arpSend(
+  op: number, dev: NetDevice, tip: number, sip: number, dstHi: number, dstLo: number, thaHi: number, thaLo: number,
+): number {
+  const headerOps = dev.headerOps;
+  if ((dev.flags & IFF_NOARP) !== 0 || headerOps === null) return 0;
+  const skb = allocSkb(ARP_HEADROOM + ARP_ETH_LEN);
+  if (skb === null) return -ENOBUFS;
+  skbReserve(skb, ARP_HEADROOM);
+  const at = skbPut(skb, ARP_ETH_LEN);
+  const view = memView;
+  skb.nh = at;
+  skb.dev = dev;
+  skb.protocol = ETH_P_ARP;
+  view.setInt32(at + ARPH_HRD, ARP_WORD0);
+  view.setInt32(at + ARPH_HLN, ARP_WORD1 | op);
+  view.setUint16(at + ARPH_SHA, dev.addrHi);
+  view.setInt32(at + ARPH_SHA + 2, dev.addrLo);
+  view.setInt32(at + ARPH_SIP, sip);
+  view.setUint16(at + ARPH_THA, thaHi);
+  view.setInt32(at + ARPH_THA + 2, thaLo);
+  view.setInt32(at + ARPH_TIP, tip);
+  if (headerOps.create(skb, dev, ETH_P_ARP, dstHi, dstLo) < 0) {
+    kfreeSkb(skb, SKB_DROP_REASON_DEV_HDR);
+    return -EINVAL;
+  }
+  return devQueueXmit(skb);
+}
+
+/** Tells the link that an address is ours: a gratuitous request. Linux: inetdev_send_gratuitous_arp(), arp_notify. */
+export function arpAnnounce(dev: NetDevice, addr: number): number {
+  return arpSend(ARPOP_REQUEST, dev, addr, addr, ETH_BROADCAST_HI, ETH_BROADCAST_LO, 0, 0);
+}
+
+function arpDrop(skb: SkBuff, reason: number): number {
+  kfreeSkb(skb, reason);
+  return NET_RX_DROP;
+}
+
+/** Takes an ARP packet from a link: is it one for Ethernet and IPv4? Linux: arp_rcv(). */
+export function arpRcv(skb: SkBuff, dev: NetDevice): number {
+  if ((dev.flags & (IFF_NOARP | IFF_LOOPBACK)) !== 0 || dev.type !== ARPHRD_ETHER || inDevGet(dev) === null) {
+    return arpDrop(skb, SKB_DROP_REASON_UNHANDLED_PROTO);
+  }
+  if (skb.len < ARP_ETH_LEN) return arpDrop(skb, SKB_DROP_REASON_HDR_TRUNC);
+  const view = memView;
+  const at = skb.data;
+  const op = view.getInt32(at + ARPH_HLN) ^ ARP_WORD1;
+  if (view.getInt32(at + ARPH_HRD) !== ARP_WORD0 || (op !== ARPOP_REQUEST && op !== ARPOP_REPLY)) {
+    return arpDrop(skb, SKB_DROP_REASON_UNHANDLED_PROTO);
+  }
+  return arpProcess(skb, dev, op);
+}
+
+/** Answers and learns. Linux: arp_process(). */
+function arpProcess(skb: SkBuff, dev: NetDevice, op: number): number {
+  const view = memView;
+  const at = skb.data;
+  const shaHi = view.getUint16(at + ARPH_SHA);
+  const shaLo = view.getInt32(at + ARPH_SHA + 2);
+  const sip = view.getInt32(at + ARPH_SIP);
+  const tip = view.getInt32(at + ARPH_TIP);
+  if ((shaHi & ETH_GROUP_BIT) !== 0) return arpDrop(skb, SKB_DROP_REASON_MAC_INVALID_SOURCE);
+  if (inClassD(tip)) return arpDrop(skb, SKB_DROP_REASON_IP_INVALID_DEST);
+  if (ipv4IsLoopback(tip) && inDevGet(dev)!.routeLocalnet === 0) return arpDrop(skb, SKB_DROP_REASON_IP_LOCALNET);
+  if (op === ARPOP_REQUEST) {
+    if (sip === 0) {
+      // Somebody probes whether the address is free (RFC 5227 section 2.1.1): answered, not learned from.
+      if (inetAddrType(dev.net!, tip) === RTN_LOCAL) arpSend(ARPOP_REPLY, dev, sip, tip, shaHi, shaLo, shaHi, shaLo);
+      consumeSkb(skb);
+      return NET_RX_SUCCESS;
+    }
+    if (ipRouteInput(skb, tip, sip, 0, dev) === 0 && (skb.dst as Rtable).type === RTN_LOCAL) {
+      if (neighEventNs(arpTbl, shaHi, shaLo, sip, dev) !== null) {
+        arpSend(ARPOP_REPLY, dev, sip, tip, shaHi, shaLo, shaHi, shaLo);
+      }
+      consumeSkb(skb);
+      return NET_RX_SUCCESS;
+    }
+  }
+  const neigh = neighLookup(arpTbl, sip, dev);
+  if (neigh !== null) arpUpdate(neigh, skb, op, shaHi, shaLo);
+  consumeSkb(skb);
+  return NET_RX_SUCCESS;
+}
+
+/**
+ * Brings an entry up to date. Only a reply sent to us proves that the neighbour hears us; of several answers the first
+ * counts, for the lock time, unless the packet is gratuitous.
+ */
+function arpUpdate(neigh: Neighbour, skb: SkBuff, op: number, shaHi: number, shaLo: number): void {
+  const unlocked = ((jiffies - neigh.updated - neigh.tbl.parms.locktimeMs) | 0) > 0;
+  const override = unlocked || arpIsGratuitous(skb, neigh.dev!, op, shaHi, shaLo);
+  const state = op === ARPOP_REPLY && skb.pktType === PACKET_HOST ? NUD_REACHABLE : NUD_STALE;
+  neighUpdate(neigh, shaHi, shaLo, state, override ? NEIGH_UPDATE_F_OVERRIDE : 0);
+}
+
+/** Does a host announce its own address? A reply must name its link address as the target's too. Linux: arp_is_garp(). */
+function arpIsGratuitous(skb: SkBuff, dev: NetDevice, op: number, shaHi: number, shaLo: number): boolean {
+  const view = memView;
+  const at = skb.data;
+  const sip = view.getInt32(at + ARPH_SIP);
+  if (sip !== view.getInt32(at + ARPH_TIP)) return false;
+  if (op === ARPOP_REPLY) {
+    if (view.getUint16(at + ARPH_THA) !== shaHi || view.getInt32(at + ARPH_THA + 2) !== shaLo) return false;
+  }
+  return inetAddrType(dev.net!, sip) === RTN_UNICAST;
+}

@@ -1,0 +1,114 @@
+/**
+ * What a segment does to a half-open connection (state SYN_RECV of RFC 9293 section 3.10.7.4), and the first segment of a new
+ * sock. Linux: tcp_check_req() and tcp_child_process() of net/ipv4/tcp_minisocks.c. Read first besides: RFC 7323 section 5.
+ */
+import { memView } from "../../lib/memory.ts";
+import { jiffies } from "../../lib/timer.ts";
+import {
+  LINUX_MIB_EMBRYONICRSTS, LINUX_MIB_PAWSESTABREJECTED, LINUX_MIB_TCPACKSKIPPEDSYNRECV, LINUX_MIB_TCPDEFERACCEPTDROP,
+  TCP_MIB_ATTEMPTFAILS,
+} from "../../uapi/snmp.ts";
+import { TCP_SYN_RECV } from "../../uapi/tcp.ts";
+import type { SkBuff } from "../core/skbuff.ts";
+import { skbQueueTail } from "../core/skb-queue.ts";
+import {
+  TCPHDR_ACK, TCPHDR_DOFF_MASK, TCPHDR_DOFF_PLAIN, TCPHDR_RST, TCPHDR_SYN, TH_OFF_FLAGS,
+} from "../wire/tcp.ts";
+import { inetCskCompleteHashdance, inetCskReqskQueueDrop } from "./inet-connection-sock.ts";
+import {
+  REQ_ACKED, REQ_LAST_OOW_ACK_TIME, REQ_RCV_ISN, REQ_RCV_WND, REQ_SND_ISN, REQ_TS_RECENT, REQ_WORDS, reqRows, reqskSet,
+  reqskTimeoutMs, reqskTimeouts, reqskTimerStart,
+} from "./request-sock.ts";
+import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
+import { tcpInWindow, tcpOowRateLimited, tcpPawsReject } from "./tcp-minisocks.ts";
+import { rxOpt, tcpParseOptions } from "./tcp-options.ts";
+import { tcpV4SendAckReq, tcpV4SendReset } from "./tcp-reply.ts";
+import type { TcpSk } from "./tcp-sock.ts";
+import { tcpRtxSynack } from "./tcp-synack.ts";
+import { tcpRcvStateProcess } from "./tcp-input.ts";
+
+const STATE_FLAGS = TCPHDR_SYN | TCPHDR_RST | TCPHDR_ACK;
+
+/**
+ * Checks a segment against a request. Linux: tcp_check_req().
+ * @returns the new sock, in the accept queue and still to be given the segment; the listener itself, when the segment is to be
+ *   treated as one for it (a wrong acknowledgment: it answers with a reset); null when there is nothing more to do. The segment
+ *   stays the caller's.
+ */
+export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
+  const at = req * REQ_WORDS;
+  const net = sk.net;
+  let flags = skb.tcpFlags & STATE_FLAGS;
+  const rst = (flags & TCPHDR_RST) !== 0;
+  const seq = skb.seq;
+  const rcvIsn = reqRows[at + REQ_RCV_ISN]!;
+  const rcvNxt = (rcvIsn + 1) | 0;
+  let pawsReject = false;
+  rxOpt.sawTstamp = false;
+  if ((memView.getUint16(skb.th + TH_OFF_FLAGS) & TCPHDR_DOFF_MASK) > TCPHDR_DOFF_PLAIN) {
+    tcpParseOptions(skb, rxOpt, null, net.ipv4);
+    if (rxOpt.sawTstamp) {
+      // When the SYN came is not kept; it was about as long ago as the current timeout.
+      const stamp = (jiffies - reqskTimeoutMs(reqskTimeouts(req))) | 0;
+      pawsReject = tcpPawsReject(reqRows[at + REQ_TS_RECENT]!, rxOpt.rcvTsval, stamp, rst);
+    }
+  }
+  if (seq === rcvIsn && flags === TCPHDR_SYN && !pawsReject) {
+    // The SYN again: our SYN-ACK was lost, or is late.
+    if (!oowLimited(sk, skb, at) && tcpRtxSynack(sk, req) === 0) reqskTimerStart(req);
+    return null;
+  }
+  if ((flags & TCPHDR_ACK) !== 0 && skb.ackSeq !== ((reqRows[at + REQ_SND_ISN]! + 1) | 0)) return sk;
+  if (pawsReject || !tcpInWindow(seq, skb.endSeq, rcvNxt, (rcvNxt + reqRows[at + REQ_RCV_WND]!) | 0)) {
+    if (!rst && !oowLimited(sk, skb, at)) tcpV4SendAckReq(req, skb);
+    if (pawsReject) net.mib[LINUX_MIB_PAWSESTABREJECTED]!++;
+    return null;
+  }
+  if (rxOpt.sawTstamp && ((rcvNxt - seq) | 0) >= 0) reqRows[at + REQ_TS_RECENT] = rxOpt.rcvTsval;
+  // A SYN at its first number is outside the window, and only the rest of the segment counts.
+  if (seq === rcvIsn) flags &= ~TCPHDR_SYN;
+  if ((flags & (TCPHDR_RST | TCPHDR_SYN)) !== 0) {
+    net.mib[TCP_MIB_ATTEMPTFAILS]!++;
+    return embryonicReset(sk, skb, req, rst);
+  }
+  if ((flags & TCPHDR_ACK) === 0) return null;
+  if (reqskTimeouts(req) < sk.icsk.deferAccept && skb.endSeq === rcvNxt) {
+    // TCP_DEFER_ACCEPT: the ACK alone does not wake the program.
+    reqskSet(req, REQ_ACKED);
+    net.mib[LINUX_MIB_TCPDEFERACCEPTDROP]!++;
+    return null;
+  }
+  const child = tcpV4SynRecvSock(sk, skb, req);
+  if (child !== null) return inetCskCompleteHashdance(sk, child, req);
+  if (net.ipv4.tcpAbortOnOverflow !== 0) return embryonicReset(sk, skb, req, rst);
+  reqskSet(req, REQ_ACKED);
+  return null;
+}
+
+function oowLimited(sk: TcpSk, skb: SkBuff, at: number): boolean {
+  return tcpOowRateLimited(sk.net, skb, LINUX_MIB_TCPACKSKIPPEDSYNRECV, reqRows, at + REQ_LAST_OOW_ACK_TIME);
+}
+
+/** The half-open connection ends, with a reset unless that came from the peer. */
+function embryonicReset(sk: TcpSk, skb: SkBuff, req: number, rst: boolean): null {
+  if (!rst) tcpV4SendReset(sk, skb);
+  inetCskReqskQueueDrop(sk, req);
+  sk.net.mib[LINUX_MIB_EMBRYONICRSTS]!++;
+  return null;
+}
+
+/**
+ * Gives a new sock the segment that made it, and tells the listener's program that a connection waits. The segment is consumed
+ * when the answer is 0. Linux: tcp_child_process().
+ * @returns 1 when a reset is due, to be sent by the caller
+ */
+export function tcpChildProcess(parent: TcpSk, child: TcpSk, skb: SkBuff): number {
+  if (child.owned) {
+    skbQueueTail(child.backlog, skb);
+    return 0;
+  }
+  const state = child.state;
+  const answer = tcpRcvStateProcess(child, skb);
+  if (state === TCP_SYN_RECV && child.state !== state) parent.dataReady(parent);
+  return answer;
+}

@@ -1,0 +1,129 @@
+/**
+ * What ICMP errors do to TCP. Linux: tcp_v4_err() and tcp_v4_mtu_reduced() of net/ipv4/tcp_ipv4.c. Read first: RFC 5927 (attacks
+ * by ICMP: the sequence number quoted must be in flight), RFC 1122 section 4.2.3.9, RFC 1191 (path MTU).
+ */
+import { memView } from "../../lib/memory.ts";
+import { EHOSTUNREACH, EMSGSIZE, ENOENT, EPROTO } from "../../uapi/errno.ts";
+import {
+  ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_HOST_UNREACH, ICMP_NET_UNREACH, ICMP_PARAMETERPROB, ICMP_TIME_EXCEEDED, NR_ICMP_UNREACH,
+} from "../../uapi/icmp.ts";
+import { IP_PMTUDISC_DONT } from "../../uapi/in.ts";
+import {
+  ICMP_MIB_INERRORS, LINUX_MIB_LOCKDROPPEDICMPS, LINUX_MIB_OUTOFWINDOWICMPS,
+} from "../../uapi/snmp.ts";
+import { TCP_CLOSE, TCP_SYN_RECV, TCP_SYN_SENT, TCPF_CLOSE, TCPF_LISTEN } from "../../uapi/tcp.ts";
+import type { SkBuff } from "../core/skbuff.ts";
+import { skDstCheck } from "../core/sock.ts";
+import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
+import { IPH_DADDR, IPH_SADDR, IPH_VER_IHL } from "../wire/ip.ts";
+import { TH_DPORT, TH_SEQ, TH_SPORT } from "../wire/tcp.ts";
+import { icmpErrConvert } from "./icmp.ts";
+import { inetCskReqskQueueDrop, tcpListendrop } from "./inet-connection-sock.ts";
+import { ehashReqBase, ehashTwBase, inetLookupEstablished, inetNodeSock } from "./inet-hashtables.ts";
+import { ipDontFragment } from "./ip-output.ts";
+import { REQ_SND_ISN, REQ_WORDS, reqRows, reqskListener } from "./request-sock.ts";
+import { dstMtu } from "./rtable.ts";
+import type { TcpSk } from "./tcp-sock.ts";
+import { tcpSyncMss } from "./tcp-window.ts";
+import { tcpDone } from "./tcp.ts";
+
+/**
+ * An ICMP error about a segment of ours: th at the ICMP header, data at the quoted IP header. The packet stays the caller's.
+ * @param info MTU of the next hop, for "fragmentation needed" @returns 0, or -ENOENT when it fits no connection
+ */
+export function tcpV4Err(skb: SkBuff, info: number): number {
+  const view = memView;
+  const net = skb.dev!.net!;
+  const iph = skb.data;
+  const th = iph + ((view.getUint8(iph + IPH_VER_IHL) & 15) << 2);
+  const type = view.getUint8(skb.th + ICMPH_TYPE);
+  const code = view.getUint8(skb.th + ICMPH_CODE);
+  const seq = view.getInt32(th + TH_SEQ);
+  const node = inetLookupEstablished(
+    net, view.getInt32(iph + IPH_DADDR), view.getUint16(th + TH_DPORT), view.getInt32(iph + IPH_SADDR),
+    view.getUint16(th + TH_SPORT), skb.iif,
+  );
+  if (node < 0) {
+    net.mib[ICMP_MIB_INERRORS]!++;
+    return -ENOENT;
+  }
+  if (node >= ehashTwBase) return 0;
+  if (node >= ehashReqBase) {
+    const unreachable = type === ICMP_DEST_UNREACH && (code === ICMP_NET_UNREACH || code === ICMP_HOST_UNREACH);
+    reqErr(node - ehashReqBase, seq, unreachable || type === ICMP_PARAMETERPROB || type === ICMP_TIME_EXCEEDED);
+    return 0;
+  }
+  const sk = inetNodeSock(node);
+  const fragNeeded = type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED;
+  if (sk.owned && !fragNeeded) net.mib[LINUX_MIB_LOCKDROPPEDICMPS]!++;
+  if (sk.state === TCP_CLOSE) return 0;
+  const tp = sk.tp;
+  if (((seq - tp.sndUna) | 0) < 0 || ((tp.sndNxt - seq) | 0) < 0) {
+    net.mib[LINUX_MIB_OUTOFWINDOWICMPS]!++;
+    return 0;
+  }
+  if (fragNeeded) {
+    tcpV4MtuReduced(sk, info);
+    return 0;
+  }
+  const err = icmpErrno(type, code);
+  if (err !== 0) sockErr(sk, err);
+  return 0;
+}
+
+/** The errno of an ICMP error, 0 for one without meaning to TCP (redirects, source quench: RFC 6633). */
+function icmpErrno(type: number, code: number): number {
+  switch (type) {
+    case ICMP_PARAMETERPROB:
+      return EPROTO;
+    case ICMP_DEST_UNREACH:
+      return code > NR_ICMP_UNREACH ? 0 : icmpErrConvert(code);
+    case ICMP_TIME_EXCEEDED:
+      return EHOSTUNREACH;
+    default:
+      return 0;
+  }
+}
+
+/** Ends an attempt to connect; an established connection only remembers it, for when it does not recover. */
+function sockErr(sk: TcpSk, err: number): void {
+  if (sk.owned) {
+    sk.errSoft = err;
+    return;
+  }
+  if (sk.state === TCP_SYN_SENT || sk.state === TCP_SYN_RECV) {
+    sk.err = err;
+    sk.errorReport(sk);
+    tcpDone(sk);
+    return;
+  }
+  if (sk.inet.recverr) {
+    sk.err = err;
+    sk.errorReport(sk);
+  } else {
+    sk.errSoft = err;
+  }
+}
+
+/** An error about the SYN-ACK of a request; a lasting one ends it. Linux: tcp_req_err(). */
+function reqErr(req: number, seq: number, abort: boolean): void {
+  const sk = reqskListener(req);
+  if (seq !== reqRows[req * REQ_WORDS + REQ_SND_ISN]) {
+    sk.net.mib[LINUX_MIB_OUTOFWINDOWICMPS]!++;
+  } else if (abort) {
+    inetCskReqskQueueDrop(sk, req);
+    tcpListendrop(sk);
+  }
+}
+
+/** The path takes only smaller packets: the route learns it, segments shrink. Linux: tcp_v4_mtu_reduced(). */
+function tcpV4MtuReduced(sk: TcpSk, mtu: number): void {
+  if (((1 << sk.state) & (TCPF_LISTEN | TCPF_CLOSE)) !== 0) return;
+  const dst = skDstCheck(sk);
+  if (dst === null) return;
+  dst.ops.updatePmtu(dst, sk, null, mtu);
+  const pmtu = dstMtu(dst);
+  // If nothing else helps, this is what the program will hear.
+  if (mtu < pmtu && ipDontFragment(sk)) sk.errSoft = EMSGSIZE;
+  if (sk.inet.pmtudisc !== IP_PMTUDISC_DONT && sk.icsk.pmtuCookie > pmtu) tcpSyncMss(sk, pmtu);
+}

@@ -1,0 +1,208 @@
+/**
+ * How connections over IPv4 begin: connect(), a SYN for a listener, and the sock made when the handshake is complete. Linux:
+ * tcp_v4_connect() and tcp_v4_syn_recv_sock() of net/ipv4/tcp_ipv4.c, tcp_conn_request() of net/ipv4/tcp_input.c. Read first:
+ * RFC 9293 sections 3.5 and 3.10, RFC 6528 (initial sequence numbers).
+ */
+import { memView } from "../../lib/memory.ts";
+import { getRandomU32 } from "../../lib/random.ts";
+import { EAFNOSUPPORT, ENETUNREACH } from "../../uapi/errno.ts";
+import { IPPROTO_TCP } from "../../uapi/in.ts";
+import { AF_INET } from "../../uapi/socket.ts";
+import {
+  IPSTATS_MIB_OUTNOROUTES, LINUX_MIB_LISTENOVERFLOWS, LINUX_MIB_TCPREQQFULLDROP,
+} from "../../uapi/snmp.ts";
+import { TCP_CLOSE, TCP_MSS_DEFAULT, TCP_SYN_SENT } from "../../uapi/tcp.ts";
+import { dstRelease } from "../core/dst.ts";
+import type { SkBuff } from "../core/skbuff.ts";
+import { skDstSet, type Sock } from "../core/sock.ts";
+import type { Sockaddr } from "../core/sockaddr.ts";
+import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
+import { TH_SPORT } from "../wire/tcp.ts";
+import { Flowi4, flowi4Init } from "./flow.ts";
+import { inetHashConnect, inetInheritPort } from "./inet-bind.ts";
+import {
+  inetCskPrepareForcedClose, inetCskReqskQueueHashAdd, inetCskReqskQueueIsFull, inetCskRouteHashedReq, inetCskRouteReq,
+  skAcceptqIsFull, tcpListendrop,
+} from "./inet-connection-sock.ts";
+import {
+  ehashReqBase, inetEhashNolisten, inetEhashRemove, inetNodeFaddr, inetNodeFport, inetNodeLaddr,
+} from "./inet-hashtables.ts";
+import {
+  inetReqskAlloc, REQ_INFO, REQ_RCV_ISN, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS,
+  REQ_WSCALE_OK, reqRows, reqskFree,
+} from "./request-sock.ts";
+import { ipRouteOutputFlow } from "./route.ts";
+import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
+import { tcpCreateOpenreqChild, tcpOpenreqInitRwin } from "./tcp-minisocks.ts";
+import { rxOpt, tcpMssClamp, tcpParseOptions } from "./tcp-options.ts";
+import { tcpConnect } from "./tcp-output.ts";
+import { secureTcpSeq, secureTcpTsOff } from "./tcp-secure-seq.ts";
+import type { TcpSk } from "./tcp-sock.ts";
+import { tcpAdvmss, tcpV4SendSynack } from "./tcp-synack.ts";
+import { tcpInitializeRcvMss, tcpSyncMss } from "./tcp-window.ts";
+import { tcpDone, tcpSetState } from "./tcp.ts";
+
+/** Flow record of connect(). */
+let flow: Flowi4;
+
+/** Boot time only. */
+export function tcpV4OpenInit(): void {
+  flow = new Flowi4();
+}
+
+/**
+ * connect(): route, source address, port, and the SYN. Linux: tcp_v4_connect().
+ * @returns 0 when the SYN is on its way; -EAFNOSUPPORT, -ENETUNREACH and the other errors of routing, -EADDRNOTAVAIL (no free
+ *   port), -ENOBUFS; after an error the sock is closed as before
+ */
+export function tcpV4Connect(sock: Sock, addr: Sockaddr): number {
+  const sk = sock as TcpSk;
+  if (addr.family !== AF_INET) return -EAFNOSUPPORT;
+  const net = sk.net;
+  const inet = sk.inet;
+  const tp = sk.tp;
+  const fl = flow;
+  flowi4Init(fl, addr.addr | 0, inet.saddr, sk.boundDevIf, inet.tos, IPPROTO_TCP);
+  fl.mark = sk.mark;
+  fl.sport = inet.num;
+  fl.dport = addr.port;
+  const rt = ipRouteOutputFlow(net, fl, sk);
+  if (rt === null) {
+    if (fl.error === -ENETUNREACH) net.mib[IPSTATS_MIB_OUTNOROUTES]!++;
+    return fl.error;
+  }
+  if ((rt.flags & (RTCF_MULTICAST | RTCF_BROADCAST)) !== 0) {
+    dstRelease(rt);
+    return -ENETUNREACH;
+  }
+  const daddr = fl.daddr;
+  if (inet.saddr === 0) inet.saddr = fl.saddr;
+  inet.rcvSaddr = inet.saddr;
+  if (tp.tsRecentStamp !== 0 && inet.daddr !== daddr) {
+    // The sock was connected before, to another host: nothing of that counts here.
+    tp.tsRecent = tp.tsRecentStamp = 0;
+    tp.writeSeq = 0;
+  }
+  inet.dport = addr.port;
+  inet.daddr = daddr;
+  tp.mssClamp = TCP_MSS_DEFAULT;
+  tcpSetState(sk, TCP_SYN_SENT);
+  let err = inetHashConnect(sk);
+  if (err === 0) {
+    skDstSet(sk, rt);
+    if (tp.writeSeq === 0) tp.writeSeq = secureTcpSeq(inet.saddr, daddr, inet.num, inet.dport);
+    tp.tsoffset = secureTcpTsOff(net, inet.saddr, daddr);
+    inet.id = getRandomU32() & 0xffff;
+    err = tcpConnect(sk);
+    if (err === 0) return 0;
+  } else {
+    dstRelease(rt);
+  }
+  tcpSetState(sk, TCP_CLOSE);
+  inet.dport = 0;
+  return err;
+}
+
+/**
+ * A SYN for a listener becomes a request, and its SYN-ACK leaves; or it is dropped and counted. The segment stays the
+ * caller's. Linux: tcp_v4_conn_request(), tcp_conn_request().
+ * @param skb its `when` is the sequence number to start from when it replaces a TIME_WAIT entry, else 0
+ * @returns 0: no reset is due in any case
+ */
+export function tcpV4ConnRequest(sk: TcpSk, skb: SkBuff): number {
+  if (!connRequest(sk, skb)) tcpListendrop(sk);
+  return 0;
+}
+
+function connRequest(sk: TcpSk, skb: SkBuff): boolean {
+  const net = sk.net;
+  const icsk = sk.icsk;
+  let isn = skb.when;
+  if (((skb.dst as Rtable).flags & (RTCF_BROADCAST | RTCF_MULTICAST)) !== 0) return false;
+  // A peer of a connection in TIME_WAIT has proved to be there, and is let in.
+  if (isn === 0 && inetCskReqskQueueIsFull(sk)) {
+    net.mib[LINUX_MIB_TCPREQQFULLDROP]!++;
+    return false;
+  }
+  if (skAcceptqIsFull(sk)) {
+    net.mib[LINUX_MIB_LISTENOVERFLOWS]!++;
+    return false;
+  }
+  tcpParseOptions(skb, rxOpt, null, net.ipv4);
+  const req = inetReqskAlloc(sk, tcpMssClamp(rxOpt, sk.tp.userMss));
+  if (req < 0) {
+    net.mib[LINUX_MIB_TCPREQQFULLDROP]!++;
+    return false;
+  }
+  const laddr = memView.getInt32(skb.nh + IPH_DADDR);
+  const faddr = memView.getInt32(skb.nh + IPH_SADDR);
+  const fport = memView.getUint16(skb.th + TH_SPORT);
+  const at = req * REQ_WORDS;
+  reqRows[at + REQ_RCV_ISN] = skb.seq;
+  reqRows[at + REQ_INFO] = rxOpt.sndWscale | (rxOpt.wscaleOk ? REQ_WSCALE_OK : 0)
+    | (rxOpt.sawTstamp ? REQ_TSTAMP_OK : 0) | (rxOpt.sackOk ? REQ_SACK_OK : 0);
+  if (rxOpt.sawTstamp) {
+    reqRows[at + REQ_TS_RECENT] = rxOpt.rcvTsval;
+    reqRows[at + REQ_TS_OFFSET] = secureTcpTsOff(net, laddr, faddr);
+  }
+  const rt = inetCskRouteReq(sk, laddr, faddr);
+  if (rt === null) {
+    reqskFree(req);
+    return false;
+  }
+  if (isn === 0) {
+    // The last quarter of the queue is for peers that have proved to be there: none has.
+    const most = net.ipv4.tcpMaxSynBacklog;
+    if (most - icsk.reqskQlen < most >> 2) {
+      dstRelease(rt);
+      reqskFree(req);
+      return false;
+    }
+    isn = secureTcpSeq(laddr, faddr, sk.inet.num, fport);
+  }
+  reqRows[at + REQ_SND_ISN] = isn;
+  tcpOpenreqInitRwin(req, sk, rt);
+  inetCskReqskQueueHashAdd(sk, req, laddr, faddr, fport);
+  tcpV4SendSynack(sk, rt, req);
+  dstRelease(rt);
+  return true;
+}
+
+/**
+ * The handshake of a request is complete: its sock, hashed in its place and with the listener's port. Linux: tcp_v4_syn_recv_sock().
+ * @returns null when the accept queue is full (ListenOverflows) or a pool is empty, both counted as ListenDrops
+ */
+export function tcpV4SynRecvSock(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
+  if (skAcceptqIsFull(sk)) {
+    sk.net.mib[LINUX_MIB_LISTENOVERFLOWS]!++;
+    tcpListendrop(sk);
+    return null;
+  }
+  const child = tcpCreateOpenreqChild(sk, req, skb);
+  if (child === null) {
+    tcpListendrop(sk);
+    return null;
+  }
+  const node = ehashReqBase + req;
+  const inet = child.inet;
+  inet.daddr = inetNodeFaddr(node);
+  inet.dport = inetNodeFport(node);
+  inet.rcvSaddr = inet.saddr = inetNodeLaddr(node);
+  inet.id = getRandomU32() & 0xffff;
+  const rt = inetCskRouteHashedReq(sk, req);
+  if (rt !== null) {
+    skDstSet(child, rt);
+    tcpSyncMss(child, dstMtu(rt));
+    child.tp.advmss = tcpAdvmss(sk, rt);
+    tcpInitializeRcvMss(child);
+    if (inetInheritPort(sk, child) === 0) {
+      inetEhashRemove(node);
+      inetEhashNolisten(child);
+      return child;
+    }
+  }
+  inetCskPrepareForcedClose(child);
+  tcpDone(child);
+  tcpListendrop(sk);
+  return null;
+}

@@ -1,0 +1,290 @@
+/**
+ * TCP over IPv4: from the IP layer to the right sock, and TCP's entries in the tables of protocols. Linux:
+ * net/ipv4/tcp_ipv4.c. Read first: RFC 9293 section 3.10.7. How connections begin is in tcp-ipv4-open.ts, ICMP errors in
+ * tcp-ipv4-err.ts, replies without a sock in tcp-reply.ts.
+ */
+import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
+import { memView } from "../../lib/memory.ts";
+import {
+  SKB_DROP_REASON_NO_SOCKET, SKB_DROP_REASON_NOT_SPECIFIED, SKB_DROP_REASON_OTHERHOST, SKB_DROP_REASON_PKT_TOO_SMALL,
+  SKB_DROP_REASON_SOCKET_BACKLOG, SKB_DROP_REASON_TCP_CSUM, SKB_DROP_REASON_TCP_INVALID_SEQUENCE,
+} from "../../uapi/drop-reason.ts";
+import { IPPROTO_TCP } from "../../uapi/in.ts";
+import { SOCK_STREAM } from "../../uapi/socket.ts";
+import { LINUX_MIB_TCPBACKLOGDROP, TCP_MIB_CSUMERRORS, TCP_MIB_INERRS, TCP_MIB_INSEGS } from "../../uapi/snmp.ts";
+import { TCP_ESTABLISHED, TCP_LISTEN } from "../../uapi/tcp.ts";
+import type { Net } from "../core/net.ts";
+import {
+  CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, PACKET_HOST, pskbMayPull, type SkBuff,
+} from "../core/skbuff.ts";
+import { skbQueueTail } from "../core/skb-queue.ts";
+import { type Proto, type Sock, sockPut } from "../core/sock.ts";
+import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
+import {
+  TCP_HLEN, TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TH_ACK, TH_DPORT, TH_OFF_FLAGS, TH_SEQ, TH_SPORT,
+} from "../wire/tcp.ts";
+import { inetSkAlloc, inetSkFree, inetStreamOps } from "./af-inet.ts";
+import { inetBindBucketInit } from "./inet-bind-bucket.ts";
+import { inetBindInit, inetCskGetPort } from "./inet-bind.ts";
+import {
+  inetConnectionSockInit, inetCskAccept, inetCskListenStart, inetCskReqskQueueDrop,
+} from "./inet-connection-sock.ts";
+import {
+  ehashReqBase, ehashTwBase, inetHash, inetHashtablesInit, inetLookupEstablished, inetLookupListener, inetNodeSock, inetUnhash,
+} from "./inet-hashtables.ts";
+import { inetTimewaitInit, inetTwskDeschedulePut } from "./inet-timewait-sock.ts";
+import { INET_PROTOSW_ICSK, INET_PROTOSW_PERMANENT, inetRegisterProtosw } from "./inetsw.ts";
+import { inetAddProtocol } from "./protocol.ts";
+import { reqskListener } from "./request-sock.ts";
+import { tcpCheckReq, tcpChildProcess } from "./tcp-check-req.ts";
+import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input.ts";
+import { tcpV4Err } from "./tcp-ipv4-err.ts";
+import { tcpV4Connect, tcpV4OpenInit } from "./tcp-ipv4-open.ts";
+import { TCP_TW_ACK, TCP_TW_RST, TCP_TW_SYN, tcpTimewaitStateProcess } from "./tcp-minisocks.ts";
+import { tcpOptionsInit } from "./tcp-options.ts";
+import { tcpV4SendAckTw, tcpV4SendReset } from "./tcp-reply.ts";
+import { secureSeqInit } from "./tcp-secure-seq.ts";
+import { tcpPartsAlloc, tcpPartsFree, type TcpSk } from "./tcp-sock.ts";
+import { tcpRtxSynack } from "./tcp-synack.ts";
+import {
+  tcpClose, tcpDestroySock, tcpDisconnect, tcpGetsockopt, tcpInit, tcpInitSock, tcpIoctl, tcpPoll, tcpRecvmsg, tcpSendmsg,
+  tcpSetKeepalive, tcpSetsockopt, tcpSetState, tcpShutdown,
+} from "./tcp.ts";
+
+/** The counters of bad segments; the segment ends. */
+function badSegment(net: Net, skb: SkBuff, reason: number): number {
+  net.mib[TCP_MIB_INERRS]!++;
+  kfreeSkb(skb, reason);
+  return 0;
+}
+
+/** The checksum over pseudo-header, header and data is wrong. */
+function checksumWrong(skb: SkBuff): boolean {
+  const th = skb.th;
+  const length = skb.len;
+  const saddr = memView.getInt32(skb.nh + IPH_SADDR);
+  const daddr = memView.getInt32(skb.nh + IPH_DADDR);
+  return csumTcpudpMagic(saddr, daddr, length, IPPROTO_TCP, csumPartial(th, length)) !== 0;
+}
+
+/**
+ * A segment from the IP layer: data = th at the TCP header, nh at the IP header. Checks it, fills seq, endSeq, ackSeq and tcpFlags,
+ * and gives it to its sock, TIME_WAIT entry or request; without one a reset answers. Linux: tcp_v4_rcv(). Always 0.
+ */
+export function tcpV4Rcv(skb: SkBuff): number {
+  const net = skb.dev!.net!;
+  if (skb.pktType !== PACKET_HOST) {
+    kfreeSkb(skb, SKB_DROP_REASON_OTHERHOST);
+    return 0;
+  }
+  net.mib[TCP_MIB_INSEGS]!++;
+  const length = skb.len;
+  if (length < TCP_HLEN) return badSegment(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
+  const view = memView;
+  const th = skb.th;
+  const word = view.getUint16(th + TH_OFF_FLAGS);
+  const headerLen = (word & TCPHDR_DOFF_MASK) >> TCPHDR_DOFF_SHIFT;
+  if (headerLen < TCP_HLEN || !pskbMayPull(skb, headerLen)) return badSegment(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
+  if (skb.ipSummed !== CHECKSUM_UNNECESSARY && checksumWrong(skb)) {
+    net.mib[TCP_MIB_CSUMERRORS]!++;
+    return badSegment(net, skb, SKB_DROP_REASON_TCP_CSUM);
+  }
+  const seq = view.getInt32(th + TH_SEQ);
+  // SYN and FIN, bits 1 and 0, take a sequence number each.
+  skb.seq = seq;
+  skb.endSeq = (seq + length - headerLen + ((word & TCPHDR_SYN) >> 1) + (word & TCPHDR_FIN)) | 0;
+  skb.ackSeq = view.getInt32(th + TH_ACK);
+  skb.tcpFlags = word & 0xff;
+  skb.sacked = 0;
+  skb.when = 0;
+  const node = inetLookupEstablished(
+    net, view.getInt32(skb.nh + IPH_SADDR), view.getUint16(th + TH_SPORT), view.getInt32(skb.nh + IPH_DADDR),
+    view.getUint16(th + TH_DPORT), skb.iif,
+  );
+  if (node < 0) return toListener(net, skb);
+  if (node < ehashReqBase) return deliver(inetNodeSock(node), skb);
+  if (node < ehashTwBase) return toRequest(net, node - ehashReqBase, skb);
+  return toTimewait(net, node - ehashTwBase, skb);
+}
+
+/** Gives a segment to a sock, now or, while a system call has it, later. */
+function deliver(sk: TcpSk, skb: SkBuff): number {
+  sk.tp.segsIn++;
+  if (sk.owned && sk.state !== TCP_LISTEN) {
+    addBacklog(sk, skb);
+    return 0;
+  }
+  // What the segment brings about may end the sock.
+  sk.refcnt++;
+  tcpV4DoRcv(sk, skb);
+  sockPut(sk);
+  return 0;
+}
+
+/** Keeps a segment for when the call is done, within the bounds of both buffers. Linux: tcp_add_backlog(). */
+function addBacklog(sk: TcpSk, skb: SkBuff): void {
+  const backlog = sk.backlog;
+  if (sk.rmemAlloc + (backlog.qlen + 1) * skb.truesize > sk.rcvbuf + sk.sndbuf) {
+    sk.drops++;
+    sk.net.mib[LINUX_MIB_TCPBACKLOGDROP]!++;
+    kfreeSkb(skb, SKB_DROP_REASON_SOCKET_BACKLOG);
+    return;
+  }
+  skbQueueTail(backlog, skb);
+}
+
+/** A segment of no known connection: for a listener, or to be answered with a reset. */
+function toListener(net: Net, skb: SkBuff): number {
+  const sk = lookupListener(net, skb);
+  if (sk !== null) return deliver(sk, skb);
+  tcpV4SendReset(null, skb);
+  kfreeSkb(skb, SKB_DROP_REASON_NO_SOCKET);
+  return 0;
+}
+
+function lookupListener(net: Net, skb: SkBuff): TcpSk | null {
+  const view = memView;
+  return inetLookupListener(
+    net, view.getInt32(skb.nh + IPH_DADDR), view.getUint16(skb.th + TH_DPORT), view.getInt32(skb.nh + IPH_SADDR),
+    view.getUint16(skb.th + TH_SPORT), skb.iif,
+  );
+}
+
+/** A segment for a half-open connection. */
+function toRequest(net: Net, req: number, skb: SkBuff): number {
+  const sk = reqskListener(req);
+  if (sk.state !== TCP_LISTEN) {
+    inetCskReqskQueueDrop(sk, req);
+    return toListener(net, skb);
+  }
+  sk.refcnt++;
+  const child = tcpCheckReq(sk, skb, req);
+  if (child === null) {
+    kfreeSkb(skb, SKB_DROP_REASON_NOT_SPECIFIED);
+  } else if (child === sk) {
+    deliver(sk, skb);
+  } else {
+    child.refcnt++;
+    if (tcpChildProcess(sk, child, skb) !== 0) {
+      tcpV4SendReset(child, skb);
+      kfreeSkb(skb, SKB_DROP_REASON_NOT_SPECIFIED);
+    }
+    sockPut(child);
+  }
+  sockPut(sk);
+  return 0;
+}
+
+/** A segment for a connection in TIME_WAIT. */
+function toTimewait(net: Net, tw: number, skb: SkBuff): number {
+  switch (tcpTimewaitStateProcess(tw, skb)) {
+    case TCP_TW_SYN: {
+      const sk = lookupListener(net, skb);
+      if (sk !== null) {
+        inetTwskDeschedulePut(tw);
+        return deliver(sk, skb);
+      }
+      tcpV4SendAckTw(tw, skb);
+      break;
+    }
+    case TCP_TW_ACK:
+      tcpV4SendAckTw(tw, skb);
+      break;
+    case TCP_TW_RST:
+      tcpV4SendReset(null, skb);
+      inetTwskDeschedulePut(tw);
+      break;
+    default:
+      consumeSkb(skb);
+      return 0;
+  }
+  kfreeSkb(skb, SKB_DROP_REASON_TCP_INVALID_SEQUENCE);
+  return 0;
+}
+
+/** Gives a segment to a sock that no call has: tcpV4Rcv()'s end, and the backlog's. Linux: tcp_v4_do_rcv(). Always 0. */
+export function tcpV4DoRcv(sock: Sock, skb: SkBuff): number {
+  const sk = sock as TcpSk;
+  if (sk.state === TCP_ESTABLISHED) {
+    tcpRcvEstablished(sk, skb);
+    return 0;
+  }
+  if (tcpRcvStateProcess(sk, skb) !== 0) {
+    tcpV4SendReset(sk, skb);
+    kfreeSkb(skb, SKB_DROP_REASON_NOT_SPECIFIED);
+  }
+  return 0;
+}
+
+/** A closed TCP sock with all its parts, or null. */
+function tcpAlloc(net: Net): Sock | null {
+  const sk = inetSkAlloc(net, tcpProt);
+  if (sk === null) return null;
+  if (tcpPartsAlloc(sk as TcpSk)) return sk;
+  sockPut(sk);
+  return null;
+}
+
+function tcpFree(sk: Sock): void {
+  if (sk.tp !== null) tcpPartsFree(sk as TcpSk);
+  inetSkFree(sk);
+}
+
+/** TCP's functions. Linux: tcp_prot. */
+export const tcpProt: Proto = Object.freeze({
+  name: "TCP",
+  alloc: tcpAlloc,
+  free: tcpFree,
+  init: tcpInitSock,
+  close: tcpClose,
+  connect: tcpV4Connect,
+  disconnect: tcpDisconnect,
+  shutdown: tcpShutdown,
+  sendmsg: tcpSendmsg,
+  recvmsg: tcpRecvmsg,
+  setsockopt: tcpSetsockopt,
+  getsockopt: tcpGetsockopt,
+  ioctl: tcpIoctl,
+  backlogRcv: tcpV4DoRcv,
+  hash: inetHash,
+  unhash: inetUnhash,
+  getPort: inetCskGetPort,
+  poll: tcpPoll,
+  accept: inetCskAccept,
+  listen: inetCskListenStart,
+  keepalive: tcpSetKeepalive,
+});
+
+/** The sizes TCP needs; the names are the options of boot(). */
+export interface TcpSizes {
+  readonly socks: number;
+  readonly tcpSocks: number;
+  readonly requestSocks: number;
+  readonly timewaitSocks: number;
+  readonly bindBuckets: number;
+  readonly ehashBuckets: number;
+  readonly buffers: number;
+}
+
+/** Builds TCP's tables and pools and registers the protocol. Boot time only, after netInit(), sockInit() and inetInit(). */
+export function tcpV4Init(sizes: TcpSizes): void {
+  inetHashtablesInit(sizes.socks, sizes.requestSocks, sizes.timewaitSocks, sizes.ehashBuckets);
+  inetBindBucketInit(sizes.bindBuckets);
+  inetBindInit();
+  inetTimewaitInit(sizes.timewaitSocks);
+  inetConnectionSockInit(sizes.requestSocks, Object.freeze({
+    rtxSynAck: tcpRtxSynack, destroy: tcpDestroySock, setState: tcpSetState,
+  }));
+  tcpOptionsInit();
+  secureSeqInit();
+  tcpV4OpenInit();
+  tcpInit(sizes);
+  inetAddProtocol(IPPROTO_TCP, Object.freeze({ handler: tcpV4Rcv, errHandler: tcpV4Err }));
+  inetRegisterProtosw(Object.freeze({
+    type: SOCK_STREAM,
+    protocol: IPPROTO_TCP,
+    prot: tcpProt,
+    ops: inetStreamOps,
+    flags: INET_PROTOSW_PERMANENT | INET_PROTOSW_ICSK,
+  }));
+}

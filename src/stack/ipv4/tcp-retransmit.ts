@@ -1,0 +1,138 @@
+/**
+ * Sending a segment again. Linux: tcp_retransmit_skb() and tcp_xmit_retransmit_queue() of net/ipv4/tcp_output.c. Read first:
+ * RFC 6298 section 5, RFC 6582. Which segments are lost is decided in tcp-fastretrans.ts; here they are sent as the congestion
+ * window lets them.
+ *
+ * The header of a segment is written in front of its data, so a segment cannot be sent while an earlier clone of it is still
+ * somewhere: in a queue of this host it will yet leave, and the retransmission waits; at a receiver on this same machine
+ * (loopback, veth) it may stay, and a copy is sent.
+ */
+import { memCopy } from "../../lib/memory.ts";
+import { jiffies } from "../../lib/timer.ts";
+import { EAGAIN, EBUSY, ENOBUFS } from "../../uapi/errno.ts";
+import {
+  LINUX_MIB_TCPFASTRETRANS, LINUX_MIB_TCPRETRANSFAIL, LINUX_MIB_TCPSLOWSTARTRETRANS,
+  LINUX_MIB_TCPSPURIOUS_RTX_HOSTQUEUES, LINUX_MIB_TCPSYNRETRANS, TCP_MIB_RETRANSSEGS,
+} from "../../uapi/snmp.ts";
+import { TCP_CA_LOSS } from "../../uapi/tcp.ts";
+import { consumeSkb, type SkBuff, skbBufferBytes, skbCloned, skbCopy, skbPull } from "../core/skbuff.ts";
+import { TCPHDR_SYN } from "../wire/tcp.ts";
+import { tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
+import { tcpFragment, tcpWriteQueueFree } from "./tcp-output.ts";
+import {
+  ICSK_TIME_RETRANS, TCPCB_EVER_RETRANS, TCPCB_LOST, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS, type TcpSk,
+} from "./tcp-sock.ts";
+import { inetCskResetXmitTimer } from "./tcp-timer.ts";
+import { tcpCurrentMss, tcpWndEnd } from "./tcp-window.ts";
+import { tcpTransmitSkb } from "./tcp-xmit.ts";
+
+/** Bytes of sk.wmemAlloc when no packet of the socket is in a queue of this host. */
+const NOTHING_QUEUED = 1;
+
+/** Appends the segments behind `skb` that were sent too and fit into one MSS. Linux: tcp_retrans_try_collapse(). */
+function tcpRetransTryCollapse(sk: TcpSk, skb: SkBuff, mss: number): void {
+  const tp = sk.tp;
+  if ((skb.tcpFlags & TCPHDR_SYN) !== 0 || skbCloned(skb)) return;
+  for (let next = skb.next; next !== null && next !== sk.sendHead; next = skb.next) {
+    const length = next.len;
+    if (skb.len + length > mss || skb.tail + length > skb.head + skbBufferBytes) return;
+    if (((next.endSeq - tcpWndEnd(tp)) | 0) > 0) return;
+    const sacked = next.sacked;
+    if ((sacked & TCPCB_SACKED_ACKED) !== 0) return;
+    memCopy(skb.tail, next.data, length);
+    skb.tail += length;
+    skb.len += length;
+    skb.endSeq = next.endSeq;
+    skb.tcpFlags |= next.tcpFlags;
+    skb.sacked |= sacked & TCPCB_EVER_RETRANS;
+    tp.packetsOut--;
+    if ((sacked & TCPCB_LOST) !== 0) tp.lostOut--;
+    if ((sacked & TCPCB_SACKED_RETRANS) !== 0) tp.retransOut--;
+    tcpWriteQueueFree(sk, next);
+  }
+}
+
+/** Sends a clone, or when the bytes are still seen by someone else a copy. */
+function sendAgain(sk: TcpSk, skb: SkBuff): number {
+  if (!skbCloned(skb)) return tcpTransmitSkb(sk, skb, true);
+  const copy = skbCopy(skb);
+  if (copy === null) return -ENOBUFS;
+  skb.when = jiffies;
+  return tcpTransmitSkb(sk, copy, false);
+}
+
+/**
+ * Sends a segment of the write queue again, cut to the MSS and the window of now. Linux: tcp_retransmit_skb().
+ * @returns 0; -EBUSY while an earlier copy has not left this host, -EAGAIN when it lies beyond the window, or another
+ * negative errno of a pool or the layers below
+ */
+export function tcpRetransmitSkb(sk: TcpSk, skb: SkBuff): number {
+  const tp = sk.tp;
+  const mib = sk.net.mib;
+  if (tp.retransStamp === 0) tp.retransStamp = jiffies === 0 ? 1 : jiffies;
+  if (skbCloned(skb) && sk.wmemAlloc > NOTHING_QUEUED) {
+    mib[LINUX_MIB_TCPSPURIOUS_RTX_HOSTQUEUES]!++;
+    return -EBUSY;
+  }
+  const acked = (tp.sndUna - skb.seq) | 0;
+  if (acked > 0 && acked <= skb.len) {
+    skbPull(skb, acked);
+    skb.seq = tp.sndUna;
+  }
+  const room = (tcpWndEnd(tp) - skb.seq) | 0;
+  if (room <= 0 && skb.seq !== tp.sndUna) return -EAGAIN;
+  let mss = tcpCurrentMss(sk);
+  // A window that has shrunk below the segment: only its beginning; a closed one is probed with a whole segment.
+  if (room > 0 && room < mss) mss = room;
+  if (skb.len > mss) {
+    const err = tcpFragment(sk, skb, mss);
+    if (err < 0) return err;
+  } else {
+    tcpRetransTryCollapse(sk, skb, mss);
+  }
+  const err = sendAgain(sk, skb);
+  if (err < 0) {
+    mib[LINUX_MIB_TCPRETRANSFAIL]!++;
+    return err;
+  }
+  if ((skb.sacked & TCPCB_SACKED_RETRANS) === 0) tp.retransOut++;
+  skb.sacked |= TCPCB_SACKED_RETRANS | TCPCB_EVER_RETRANS;
+  tp.totalRetrans++;
+  mib[TCP_MIB_RETRANSSEGS]!++;
+  if ((skb.tcpFlags & TCPHDR_SYN) !== 0) mib[LINUX_MIB_TCPSYNRETRANS]!++;
+  return 0;
+}
+
+/** Sends the segments marked lost, from the first one on, while the congestion window lets it. Linux: tcp_xmit_retransmit_queue(). */
+export function tcpXmitRetransmitQueue(sk: TcpSk): void {
+  const tp = sk.tp;
+  if (tp.packetsOut === 0) return;
+  const head = sk.writeQueue.head;
+  const mib = sk.net.mib;
+  for (let skb = tp.retransmitHint ?? head; skb !== null && skb !== sk.sendHead; skb = skb.next) {
+    tp.retransmitHint = skb;
+    if (tcpPacketsInFlight(tp) >= tp.sndCwnd || tp.lostOut <= tp.retransOut) return;
+    const sacked = skb.sacked;
+    if ((sacked & TCPCB_LOST) === 0 || (sacked & (TCPCB_SACKED_ACKED | TCPCB_SACKED_RETRANS)) !== 0) continue;
+    if (tcpRetransmitSkb(sk, skb) < 0) return;
+    mib[sk.icsk.caState === TCP_CA_LOSS ? LINUX_MIB_TCPSLOWSTARTRETRANS : LINUX_MIB_TCPFASTRETRANS]!++;
+    if (tcpInCwndReduction(sk)) tp.prrOut++;
+    if (skb === head) inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, sk.icsk.rto);
+  }
+}
+
+/** Ends a segment that left the write queue by acknowledgment; the hints of the retransmission forget it. */
+export function tcpRtxQueueUnlinkAndFree(sk: TcpSk, skb: SkBuff): void {
+  const tp = sk.tp;
+  if (tp.retransmitHint === skb) tp.retransmitHint = null;
+  if (tp.lostSkbHint === skb) tp.lostSkbHint = null;
+  const queue = sk.writeQueue;
+  const next = skb.next;
+  queue.head = next;
+  if (next === null) queue.tail = null;
+  else next.prev = null;
+  skb.next = null;
+  queue.qlen--;
+  sk.wmemQueued -= skb.truesize;
+  consumeSkb(skb);
+}

@@ -1,0 +1,405 @@
+/**
+ * The timers of a connection: one for retransmission, zero-window probes and want of buffers, one for delayed acknowledgments,
+ * one for keepalive and FIN_WAIT2. Linux: net/ipv4/tcp_timer.c, include/net/inet_connection_sock.h. Read first: RFC 6298
+ * section 5, RFC 9293 sections 3.8.3 (giving up), 3.8.4 (keepalive), 3.8.6.1 (probes), RFC 5482 (user timeout).
+ *
+ * A timer that is armed too early is left in the wheel and armed again when it fires, and one not needed any more fires once for
+ * nothing: that is cheaper than moving it at every segment.
+ */
+import { delTimer, jiffies, modTimer, type Timer, timerPending, timerSetup } from "../../lib/timer.ts";
+import { ETIMEDOUT } from "../../uapi/errno.ts";
+import {
+  LINUX_MIB_DELAYEDACKLOCKED, LINUX_MIB_DELAYEDACKS, LINUX_MIB_TCPABORTONMEMORY, LINUX_MIB_TCPABORTONTIMEOUT,
+  LINUX_MIB_TCPKEEPALIVE, LINUX_MIB_TCPLOSSFAILURES, LINUX_MIB_TCPRENOFAILURES, LINUX_MIB_TCPTIMEOUTS,
+  LINUX_MIB_TCPWINPROBE,
+} from "../../uapi/snmp.ts";
+import {
+  TCP_CA_LOSS, TCP_CA_RECOVERY, TCP_CLOSE, TCP_FIN_WAIT2, TCP_LISTEN, TCP_SYN_SENT, TCPF_CLOSE, TCPF_LISTEN,
+  TCPF_SYN_RECV, TCPF_SYN_SENT,
+} from "../../uapi/tcp.ts";
+import { skDstReset, SOCK_DEAD, SOCK_KEEPOPEN, sockHold, sockPut } from "../core/sock.ts";
+import { TCP_TIMEWAIT_LEN } from "./inet-timewait-sock.ts";
+import { tcpDone, tcpTooManyOrphans } from "./tcp.ts";
+import { tcpSendAck, tcpSendActiveReset, tcpSendFin, tcpWriteWakeup } from "./tcp-control.ts";
+import { tcpEnterLoss } from "./tcp-fastretrans.ts";
+import { tcpTimeWait } from "./tcp-minisocks.ts";
+import { tcpWriteQueuePurge } from "./tcp-output.ts";
+import { tcpRetransmitSkb } from "./tcp-retransmit.ts";
+import { skStreamWriteSpace } from "./tcp-sendmsg.ts";
+import {
+  ICSK_ACK_SCHED, ICSK_ACK_TIMER, ICSK_TIME_POOL, ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, type InetConnectionSock,
+  type TcpSk,
+} from "./tcp-sock.ts";
+import { TCP_ATO_MIN } from "./tcp-xmit.ts";
+
+/** Bounds of the retransmission timeout in ms, and its value before the first measurement. */
+export const TCP_RTO_MIN = 200;
+export const TCP_RTO_MAX = 120000;
+export const TCP_TIMEOUT_INIT = 1000;
+/** When a lower layer had no room for a retransmission, try again after this time at the latest. */
+const TCP_RESOURCE_PROBE_INTERVAL = 500;
+/** How often a socket that waits for packet buffers looks for them. */
+export const TCP_POOL_RETRY_MS = 20;
+/** A timer that finds the socket in a call comes back after this time. */
+const OWNED_RETRY_MS = 50;
+const OWNED_DELACK_RETRY_MS = 40;
+/** Retries of a connection that is nobody's and whose peer still answers. */
+const ORPHAN_RETRIES = 8;
+const SYN_STATES = TCPF_SYN_SENT | TCPF_SYN_RECV;
+
+/** Arms a timer, unless it fires earlier anyway and will be armed again then. */
+function resetLazy(timer: Timer<TcpSk>, expires: number): void {
+  if (timerPending(timer) && ((timer.expires - expires) | 0) <= 0) return;
+  modTimer(timer, expires);
+}
+
+/** Sets the retransmit timer to stand for `what` (ICSK_TIME_*) in `whenMs`. Linux: inet_csk_reset_xmit_timer(). */
+export function inetCskResetXmitTimer(sk: TcpSk, what: number, whenMs: number): void {
+  const icsk = sk.icsk;
+  const timeout = (jiffies + (whenMs < TCP_RTO_MAX ? whenMs : TCP_RTO_MAX)) | 0;
+  icsk.pending = what;
+  icsk.timeout = timeout;
+  resetLazy(icsk.retransmitTimer, timeout);
+}
+
+/** The delayed acknowledgment is due in `whenMs`. */
+export function inetCskResetDelackTimer(sk: TcpSk, whenMs: number): void {
+  const icsk = sk.icsk;
+  const timeout = (jiffies + whenMs) | 0;
+  icsk.ackPending |= ICSK_ACK_TIMER;
+  icsk.ackTimeout = timeout;
+  resetLazy(icsk.delackTimer, timeout);
+}
+
+/** Arms the third timer. Linux: tcp_reset_keepalive_timer(). */
+export function tcpResetKeepaliveTimer(sk: TcpSk, whenMs: number): void {
+  modTimer(sk.icsk.keepaliveTimer, (jiffies + whenMs) | 0);
+}
+
+/** Gives the timers their functions. Linux: tcp_init_xmit_timers(). */
+export function tcpInitXmitTimers(sk: TcpSk): void {
+  const icsk = sk.icsk;
+  timerSetup(icsk.retransmitTimer, tcpWriteTimer, sk);
+  timerSetup(icsk.delackTimer, tcpDelackTimer, sk);
+  timerSetup(icsk.keepaliveTimer, tcpKeepaliveTimer, sk);
+}
+
+/** Stops all timers. Linux: tcp_clear_xmit_timers(). */
+export function tcpClearXmitTimers(sk: TcpSk): void {
+  const icsk = sk.icsk;
+  icsk.pending = icsk.ackPending = 0;
+  delTimer(icsk.retransmitTimer);
+  delTimer(icsk.delackTimer);
+  delTimer(icsk.keepaliveTimer);
+}
+
+/** The retransmission timeout starts anew, or with nothing in flight stops. Linux: tcp_rearm_rto(). */
+export function tcpRearmRto(sk: TcpSk): void {
+  if (sk.tp.packetsOut === 0) {
+    if (sk.icsk.pending === ICSK_TIME_RETRANS) sk.icsk.pending = 0;
+  } else {
+    inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, sk.icsk.rto);
+  }
+}
+
+/** First interval of zero-window probes. Linux: tcp_probe0_base(). */
+export function tcpProbe0Base(icsk: InetConnectionSock): number {
+  return icsk.rto > TCP_RTO_MIN ? icsk.rto : TCP_RTO_MIN;
+}
+
+/** Interval of the next probe: doubled for each unanswered one. Linux: tcp_probe0_when(). */
+export function tcpProbe0When(icsk: InetConnectionSock): number {
+  let when = tcpProbe0Base(icsk);
+  for (let i = icsk.backoff; i > 0 && when < TCP_RTO_MAX; i--) when <<= 1;
+  return when < TCP_RTO_MAX ? when : TCP_RTO_MAX;
+}
+
+/** How long FIN_WAIT2 lasts without a program, in ms: TCP_LINGER2 or the sysctl, at least 3.5 RTO. Linux: tcp_fin_time(). */
+export function tcpFinTime(sk: TcpSk): number {
+  const linger = sk.tp.linger2;
+  const time = linger !== 0 ? linger : sk.net.ipv4.tcpFinTimeout * 1000;
+  const rto = sk.icsk.rto;
+  const least = (rto << 2) - (rto >> 1);
+  return time < least ? least : time;
+}
+
+/** Gives the connection up; the program hears ETIMEDOUT, or what an ICMP error said before. Linux: tcp_write_err(). */
+function tcpWriteErr(sk: TcpSk): void {
+  sk.err = sk.errSoft !== 0 ? sk.errSoft : ETIMEDOUT;
+  sk.errorReport(sk);
+  tcpWriteQueuePurge(sk);
+  tcpDone(sk);
+  sk.net.mib[LINUX_MIB_TCPABORTONTIMEOUT]!++;
+}
+
+/** Retries granted to an orphan. Linux: tcp_orphan_retries(). */
+function tcpOrphanRetries(sk: TcpSk, alive: boolean): number {
+  let retries = sk.net.ipv4.tcpOrphanRetries;
+  if (sk.errSoft !== 0 && !alive) retries = 0;
+  return retries === 0 && alive ? ORPHAN_RETRIES : retries;
+}
+
+/** Ends an orphan when there are too many. Linux: tcp_out_of_resources(). */
+function tcpOutOfResources(sk: TcpSk, doReset: boolean): boolean {
+  if (!tcpTooManyOrphans()) return false;
+  if (doReset) tcpSendActiveReset(sk);
+  tcpDone(sk);
+  sk.net.mib[LINUX_MIB_TCPABORTONMEMORY]!++;
+  return true;
+}
+
+/**
+ * Have the retransmissions gone on for as long as `boundary` of them take with exponential backoff, or `timeoutMs` if not 0?
+ * Linux: retransmits_timed_out().
+ */
+function retransmitsTimedOut(sk: TcpSk, boundary: number, timeoutMs: number): boolean {
+  if (sk.icsk.retransmits === 0) return false;
+  let limit = timeoutMs;
+  if (limit === 0) {
+    let rto = TCP_RTO_MIN;
+    for (let i = 0; i <= boundary; i++) {
+      limit += rto;
+      rto = rto << 1 < TCP_RTO_MAX ? rto << 1 : TCP_RTO_MAX;
+    }
+  }
+  return ((jiffies - sk.tp.retransStamp) | 0) >= limit;
+}
+
+/** Asks whether to go on; false after the connection was given up. Linux: tcp_write_timeout(). */
+function tcpMayRetransmit(sk: TcpSk): boolean {
+  const icsk = sk.icsk;
+  const sysctl = sk.net.ipv4;
+  let expired: boolean;
+  if (((1 << sk.state) & SYN_STATES) !== 0) {
+    expired = icsk.retransmits >= (icsk.synRetries !== 0 ? icsk.synRetries : sysctl.tcpSynRetries)
+      || (icsk.userTimeoutMs !== 0 && retransmitsTimedOut(sk, 0, icsk.userTimeoutMs));
+  } else {
+    if (retransmitsTimedOut(sk, sysctl.tcpRetries1, 0)) sk.dst?.ops.negativeAdvice(sk);
+    let retries = sysctl.tcpRetries2;
+    if ((sk.flags & SOCK_DEAD) !== 0) {
+      const alive = icsk.rto < TCP_RTO_MAX;
+      retries = tcpOrphanRetries(sk, alive);
+      if (tcpOutOfResources(sk, alive || !retransmitsTimedOut(sk, retries, 0))) return false;
+    }
+    expired = retransmitsTimedOut(sk, retries, icsk.userTimeoutMs);
+  }
+  if (expired) tcpWriteErr(sk);
+  return !expired;
+}
+
+function countFailure(sk: TcpSk): void {
+  const state = sk.icsk.caState;
+  const mib = sk.net.mib;
+  if (state === TCP_CA_RECOVERY) mib[LINUX_MIB_TCPRENOFAILURES]!++;
+  else if (state === TCP_CA_LOSS) mib[LINUX_MIB_TCPLOSSFAILURES]!++;
+}
+
+/** No acknowledgment within the RTO: all in flight counts as lost, the first segment goes again. Linux: tcp_retransmit_timer(). */
+function tcpRetransmitTimer(sk: TcpSk): void {
+  const tp = sk.tp;
+  const icsk = sk.icsk;
+  if (tp.packetsOut === 0) return;
+  const head = sk.writeQueue.head!;
+  if (tp.sndWnd === 0 && (sk.flags & SOCK_DEAD) === 0 && ((1 << sk.state) & SYN_STATES) === 0) {
+    // The peer took its window back (it must not, RFC 9293 section 3.8.6): while it answers, this goes on like probing.
+    const limit = icsk.userTimeoutMs !== 0 ? icsk.userTimeoutMs : TCP_RTO_MAX;
+    if (((jiffies - tp.rcvTstamp) | 0) > limit) {
+      tcpWriteErr(sk);
+      return;
+    }
+    tcpEnterLoss(sk);
+    tcpRetransmitSkb(sk, head);
+    skDstReset(sk);
+  } else {
+    sk.net.mib[LINUX_MIB_TCPTIMEOUTS]!++;
+    if (!tcpMayRetransmit(sk)) return;
+    if (icsk.retransmits === 0) countFailure(sk);
+    tcpEnterLoss(sk);
+    icsk.retransmits++;
+    if (tcpRetransmitSkb(sk, head) < 0) {
+      // No room below or in the pools: this says nothing about the network, so no backoff.
+      const soon = icsk.rto < TCP_RESOURCE_PROBE_INTERVAL ? icsk.rto : TCP_RESOURCE_PROBE_INTERVAL;
+      inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, soon);
+      return;
+    }
+    icsk.backoff++;
+  }
+  icsk.rto = icsk.rto << 1 < TCP_RTO_MAX ? icsk.rto << 1 : TCP_RTO_MAX;
+  inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, icsk.rto);
+  if (retransmitsTimedOut(sk, sk.net.ipv4.tcpRetries1 + 1, 0)) skDstReset(sk);
+}
+
+/** The peer's window is closed, or nothing could be sent: probe. Linux: tcp_probe_timer(). */
+function tcpProbeTimer(sk: TcpSk): void {
+  const icsk = sk.icsk;
+  if (sk.tp.packetsOut !== 0 || sk.sendHead === null) {
+    icsk.probesOut = icsk.probesTstamp = 0;
+    return;
+  }
+  const now = jiffies;
+  let abort = false;
+  if (icsk.probesTstamp === 0) icsk.probesTstamp = now === 0 ? 1 : now;
+  else if (icsk.userTimeoutMs !== 0) abort = ((now - icsk.probesTstamp) | 0) >= icsk.userTimeoutMs;
+  let most = sk.net.ipv4.tcpRetries2;
+  if ((sk.flags & SOCK_DEAD) !== 0) {
+    const alive = tcpProbe0When(icsk) < TCP_RTO_MAX;
+    most = tcpOrphanRetries(sk, alive);
+    if (!alive && icsk.backoff >= most) abort = true;
+    else if (tcpOutOfResources(sk, true)) return;
+  }
+  if (abort || icsk.probesOut >= most) tcpWriteErr(sk);
+  else tcpSendProbe0(sk);
+}
+
+/** Sends a probe and times the next. Linux: tcp_send_probe0(). */
+export function tcpSendProbe0(sk: TcpSk): void {
+  const icsk = sk.icsk;
+  const err = tcpWriteWakeup(sk, LINUX_MIB_TCPWINPROBE);
+  if (sk.tp.packetsOut !== 0 || sk.sendHead === null) {
+    icsk.probesOut = icsk.backoff = icsk.probesTstamp = 0;
+    return;
+  }
+  icsk.probesOut++;
+  let timeout = TCP_RESOURCE_PROBE_INTERVAL;
+  if (err >= 0) {
+    if (icsk.backoff < sk.net.ipv4.tcpRetries2) icsk.backoff++;
+    timeout = tcpProbe0When(icsk);
+  }
+  if (icsk.userTimeoutMs !== 0 && icsk.probesTstamp !== 0) {
+    const left = (icsk.userTimeoutMs - (jiffies - icsk.probesTstamp)) | 0;
+    if (left < timeout) timeout = left > 1 ? left : 1;
+  }
+  inetCskResetXmitTimer(sk, ICSK_TIME_PROBE0, timeout);
+}
+
+/** Buffers were wanted: sends the FIN that waits for one, and wakes a writer. */
+function tcpPoolTimer(sk: TcpSk): void {
+  if (sk.tp.finPending) tcpSendFin(sk);
+  skStreamWriteSpace(sk);
+}
+
+/** Linux: tcp_write_timer() and tcp_write_timer_handler(). */
+function tcpWriteTimer(sk: TcpSk): void {
+  const icsk = sk.icsk;
+  if (sk.owned) {
+    modTimer(icsk.retransmitTimer, (jiffies + OWNED_RETRY_MS) | 0);
+    return;
+  }
+  const event = icsk.pending;
+  if (event === 0 || ((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) !== 0) return;
+  if (((icsk.timeout - jiffies) | 0) > 0) {
+    modTimer(icsk.retransmitTimer, icsk.timeout);
+    return;
+  }
+  sockHold(sk);
+  icsk.pending = 0;
+  if (event === ICSK_TIME_RETRANS) tcpRetransmitTimer(sk);
+  else if (event === ICSK_TIME_PROBE0) tcpProbeTimer(sk);
+  else if (event === ICSK_TIME_POOL) tcpPoolTimer(sk);
+  sockPut(sk);
+}
+
+/** The acknowledgment found no data to ride on. Linux: tcp_delack_timer(). */
+function tcpDelackTimer(sk: TcpSk): void {
+  const icsk = sk.icsk;
+  if (sk.owned) {
+    sk.net.mib[LINUX_MIB_DELAYEDACKLOCKED]!++;
+    modTimer(icsk.delackTimer, (jiffies + OWNED_DELACK_RETRY_MS) | 0);
+    return;
+  }
+  if ((icsk.ackPending & ICSK_ACK_TIMER) === 0 || ((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) !== 0) return;
+  if (((icsk.ackTimeout - jiffies) | 0) > 0) {
+    modTimer(icsk.delackTimer, icsk.ackTimeout);
+    return;
+  }
+  icsk.ackPending &= ~ICSK_ACK_TIMER;
+  if ((icsk.ackPending & ICSK_ACK_SCHED) === 0) return;
+  if (icsk.ackPingpong === 0) {
+    // The guess was too short: wait longer the next time.
+    icsk.ackAto = icsk.ackAto << 1 < icsk.rto ? icsk.ackAto << 1 : icsk.rto;
+  } else {
+    // No reply came: not an interactive session.
+    icsk.ackPingpong = 0;
+    icsk.ackAto = TCP_ATO_MIN;
+  }
+  tcpSendAck(sk);
+  sk.net.mib[LINUX_MIB_DELAYEDACKS]!++;
+}
+
+/** Time without a probe, and between probes, in ms; number of unanswered ones. The program's values or the sysctls. */
+export function keepaliveTimeWhen(sk: TcpSk): number {
+  return sk.tp.keepaliveTimeMs !== 0 ? sk.tp.keepaliveTimeMs : sk.net.ipv4.tcpKeepaliveTime * 1000;
+}
+
+export function keepaliveIntvlWhen(sk: TcpSk): number {
+  return sk.tp.keepaliveIntvlMs !== 0 ? sk.tp.keepaliveIntvlMs : sk.net.ipv4.tcpKeepaliveIntvl * 1000;
+}
+
+export function keepaliveProbes(sk: TcpSk): number {
+  return sk.tp.keepaliveProbes !== 0 ? sk.tp.keepaliveProbes : sk.net.ipv4.tcpKeepaliveProbes;
+}
+
+/** Time since the peer was last heard of. */
+export function keepaliveTimeElapsed(sk: TcpSk): number {
+  const data = (jiffies - sk.icsk.ackLrcvtime) | 0;
+  const ack = (jiffies - sk.tp.rcvTstamp) | 0;
+  return data < ack ? data : ack;
+}
+
+/** SO_KEEPALIVE went on or off. Linux: tcp_set_keepalive(). */
+export function tcpSetKeepalive(sk: TcpSk, on: boolean): void {
+  if (((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) !== 0) return;
+  const timer = sk.icsk.keepaliveTimer;
+  if (!on) delTimer(timer);
+  else if (!timerPending(timer)) tcpResetKeepaliveTimer(sk, keepaliveTimeWhen(sk));
+}
+
+/** An orphan has waited long enough for the peer's FIN: it ends, or goes on as a small TIME_WAIT entry. */
+function finWait2Timer(sk: TcpSk): void {
+  if (sk.tp.linger2 >= 0) {
+    const left = tcpFinTime(sk) - TCP_TIMEWAIT_LEN;
+    if (left > 0) {
+      tcpTimeWait(sk, TCP_FIN_WAIT2, left);
+      return;
+    }
+  }
+  tcpSendActiveReset(sk);
+  tcpDone(sk);
+}
+
+/** Probes a peer not heard of for long; returns when to look again, 0 when the connection was given up. */
+function keepaliveProbe(sk: TcpSk): number {
+  const icsk = sk.icsk;
+  const when = keepaliveTimeWhen(sk);
+  if (sk.tp.packetsOut !== 0 || sk.sendHead !== null) return when;
+  const elapsed = keepaliveTimeElapsed(sk);
+  if (elapsed < when) return when - elapsed;
+  const user = icsk.userTimeoutMs;
+  const out = icsk.probesOut;
+  if (user !== 0 ? elapsed >= user && out > 0 : out >= keepaliveProbes(sk)) {
+    tcpSendActiveReset(sk);
+    tcpWriteErr(sk);
+    return 0;
+  }
+  if (tcpWriteWakeup(sk, LINUX_MIB_TCPKEEPALIVE) < 0) return TCP_RESOURCE_PROBE_INTERVAL;
+  icsk.probesOut++;
+  return keepaliveIntvlWhen(sk);
+}
+
+/** Linux: tcp_keepalive_timer(). */
+function tcpKeepaliveTimer(sk: TcpSk): void {
+  const state = sk.state;
+  if (sk.owned) {
+    tcpResetKeepaliveTimer(sk, OWNED_RETRY_MS);
+    return;
+  }
+  if (state === TCP_LISTEN || state === TCP_CLOSE) return;
+  sockHold(sk);
+  if (state === TCP_FIN_WAIT2 && (sk.flags & SOCK_DEAD) !== 0) {
+    finWait2Timer(sk);
+  } else if ((sk.flags & SOCK_KEEPOPEN) !== 0 && state !== TCP_SYN_SENT) {
+    const next = keepaliveProbe(sk);
+    if (next > 0) tcpResetKeepaliveTimer(sk, next);
+  }
+  sockPut(sk);
+}

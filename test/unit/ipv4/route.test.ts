@@ -1,0 +1,213 @@
+import test from "ava";
+import fc from "fast-check";
+import { dstRelease } from "../../../src/stack/core/dst.ts";
+import { consumeSkb } from "../../../src/stack/core/skbuff.ts";
+import { inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
+import { fibNewRoute, ipRouteAdd, ipRouteDel } from "../../../src/stack/ipv4/fib-frontend.ts";
+import { FibConfig } from "../../../src/stack/ipv4/fib-semantics.ts";
+import { Flowi4, flowi4Init } from "../../../src/stack/ipv4/flow.ts";
+import { ipRouteInput, ipRouteInputReason, ipRouteOutputKey } from "../../../src/stack/ipv4/route.ts";
+import { dstMtu, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, type Rtable } from "../../../src/stack/ipv4/rtable.ts";
+import {
+  SKB_DROP_REASON_IP_INVALID_DEST, SKB_DROP_REASON_IP_INVALID_SOURCE, SKB_DROP_REASON_IP_LOCAL_SOURCE,
+  SKB_DROP_REASON_IP_LOCALNET, SKB_DROP_REASON_NOMEM,
+} from "../../../src/uapi/drop-reason.ts";
+import { EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS, ENODEV } from "../../../src/uapi/errno.ts";
+import { NLM_F_CREATE } from "../../../src/uapi/netlink.ts";
+import { RTN_BLACKHOLE, RTN_PROHIBIT, RTN_UNREACHABLE } from "../../../src/uapi/rtnetlink.ts";
+import { devClose, devSetMtu } from "../../../src/netif/dev.ts";
+import { poolForEach } from "../../../src/lib/pool.ts";
+import {
+  addDevice, addLoopback, bootIpv4, initNet, ip, ipPacket, received, shutdownIpv4, type TestDevice,
+} from "./harness.ts";
+
+let eth: TestDevice;
+
+function setUp(): void {
+  bootIpv4({ rtables: 8 });
+  addLoopback();
+  eth = addDevice("eth0");
+  inetAddAddress(initNet, eth, ip("10.0.0.1"), 24);
+  ipRouteAdd(initNet, 0, 0, ip("10.0.0.254"), 0);
+}
+
+function rtablesInUse(): number {
+  let inUse = -1;
+  poolForEach((pool) => {
+    if (pool.name === "ip_dst_cache") inUse = pool.inUse;
+  });
+  return inUse;
+}
+
+interface Answer {
+  readonly error: number;
+  readonly rt: Rtable | null;
+  readonly fl: Flowi4;
+}
+
+/** Asks for a route and gives the reference back. */
+function output(daddr: string, saddr = "0.0.0.0", oif = 0): Answer {
+  const fl = new Flowi4();
+  flowi4Init(fl, ip(daddr), ip(saddr), oif, 0, 17);
+  const rt = ipRouteOutputKey(initNet, fl);
+  if (rt !== null) dstRelease(rt);
+  return { error: fl.error, rt, fl };
+}
+
+/** Routes a packet in; its drop reason, or 0 and the flags of its route. */
+function input(saddr: string, daddr: string): { err: number; reason: number; flags: number; error: number } {
+  const skb = received(eth, ipPacket({ saddr: ip(saddr), daddr: ip(daddr), protocol: 17 }));
+  const err = ipRouteInput(skb, ip(daddr), ip(saddr), 0, eth);
+  const rt = skb.dst as Rtable | null;
+  const answer = {
+    err, reason: err === 0 ? 0 : ipRouteInputReason(), flags: rt === null ? 0 : rt.flags, error: rt === null ? 0 : rt.error,
+  };
+  consumeSkb(skb);
+  return answer;
+}
+
+test.beforeEach(setUp);
+test.afterEach((t) => t.is(shutdownIpv4(), 0, "pools full again"));
+
+test.serial("output: link, gateway, self, source selection", (t) => {
+  const link = output("10.0.0.9");
+  t.is(link.rt!.dev, eth);
+  t.is(link.rt!.gateway, 0);
+  t.is(link.fl.saddr, ip("10.0.0.1"));
+  t.is(link.fl.oif, eth.ifindex);
+  t.is(output("8.8.8.8").rt!.gateway, ip("10.0.0.254"));
+  const self = output("10.0.0.1");
+  t.is(self.rt!.dev, initNet.loopbackDev);
+  t.is(self.fl.saddr, ip("10.0.0.1"));
+  t.is(output("127.5.5.5").fl.saddr, ip("127.0.0.1"));
+  const any = output("0.0.0.0");
+  t.is(any.fl.daddr, ip("127.0.0.1"));
+  t.is(any.rt!.flags & RTCF_LOCAL, RTCF_LOCAL);
+});
+
+test.serial("output: errors", (t) => {
+  t.is(output("10.0.0.9", "10.0.0.5").error, -EINVAL, "not our address");
+  t.is(output("10.0.0.9", "127.0.0.1").error, -EINVAL, "loopback source on the wire");
+  t.is(output("10.0.0.9", "224.0.0.1").error, -EINVAL);
+  t.is(output("10.0.0.9", "0.0.0.0", 99).error, -ENODEV);
+  const down = addDevice("eth1", false);
+  t.is(output("10.0.0.9", "0.0.0.0", down.ifindex).error, -ENETUNREACH);
+  const types = [[RTN_BLACKHOLE, -EINVAL], [RTN_PROHIBIT, -EACCES], [RTN_UNREACHABLE, -EHOSTUNREACH]] as const;
+  for (const [type, error] of types) {
+    const cfg = Object.assign(new FibConfig(), { dst: ip(`172.${type}.0.0`), dstLen: 16, type });
+    t.is(fibNewRoute(initNet, cfg, NLM_F_CREATE), 0);
+    t.is(output(`172.${type}.1.1`).error, error);
+    t.is(ipRouteDel(initNet, cfg.dst, 16, 0, 0), 0);
+  }
+  devClose(eth);
+  t.is(output("8.8.8.8").error, -ENETUNREACH);
+});
+
+test.serial("output: broadcasts, groups, a bound device", (t) => {
+  const subnet = output("10.0.0.255");
+  t.is(subnet.rt!.flags & RTCF_BROADCAST, RTCF_BROADCAST);
+  t.is(output("255.255.255.255", "10.0.0.1").rt!.flags & RTCF_BROADCAST, RTCF_BROADCAST);
+  const bound = output("255.255.255.255", "0.0.0.0", eth.ifindex);
+  t.is(bound.rt!.gateway, 0);
+  t.is(bound.fl.saddr, ip("10.0.0.1"));
+  const group = output("224.0.0.251", "0.0.0.0", eth.ifindex);
+  t.is(group.rt!.flags & RTCF_MULTICAST, RTCF_MULTICAST);
+  t.is(output("239.1.1.1").rt!.gateway, 0, "a group is never sent to the default gateway");
+  // Bound to a device, a destination without a route is taken to be on its link (as DHCP needs it).
+  const bare = addDevice("eth1");
+  t.is(output("9.9.9.9", "0.0.0.0", bare.ifindex).rt!.gateway, 0);
+});
+
+test.serial("a next hop keeps its entry until a route changes", (t) => {
+  const first = output("8.8.8.8").rt;
+  const inUse = rtablesInUse();
+  t.is(output("9.9.9.9").rt, first);
+  t.is(rtablesInUse(), inUse);
+  t.is(first!.ops.check(first!), first);
+  ipRouteAdd(initNet, ip("172.16.0.0"), 12, ip("10.0.0.253"), 0);
+  t.is(first!.ops.check(first!), null);
+  output("8.8.8.8");
+  t.is(rtablesInUse(), inUse, "the stale one went back");
+});
+
+test.serial("no entry left: -ENOBUFS, and well again when one is given back", (t) => {
+  const held: Rtable[] = [];
+  const fl = new Flowi4();
+  for (;;) {
+    flowi4Init(fl, -1, 0, eth.ifindex, 0, 17);
+    const rt = ipRouteOutputKey(initNet, fl);
+    if (rt === null) break;
+    held.push(rt);
+  }
+  t.true(held.length > 0);
+  t.is(fl.error, -ENOBUFS);
+  t.is(input("10.0.0.9", "10.0.0.1").reason, SKB_DROP_REASON_NOMEM);
+  for (const rt of held) dstRelease(rt);
+  t.is(input("10.0.0.9", "10.0.0.1").err, 0);
+});
+
+test.serial("path MTU: device, learned, least, expired with the entry", (t) => {
+  const fl = new Flowi4();
+  flowi4Init(fl, ip("8.8.8.8"), 0, 0, 0, 6);
+  const rt = ipRouteOutputKey(initNet, fl)!;
+  t.is(dstMtu(rt), 1500);
+  t.is(rt.ops.defaultAdvmss(rt), 1460);
+  rt.ops.updatePmtu(rt, null, null, 1400);
+  t.is(dstMtu(rt), 1400);
+  rt.ops.updatePmtu(rt, null, null, 1450);
+  t.is(dstMtu(rt), 1400, "never grows by a message");
+  rt.ops.updatePmtu(rt, null, null, 68);
+  t.is(dstMtu(rt), 552);
+  devSetMtu(eth, 500);
+  t.is(dstMtu(rt), 500);
+  t.is(rt.ops.check(rt), null);
+  dstRelease(rt);
+});
+
+test.serial("input: ours, broadcasts, strangers", (t) => {
+  t.is(input("10.0.0.9", "10.0.0.1").flags, RTCF_LOCAL);
+  t.is(input("10.0.0.9", "10.0.0.255").flags, RTCF_LOCAL | RTCF_BROADCAST);
+  t.is(input("10.0.0.9", "255.255.255.255").flags, RTCF_LOCAL | RTCF_BROADCAST);
+  t.is(input("0.0.0.0", "255.255.255.255").flags, RTCF_LOCAL | RTCF_BROADCAST);
+  t.is(input("10.0.0.9", "224.0.0.1").flags, RTCF_LOCAL | RTCF_MULTICAST);
+  t.is(input("10.0.0.9", "10.0.0.7").error, -EHOSTUNREACH);
+  t.is(input("10.0.0.9", "8.8.8.8").error, -EHOSTUNREACH);
+});
+
+test.serial("input: martians", (t) => {
+  const cases = [
+    ["224.0.0.1", "10.0.0.1", SKB_DROP_REASON_IP_INVALID_SOURCE],
+    ["255.255.255.255", "10.0.0.1", SKB_DROP_REASON_IP_INVALID_SOURCE],
+    ["0.0.0.0", "10.0.0.1", SKB_DROP_REASON_IP_INVALID_SOURCE],
+    ["0.0.0.0", "239.0.0.1", SKB_DROP_REASON_IP_INVALID_SOURCE],
+    ["10.0.0.9", "0.0.0.0", SKB_DROP_REASON_IP_INVALID_DEST],
+    ["10.0.0.9", "239.0.0.1", SKB_DROP_REASON_IP_INVALID_DEST],
+    ["10.0.0.9", "127.0.0.1", SKB_DROP_REASON_IP_LOCALNET],
+    ["127.0.0.1", "10.0.0.1", SKB_DROP_REASON_IP_LOCALNET],
+    ["127.0.0.1", "224.0.0.1", SKB_DROP_REASON_IP_LOCALNET],
+    ["10.0.0.1", "10.0.0.1", SKB_DROP_REASON_IP_LOCAL_SOURCE],
+    ["10.0.0.1", "10.0.0.255", SKB_DROP_REASON_IP_LOCAL_SOURCE],
+    ["10.0.0.1", "224.0.0.1", SKB_DROP_REASON_IP_LOCAL_SOURCE],
+  ] as const;
+  for (const [saddr, daddr, reason] of cases) {
+    const answer = input(saddr, daddr);
+    t.deepEqual([answer.err, answer.reason], [-EINVAL, reason], `${saddr} to ${daddr}`);
+  }
+});
+
+test.serial("any pair of addresses gets an answer, and no entry is lost", (t) => {
+  const before = rtablesInUse();
+  const addr = fc.oneof(fc.integer(), fc.constantFrom(0, -1, ip("10.0.0.1"), ip("10.0.0.255"), ip("127.0.0.1")));
+  fc.assert(fc.property(addr, addr, (saddr, daddr) => {
+    const skb = received(eth, ipPacket({ saddr, daddr, protocol: 17 }));
+    t.true(ipRouteInput(skb, daddr, saddr, 0, eth) <= 0);
+    consumeSkb(skb);
+    const fl = new Flowi4();
+    flowi4Init(fl, daddr, 0, 0, 0, 17);
+    const rt = ipRouteOutputKey(initNet, fl);
+    if (rt === null) t.true(fl.error < 0);
+    else dstRelease(rt);
+  }), { numRuns: 500 });
+  // Kept: one for input and one for output of each next hop that was used.
+  t.true(rtablesInUse() - before <= 7);
+});
