@@ -73,7 +73,7 @@ function createName(net: Net, pattern: string): string {
   if (at < 0) return pattern;
   for (let number = 0; number < MAX_NAME_NUMBER; number++) {
     const name = pattern.substring(0, at) + String(number) + pattern.substring(at + 2);
-    if (devGetByName(net, name) === null) return name;
+    if (name.length < IFNAMSIZ && devGetByName(net, name) === null) return name;
   }
   return "";
 }
@@ -97,9 +97,9 @@ export function devGetByIndex(net: Net, ifindex: number): NetDevice | null {
  */
 export function registerNetdev(net: Net, dev: NetDevice): number {
   if (dev.net !== null) return -EBUSY;
+  if (!devValidName(dev.name)) return -EINVAL;
   const name = createName(net, dev.name);
   if (name === "") return -ENFILE;
-  if (!devValidName(name)) return -EINVAL;
   if (devGetByName(net, name) !== null) return -EEXIST;
   dev.name = name;
   dev.net = net;

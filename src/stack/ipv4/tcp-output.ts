@@ -5,19 +5,28 @@
  * sk.writeQueue holds all that is not acknowledged, in order: in front what was sent, from sk.sendHead on what was not. A segment
  * never holds more than one MSS when it is built; when the MSS shrinks it is split as it is sent.
  */
-import { ENOMEM } from "../../uapi/errno.ts";
-import { LINUX_MIB_TCPORIGDATASENT } from "../../uapi/snmp.ts";
+import { jiffies } from "../../lib/timer.ts";
+import { EFAULT, ENOBUFS, ENOMEM } from "../../uapi/errno.ts";
+import { LINUX_MIB_TCPORIGDATASENT, TCP_MIB_ACTIVEOPENS } from "../../uapi/snmp.ts";
 import {
   allocSkb, allocSkbFclone, consumeSkb, type SkBuff, skbBufferBytes, skbReserve, skbSplit,
 } from "../core/skbuff.ts";
 import { skbAppend, skbDequeue, skbQueueTail, skbUnlink } from "../core/skb-queue.ts";
-import { TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN } from "../wire/tcp.ts";
-import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
+import { SOCK_DONE } from "../core/sock.ts";
 import {
-  ICSK_TIME_PROBE0, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_LOST, TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
+  TCP_HLEN, TCPHDR_ACK, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN, TCPOLEN_TSTAMP_ALIGNED,
+} from "../wire/tcp.ts";
+import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
+import { tcpRetransmitSkb } from "./tcp-retransmit.ts";
+import {
+  ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_LOST, TCPCB_SACKED_RETRANS, type TcpSk,
+  type TcpSock,
 } from "./tcp-sock.ts";
-import { inetCskResetXmitTimer, tcpProbe0Base, tcpRearmRto } from "./tcp-timer.ts";
-import { TCP_HEADROOM, tcpWndEnd } from "./tcp-window.ts";
+import { tcpAdvmss } from "./tcp-synack.ts";
+import { inetCskResetXmitTimer, TCP_TIMEOUT_INIT, tcpProbe0Base, tcpRearmRto } from "./tcp-timer.ts";
+import {
+  TCP_HEADROOM, tcpFullSpace, tcpInitialWindow, tcpInitializeRcvMss, tcpSelectInitialWindow, tcpSyncMss, tcpWndEnd,
+} from "./tcp-window.ts";
 import { tcpTransmitSkb } from "./tcp-xmit.ts";
 
 /** Room for a TCP header with any options. */
@@ -189,4 +198,62 @@ export function tcpPushOne(sk: TcpSk, mss: number): void {
 export function tcpCheckProbeTimer(sk: TcpSk): void {
   const icsk = sk.icsk;
   if (sk.tp.packetsOut === 0 && icsk.pending === 0) inetCskResetXmitTimer(sk, ICSK_TIME_PROBE0, tcpProbe0Base(icsk));
+}
+
+/** The state of a connection about to send its SYN. Linux: tcp_connect_init(). */
+function tcpConnectInit(sk: TcpSk): void {
+  const tp = sk.tp;
+  const icsk = sk.icsk;
+  const sysctl = sk.net.ipv4;
+  const dst = sk.dst!;
+  const options = sysctl.tcpTimestamps !== 0 ? TCPOLEN_TSTAMP_ALIGNED : 0;
+  tp.tcpHeaderLen = TCP_HLEN + options;
+  if (tp.userMss !== 0) tp.mssClamp = tp.userMss;
+  tp.maxWindow = 0;
+  tcpSyncMss(sk, dst.ops.mtu(dst));
+  tp.advmss = tcpAdvmss(sk, dst);
+  tcpInitializeRcvMss(sk);
+  tcpSelectInitialWindow(tcpFullSpace(sk), tp.advmss - options, tp.windowClamp, sysctl.tcpWindowScaling !== 0);
+  const initial = tcpInitialWindow;
+  tp.rcvWnd = tp.rcvSsthresh = initial.rcvWnd;
+  tp.windowClamp = initial.windowClamp;
+  tp.rcvWscale = initial.rcvWscale;
+  sk.err = 0;
+  sk.flags &= ~SOCK_DONE;
+  tp.sndWnd = tp.sndWl1 = 0;
+  tcpWriteQueuePurge(sk);
+  tp.sndUna = tp.sndSml = tp.sndUp = tp.sndNxt = tp.writeSeq;
+  tp.rcvNxt = tp.rcvWup = tp.copiedSeq = 0;
+  icsk.rto = TCP_TIMEOUT_INIT;
+  icsk.retransmits = 0;
+}
+
+/**
+ * Sends the SYN of connect(); the route and the addresses are set. Linux: tcp_connect().
+ * @returns 0, or -ENOBUFS when a pool is empty; a SYN lost further down is sent again by the timer
+ */
+export function tcpConnect(sk: TcpSk): number {
+  const tp = sk.tp;
+  tcpConnectInit(sk);
+  const skb = tcpControlSkb(true);
+  if (skb === null) return -ENOBUFS;
+  tcpInitNondataSkb(skb, tp.writeSeq, TCPHDR_SYN);
+  tp.writeSeq = skb.endSeq;
+  tp.retransStamp = jiffies === 0 ? 1 : jiffies;
+  skbQueueTail(sk.writeQueue, skb);
+  sk.wmemQueued += skb.truesize;
+  tp.packetsOut = 1;
+  tcpTransmitSkb(sk, skb, true);
+  tp.sndNxt = tp.pushedSeq = tp.writeSeq;
+  sk.net.mib[TCP_MIB_ACTIVEOPENS]!++;
+  inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, sk.icsk.rto);
+  return 0;
+}
+
+/** Simultaneous open: the queued SYN goes again as SYN-ACK. Linux: tcp_send_synack(). @returns 0 or a negative errno */
+export function tcpSendSynack(sk: TcpSk): number {
+  const skb = sk.writeQueue.head;
+  if (skb === null || (skb.tcpFlags & TCPHDR_SYN) === 0) return -EFAULT;
+  skb.tcpFlags |= TCPHDR_ACK;
+  return tcpRetransmitSkb(sk, skb);
 }

@@ -28,7 +28,9 @@ import {
 } from "./udp-output.ts";
 import { udpGetPort, udpTableInit, udpUnhash } from "./udp-table.ts";
 
-/** Boot: after sockInit(), inetInit(), inetProtocolsInit() and randomInit(). The port table has a head for each sock. */
+/**
+ * Boot: after sockInit(), inetInit(), inetProtocolsInit() and randomInit(). The port table has a head for each sock.
+ */
 export function udpInit(): void {
   udpTableInit(sockCount());
   udpOutputInit();

@@ -1,9 +1,13 @@
 import test from "ava";
 import { NotifierBlock, notifierChainRegister } from "../../../src/lib/notifier.ts";
+import { ethHeaderOps } from "../../../src/netif/ethernet.ts";
+import { ARPHRD_ETHER } from "../../../src/uapi/if-arp.ts";
+import { IFF_BROADCAST } from "../../../src/uapi/if.ts";
 import { devClose, devOpen, devSetMtu, NETDEV_UP } from "../../../src/netif/dev.ts";
 import {
   inDevGet, inetAddAddress, inetaddrChain, inetDelAddress, inetLookupIfaddr, inetSelectAddr, type InIfaddr,
 } from "../../../src/stack/ipv4/devinet.ts";
+import type { NetDevice } from "../../../src/stack/core/net-device.ts";
 import { netFib } from "../../../src/stack/ipv4/fib-lookup.ts";
 import type { FibTable } from "../../../src/stack/ipv4/fib-table.ts";
 import { EADDRNOTAVAIL, EEXIST, EINVAL, ENOBUFS, ENODEV } from "../../../src/uapi/errno.ts";
@@ -104,6 +108,33 @@ test.serial("primaries and secondaries", (t) => {
   t.deepEqual(routes(netFib(initNet).main), ["unicast 10.0.0.0/16 src 10.0.0.1"]);
 });
 
+test.serial("primaries stand before secondaries", (t) => {
+  const eth = addDevice("eth0");
+  for (const addr of ["10.0.0.1", "10.0.0.2", "10.0.1.1", "10.0.1.2"]) inetAddAddress(initNet, eth, ip(addr), 24);
+  const order: string[] = [];
+  for (let ifa = inDevGet(eth)!.ifaList; ifa !== null; ifa = ifa.next) order.push(dotted(ifa.local));
+  t.deepEqual(order, ["10.0.0.1", "10.0.1.1", "10.0.0.2", "10.0.1.2"]);
+});
+
+test.serial("an address is announced by ARP on a link that is up, and when the link comes up", (t) => {
+  const eth = addDevice("eth0", false);
+  eth.type = ARPHRD_ETHER;
+  eth.headerOps = ethHeaderOps;
+  eth.hardHeaderLen = 14;
+  eth.flags = IFF_BROADCAST;
+  inetAddAddress(initNet, eth, ip("10.0.0.1"), 24);
+  t.is(eth.sent.length, 0);
+  devOpen(eth);
+  inetAddAddress(initNet, eth, ip("10.0.0.2"), 24);
+  const announced = eth.sent.map((frame) => new DataView(frame.buffer)).map((view) => ({
+    to: view.getInt32(0), type: view.getUint16(12), sender: dotted(view.getInt32(28)), target: dotted(view.getInt32(38)),
+  }));
+  t.deepEqual(announced, ["10.0.0.1", "10.0.0.2"].map((a) => ({ to: -1, type: 0x0806, sender: a, target: a })));
+  inDevGet(eth)!.arpNotify = 0;
+  inetAddAddress(initNet, eth, ip("10.0.0.3"), 24);
+  t.is(eth.sent.length, 2);
+});
+
 test.serial("bad addresses and an empty pool", (t) => {
   shutdownIpv4();
   bootIpv4({ ifaddrs: 2 });
@@ -135,7 +166,7 @@ test.serial("source selection: subnet, scope, other devices", (t) => {
   inetAddAddress(initNet, eth, ip("10.0.0.1"), 24);
   inetAddAddress(initNet, eth, ip("10.0.1.1"), 24);
   inetAddAddress(initNet, eth, ip("169.254.1.1"), 16, { scope: RT_SCOPE_LINK });
-  const select = (dst: number, scope: number, dev = eth): string => dotted(inetSelectAddr(initNet, dev, dst, scope));
+  const select = (dst: number, scope: number, dev: NetDevice = eth): string => dotted(inetSelectAddr(initNet, dev, dst, scope));
   t.is(select(0, RT_SCOPE_UNIVERSE), "10.0.0.1");
   t.is(select(ip("10.0.1.9"), RT_SCOPE_UNIVERSE), "10.0.1.1");
   t.is(select(ip("169.254.7.7"), RT_SCOPE_UNIVERSE), "10.0.0.1");

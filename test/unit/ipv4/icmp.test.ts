@@ -186,6 +186,14 @@ test.serial("errors are limited for each destination and for all", (t) => {
   t.is(eth.sent.length, 60, "replies are not limited");
 });
 
+test.serial("silence saves up no more than six errors", (t) => {
+  complain(routed());
+  runTimers(5500);
+  eth.sent.length = 0;
+  for (let i = 0; i < 20; i++) complain(routed());
+  t.is(eth.sent.length, 6);
+});
+
 test.serial("a received error reaches the protocol that sent what it quotes", (t) => {
   const heard: { at: number; info: number; type: number }[] = [];
   inetAddProtocol(17, {

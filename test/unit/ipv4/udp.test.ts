@@ -1,8 +1,9 @@
 import test from "ava";
 import { mem8, memView } from "../../../src/lib/memory.ts";
+import { poolForEach } from "../../../src/lib/pool.ts";
 import {
-  EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, ECONNREFUSED, EDESTADDRREQ, EINVAL, EMSGSIZE, ENETUNREACH, ENOPROTOOPT,
-  ENOTCONN, EOPNOTSUPP, EPIPE,
+  EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, ECONNREFUSED, EDESTADDRREQ, EINVAL, EMSGSIZE, ENETUNREACH,
+  ENOPROTOOPT, ENOTCONN, EOPNOTSUPP, EPIPE,
 } from "../../../src/uapi/errno.ts";
 import { IP_MTU, IP_PKTINFO, IP_RECVERR, IP_RECVTOS, IP_RECVTTL, IP_TOS, IP_TTL } from "../../../src/uapi/in.ts";
 import { SIOCINQ, SIOCOUTQ } from "../../../src/uapi/ioctl.ts";
@@ -10,13 +11,13 @@ import {
   EPOLL_CTL_ADD, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, POLLIN, POLLOUT,
 } from "../../../src/uapi/poll.ts";
 import {
-  UDP_MIB_CSUMERRORS, UDP_MIB_IGNOREDMULTI, UDP_MIB_INDATAGRAMS, UDP_MIB_INERRORS, UDP_MIB_NOPORTS, UDP_MIB_OUTDATAGRAMS,
-  UDP_MIB_RCVBUFERRORS,
+  UDP_MIB_CSUMERRORS, UDP_MIB_IGNOREDMULTI, UDP_MIB_INDATAGRAMS, UDP_MIB_INERRORS, UDP_MIB_NOPORTS,
+  UDP_MIB_OUTDATAGRAMS, UDP_MIB_RCVBUFERRORS,
 } from "../../../src/uapi/snmp.ts";
 import {
-  AF_UNSPEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, SCM_TIMESTAMP, SHUT_RD, SHUT_RDWR, SHUT_WR,
-  SO_BINDTODEVICE, SO_BROADCAST, SO_ERROR, SO_NO_CHECK, SO_RCVBUF, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_TIMESTAMP,
-  SOCK_DGRAM, SOL_IP, SOL_SOCKET, SOL_UDP,
+  AF_UNSPEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, SCM_TIMESTAMP, SHUT_RD,
+  SHUT_RDWR, SHUT_WR, SO_BINDTODEVICE, SO_BROADCAST, SO_ERROR, SO_NO_CHECK, SO_RCVBUF, SO_REUSEADDR, SO_REUSEPORT,
+  SO_SNDBUF, SO_TIMESTAMP, SOCK_DGRAM, SOL_IP, SOL_SOCKET, SOL_UDP,
 } from "../../../src/uapi/socket.ts";
 import { UDP_CORK } from "../../../src/uapi/udp.ts";
 import { ETH_P_IP } from "../../../src/uapi/if-ether.ts";
@@ -25,8 +26,8 @@ import { sockaddrClear } from "../../../src/stack/core/sockaddr.ts";
 import { netifRx } from "../../../src/netif/receive.ts";
 import { csumPartial, csumTcpudpMagic, ipFastCsum } from "../../../src/lib/checksum.ts";
 import {
-  bind, close, connect, epollCreate1, epollCtl, epollWait, getpeername, getsockname, getsockopt, ioctl, Msghdr, msgSetBuffer, poll, Pollfd,
-  recv, recvfrom, recvmsg, send, sendmsg, sendto, setsockopt, shutdown, SockaddrIn,
+  bind, close, connect, epollCreate1, epollCtl, epollWait, getpeername, getsockname, getsockopt, ioctl, Msghdr,
+  msgSetBuffer, poll, Pollfd, recv, recvfrom, recvmsg, send, sendmsg, sendto, setsockopt, shutdown, SockaddrIn,
 } from "../../../src/stack/socket/index.ts";
 import { a, ADDR_A, ADDR_B, b, bootHosts, devA, devB, finish, open, turn } from "./two-hosts.ts";
 
@@ -689,6 +690,41 @@ test.serial("closed with packets on their way and unread", (t) => {
   turn();
   close(server);
   finish(t, 10000);
+});
+
+test.serial("every way to send, or to fail to, gives its route back", (t) => {
+  bootHosts();
+  const routes = (): number => {
+    let inUse = -1;
+    poolForEach((pool) => {
+      if (pool.name === "ip_dst_cache") inUse = pool.inUse;
+    });
+    return inUse;
+  };
+  const round = (): void => {
+    const fd = open(a, SOCK_DGRAM);
+    sendText(fd, "x", new SockaddrIn(ADDR_B, 7));
+    sendText(fd, "x", new SockaddrIn(-1, 7));
+    sendText(fd, "x", new SockaddrIn(0x0a0000ff, 7));
+    sendto(fd, buffer, 0, 1500, 0, new SockaddrIn(ADDR_B, 7));
+    connect(fd, new SockaddrIn(0x0a0000ff, 7));
+    connect(fd, new SockaddrIn(ADDR_B, 7));
+    connect(fd, new SockaddrIn(LO, 7));
+    sendText(fd, "x");
+    sendText(fd, "x", new SockaddrIn(ADDR_B, 7), MSG_MORE);
+    setsockopt(fd, SOL_SOCKET, SO_BROADCAST, 1);
+    sendText(fd, "x", new SockaddrIn(0x0a0000ff, 7));
+    shutdown(fd, SHUT_WR);
+    sendText(fd, "x", new SockaddrIn(ADDR_B, 7));
+    close(fd);
+    turn(5);
+  };
+  for (let i = 0; i < 5; i++) round();
+  const before = routes();
+  t.true(before >= 0);
+  for (let i = 0; i < 50; i++) round();
+  t.is(routes(), before);
+  finish(t);
 });
 
 test.serial("when packets run out sending fails and recovers", (t) => {

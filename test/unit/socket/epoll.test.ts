@@ -3,8 +3,8 @@ import {
   EBADF, EEXIST, EFAULT, EINVAL, ELOOP, EMFILE, ENFILE, ENOENT, ENOSPC, errnoName,
 } from "../../../src/uapi/errno.ts";
 import {
-  EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLERR, EPOLLET, EPOLLEXCLUSIVE, EPOLLHUP, EPOLLIN, EPOLLONESHOT,
-  EPOLLOUT, EPOLLRDHUP, POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT,
+  EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLERR, EPOLLET, EPOLLEXCLUSIVE, EPOLLHUP, EPOLLIN,
+  EPOLLONESHOT, EPOLLOUT, EPOLLRDHUP, POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT,
 } from "../../../src/uapi/poll.ts";
 import { AF_UNIX, SOCK_STREAM } from "../../../src/uapi/socket.ts";
 import { WaitQueueEntry, addWaitQueue } from "../../../src/stack/core/wait.ts";
@@ -85,7 +85,7 @@ test.serial("one-shot: silent until it is armed again", (t) => {
   t.is(inUse(), 0);
 });
 
-test.serial("EPOLLERR and EPOLLHUP come unasked, EPOLLRDHUP only when asked for; EPOLLEXCLUSIVE works like level", (t) => {
+test.serial("EPOLLERR and EPOLLHUP come unasked, EPOLLRDHUP only on request; EPOLLEXCLUSIVE is like level", (t) => {
   bootFake();
   const ep = epollCreate1(0);
   const a = open();
@@ -222,7 +222,10 @@ test.serial("poll", (t) => {
   epollCtl(ep, EPOLL_CTL_ADD, b, EPOLLOUT, 0);
   setReady(a, POLLIN | POLLOUT | POLLERR | POLLHUP);
   makeReady(b, POLLOUT);
-  const fds = [new Pollfd(a, POLLOUT), new Pollfd(b, POLLIN), new Pollfd(-1, POLLIN), new Pollfd(7, POLLIN), new Pollfd(ep, POLLIN)];
+  const fds = [
+    new Pollfd(a, POLLOUT), new Pollfd(b, POLLIN), new Pollfd(-1, POLLIN), new Pollfd(7, POLLIN),
+    new Pollfd(ep, POLLIN),
+  ];
   fds[2]!.revents = 1;
   t.is(poll(fds, 5), 3);
   t.deepEqual(fds.map((p) => p.revents), [POLLOUT | POLLERR | POLLHUP, 0, 0, POLLNVAL, POLLIN]);

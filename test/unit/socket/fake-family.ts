@@ -1,6 +1,6 @@
 /**
- * A family whose sockets do what a test tells them: readiness is a number per socket, wake-ups are the test's. It lets the
- * socket layer be tested without a protocol. Also the boot of what that layer stands on.
+ * A family whose sockets do what a test tells them: readiness is a number per socket, wake-ups are the test's. It lets
+ * the socket layer be tested without a protocol. Also the boot of what that layer stands on.
  */
 import { memoryInit, MEM_OVERHEAD_BYTES } from "../../../src/lib/memory.ts";
 import { poolsInUse, poolsReset } from "../../../src/lib/pool.ts";

@@ -1,6 +1,7 @@
 import test from "ava";
 import {
-  EAFNOSUPPORT, EAGAIN, EBADF, EFAULT, EINVAL, EMFILE, EMSGSIZE, ENFILE, ENOBUFS, ENOTCONN, ENOTSOCK, ENOTTY, EOPNOTSUPP,
+  EAFNOSUPPORT, EAGAIN, EBADF, EFAULT, EINVAL, EMFILE, EMSGSIZE, ENFILE, ENOBUFS, ENOTCONN, ENOTSOCK, ENOTTY,
+  EOPNOTSUPP,
 } from "../../../src/uapi/errno.ts";
 import {
   F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL, FD_CLOEXEC, O_NONBLOCK, O_RDWR,
@@ -11,8 +12,9 @@ import {
 } from "../../../src/uapi/socket.ts";
 import { createNet } from "../../../src/stack/core/net.ts";
 import {
-  accept4, bind, close, connect, epollCreate1, fcntl, getpeername, getsockname, getsockopt, ioctl, listen, Msghdr, read, recv,
-  recvfrom, recvmsg, send, sendmsg, sendto, setNs, setsockopt, setsockoptBytes, shutdown, SockaddrIn, socket, write,
+  accept4, bind, close, connect, epollCreate1, fcntl, getpeername, getsockname, getsockopt, ioctl, listen, Msghdr,
+  read, recv, recvfrom, recvmsg, send, sendmsg, sendto, setNs, setsockopt, setsockoptBytes, shutdown, SockaddrIn,
+  socket, write,
 } from "../../../src/stack/socket/index.ts";
 import { bootFake, calls, inUse, letWait, skOf } from "./fake-family.ts";
 

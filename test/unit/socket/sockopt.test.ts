@@ -1,9 +1,9 @@
 import test from "ava";
 import { EDOM, EFAULT, EINVAL, ENODEV, ENOPROTOOPT } from "../../../src/uapi/errno.ts";
 import {
-  AF_UNIX, SO_ACCEPTCONN, SO_BINDTODEVICE, SO_BINDTOIFINDEX, SO_BROADCAST, SO_DOMAIN, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_MARK,
-  SO_NO_CHECK, SO_OOBINLINE, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF, SO_RCVLOWAT, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT,
-  SO_SNDBUF, SO_SNDTIMEO, SO_TIMESTAMP, SO_TYPE, SOCK_STREAM, SOL_SOCKET, SOL_TCP,
+  AF_UNIX, SO_ACCEPTCONN, SO_BINDTODEVICE, SO_BINDTOIFINDEX, SO_BROADCAST, SO_DOMAIN, SO_ERROR, SO_KEEPALIVE,
+  SO_LINGER, SO_MARK, SO_NO_CHECK, SO_OOBINLINE, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF, SO_RCVLOWAT, SO_RCVTIMEO,
+  SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDTIMEO, SO_TIMESTAMP, SO_TYPE, SOCK_STREAM, SOL_SOCKET, SOL_TCP,
 } from "../../../src/uapi/socket.ts";
 import { TCP_LISTEN } from "../../../src/uapi/tcp.ts";
 import { initNet } from "../../../src/stack/core/net.ts";
@@ -127,7 +127,8 @@ test.serial("SO_BINDTODEVICE by index and by name", (t) => {
   t.is(Buffer.from(bytes.subarray(0, 5)).toString("latin1"), "eth0\0");
   t.is(setsockoptBytes(fd, SOL_SOCKET, SO_BINDTODEVICE, new Uint8Array(0)), 0);
   t.is(get(fd, SO_BINDTODEVICE), 0);
-  for (const [name, expected] of [["eth0", 0], ["eth0\0rest", 0], ["eth", -ENODEV], ["eth01", -ENODEV], ["\0", 0]] as const) {
+  const names = [["eth0", 0], ["eth0\0rest", 0], ["eth", -ENODEV], ["eth01", -ENODEV], ["\0", 0]] as const;
+  for (const [name, expected] of names) {
     t.is(setsockoptBytes(fd, SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(name, "latin1")), expected, name);
   }
   t.is(get(fd, SO_BINDTODEVICE), 0);

@@ -1,0 +1,169 @@
+/**
+ * What is doubtful about a segment, and the answers to it: PAWS, sequence numbers outside the window, challenge ACKs and their
+ * limits. Linux: tcp_validate_incoming() and its helpers of net/ipv4/tcp_input.c. Read first: RFC 9293 section 3.10.7.4 (first
+ * to fourth check), RFC 5961 (blind in-window attacks), RFC 7323 section 5 (PAWS). Owns the budget of challenge ACKs.
+ */
+import { memView } from "../../lib/memory.ts";
+import { getRandomBelow } from "../../lib/random.ts";
+import { jiffies } from "../../lib/timer.ts";
+import {
+  SKB_DROP_REASON_TCP_INVALID_SEQUENCE, SKB_DROP_REASON_TCP_INVALID_SYN, SKB_DROP_REASON_TCP_OLD_SEQUENCE,
+  SKB_DROP_REASON_TCP_RESET, SKB_DROP_REASON_TCP_RFC7323_PAWS,
+} from "../../uapi/drop-reason.ts";
+import {
+  LINUX_MIB_DELAYEDACKLOST, LINUX_MIB_PAWSESTABREJECTED, LINUX_MIB_TCPACKSKIPPEDCHALLENGE,
+  LINUX_MIB_TCPACKSKIPPEDPAWS, LINUX_MIB_TCPACKSKIPPEDSEQ, LINUX_MIB_TCPCHALLENGEACK, LINUX_MIB_TCPSYNCHALLENGE,
+  TCP_MIB_INERRS,
+} from "../../uapi/snmp.ts";
+import { TCPF_CLOSE_WAIT, TCPF_CLOSING, TCPF_LAST_ACK } from "../../uapi/tcp.ts";
+import { kfreeSkb, type SkBuff } from "../core/skbuff.ts";
+import { TCPHDR_ACK, TCPHDR_RST, TCPHDR_SYN, TH_WIN } from "../wire/tcp.ts";
+import { tcpSendAck } from "./tcp-control.ts";
+import { tcpEnterQuickackMode } from "./tcp-data.ts";
+import { tcpReset } from "./tcp-input.ts";
+import { tcpPawsReject } from "./tcp-minisocks.ts";
+import { tcpFastParseOptions } from "./tcp-options.ts";
+import type { TcpSk, TcpSock } from "./tcp-sock.ts";
+import { tcpReceiveWindow } from "./tcp-window.ts";
+
+/** The budget of challenge ACKs counts for this time, in ms. */
+const CHALLENGE_PERIOD_MS = 1000;
+/** States in which the peer's FIN has been taken: its RST may be one number behind. */
+const AFTER_FIN = TCPF_CLOSE_WAIT | TCPF_LAST_ACK | TCPF_CLOSING;
+
+let challengeStart = 0;
+let challengeLeft = 0;
+
+/** Boot time only. */
+export function tcpChallengeInit(): void {
+  challengeStart = (jiffies - CHALLENGE_PERIOD_MS) | 0;
+  challengeLeft = 0;
+}
+
+/** Remembers the timestamp of an accepted segment, unless an older one would replace a newer. Linux: tcp_replace_ts_recent(). */
+export function tcpStoreTsRecent(tp: TcpSock): void {
+  if (tcpPawsReject(tp.tsRecent, tp.rcvTsval, tp.tsRecentStamp, false)) return;
+  tp.tsRecent = tp.rcvTsval;
+  tp.tsRecentStamp = jiffies === 0 ? 1 : jiffies;
+}
+
+/** Was a segment outside the window answered a moment ago? Linux: __tcp_oow_rate_limited(). */
+function oowRateLimited(sk: TcpSk, mib: number): boolean {
+  const tp = sk.tp;
+  const now = jiffies;
+  const last = tp.lastOowAckTime;
+  if (last !== 0) {
+    const elapsed = (now - last) | 0;
+    if (elapsed >= 0 && elapsed < sk.net.ipv4.tcpInvalidRatelimitMs) {
+      sk.net.mib[mib]!++;
+      return true;
+    }
+  }
+  tp.lastOowAckTime = now === 0 ? 1 : now;
+  return false;
+}
+
+/** The same for a segment at hand: one with data is always answered. Linux: tcp_oow_rate_limited(). */
+function skbRateLimited(sk: TcpSk, skb: SkBuff, mib: number): boolean {
+  if (skb.seq !== skb.endSeq && (skb.tcpFlags & TCPHDR_SYN) === 0) return false;
+  return oowRateLimited(sk, mib);
+}
+
+/**
+ * Asks the peer to say again what was doubtful (RFC 5961): at most one in 500 ms for a connection, and about
+ * tcp_challenge_ack_limit a second for all, by a budget nobody can predict. Linux: tcp_send_challenge_ack().
+ */
+export function tcpSendChallengeAck(sk: TcpSk): void {
+  if (oowRateLimited(sk, LINUX_MIB_TCPACKSKIPPEDCHALLENGE)) return;
+  const now = jiffies;
+  if (((now - challengeStart) | 0) >= CHALLENGE_PERIOD_MS) {
+    const limit = sk.net.ipv4.tcpChallengeAckLimit;
+    const half = (limit + 1) >> 1;
+    challengeStart = now;
+    challengeLeft = half + getRandomBelow(limit);
+  }
+  if (challengeLeft === 0) return;
+  challengeLeft--;
+  sk.net.mib[LINUX_MIB_TCPCHALLENGEACK]!++;
+  tcpSendAck(sk);
+}
+
+/** Answers what was received before; the peer seems to have lost our ACK. Linux: tcp_send_dupack(). */
+function tcpSendDupack(sk: TcpSk, skb: SkBuff): void {
+  if (skb.endSeq !== skb.seq && ((skb.seq - sk.tp.rcvNxt) | 0) < 0) {
+    sk.net.mib[LINUX_MIB_DELAYEDACKLOST]!++;
+    tcpEnterQuickackMode(sk);
+  }
+  tcpSendAck(sk);
+}
+
+/**
+ * A pure ACK with an old timestamp that is only reordered, not old: it changes nothing and is let pass.
+ * Linux: tcp_disordered_ack().
+ */
+function tcpDisorderedAck(sk: TcpSk, skb: SkBuff): boolean {
+  const tp = sk.tp;
+  const seq = skb.seq;
+  if ((skb.tcpFlags & TCPHDR_ACK) === 0 || seq !== tp.rcvNxt || seq !== skb.endSeq || skb.ackSeq !== tp.sndUna) return false;
+  const newer = (seq - tp.sndWl1) | 0;
+  if (newer > 0 || (newer === 0 && memView.getUint16(skb.th + TH_WIN) << tp.sndWscale > tp.sndWnd)) return false;
+  return ((tp.tsRecent - tp.rcvTsval) | 0) <= sk.icsk.rto;
+}
+
+/** Does the segment touch the window? Linux: tcp_sequence(). */
+function tcpSequence(tp: TcpSock, seq: number, endSeq: number): boolean {
+  return ((endSeq - tp.rcvWup) | 0) >= 0 && ((seq - tp.rcvNxt - tcpReceiveWindow(tp)) | 0) <= 0;
+}
+
+/** After its FIN the peer may have lost our ACK: a RST one number behind is right. Linux: tcp_reset_check(). */
+function tcpResetCheck(sk: TcpSk, skb: SkBuff): boolean {
+  return skb.seq === ((sk.tp.rcvNxt - 1) | 0) && ((1 << sk.state) & AFTER_FIN) !== 0;
+}
+
+function synChallenge(sk: TcpSk, skb: SkBuff, synInErr: boolean): false {
+  if (synInErr) sk.net.mib[TCP_MIB_INERRS]!++;
+  sk.net.mib[LINUX_MIB_TCPSYNCHALLENGE]!++;
+  tcpSendChallengeAck(sk);
+  kfreeSkb(skb, SKB_DROP_REASON_TCP_INVALID_SYN);
+  return false;
+}
+
+/**
+ * The first four checks of RFC 9293 section 3.10.7.4: timestamp, sequence, RST, SYN. Linux: tcp_validate_incoming().
+ * @param synInErr a SYN counts as an error @returns whether to go on; else the segment was answered as needed and is gone
+ */
+export function tcpValidateIncoming(sk: TcpSk, skb: SkBuff, synInErr: boolean): boolean {
+  const tp = sk.tp;
+  const flags = skb.tcpFlags;
+  const rst = (flags & TCPHDR_RST) !== 0;
+  if (
+    tcpFastParseOptions(skb, tp, sk.net.ipv4) && tp.sawTstamp && ((tp.tsRecent - tp.rcvTsval) | 0) > 1 && !rst
+    && tcpPawsReject(tp.tsRecent, tp.rcvTsval, tp.tsRecentStamp, false) && !tcpDisorderedAck(sk, skb)
+  ) {
+    // A reset is taken in spite of its timestamp (RFC 7323 section 5.2).
+    sk.net.mib[LINUX_MIB_PAWSESTABREJECTED]!++;
+    if (!skbRateLimited(sk, skb, LINUX_MIB_TCPACKSKIPPEDPAWS)) tcpSendDupack(sk, skb);
+    kfreeSkb(skb, SKB_DROP_REASON_TCP_RFC7323_PAWS);
+    return false;
+  }
+  if (!tcpSequence(tp, skb.seq, skb.endSeq)) {
+    if (rst) {
+      if (tcpResetCheck(sk, skb)) tcpReset(sk, skb);
+    } else {
+      if ((flags & TCPHDR_SYN) !== 0) return synChallenge(sk, skb, synInErr);
+      if (!skbRateLimited(sk, skb, LINUX_MIB_TCPACKSKIPPEDSEQ)) tcpSendDupack(sk, skb);
+    }
+    const old = ((skb.endSeq - tp.rcvNxt) | 0) <= 0;
+    kfreeSkb(skb, old ? SKB_DROP_REASON_TCP_OLD_SEQUENCE : SKB_DROP_REASON_TCP_INVALID_SEQUENCE);
+    return false;
+  }
+  if (rst) {
+    // Only the exact number resets; any other in the window might be a guess (RFC 5961 section 3.2).
+    if (skb.seq === tp.rcvNxt || tcpResetCheck(sk, skb)) tcpReset(sk, skb);
+    else tcpSendChallengeAck(sk);
+    kfreeSkb(skb, SKB_DROP_REASON_TCP_RESET);
+    return false;
+  }
+  if ((flags & TCPHDR_SYN) !== 0) return synChallenge(sk, skb, synInErr);
+  return true;
+}
