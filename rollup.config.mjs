@@ -49,6 +49,7 @@ const bundle = (input, platformFile, output, external = []) => ({
 const bundles = {
   board: bundle("src/index.ts", "hal/xs/platform.ts", { file: "dist/linnet.board.js", format: "es" }, [
     "timer",
+    "time",
     /^embedded:/,
   ]),
   node: bundle("src/index.ts", "hal/node/platform.ts", { file: "dist/linnet.node.js", format: "es" }, [
