@@ -1,10 +1,12 @@
 /**
- * Network devices: registration, names, up and down, flags, MTU and address. Linux: net/core/dev.c, net/core/dev_ioctl.c.
- * Owns the notifier chain that tells the layers above of every change. Carrier and queues are in link-state.ts.
+ * Network devices: registration, names, up and down, flags, MTU and address. Linux: net/core/dev.c,
+ * net/core/dev_ioctl.c. Owns the notifier chain that tells the layers above of every change. Carrier and queues are in
+ * link-state.ts.
  *
  * A driver makes a NetDevice (ethernet: `etherSetup(dev)`), registers it with a namespace, and is opened by devOpen().
  * Drivers count their own rxPackets, rxBytes, txPackets and txBytes, as Linux's do.
  */
+import { account } from "../lib/account.ts";
 import { NotifierChain, notifierChainCall, notifierToErrno } from "../lib/notifier.ts";
 import type { Net } from "../stack/core/net.ts";
 import type { NetDevice } from "../stack/core/net-device.ts";
@@ -45,19 +47,21 @@ const MAX_NAME_NUMBER = 1000;
 export let netdevChain: NotifierChain<NetDevice>;
 
 /**
- * Starts the device layer: notifier chain, softirqs, backlog. Boot time, after softirqInit(), skbInit() and timersInit().
- * Linux: net_dev_init().
+ * Starts the device layer: notifier chain, softirqs, backlog. Boot time, after softirqInit(), skbInit() and
+ * timersInit(). Linux: net_dev_init().
  * @param maxBacklog packets that may wait on the way in from loopback and veth (net.core.netdev_max_backlog), 1 or more
  */
 export function netdevInit(maxBacklog: number): void {
-  netdevChain = new NotifierChain<NetDevice>();
+  netdevChain = account("netif", new NotifierChain<NetDevice>());
   linkStateInit();
   napiInit();
   receiveInit(maxBacklog);
   xmitInit();
 }
 
-/** Is it a name for a device? 1 to 15 characters, no blank, slash or colon, not "." or "..". Linux: dev_valid_name(). */
+/**
+ * Is it a name for a device? 1 to 15 characters, no blank, slash or colon, not "." or "..". Linux: dev_valid_name().
+ */
 function devValidName(name: string): boolean {
   if (name.length === 0 || name.length >= IFNAMSIZ || name === "." || name === "..") return false;
   for (let i = 0; i < name.length; i++) {
@@ -107,6 +111,7 @@ export function registerNetdev(net: Net, dev: NetDevice): number {
   dev.running = false;
   dev.nextDev = null;
   linkStateSetup(dev, linkChanged);
+  account("net_device", dev);
   if (net.devices === null) {
     net.devices = dev;
   } else {
@@ -119,7 +124,10 @@ export function registerNetdev(net: Net, dev: NetDevice): number {
   return err;
 }
 
-/** Takes a device out of its namespace, closed first; its packets on the way in are dropped. Linux: unregister_netdev(). */
+/**
+ * Takes a device out of its namespace, closed first; its packets on the way in are dropped. Linux:
+ * unregister_netdev().
+ */
 export function unregisterNetdev(dev: NetDevice): void {
   const net = dev.net;
   if (net === null) return;

@@ -1,5 +1,6 @@
 /**
- * Ethernet: building and reading the 14-byte header. Linux: net/ethernet/eth.c. Read first: IEEE 802.3 clause 3, RFC 894.
+ * Ethernet: building and reading the 14-byte header. Linux: net/ethernet/eth.c. Read first: IEEE 802.3 clause 3, RFC
+ * 894.
  *
  * An address is two numbers, its first 2 bytes (0..65535) and its last 4 (int32), so comparing takes two compares.
  */
@@ -50,7 +51,9 @@ export function bufferMtu(): number {
   return skbBufferBytes - BUFFER_SPARE_BYTES;
 }
 
-/** Sets all that Ethernet devices have in common; the MTU shrinks to what a packet buffer holds. Linux: ether_setup(). */
+/**
+ * Sets all that Ethernet devices have in common; the MTU shrinks to what a packet buffer holds. Linux: ether_setup().
+ */
 export function etherSetup(dev: NetDevice): void {
   const room = bufferMtu();
   dev.type = ARPHRD_ETHER;
@@ -63,9 +66,10 @@ export function etherSetup(dev: NetDevice): void {
 }
 
 /**
- * Reads the header of a received frame: sets dev, mac, pktType and moves data behind the header. Linux: eth_type_trans().
- * @returns the EtherType for skb.protocol: ETH_P_802_2 for a frame with an 802.3 length; 0 for a frame that is too short or
- *   too long for the device (one VLAN tag allowed for), which is counted and has no handler
+ * Reads the header of a received frame: sets dev, mac, pktType and moves data behind the header. Linux:
+ * eth_type_trans().
+ * @returns the EtherType for skb.protocol: ETH_P_802_2 for a frame with an 802.3 length; 0 for a frame that is too
+ *   short or too long for the device (one VLAN tag allowed for), which is counted and has no handler
  */
 export function ethTypeTrans(skb: SkBuff, dev: NetDevice): number {
   const mac = skb.data;
@@ -93,8 +97,8 @@ function groupType(hi: number, lo: number): number {
 }
 
 /**
- * All that a simple Ethernet driver does with a received frame: counts it, reads its header, drops it when its length is
- * wrong, delivers it. The packet is gone then.
+ * All that a simple Ethernet driver does with a received frame: counts it, reads its header, drops it when its length
+ * is wrong, delivers it. The packet is gone then.
  * @param skb data at the Ethernet header, without the frame check sequence
  * @returns what netifReceiveSkb() answers
  */
@@ -126,9 +130,10 @@ export function skbUnshare(skb: SkBuff): SkBuff | null {
 }
 
 /**
- * Lengthens a frame with zeros to the 60 bytes that the wire wants, so that no old memory leaves the machine. For drivers
- * whose hardware does not pad. Linux: eth_skb_pad().
- * @returns the packet to send, a copy when another header shares its data; null when there was no memory (it is dropped)
+ * Lengthens a frame with zeros to the 60 bytes that the wire wants, so that no old memory leaves the machine. For
+ * drivers whose hardware does not pad. Linux: eth_skb_pad().
+ * @returns the packet to send, a copy when another header shares its data; null when there was no memory (it is
+ *   dropped)
  */
 export function ethPad(skb: SkBuff): SkBuff | null {
   const missing = ETH_ZLEN - skb.len;

@@ -5,6 +5,7 @@
  *
  * Unlike Linux's, the watchdog timer runs only while the queue is stopped: an idle board sleeps.
  */
+import { account } from "../lib/account.ts";
 import { cancelWork, queueWork, workSetup } from "../lib/softirq.ts";
 import { delTimer, jiffies, modTimer, timerPending, timerSetup } from "../lib/timer.ts";
 import type { NetDevice } from "../stack/core/net-device.ts";
@@ -17,7 +18,7 @@ let noop: NoopQdisc;
 
 /** Boot time. */
 export function linkStateInit(): void {
-  noop = new NoopQdisc();
+  noop = account("netif", new NoopQdisc());
 }
 
 /** Registration of a device: its queue and timers. A txqueuelen of 0 means no queue. Allocates. */
@@ -70,7 +71,10 @@ export function netifCarrierOff(dev: NetDevice): void {
   if (dev.net !== null) queueWork(dev.linkWork);
 }
 
-/** Has what the layers above do not know yet of a device's carrier told now. Not from an interrupt. Linux: linkwatch_sync_dev(). */
+/**
+ * Has what the layers above do not know yet of a device's carrier told now. Not from an interrupt. Linux:
+ * linkwatch_sync_dev().
+ */
 export function linkwatchSync(dev: NetDevice): void {
   const work = dev.linkWork;
   if (cancelWork(work)) work.fn!(dev);

@@ -1,6 +1,6 @@
 /**
- * The loopback device: what is sent by it comes back in. Linux: drivers/net/loopback.c. Owns nothing: every namespace gets
- * one, down, and 127.0.0.1/8 appears on it (ipv4/devinet.ts) when it goes up.
+ * The loopback device: what is sent by it comes back in. Linux: drivers/net/loopback.c. Owns nothing: every namespace
+ * gets one, down, and 127.0.0.1/8 appears on it (ipv4/devinet.ts) when it goes up.
  */
 import { type Net, registerPernetSubsys } from "../stack/core/net.ts";
 import { NETDEV_TX_OK, NETIF_F_CSUM, NETIF_F_SG, NetDevice, type NetDeviceOps } from "../stack/core/net-device.ts";

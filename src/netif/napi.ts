@@ -8,6 +8,7 @@
  *
  * A device without an interrupt calls napiSchedule from a timer.
  */
+import { account } from "../lib/account.ts";
 import { NET_RX_SOFTIRQ, openSoftirq, raiseSoftirq } from "../lib/softirq.ts";
 import type { NapiStruct, NetDevice } from "../stack/core/net-device.ts";
 
@@ -34,7 +35,7 @@ let last: NapiStruct | null;
 
 /** Boot time. */
 export function napiInit(): void {
-  softnetStat = new SoftnetStat();
+  softnetStat = account("netif", new SoftnetStat());
   first = last = null;
   openSoftirq(NET_RX_SOFTIRQ, netRxAction);
 }
@@ -90,8 +91,8 @@ export function napiSchedule(napi: NapiStruct): boolean {
 
 /**
  * The poll found fewer frames than it might take: it is over.
- * @returns whether the driver should let its interrupt back in; false when the device is polled again at once because it
- *   was scheduled meanwhile. Linux: napi_complete_done()
+ * @returns whether the driver should let its interrupt back in; false when the device is polled again at once because
+ *   it was scheduled meanwhile. Linux: napi_complete_done()
  */
 export function napiComplete(napi: NapiStruct): boolean {
   if (!napi.scheduled) return false;

@@ -5,6 +5,7 @@
  * A packet is delivered with skb.data, skb.nh and skb.th behind the link header and skb.mac at it. A handler gets one
  * reference and must give it back; to write to the packet or keep it while skbShared(skb), it clones it first.
  */
+import { account } from "../lib/account.ts";
 import { skbDequeue, SkbQueue, skbQueueTail, skbUnlink } from "../stack/core/skb-queue.ts";
 import { NapiStruct, NETDEV_TX_OK, NetDevice } from "../stack/core/net-device.ts";
 import {
@@ -51,9 +52,9 @@ let backlogMax = 0;
 
 /** Boot time, by netdevInit(). */
 export function receiveInit(maxBacklog: number): void {
-  ptypeBase = new Array<PacketType | null>(PTYPE_HASH_SIZE).fill(null);
+  ptypeBase = account("netif", new Array<PacketType | null>(PTYPE_HASH_SIZE).fill(null));
   ptypeAll = null;
-  backlog = new SkbQueue();
+  backlog = account("netif", new SkbQueue());
   backlogMax = maxBacklog;
   const nowhere = new NetDevice("backlog", ARPHRD_VOID, 0, 0, {
     ndoStartXmit(skb: SkBuff): number {
@@ -61,7 +62,7 @@ export function receiveInit(maxBacklog: number): void {
       return NETDEV_TX_OK;
     },
   });
-  backlogNapi = napiAdd(nowhere, new NapiStruct(nowhere, NAPI_POLL_WEIGHT, processBacklog));
+  backlogNapi = account("netif", napiAdd(nowhere, new NapiStruct(nowhere, NAPI_POLL_WEIGHT, processBacklog)));
   napiEnable(backlogNapi);
 }
 
@@ -144,7 +145,9 @@ function deliverToTaps(skb: SkBuff, dev: NetDevice): void {
   }
 }
 
-/** Gives the taps of ETH_P_ALL a clone of a packet that leaves, data at the link header. Linux: dev_queue_xmit_nit(). */
+/**
+ * Gives the taps of ETH_P_ALL a clone of a packet that leaves, data at the link header. Linux: dev_queue_xmit_nit().
+ */
 export function devQueueXmitNit(skb: SkBuff, dev: NetDevice): void {
   let pt = ptypeAll;
   while (pt !== null) {

@@ -2,8 +2,8 @@
  * The way out: a packet with its link header goes through the device's queueing discipline to the driver. Linux:
  * __dev_queue_xmit() of net/core/dev.c, __qdisc_run() and sch_direct_xmit() of net/sched/sch_generic.c.
  *
- * With an empty queue and a driver that takes packets, the queue is passed by. What the driver is too busy for goes back
- * to the head of its queue and is tried again by the NET_TX softirq, or when the driver wakes its queue.
+ * With an empty queue and a driver that takes packets, the queue is passed by. What the driver is too busy for goes
+ * back to the head of its queue and is tried again by the NET_TX softirq, or when the driver wakes its queue.
  */
 import { NETDEV_TX_OK, type NetDevice } from "../stack/core/net-device.ts";
 import { kfreeSkb, PACKET_OUTGOING, type SkBuff } from "../stack/core/skbuff.ts";

@@ -1,6 +1,6 @@
 /**
- * The neighbour table: who is reachable over which link, and at what link address. Linux: net/core/neighbour.c, the half
- * that finds, makes and removes entries; the states are in neighbour.ts. Owns each table's pool, hash and garbage
+ * The neighbour table: who is reachable over which link, and at what link address. Linux: net/core/neighbour.c, the
+ * half that finds, makes and removes entries; the states are in neighbour.ts. Owns each table's pool, hash and garbage
  * collection. A family's resolver (ipv4/arp.ts) makes the table and lends it the operations.
  *
  * Read first: RFC 4861 section 7.3 (the states, which Linux uses for ARP too).

@@ -8,8 +8,8 @@
  *                        v                     |                                             | delayProbeTime
  *                      FAILED <--3 questions---+---------------- answer ------------------ PROBE
  *
- * Packets are sent in all states but NONE, INCOMPLETE and FAILED. One timer per entry serves all states. While confirmed
- * (or static), sending is one call that writes the link header from the address in the entry.
+ * Packets are sent in all states but NONE, INCOMPLETE and FAILED. One timer per entry serves all states. While
+ * confirmed (or static), sending is one call that writes the link header from the address in the entry.
  */
 import { delTimer, jiffies, modTimer } from "../../lib/timer.ts";
 import {
@@ -47,7 +47,9 @@ export const NEIGH_UPDATE_F_WEAK_OVERRIDE = 2;
 /** neighUpdate: a person's order, which may change static entries too. */
 export const NEIGH_UPDATE_F_ADMIN = 0x40000000;
 
-/** Makes a table of `count` entries with its pool of that name. Boot time, after skbInit(). Linux: neigh_table_init(). */
+/**
+ * Makes a table of `count` entries with its pool of that name. Boot time, after skbInit(). Linux: neigh_table_init().
+ */
 export function createNeighTable(name: string, family: number, count: number, ops: NeighOps): NeighTable {
   return createNeighTableWith(name, family, count, ops, neighTimerHandler);
 }
@@ -71,7 +73,8 @@ export function neighOutput(neigh: Neighbour, skb: SkBuff): number {
 /**
  * A packet is to be sent to an address that is not sure: starts what makes it sure.
  * @param skb the packet, or null to only start
- * @returns true when the packet was taken (it waits, or was dropped); false when it may be sent now. Linux: neigh_event_send()
+ * @returns true when the packet was taken (it waits, or was dropped); false when it may be sent now. Linux:
+ *   neigh_event_send()
  */
 export function neighEventSend(neigh: Neighbour, skb: SkBuff | null): boolean {
   const now = jiffies;

@@ -17,7 +17,10 @@ export const NETIF_F_CSUM = 1;
 /** features: the device gathers a packet from a fragment list. */
 export const NETIF_F_SG = 2;
 
-/** What a driver implements. Linux: struct net_device_ops. Calls return 0 or a negative errno where they return a number. */
+/**
+ * What a driver implements. Linux: struct net_device_ops. Calls return 0 or a negative errno where they return a
+ * number.
+ */
 export interface NetDeviceOps {
   /** Interface goes up: start receiving. */
   ndoOpen?(dev: NetDevice): number;
@@ -29,7 +32,9 @@ export interface NetDeviceOps {
   ndoSetRxMode?(dev: NetDevice): void;
   ndoSetMacAddress?(dev: NetDevice): number;
   ndoChangeMtu?(dev: NetDevice, mtu: number): number;
-  /** The queue has been stopped for watchdogMs: the hardware is stuck. Called again every watchdogMs until it is woken. */
+  /**
+   * The queue has been stopped for watchdogMs: the hardware is stuck. Called again every watchdogMs until it is woken.
+   */
   ndoTxTimeout?(dev: NetDevice): void;
 }
 
@@ -92,7 +97,10 @@ export class NapiStruct {
   }
 }
 
-/** Someone who looks at each frame in and out without touching it; a link of a device's list. netif/capture.ts makes them. */
+/**
+ * Someone who looks at each frame in and out without touching it; a link of a device's list. netif/capture.ts makes
+ * them.
+ */
 export interface DeviceTap {
   nextTap: DeviceTap | null;
   /** The frame is from skb.mac to skb.tail (and in fragList); `outgoing`: this host sends it. */

@@ -1,6 +1,6 @@
 /**
- * ARP: asking for, answering and learning link addresses of IPv4 neighbours on Ethernet. Linux: net/ipv4/arp.c. Owns the
- * table arpTbl, whose states are core/neighbour.ts's.
+ * ARP: asking for, answering and learning link addresses of IPv4 neighbours on Ethernet. Linux: net/ipv4/arp.c. Owns
+ * the table arpTbl, whose states are core/neighbour.ts's.
  *
  * Who is believed, as in Linux: a request for an address of ours makes or updates its sender's entry (STALE); any other
  * packet, gratuitous ones and replies nobody asked for included, only updates an entry that exists. Beyond Linux, a
@@ -63,7 +63,9 @@ const arpOps: NeighOps = Object.freeze({
   queueXmit: devQueueXmit,
 });
 
-/** Builds the table of `count` entries and takes ARP packets from now on. Boot time, after netdevInit() and skbInit(). */
+/**
+ * Builds the table of `count` entries and takes ARP packets from now on. Boot time, after netdevInit() and skbInit().
+ */
 export function arpInit(count: number): void {
   arpTbl = createNeighTable("arp_cache", AF_INET, count, arpOps);
   devAddPack(new PacketType(ETH_P_ARP, arpRcv));
@@ -104,7 +106,9 @@ function arpConstruct(neigh: Neighbour): number {
   return 0;
 }
 
-/** Asks: with the waiting packet's own source address if it is ours, else the best of the link. Linux: arp_solicit(). */
+/**
+ * Asks: with the waiting packet's own source address if it is ours, else the best of the link. Linux: arp_solicit().
+ */
 function arpSolicit(neigh: Neighbour, skb: SkBuff | null): void {
   const dev = neigh.dev!;
   const net = dev.net!;
@@ -231,7 +235,9 @@ function arpUpdate(neigh: Neighbour, skb: SkBuff, op: number, shaHi: number, sha
   neighUpdate(neigh, shaHi, shaLo, state, override ? NEIGH_UPDATE_F_OVERRIDE : 0);
 }
 
-/** Does a host announce its own address? A reply must name its link address as the target's too. Linux: arp_is_garp(). */
+/**
+ * Does a host announce its own address? A reply must name its link address as the target's too. Linux: arp_is_garp().
+ */
 function arpIsGratuitous(skb: SkBuff, dev: NetDevice, op: number, shaHi: number, shaLo: number): boolean {
   const view = memView;
   const at = skb.data;

@@ -16,9 +16,10 @@ import {
 } from "../wire/tcp.ts";
 import { inetCskCompleteHashdance, inetCskReqskQueueDrop } from "./inet-connection-sock.ts";
 import {
-  REQ_ACKED, REQ_LAST_OOW_ACK_TIME, REQ_RCV_ISN, REQ_RCV_WND, REQ_SND_ISN, REQ_TS_RECENT, REQ_WORDS, reqRows, reqskSet,
-  reqskTimeoutMs, reqskTimeouts, reqskTimerStart,
+  REQ_ACKED, REQ_LAST_OOW_ACK_TIME, REQ_RCV_ISN, REQ_RCV_WND, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_RECENT, REQ_WORDS, reqRows,
+  reqskRetrans, reqskSet, reqskTimeoutMs, reqskTimeouts, reqskTimerStart,
 } from "./request-sock.ts";
+import { tcpAckUpdateRtt } from "./tcp-ack.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
 import { tcpInWindow, tcpOowRateLimited, tcpPawsReject } from "./tcp-minisocks.ts";
 import { rxOpt, tcpParseOptions } from "./tcp-options.ts";
@@ -79,7 +80,11 @@ export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
     return null;
   }
   const child = tcpV4SynRecvSock(sk, skb, req);
-  if (child !== null) return inetCskCompleteHashdance(sk, child, req);
+  if (child !== null) {
+    // Karn's rule: a SYN-ACK sent twice measures nothing.
+    if (reqskRetrans(req) === 0) tcpAckUpdateRtt(child, (jiffies - reqRows[at + REQ_SNT_SYNACK]!) | 0);
+    return inetCskCompleteHashdance(sk, child, req);
+  }
   if (net.ipv4.tcpAbortOnOverflow !== 0) return embryonicReset(sk, skb, req, rst);
   reqskSet(req, REQ_ACKED);
   return null;

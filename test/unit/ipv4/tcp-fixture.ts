@@ -7,8 +7,8 @@ import { initNet, type Net, netInit } from "../../../src/stack/core/net.ts";
 import { skbInit } from "../../../src/stack/core/skbuff.ts";
 import { type Proto, skAlloc, sockInit } from "../../../src/stack/core/sock.ts";
 import { inetBindBucketInit } from "../../../src/stack/ipv4/inet-bind-bucket.ts";
-import { inetBindInit } from "../../../src/stack/ipv4/inet-bind.ts";
-import { inetHashtablesInit } from "../../../src/stack/ipv4/inet-hashtables.ts";
+import { inetBindInit, inetCskGetPort } from "../../../src/stack/ipv4/inet-bind.ts";
+import { inetHash, inetHashtablesInit, inetUnhash } from "../../../src/stack/ipv4/inet-hashtables.ts";
 import { inetSockAlloc, inetSockFree, inetSockInit } from "../../../src/stack/ipv4/inet-sock.ts";
 import { inetTimewaitInit } from "../../../src/stack/ipv4/inet-timewait-sock.ts";
 import { requestSockInit } from "../../../src/stack/ipv4/request-sock.ts";
@@ -16,6 +16,7 @@ import { tcpReno } from "../../../src/stack/ipv4/tcp-cong.ts";
 import { tcpOptionsInit } from "../../../src/stack/ipv4/tcp-options.ts";
 import { tcpPartsAlloc, tcpPartsFree, type TcpSk, tcpSockInit } from "../../../src/stack/ipv4/tcp-sock.ts";
 import { AF_INET } from "../../../src/uapi/socket.ts";
+import { TCP_CLOSE } from "../../../src/uapi/tcp.ts";
 
 export interface TableSizes {
   socks: number;
@@ -30,8 +31,22 @@ const DEFAULTS: TableSizes = {
   socks: 32, requests: 16, timewaits: 16, bindBuckets: 24, ehashBuckets: 8, onTimeout: () => undefined,
 };
 
+/** Socks that the tests' protocol was asked to reset. */
+export const disconnected: TcpSk[] = [];
+
 const testProto = {
   name: "test",
+  alloc: (net: Net) => makeSock(net, true),
+  init: () => 0,
+  getPort: inetCskGetPort,
+  hash: inetHash,
+  unhash: inetUnhash,
+  disconnect(sk: TcpSk): number {
+    inetUnhash(sk);
+    sk.state = TCP_CLOSE;
+    disconnected.push(sk);
+    return 0;
+  },
   free(sk: TcpSk): void {
     inetSockFree(sk.inet);
     tcpPartsFree(sk);
@@ -56,12 +71,18 @@ export function tablesBoot(sizes: Partial<TableSizes> = {}): void {
   inetTimewaitInit(all.timewaits);
   requestSockInit(all.requests, all.onTimeout);
   tcpOptionsInit();
+  disconnected.length = 0;
 }
 
 /** A sock with all its parts, closed and in no table. */
-export function makeSock(net: Net = initNet): TcpSk {
+export function makeSock(net?: Net): TcpSk;
+export function makeSock(net: Net, mayFail: boolean): TcpSk | null;
+export function makeSock(net: Net = initNet, mayFail = false): TcpSk | null {
   const sk = skAlloc(net, AF_INET, testProto) as TcpSk | null;
-  if (sk === null) throw new Error("no sock left");
+  if (sk === null) {
+    if (mayFail) return null;
+    throw new Error("no sock left");
+  }
   sk.inet = inetSockAlloc(0)!;
   tcpPartsAlloc(sk);
   return sk;

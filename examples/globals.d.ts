@@ -1,0 +1,2 @@
+/** Prints text as it is: XS's own on a board, standard output on Node. */
+declare function trace(text: string): void;

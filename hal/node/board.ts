@@ -1,0 +1,43 @@
+/** `npm run board -- SKETCH …`: runs one example on this machine, on a TAP or on a virtual wire (usage in options.ts). */
+import { formatMac } from "../mock/mac.ts";
+import { formatAddress, parseBoardOptions, USAGE, UsageError } from "./options.ts";
+import { startBoard } from "./virtual-board.ts";
+
+async function main(): Promise<void> {
+  const options = parseBoardOptions(process.argv.slice(2));
+  const board = await startBoard(options);
+  const { dev, host } = board;
+  const ports: string[] = [];
+  for (const { hostPort, boardPort } of options.forwards) {
+    const port = await host!.forward(hostPort, boardPort);
+    ports.push(`127.0.0.1:${port} to port ${boardPort}`);
+  }
+  let ending = false;
+  const end = (): void => {
+    if (ending) process.exit(130);
+    ending = true;
+    void board.stop().then((report) => {
+      console.log(`report: ${JSON.stringify(report)}`);
+      process.exit(0);
+    });
+  };
+  process.on("SIGINT", end);
+  process.on("SIGTERM", end);
+  const where = options.tap === undefined ? "a virtual wire" : `TAP ${options.tap}`;
+  console.log(
+    `${options.sketch} ready: ${dev.name} on ${where}, ${formatAddress(options.addr)}/${options.prefixLength}, `
+      + `mac ${formatMac(dev.addrHi, dev.addrLo)}`,
+  );
+  for (const port of ports) console.log(`forwarding ${port}`);
+}
+
+main().catch((error: unknown) => {
+  if (error instanceof UsageError) {
+    console.error(`linnet: ${error.message}\n\n${USAGE}`);
+  } else if (error instanceof RangeError || error instanceof TypeError || (error as { code?: string }).code !== undefined) {
+    console.error(`linnet: ${(error as Error).message}`);
+  } else {
+    console.error(error instanceof Error && error.message.startsWith("TAP ") ? `linnet: ${error.message}` : error);
+  }
+  process.exit(2);
+});

@@ -1,0 +1,103 @@
+/**
+ * A board on this machine: boots the stack with a board's sizes, gives it a device (a TAP, or a virtual wire to a host side
+ * of its own), and runs a sketch on it. What `npm run board` and `npm start` have in common.
+ */
+import { pathToFileURL } from "node:url";
+import { boot, devOpen, inetAddAddress, initNet, ipRouteAdd, type Net, type NetDevice, poolsInUse } from "../../src/index.ts";
+import { errnoName } from "../../src/uapi/errno.ts";
+import { parseMac } from "../mock/mac.ts";
+import { RealScheduler } from "../mock/schedule.ts";
+import { createWireDevice } from "../mock/wire-device.ts";
+import { Wire } from "../mock/wire.ts";
+import type { HostSide } from "./host-side.ts";
+import { type BoardOptions, EXAMPLES, UsageError } from "./options.ts";
+import { capturePcap } from "./pcap.ts";
+import { type BoardReport, finalReport } from "./report.ts";
+import { run } from "./run.ts";
+import { importInKernel } from "./second-kernel.ts";
+import { openTap } from "./tap.ts";
+
+/** A sketch: opens its sockets and returns what is called after each turn; true when it did work. */
+export type Sketch = (net: Net, ...args: string[]) => () => boolean;
+
+const BOARD_MAC = "02:00:0a:00:00:02";
+const HOST_MAC = "02:00:0a:00:00:01";
+/** What is still on its way when the board is to end gets this long. */
+const GRACE_MS = 300;
+const GRACE_STEP_MS = 10;
+
+export interface VirtualBoard {
+  readonly net: Net;
+  readonly dev: NetDevice;
+  /** The host side of the virtual wire; null on a TAP. */
+  readonly host: HostSide | null;
+  /** Ends everything; what the board gave back and counted. */
+  stop(): Promise<BoardReport>;
+}
+
+interface Attachment {
+  readonly dev: NetDevice;
+  readonly host: HostSide | null;
+  close(): void;
+}
+
+function must(result: number, what: string): void {
+  if (result < 0) throw new UsageError(`${what}: ${errnoName(result)}`);
+}
+
+/** Another address of the board's network, for the other end of its wire. */
+function hostAddress(options: BoardOptions): number {
+  const { addr, prefixLength } = options;
+  if (prefixLength > 30) throw new UsageError(`--addr has the prefix length ${prefixLength}; with --forward it must be at most 30`);
+  const network = prefixLength === 0 ? 0 : addr & (-1 << (32 - prefixLength));
+  return addr === (network | 1) ? network | 2 : network | 1;
+}
+
+async function attachToWire(options: BoardOptions): Promise<Attachment> {
+  const wire = new Wire(new RealScheduler(), options.impairment);
+  const dev = createWireDevice(wire, { mac: options.mac ?? BOARD_MAC, mtu: options.mtu });
+  const url = new URL("./host-side.ts", import.meta.url);
+  const { startHostSide } = (await importInKernel(url, "host-side")) as typeof import("./host-side.ts");
+  const host = startHostSide(wire, HOST_MAC, hostAddress(options), options.prefixLength, options.addr);
+  return { dev, host, close: () => host.stop() };
+}
+
+function attachToTap(options: BoardOptions, tap: string): Attachment {
+  if (options.mac !== undefined) parseMac(options.mac);
+  const { dev, close } = openTap({ tap, mac: options.mac, mtu: options.mtu, impairment: options.impairment });
+  return { dev, host: null, close };
+}
+
+function bringUp(net: Net, dev: NetDevice, options: BoardOptions): void {
+  net.register(dev);
+  must(devOpen(dev), `device ${dev.name}`);
+  must(inetAddAddress(net, dev, options.addr, options.prefixLength), "--addr");
+  if (options.gateway !== 0) must(ipRouteAdd(net, 0, 0, options.gateway, 0), "--gateway");
+}
+
+/** Boots the board and starts its sketch. @throws UsageError, RangeError or TypeError for options that cannot be */
+export async function startBoard(options: BoardOptions): Promise<VirtualBoard> {
+  boot(options.config);
+  const net = initNet;
+  const attachment = options.tap === undefined ? await attachToWire(options) : attachToTap(options, options.tap);
+  const { dev, host } = attachment;
+  bringUp(net, dev, options);
+  const endCapture = options.pcap === undefined ? null : capturePcap(dev, options.pcap, options.snaplen);
+  (globalThis as { trace?: (text: string) => void }).trace = (text) => process.stdout.write(text);
+  const file = new URL(`${options.sketch}/main.ts`, EXAMPLES);
+  const { default: sketch } = (await import(pathToFileURL(file.pathname).href)) as { default: Sketch };
+  const step = sketch(net, ...options.sketchArgs);
+  const inUseAtStart = poolsInUse();
+  const loop = run(net, step);
+
+  async function stop(): Promise<BoardReport> {
+    for (let waited = 0; waited < GRACE_MS && poolsInUse() > inUseAtStart; waited += GRACE_STEP_MS) {
+      await new Promise((resolve) => setTimeout(resolve, GRACE_STEP_MS));
+    }
+    loop.stop();
+    endCapture?.();
+    attachment.close();
+    return finalReport(net, dev, step, inUseAtStart);
+  }
+  return { net, dev, host, stop };
+}

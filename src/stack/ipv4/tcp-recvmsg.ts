@@ -1,0 +1,97 @@
+/**
+ * recv() of a TCP socket, and the window update that follows from reading. Linux: tcp_recvmsg() and tcp_cleanup_rbuf() of
+ * net/ipv4/tcp.c. Read first: RFC 9293 sections 3.10.3 (RECEIVE) and 3.8.6.2.2 (when to open the window).
+ */
+import { EAGAIN, EINVAL, ENOTCONN } from "../../uapi/errno.ts";
+import { MSG_OOB, MSG_PEEK, MSG_TRUNC } from "../../uapi/socket.ts";
+import { TCP_CLOSE, TCP_LISTEN } from "../../uapi/tcp.ts";
+import { consumeSkb } from "../core/skbuff.ts";
+import { skbDequeue } from "../core/skb-queue.ts";
+import { lockSock, RCV_SHUTDOWN, releaseSock, type Sock, SOCK_DONE, sockError } from "../core/sock.ts";
+import { copyToIter, type Msghdr } from "../core/sockaddr.ts";
+import { tcpSendAck } from "./tcp-control.ts";
+import { ICSK_ACK_PUSHED, ICSK_ACK_PUSHED2, ICSK_ACK_SCHED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
+import { tcpFastPathCheck, tcpReceiveWindow, tcpWindowWanted } from "./tcp-window.ts";
+
+/** Bytes that wait to be read. Linux: tcp_inq(). */
+export function tcpInq(sk: TcpSk): number {
+  const tp = sk.tp;
+  const waiting = (tp.rcvNxt - tp.copiedSeq) | 0;
+  return (sk.flags & SOCK_DONE) !== 0 && waiting > 0 ? waiting - 1 : waiting;
+}
+
+/** Does reading make a segment due: an ACK that is owed, or a window at least twice the last one? Linux: __tcp_cleanup_rbuf(). */
+export function tcpCleanupRbuf(sk: TcpSk, copied: number): void {
+  const tp = sk.tp;
+  const icsk = sk.icsk;
+  const pending = icsk.ackPending;
+  let now = false;
+  if ((pending & ICSK_ACK_SCHED) !== 0) {
+    const pushed = (pending & ICSK_ACK_PUSHED2) !== 0 || ((pending & ICSK_ACK_PUSHED) !== 0 && icsk.ackPingpong === 0);
+    now = ((tp.rcvNxt - tp.rcvWup) | 0) > icsk.ackRcvMss || (copied > 0 && pushed && sk.rmemAlloc === 0);
+  }
+  if (!now && copied > 0 && (sk.shutdown & RCV_SHUTDOWN) === 0) {
+    const left = tcpReceiveWindow(tp);
+    // Not worth asking while most of the window is still open.
+    if (left << 1 <= tp.windowClamp) {
+      const wanted = tcpWindowWanted(sk);
+      now = wanted !== 0 && wanted >= left << 1;
+    }
+  }
+  if (now) tcpSendAck(sk);
+}
+
+/** Copies up to `length` bytes, from `tp.copiedSeq` on; with MSG_PEEK they stay. */
+function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: number): number {
+  const queue = sk.receiveQueue;
+  const peek = (flags & MSG_PEEK) !== 0;
+  let seq = tp.copiedSeq;
+  let left = length;
+  for (let skb = queue.head; skb !== null && left > 0;) {
+    const offset = (seq - skb.seq) | 0;
+    const available = skb.len - offset;
+    const used = available < left ? available : left;
+    if ((flags & MSG_TRUNC) === 0) copyToIter(skb.data + offset, used, msg);
+    seq = (seq + used) | 0;
+    left -= used;
+    if (peek) {
+      skb = skb.next;
+      continue;
+    }
+    tp.copiedSeq = seq;
+    if (used < available) break;
+    consumeSkb(skbDequeue(queue)!);
+    skb = queue.head;
+  }
+  return length - left;
+}
+
+/** Nothing to read: the end of the stream, an error, or wait. */
+function nothingToRead(sk: TcpSk): number {
+  if ((sk.flags & SOCK_DONE) !== 0) return 0;
+  if (sk.err !== 0) return sockError(sk);
+  if ((sk.shutdown & RCV_SHUTDOWN) !== 0) return 0;
+  return sk.state === TCP_CLOSE ? -ENOTCONN : -EAGAIN;
+}
+
+/**
+ * Reads what is there, up to `length` bytes. Nothing blocks, so MSG_WAITALL reads no more than what is there. MSG_PEEK leaves it,
+ * MSG_TRUNC discards it uncopied. Linux: tcp_recvmsg().
+ * @returns the count; 0 at the end of the stream; -EAGAIN, -ENOTCONN (never connected, or a listener), or the pending error
+ */
+export function tcpRecvmsg(sock: Sock, msg: Msghdr, length: number, flags: number): number {
+  const sk = sock as TcpSk;
+  if (sk.state === TCP_LISTEN) return -ENOTCONN;
+  if ((flags & MSG_OOB) !== 0) return -EINVAL;
+  lockSock(sk);
+  const tp = sk.tp;
+  let copied = copyQueue(sk, tp, msg, length, flags);
+  if (copied === 0 && length > 0) {
+    copied = nothingToRead(sk);
+  } else if ((flags & MSG_PEEK) === 0) {
+    if (tp.predFlags === 0) tcpFastPathCheck(sk);
+    if (sk.state !== TCP_CLOSE) tcpCleanupRbuf(sk, copied);
+  }
+  releaseSock(sk);
+  return copied;
+}

@@ -1,0 +1,164 @@
+/**
+ * send() of a TCP socket: bytes into segments of the write queue, and when these leave. Linux: tcp_sendmsg() and tcp_push() of
+ * net/ipv4/tcp.c, sk_stream_write_space() of net/core/stream.c. Read first: RFC 9293 sections 3.10.2 (SEND) and 3.9.1.2 (PUSH).
+ *
+ * A writer is refused (-EAGAIN) when half of sndbuf is in use, or when the pool is down to the reserve that incoming segments
+ * need; it hears EPOLLOUT when there is room again, by the ACK that frees its segments, or by a timer when others hold the pool.
+ */
+import { EAGAIN, EPIPE } from "../../uapi/errno.ts";
+import { MSG_MORE } from "../../uapi/socket.ts";
+import { TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_SYN_RECV, TCPF_SYN_SENT } from "../../uapi/tcp.ts";
+import { type SkBuff, skbBuffersAvailable, skbPut } from "../core/skbuff.ts";
+import { lockSock, releaseSock, SEND_SHUTDOWN, type Sock, sockError, skStreamWake } from "../core/sock.ts";
+import { copyFromIter, type Msghdr } from "../core/sockaddr.ts";
+import { TCPHDR_ACK, TCPHDR_PSH } from "../wire/tcp.ts";
+import { tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
+import { tcpAddWriteQueueTail, tcpPushOne, tcpPushPendingFrames, tcpSegmentRoom, tcpStreamAllocSkb } from "./tcp-output.ts";
+import { ICSK_TIME_POOL, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, type TcpSk, type TcpSock } from "./tcp-sock.ts";
+import { inetCskResetXmitTimer, TCP_POOL_RETRY_MS } from "./tcp-timer.ts";
+import { tcpCurrentMss, tcpPoolReserve } from "./tcp-window.ts";
+
+const CAN_SEND = TCPF_ESTABLISHED | TCPF_CLOSE_WAIT;
+const OPENING = TCPF_SYN_SENT | TCPF_SYN_RECV;
+
+/** Has the pool buffers beyond the reserve? */
+function poolHasRoom(): boolean {
+  return skbBuffersAvailable() > tcpPoolReserve;
+}
+
+/** Is there room in the send buffer for a segment, and not too much unsent? Linux: sk_stream_memory_free(). */
+function tcpMemoryFree(sk: TcpSk): boolean {
+  const tp = sk.tp;
+  const lowat = tp.notsentLowat;
+  return sk.wmemQueued < sk.sndbuf && (lowat === 0 || ((tp.writeSeq - tp.sndNxt) | 0) < lowat);
+}
+
+/** Does EPOLLOUT hold: at least a third of the buffer is free? Linux: sk_stream_is_writeable(). */
+export function tcpIsWriteable(sk: TcpSk): boolean {
+  const used = sk.wmemQueued;
+  return sk.sndbuf - used >= used >> 1 && tcpMemoryFree(sk) && poolHasRoom();
+}
+
+/** A writer is refused: it is told when it is worth trying again. */
+export function tcpSetNoSpace(sk: TcpSk): void {
+  const socket = sk.socket;
+  if (socket !== null) socket.noSpace = true;
+  waitForPool(sk);
+}
+
+/** Without own segments in flight no ACK will come to say that buffers are back: look for them by time. */
+function waitForPool(sk: TcpSk): void {
+  if (sk.tp.packetsOut === 0 && sk.icsk.pending === 0 && !poolHasRoom()) {
+    inetCskResetXmitTimer(sk, ICSK_TIME_POOL, TCP_POOL_RETRY_MS);
+  }
+}
+
+/** Room may have come back: wakes a writer that was refused. Linux: sk_stream_write_space(). */
+export function skStreamWriteSpace(sock: Sock): void {
+  const socket = sock.socket;
+  if (socket === null || !socket.noSpace) return;
+  const sk = sock as TcpSk;
+  if (tcpIsWriteable(sk)) {
+    socket.noSpace = false;
+    skStreamWake(sk);
+  } else {
+    waitForPool(sk);
+  }
+}
+
+/** The error of a send that cannot be: the pending one, or EPIPE. Linux: sk_stream_error(). */
+function streamError(sk: TcpSk): number {
+  const err = sockError(sk);
+  return err !== 0 ? err : -EPIPE;
+}
+
+/** A new empty segment at the end of the write queue, or null. Linux: tcp_skb_entail(). */
+function tcpSkbEntail(sk: TcpSk): SkBuff | null {
+  if (!poolHasRoom()) return null;
+  const skb = tcpStreamAllocSkb(sk);
+  if (skb === null) return null;
+  skb.seq = skb.endSeq = sk.tp.writeSeq;
+  skb.tcpFlags = TCPHDR_ACK;
+  tcpSlowStartAfterIdleCheck(sk);
+  tcpAddWriteQueueTail(sk, skb);
+  return skb;
+}
+
+/** The peer should pass on what it has: PSH on this segment. Linux: tcp_mark_push(). */
+function tcpMarkPush(tp: TcpSock, skb: SkBuff): void {
+  skb.tcpFlags |= TCPHDR_PSH;
+  tp.pushedSeq = tp.writeSeq;
+}
+
+/** Half of the largest window the peer ever had is unpushed: push, or it might wait. Linux: forced_push(). */
+function forcedPush(tp: TcpSock): boolean {
+  return ((tp.writeSeq - tp.pushedSeq) | 0) > tp.maxWindow >> 1;
+}
+
+/** The program has no more for now, or with MSG_MORE will have soon. Linux: tcp_push(). */
+function tcpPush(sk: TcpSk, more: boolean, mss: number, nonagle: number): void {
+  const tail = sk.writeQueue.tail;
+  if (sk.sendHead === null || tail === null) return;
+  if (!more || forcedPush(sk.tp)) tcpMarkPush(sk.tp, tail);
+  tcpPushPendingFrames(sk, mss, more ? TCP_NAGLE_CORK : nonagle);
+}
+
+/** Linux: tcp_sendmsg_locked(). */
+function sendmsgLocked(sk: TcpSk, msg: Msghdr, length: number): number {
+  const tp = sk.tp;
+  const inState = 1 << sk.state;
+  if ((inState & CAN_SEND) === 0) {
+    if (sk.err !== 0 || (inState & OPENING) === 0) return streamError(sk);
+    tcpSetNoSpace(sk);
+    return -EAGAIN;
+  }
+  if (sk.err !== 0 || (sk.shutdown & SEND_SHUTDOWN) !== 0) return streamError(sk);
+  const socket = sk.socket;
+  if (socket !== null) socket.noSpace = false;
+  const mss = tcpCurrentMss(sk);
+  const room = tcpSegmentRoom(tp);
+  const goal = mss < room ? mss : room;
+  let copied = 0;
+  while (copied < length) {
+    // Only a segment that was never sent may grow: the bytes of others are shared with their clones.
+    let skb = sk.sendHead !== null ? sk.writeQueue.tail : null;
+    if (skb === null || skb.len >= goal || skb.head + skb.len < skb.head) {
+      skb = tcpMemoryFree(sk) ? tcpSkbEntail(sk) : null;
+      if (skb === null) break;
+    }
+    let chunk = goal - skb.len;
+    if (chunk > length - copied) chunk = length - copied;
+    chunk = copyFromIter(skbPut(skb, chunk), msg, chunk);
+    if (copied === 0) skb.tcpFlags &= ~TCPHDR_PSH;
+    tp.writeSeq = (tp.writeSeq + chunk) | 0;
+    skb.endSeq = (skb.endSeq + chunk) | 0;
+    copied += chunk;
+    if (copied === length || skb.len < goal) continue;
+    if (forcedPush(tp)) {
+      tcpMarkPush(tp, skb);
+      tcpPushPendingFrames(sk, mss, TCP_NAGLE_PUSH);
+    } else if (skb === sk.sendHead) {
+      tcpPushOne(sk, mss);
+    }
+  }
+  if (copied < length) {
+    // No room for the rest: what is there goes now, for its ACK makes the room.
+    tcpPush(sk, false, mss, TCP_NAGLE_PUSH);
+    tcpSetNoSpace(sk);
+    return copied > 0 ? copied : -EAGAIN;
+  }
+  tcpPush(sk, (msg.flags & MSG_MORE) !== 0, mss, tp.nonagle);
+  return copied;
+}
+
+/**
+ * Takes as many of `length` bytes as fit, and sends what may go. Linux: tcp_sendmsg().
+ * @returns the number taken; -EAGAIN for none (or not connected yet), -EPIPE (closed for sending), or the pending error
+ */
+export function tcpSendmsg(sock: Sock, msg: Msghdr, length: number): number {
+  const sk = sock as TcpSk;
+  lockSock(sk);
+  const copied = sendmsgLocked(sk, msg, length);
+  releaseSock(sk);
+  return copied;
+}

@@ -1,0 +1,310 @@
+/**
+ * The life of a TCP socket: birth, states, shutdown, close, disconnect, readiness. Linux: net/ipv4/tcp.c. Read first: RFC 9293
+ * sections 3.3.2 (states), 3.6 (closing), 3.10.4 and 3.10.5, tcp(7). Owns the count of orphans: sockets closed by their program
+ * whose connection has still to end.
+ *
+ * sk.state changes in tcpSetState() only, which also stops the timers and takes the socket out of the tables at the end.
+ */
+import { ECONNRESET, EINVAL, ENOIOCTLCMD } from "../../uapi/errno.ts";
+import { SIOCINQ, SIOCOUTQ, SIOCOUTQNSD } from "../../uapi/ioctl.ts";
+import {
+  EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLRDNORM, EPOLLWRNORM,
+} from "../../uapi/poll.ts";
+import {
+  LINUX_MIB_TCPABORTONCLOSE, LINUX_MIB_TCPABORTONDATA, LINUX_MIB_TCPABORTONLINGER, LINUX_MIB_TCPABORTONMEMORY,
+  TCP_MIB_ATTEMPTFAILS, TCP_MIB_CURRESTAB, TCP_MIB_ESTABRESETS,
+} from "../../uapi/snmp.ts";
+import {
+  TCP_CA_OPEN, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK,
+  TCP_LISTEN, TCP_MSS_DEFAULT, TCP_SYN_RECV, TCP_SYN_SENT, TCPF_CLOSE_WAIT, TCPF_CLOSING, TCPF_ESTABLISHED,
+  TCPF_FIN_WAIT1, TCPF_FIN_WAIT2, TCPF_LAST_ACK, TCPF_SYN_RECV, TCPF_SYN_SENT,
+} from "../../uapi/tcp.ts";
+import { skbQueuePurge } from "../core/skb-queue.ts";
+import {
+  lockSock, RCV_SHUTDOWN, releaseSock, SEND_SHUTDOWN, SHUTDOWN_MASK, skDstReset, type Sock, SOCK_BINDADDR_LOCK,
+  SOCK_BINDPORT_LOCK, SOCK_DEAD, SOCK_DONE, SOCK_LINGER, sockHold, sockOrphan, sockPut,
+} from "../core/sock.ts";
+import { inetPutPort } from "./inet-bind-bucket.ts";
+import { inetCskDestroySock, inetCskListenStop } from "./inet-connection-sock.ts";
+import { TCP_TIMEWAIT_LEN } from "./inet-timewait-sock.ts";
+import { tcpChallengeInit } from "./tcp-challenge.ts";
+import { TCP_INFINITE_SSTHRESH, TCP_INIT_CWND, tcpCongInit, tcpSetCaState } from "./tcp-cong.ts";
+import { tcpSendActiveReset, tcpSendFin } from "./tcp-control.ts";
+import { tcpTimeWait } from "./tcp-minisocks.ts";
+import { tcpOfoPurge } from "./tcp-ofo.ts";
+import { tcpWriteQueuePurge } from "./tcp-output.ts";
+import { tcpInq } from "./tcp-recvmsg.ts";
+import { skStreamWriteSpace, tcpIsWriteable, tcpSetNoSpace } from "./tcp-sendmsg.ts";
+import type { TcpSk } from "./tcp-sock.ts";
+import { TCP_TIMEOUT_INIT, tcpClearXmitTimers, tcpFinTime, tcpInitXmitTimers, tcpResetKeepaliveTimer } from "./tcp-timer.ts";
+import { tcpReceiveWindow, tcpWindowInit } from "./tcp-window.ts";
+
+/** Duplicate ACKs that show a loss (RFC 5681); net.ipv4.tcp_reordering. */
+const TCP_REORDERING = 3;
+/** States in which a reset must tell the peer that the connection is gone. Linux: tcp_need_reset(). */
+const NEED_RESET = TCPF_ESTABLISHED | TCPF_CLOSE_WAIT | TCPF_FIN_WAIT1 | TCPF_FIN_WAIT2 | TCPF_SYN_RECV;
+/** States in which shutdown(SHUT_WR) sends a FIN. */
+const MAY_SHUTDOWN = TCPF_ESTABLISHED | TCPF_SYN_SENT | TCPF_SYN_RECV | TCPF_CLOSE_WAIT;
+
+let orphans = 0;
+let maxOrphans = 0;
+
+/** Boot time only. @param tcpSocks TCP socks of the machine: half of them may be orphans @param buffers its packet buffers */
+export function tcpInit(tcpSocks: number, buffers: number): void {
+  orphans = 0;
+  maxOrphans = tcpSocks >> 1 > 1 ? tcpSocks >> 1 : 1;
+  tcpWindowInit(buffers);
+  tcpChallengeInit();
+  tcpCongInit();
+}
+
+/** Sockets whose program has closed them and whose connection still goes on. */
+export function tcpOrphanCount(): number {
+  return orphans;
+}
+
+/** More orphans than the machine can afford. Linux: tcp_too_many_orphans(). */
+export function tcpTooManyOrphans(): boolean {
+  return orphans > maxOrphans;
+}
+
+/** A new socket's connection, closed. Always 0. Linux: tcp_init_sock(). */
+export function tcpInitSock(sock: Sock): number {
+  const sk = sock as TcpSk;
+  const tp = sk.tp;
+  tcpInitXmitTimers(sk);
+  sk.icsk.rto = TCP_TIMEOUT_INIT;
+  tp.mdev = TCP_TIMEOUT_INIT;
+  tp.sndCwnd = TCP_INIT_CWND;
+  tp.sndSsthresh = tp.sndCwndClamp = TCP_INFINITE_SSTHRESH;
+  tp.mssCache = TCP_MSS_DEFAULT;
+  tp.reordering = TCP_REORDERING;
+  sk.writeSpace = skStreamWriteSpace;
+  return 0;
+}
+
+/** All that TCP holds for a sock goes: timers, segments. Linux: tcp_v4_destroy_sock(). */
+export function tcpDestroySock(sk: TcpSk): void {
+  tcpClearXmitTimers(sk);
+  tcpWriteQueuePurge(sk);
+  tcpOfoPurge(sk);
+  skbQueuePurge(sk.receiveQueue);
+}
+
+/** The one way to change sk.state. Entering CLOSE stops the timers and takes the sock out of the tables. Linux: tcp_set_state(). */
+export function tcpSetState(sk: TcpSk, state: number): void {
+  const old = sk.state;
+  const mib = sk.net.mib;
+  if (state === TCP_ESTABLISHED) {
+    if (old !== TCP_ESTABLISHED) mib[TCP_MIB_CURRESTAB]!++;
+  } else if (old === TCP_ESTABLISHED) {
+    mib[TCP_MIB_CURRESTAB]!--;
+  }
+  if (state !== TCP_CLOSE) {
+    sk.state = state;
+    return;
+  }
+  if (old === TCP_CLOSE_WAIT || old === TCP_ESTABLISHED) mib[TCP_MIB_ESTABRESETS]!++;
+  sk.prot.unhash(sk);
+  if (sk.icsk.bindHash >= 0 && (sk.userlocks & SOCK_BINDPORT_LOCK) === 0) inetPutPort(sk);
+  if (sk.tp.orphan) {
+    sk.tp.orphan = false;
+    orphans--;
+  }
+  tcpClearXmitTimers(sk);
+  // Behind unhash: a sock that is in a table is never seen closed.
+  sk.state = TCP_CLOSE;
+}
+
+/** The connection is over; a sock that is nobody's goes back to its pool. Linux: tcp_done(). */
+export function tcpDone(sk: TcpSk): void {
+  const state = sk.state;
+  if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) sk.net.mib[TCP_MIB_ATTEMPTFAILS]!++;
+  tcpSetState(sk, TCP_CLOSE);
+  sk.shutdown = SHUTDOWN_MASK;
+  if ((sk.flags & SOCK_DEAD) === 0) sk.stateChange(sk);
+  else inetCskDestroySock(sk);
+}
+
+/** The program will send no more: the state that follows. @returns whether a FIN is due. Linux: tcp_close_state() */
+function tcpCloseState(sk: TcpSk): boolean {
+  switch (sk.state) {
+    case TCP_SYN_SENT:
+      tcpSetState(sk, TCP_CLOSE);
+      return false;
+    case TCP_ESTABLISHED:
+    case TCP_SYN_RECV:
+      tcpSetState(sk, TCP_FIN_WAIT1);
+      return true;
+    case TCP_CLOSE_WAIT:
+      tcpSetState(sk, TCP_LAST_ACK);
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** shutdown(): a FIN behind what was written. Linux: tcp_shutdown(). @param how RCV_SHUTDOWN and SEND_SHUTDOWN */
+export function tcpShutdown(sock: Sock, how: number): void {
+  const sk = sock as TcpSk;
+  if ((how & SEND_SHUTDOWN) === 0) return;
+  if (((1 << sk.state) & MAY_SHUTDOWN) !== 0 && tcpCloseState(sk)) tcpSendFin(sk);
+}
+
+/** An orphan in FIN_WAIT2 lives on in the small form, or for a limited time. */
+function orphanFinWait2(sk: TcpSk): void {
+  if (sk.tp.linger2 < 0) {
+    tcpSetState(sk, TCP_CLOSE);
+    tcpSendActiveReset(sk);
+    sk.net.mib[LINUX_MIB_TCPABORTONLINGER]!++;
+    return;
+  }
+  const time = tcpFinTime(sk);
+  if (time > TCP_TIMEWAIT_LEN) tcpResetKeepaliveTimer(sk, time - TCP_TIMEWAIT_LEN);
+  else tcpTimeWait(sk, TCP_FIN_WAIT2, time);
+}
+
+/** Starts the end: FIN, or a reset when data was not read (RFC 2525 section 2.17) or SO_LINGER says 0 seconds. */
+function closeConnection(sk: TcpSk): void {
+  const mib = sk.net.mib;
+  sk.shutdown = SHUTDOWN_MASK;
+  if (sk.state === TCP_LISTEN) {
+    tcpSetState(sk, TCP_CLOSE);
+    inetCskListenStop(sk);
+    return;
+  }
+  const unread = sk.receiveQueue.qlen !== 0;
+  skbQueuePurge(sk.receiveQueue);
+  if (sk.state === TCP_CLOSE) return;
+  if (unread) {
+    mib[LINUX_MIB_TCPABORTONCLOSE]!++;
+    tcpSetState(sk, TCP_CLOSE);
+    tcpSendActiveReset(sk);
+  } else if ((sk.flags & SOCK_LINGER) !== 0 && sk.lingertimeMs === 0) {
+    tcpDisconnect(sk);
+    mib[LINUX_MIB_TCPABORTONDATA]!++;
+  } else if (tcpCloseState(sk)) {
+    tcpSendFin(sk);
+  }
+}
+
+/**
+ * close(): the descriptor's reference is given back, the connection ends by itself. Nothing blocks: SO_LINGER's time does not
+ * hold the caller. Linux: tcp_close().
+ */
+export function tcpClose(sock: Sock): void {
+  const sk = sock as TcpSk;
+  sockHold(sk);
+  lockSock(sk);
+  closeConnection(sk);
+  const state = sk.state;
+  sockOrphan(sk);
+  if (state !== TCP_CLOSE) {
+    orphans++;
+    sk.tp.orphan = true;
+  }
+  releaseSock(sk);
+  // The backlog may have ended the connection, and the sock, already.
+  if (state === TCP_CLOSE || sk.state !== TCP_CLOSE) {
+    if (sk.state === TCP_FIN_WAIT2) orphanFinWait2(sk);
+    else if (sk.state !== TCP_CLOSE) limitOrphans(sk);
+    else inetCskDestroySock(sk);
+  }
+  sockPut(sk);
+}
+
+function limitOrphans(sk: TcpSk): void {
+  if (!tcpTooManyOrphans()) return;
+  sk.net.mib[LINUX_MIB_TCPABORTONMEMORY]!++;
+  tcpSendActiveReset(sk);
+  tcpDone(sk);
+}
+
+/** Ends the connection at once and makes the socket fit for another connect(). Always 0. Linux: tcp_disconnect(). */
+export function tcpDisconnect(sock: Sock): number {
+  const sk = sock as TcpSk;
+  const tp = sk.tp;
+  const icsk = sk.icsk;
+  const old = sk.state;
+  if (old !== TCP_CLOSE) tcpSetState(sk, TCP_CLOSE);
+  if (old === TCP_LISTEN) {
+    inetCskListenStop(sk);
+  } else if (
+    ((1 << old) & NEED_RESET) !== 0 || (tp.sndNxt !== tp.writeSeq && ((1 << old) & (TCPF_CLOSING | TCPF_LAST_ACK)) !== 0)
+  ) {
+    tcpSendActiveReset(sk);
+    sk.err = ECONNRESET;
+  } else if (old === TCP_SYN_SENT) {
+    sk.err = ECONNRESET;
+  }
+  tcpClearXmitTimers(sk);
+  skbQueuePurge(sk.receiveQueue);
+  tcpWriteQueuePurge(sk);
+  tcpOfoPurge(sk);
+  const inet = sk.inet;
+  inet.dport = inet.daddr = 0;
+  if ((sk.userlocks & SOCK_BINDADDR_LOCK) === 0) inet.rcvSaddr = inet.saddr = 0;
+  sk.shutdown = 0;
+  sk.flags &= ~SOCK_DONE;
+  // A new connection starts beyond all that this one may still have in the network.
+  const next = (tp.writeSeq + tp.maxWindow + 2) | 0;
+  tp.writeSeq = next === 0 ? 1 : next;
+  tp.srtt = tp.rttvar = tp.mdevMax = tp.rcvTsecr = 0;
+  tp.mdev = TCP_TIMEOUT_INIT;
+  icsk.rto = TCP_TIMEOUT_INIT;
+  icsk.backoff = icsk.retransmits = icsk.probesOut = icsk.probesTstamp = 0;
+  icsk.ackQuick = icsk.ackPingpong = icsk.ackAto = icsk.ackRcvMss = icsk.ackLastSegSize = 0;
+  tcpSetCaState(sk, TCP_CA_OPEN);
+  tp.sndCwnd = TCP_INIT_CWND;
+  tp.sndSsthresh = TCP_INFINITE_SSTHRESH;
+  tp.sndCwndCnt = tp.sndCwndUsed = 0;
+  tp.isCwndLimited = false;
+  tp.maxPacketsOut = tp.maxPacketsSeq = 0;
+  tp.retransStamp = tp.totalRetrans = tp.delivered = tp.lost = 0;
+  tp.predFlags = tp.rcvWnd = tp.rcvWup = tp.rcvNxt = tp.copiedSeq = tp.windowClamp = 0;
+  tp.tstampOk = tp.sawTstamp = tp.wscaleOk = tp.sackOk = false;
+  tp.sndWscale = tp.rcvWscale = 0;
+  tp.lastOowAckTime = 0;
+  tp.bytesAcked = tp.bytesReceived = tp.segsIn = tp.segsOut = 0;
+  skDstReset(sk);
+  if (sk.err !== 0) sk.errorReport(sk);
+  return 0;
+}
+
+/** Is there enough to read for EPOLLIN: SO_RCVLOWAT, or as much as the window lets come? Linux: tcp_stream_is_readable(). */
+function tcpStreamIsReadable(sk: TcpSk): boolean {
+  const waiting = tcpInq(sk);
+  if (waiting <= 0) return false;
+  return waiting >= sk.rcvlowat || sk.rmemAlloc > sk.rcvbuf || tcpReceiveWindow(sk.tp) <= sk.icsk.ackRcvMss;
+}
+
+/** EPOLL* bits that hold now. A program that hears no EPOLLOUT will be told when it holds. Linux: tcp_poll(). */
+export function tcpPoll(sock: Sock): number {
+  const sk = sock as TcpSk;
+  const state = sk.state;
+  if (state === TCP_LISTEN) return sk.icsk.acceptHead !== null ? EPOLLIN | EPOLLRDNORM : 0;
+  const shutdown = sk.shutdown;
+  let mask = 0;
+  if (shutdown === SHUTDOWN_MASK || state === TCP_CLOSE) mask |= EPOLLHUP;
+  if ((shutdown & RCV_SHUTDOWN) !== 0) mask |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
+  if (state !== TCP_SYN_SENT && state !== TCP_SYN_RECV) {
+    if (tcpStreamIsReadable(sk)) mask |= EPOLLIN | EPOLLRDNORM;
+    if ((shutdown & SEND_SHUTDOWN) !== 0 || tcpIsWriteable(sk)) mask |= EPOLLOUT | EPOLLWRNORM;
+    else tcpSetNoSpace(sk);
+  }
+  if (sk.err !== 0 || sk.errorQueue.head !== null) mask |= EPOLLERR;
+  return mask;
+}
+
+/** SIOCINQ, SIOCOUTQ, SIOCOUTQNSD: bytes to read, not acknowledged, not sent. Linux: tcp_ioctl(). */
+export function tcpIoctl(sock: Sock, request: number, out: Int32Array): number {
+  const sk = sock as TcpSk;
+  const tp = sk.tp;
+  if (request !== SIOCINQ && request !== SIOCOUTQ && request !== SIOCOUTQNSD) return -ENOIOCTLCMD;
+  if (sk.state === TCP_LISTEN) return -EINVAL;
+  const opening = sk.state === TCP_SYN_SENT || sk.state === TCP_SYN_RECV;
+  if (request === SIOCINQ) out[0] = opening ? 0 : tcpInq(sk);
+  else if (request === SIOCOUTQ) out[0] = opening ? 0 : (tp.writeSeq - tp.sndUna) | 0;
+  else out[0] = opening ? 0 : (tp.writeSeq - tp.sndNxt) | 0;
+  return 0;
+}
