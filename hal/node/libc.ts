@@ -23,10 +23,10 @@ export const close = libc.func("int close(int fd)") as (fd: number) => number;
 export const ioctl = libc.func("int ioctl(int fd, unsigned long request, void *arg)") as (
   fd: number, request: number, arg: Uint8Array,
 ) => number;
-export const read = libc.func("ssize_t read(int fd, uintptr_t buffer, size_t count)") as (
+export const read = libc.func("intptr_t read(int fd, uintptr_t buffer, size_t count)") as (
   fd: number, address: number, count: number,
 ) => number;
-export const write = libc.func("ssize_t write(int fd, uintptr_t buffer, size_t count)") as (
+export const write = libc.func("intptr_t write(int fd, uintptr_t buffer, size_t count)") as (
   fd: number, address: number, count: number,
 ) => number;
 export const eventfd = libc.func("int eventfd(unsigned int value, int flags)") as (value: number, flags: number) => number;

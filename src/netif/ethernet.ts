@@ -8,7 +8,7 @@ import { memView, memZero } from "../lib/memory.ts";
 import type { HeaderOps, NetDevice } from "../stack/core/net-device.ts";
 import {
   consumeSkb, kfreeSkb, NET_IP_ALIGN, PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST, skbBufferBytes,
-  skbCloned, skbCopy, skbPut, skbPush, skbShared, skbTailroom, type SkBuff,
+  skbCloned, skbCopy, skbPut, skbShared, skbTailroom, type SkBuff,
 } from "../stack/core/skbuff.ts";
 import { IP_HLEN } from "../stack/wire/ip.ts";
 import { ETHH_PROTO, ETHH_SOURCE } from "../stack/wire/eth.ts";
@@ -16,6 +16,7 @@ import { VLAN_HLEN } from "../stack/wire/vlan.ts";
 import {
   SKB_DROP_REASON_NOMEM, SKB_DROP_REASON_PKT_TOO_BIG, SKB_DROP_REASON_PKT_TOO_SMALL,
 } from "../uapi/drop-reason.ts";
+import { ENOBUFS } from "../uapi/errno.ts";
 import { IFF_BROADCAST, IFF_MULTICAST } from "../uapi/if.ts";
 import { ARPHRD_ETHER } from "../uapi/if-arp.ts";
 import { ETH_DATA_LEN, ETH_HLEN, ETH_MIN_MTU, ETH_P_802_2, ETH_P_802_3_MIN, ETH_ZLEN } from "../uapi/if-ether.ts";
@@ -33,7 +34,10 @@ export const ETH_LOCAL_BIT = 0x200;
 const BUFFER_SPARE_BYTES = NET_IP_ALIGN + ETH_HLEN + IP_HLEN;
 
 function ethHeader(skb: SkBuff, dev: NetDevice, type: number, dstHi: number, dstLo: number): number {
-  const at = skbPush(skb, ETH_HLEN);
+  const at = skb.data - ETH_HLEN;
+  if (at < skb.head) return -ENOBUFS;
+  skb.data = at;
+  skb.len += ETH_HLEN;
   const view = memView;
   view.setUint16(at, dstHi);
   view.setInt32(at + 2, dstLo);
@@ -84,16 +88,13 @@ export function ethTypeTrans(skb: SkBuff, dev: NetDevice): number {
   skb.len = length;
   skb.data = mac + ETH_HLEN;
   const view = memView;
-  const hi = view.getUint16(mac);
   const lo = view.getInt32(mac + 2);
-  skb.pktType = hi === dev.addrHi && lo === dev.addrLo ? PACKET_HOST : groupType(hi, lo);
+  const hi = view.getUint16(mac);
+  if (lo === dev.addrLo && hi === dev.addrHi) skb.pktType = PACKET_HOST;
+  else if ((hi & ETH_GROUP_BIT) === 0) skb.pktType = PACKET_OTHERHOST;
+  else skb.pktType = lo === ETH_BROADCAST_LO && hi === ETH_BROADCAST_HI ? PACKET_BROADCAST : PACKET_MULTICAST;
   const type = view.getUint16(mac + ETHH_PROTO);
   return type >= ETH_P_802_3_MIN ? type : ETH_P_802_2;
-}
-
-function groupType(hi: number, lo: number): number {
-  if ((hi & ETH_GROUP_BIT) === 0) return PACKET_OTHERHOST;
-  return hi === ETH_BROADCAST_HI && lo === ETH_BROADCAST_LO ? PACKET_BROADCAST : PACKET_MULTICAST;
 }
 
 /**

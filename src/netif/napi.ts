@@ -65,9 +65,9 @@ export function napiDisable(napi: NapiStruct): void {
   napi.next = null;
 }
 
+/** napi.next of one that is not listed is null. */
 function listTail(napi: NapiStruct): void {
   napi.listed = true;
-  napi.next = null;
   if (last === null) first = napi;
   else last.next = napi;
   last = napi;
@@ -84,7 +84,12 @@ export function napiSchedule(napi: NapiStruct): boolean {
   }
   if (!napi.enabled) return false;
   napi.scheduled = true;
-  if (!napi.listed) listTail(napi);
+  if (!napi.listed) {
+    napi.listed = true;
+    if (last === null) first = napi;
+    else last.next = napi;
+    last = napi;
+  }
   raiseSoftirq(NET_RX_SOFTIRQ);
   return true;
 }

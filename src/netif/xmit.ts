@@ -40,22 +40,27 @@ export function devQueueXmit(skb: SkBuff): number {
     return err;
   }
   dev.xmitRunning = true;
-  const answer = devHardStartXmit(skb, dev);
+  if (dev.taps !== null || ptypeAll !== null) showOutgoing(skb, dev);
+  const answer = dev.ops.ndoStartXmit(skb, dev);
   dev.xmitRunning = false;
   if (answer !== NETDEV_TX_OK) requeue(skb, dev);
   else if (qdisc.qlen !== 0) qdiscRun(dev);
   return 0;
 }
 
-/** Shows the packet to taps, once, and gives it to the driver: NETDEV_TX_*. Linux: dev_hard_start_xmit(). */
+/** Shows the packet to the taps and gives it to the driver: NETDEV_TX_*. Linux: dev_hard_start_xmit(). */
 function devHardStartXmit(skb: SkBuff, dev: NetDevice): number {
-  if ((dev.taps !== null || ptypeAll !== null) && (skb.pktType !== PACKET_OUTGOING || skb.mac !== skb.data)) {
-    skb.pktType = PACKET_OUTGOING;
-    skb.mac = skb.data;
-    if (dev.taps !== null) devTap(skb, dev, true);
-    if (ptypeAll !== null) devQueueXmitNit(skb, dev);
-  }
+  if (dev.taps !== null || ptypeAll !== null) showOutgoing(skb, dev);
   return dev.ops.ndoStartXmit(skb, dev);
+}
+
+/** Taps see each packet once, however often the driver is too busy for it: what was shown is marked. */
+function showOutgoing(skb: SkBuff, dev: NetDevice): void {
+  if (skb.pktType === PACKET_OUTGOING && skb.mac === skb.data) return;
+  skb.pktType = PACKET_OUTGOING;
+  skb.mac = skb.data;
+  devTap(skb, dev, true);
+  devQueueXmitNit(skb, dev);
 }
 
 /** The driver was too busy. Its queue may have been taken away meanwhile. */

@@ -5,7 +5,6 @@
  *
  * Read first: RFC 4861 section 7.3 (the states, which Linux uses for ARP too).
  */
-import { jhash2words } from "../../lib/jhash.ts";
 import { type Pool, type Pooled, poolAlloc, poolAvailable, poolCreate, poolFree } from "../../lib/pool.ts";
 import { getRandomBelow, getRandomU32 } from "../../lib/random.ts";
 import { delTimer, jiffies, modTimer, Timer, timerPending, timerSetup } from "../../lib/timer.ts";
@@ -23,6 +22,8 @@ const REACHABLE_KEEP_MS = 300000;
 const GC_REACHABLE_AGE_MS = 5000;
 /** What forced collection thinks of an entry: the lower, the earlier it goes. */
 const GC_RANK_KEEP = 9;
+
+const imul = Math.imul;
 
 /** The times and limits of a table, in ms, packets and bytes; Linux's names and defaults (arp(7)). */
 export class NeighParms {
@@ -89,7 +90,10 @@ export class Neighbour implements Pooled {
 export class NeighTable {
   heads: (Neighbour | null)[] = [];
   mask = 0;
-  hashRnd = 0;
+  /** Bits of the product that are not the bucket. */
+  hashShift = 0;
+  /** Secret odd factor of the hash (Linux: hash_rnd, arp_hashfn()). */
+  hashRnd = 1;
   readonly ops: NeighOps;
   readonly parms: NeighParms = new NeighParms();
   pool: Pool<Neighbour> | null = null;
@@ -121,7 +125,8 @@ export function createNeighTableWith(
   while (buckets < count) buckets <<= 1;
   tbl.heads = new Array<Neighbour | null>(buckets).fill(null);
   tbl.mask = buckets - 1;
-  tbl.hashRnd = getRandomU32() | 0;
+  tbl.hashRnd = getRandomU32() | 1;
+  tbl.hashShift = Math.clz32(tbl.mask);
   tbl.gcThresh1 = count >> 1;
   tbl.pool = poolCreate(name, count, () => {
     const neigh = new Neighbour(tbl);
@@ -150,7 +155,7 @@ export function neighReachableTime(tbl: NeighTable): number {
 
 /** The entry for an address on a link, or null. No reference is taken. Linux: neigh_lookup(). */
 export function neighLookup(tbl: NeighTable, key: number, dev: NetDevice): Neighbour | null {
-  let neigh = tbl.heads[jhash2words(key, dev.ifindex, tbl.hashRnd) & tbl.mask] as Neighbour | null;
+  let neigh = tbl.heads[imul(key ^ dev.ifindex, tbl.hashRnd) >>> tbl.hashShift] as Neighbour | null;
   while (neigh !== null) {
     if (neigh.key === key && neigh.dev === dev) return neigh;
     neigh = neigh.hashNext;
@@ -184,7 +189,7 @@ export function neighCreate(tbl: NeighTable, key: number, dev: NetDevice): Neigh
     return null;
   }
   neigh.dead = false;
-  const slot = jhash2words(key, dev.ifindex, tbl.hashRnd) & tbl.mask;
+  const slot = imul(key ^ dev.ifindex, tbl.hashRnd) >>> tbl.hashShift;
   neigh.hashNext = tbl.heads[slot] as Neighbour | null;
   tbl.heads[slot] = neigh;
   if (pool.inUse > tbl.gcThresh1 && !timerPending(tbl.gcTimer)) armPeriodicGc(tbl);
@@ -212,7 +217,7 @@ export function neighPurge(neigh: Neighbour, reason: number): void {
 /** Takes an entry off the table: its timer stops, its packets go. Linux: neigh_remove_one(). */
 export function neighRemove(neigh: Neighbour): void {
   const tbl = neigh.tbl;
-  const slot = jhash2words(neigh.key, neigh.dev!.ifindex, tbl.hashRnd) & tbl.mask;
+  const slot = imul(neigh.key ^ neigh.dev!.ifindex, tbl.hashRnd) >>> tbl.hashShift;
   let previous: Neighbour | null = null;
   let at = tbl.heads[slot] as Neighbour | null;
   while (at !== neigh && at !== null) {

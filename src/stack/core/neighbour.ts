@@ -263,7 +263,10 @@ function sendWaiting(neigh: Neighbour): void {
  * @returns the entry, null when there is no room for one
  */
 export function neighEventNs(tbl: NeighTable, hi: number, lo: number, key: number, dev: NetDevice): Neighbour | null {
-  const neigh = neighLookup(tbl, key, dev) ?? neighCreate(tbl, key, dev);
+  const known = neighLookup(tbl, key, dev);
+  // Most who ask are known already, and hearing the same address again changes nothing.
+  if (known !== null && (known.nudState & NUD_VALID) !== 0 && known.haLo === lo && known.haHi === hi) return known;
+  const neigh = known ?? neighCreate(tbl, key, dev);
   if (neigh !== null) neighUpdate(neigh, hi, lo, NUD_STALE, NEIGH_UPDATE_F_OVERRIDE);
   return neigh;
 }

@@ -34,7 +34,8 @@ export class NetnsIpv4 {
   tcpKeepaliveProbes = 9;
   tcpTimestamps = 1;
   tcpWindowScaling = 1;
-  tcpSack = 1;
+  /** Linux: 1. SACK blocks are not sent or read here: offering them would keep a peer from fast retransmit. */
+  tcpSack = 0;
   tcpAbortOnOverflow = 0;
   tcpRfc1337 = 0;
   /** 2: only for loopback. */

@@ -23,7 +23,7 @@ import { EINVAL, ENOBUFS } from "../../uapi/errno.ts";
 import { IFF_LOOPBACK, IFF_NOARP, IFF_POINTOPOINT } from "../../uapi/if.ts";
 import { ARPHRD_ETHER, ARPOP_REPLY, ARPOP_REQUEST } from "../../uapi/if-arp.ts";
 import { ETH_HLEN, ETH_P_ARP, ETH_P_IP } from "../../uapi/if-ether.ts";
-import { inClassD, ipv4IsLoopback } from "../../uapi/in.ts";
+import { IN_LOOPBACKNET } from "../../uapi/in.ts";
 import {
   NUD_NOARP, NUD_REACHABLE, NUD_STALE, RT_SCOPE_LINK, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST,
 } from "../../uapi/rtnetlink.ts";
@@ -34,14 +34,14 @@ import {
 } from "../core/neighbour.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import {
-  allocSkb, consumeSkb, kfreeSkb, NET_IP_ALIGN, PACKET_HOST, type SkBuff, skbPut, skbReserve,
+  allocSkb, consumeSkb, kfreeSkb, NET_IP_ALIGN, PACKET_HOST, type SkBuff,
 } from "../core/skbuff.ts";
 import {
   ARP_ETH_LEN, ARPH_HRD, ARPH_HLN, ARPH_SHA, ARPH_SIP, ARPH_THA, ARPH_TIP,
 } from "../wire/arp.ts";
 import { ETH_IPV4_MCAST_HI, ETH_IPV4_MCAST_MASK, ETH_IPV4_MCAST_MID } from "../wire/eth.ts";
 import { IPH_SADDR } from "../wire/ip.ts";
-import { inDevGet, inetSelectAddr } from "./devinet.ts";
+import { type InDevice, inDevGet, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
 import { inetAddrType } from "./fib-lookup.ts";
 import { ipRouteInput } from "./route.ts";
 import type { Rtable } from "./rtable.ts";
@@ -50,6 +50,9 @@ import type { Rtable } from "./rtable.ts";
 const ARP_WORD0 = (ARPHRD_ETHER << 16) | ETH_P_IP;
 /** The second word without the operation: address lengths 6 and 4. */
 const ARP_WORD1 = 0x06040000;
+/** First bytes of group addresses, 224 to 239, as the int32's sign leaves them. */
+const CLASS_D_FIRST = -32;
+const CLASS_D_LAST = -17;
 /** Headroom of packets made here. */
 const ARP_HEADROOM = NET_IP_ALIGN + ETH_HLEN;
 
@@ -146,10 +149,12 @@ export function arpSend(
   if ((dev.flags & IFF_NOARP) !== 0 || headerOps === null) return 0;
   const skb = allocSkb(ARP_HEADROOM + ARP_ETH_LEN);
   if (skb === null) return -ENOBUFS;
-  skbReserve(skb, ARP_HEADROOM);
-  const at = skbPut(skb, ARP_ETH_LEN);
+  // skbReserve() and skbPut(), for which there is room.
+  const at = skb.data + ARP_HEADROOM;
   const view = memView;
-  skb.nh = at;
+  skb.data = skb.nh = at;
+  skb.tail = at + ARP_ETH_LEN;
+  skb.len = ARP_ETH_LEN;
   skb.dev = dev;
   skb.protocol = ETH_P_ARP;
   view.setInt32(at + ARPH_HRD, ARP_WORD0);
@@ -179,7 +184,7 @@ function arpDrop(skb: SkBuff, reason: number): number {
 
 /** Takes an ARP packet from a link: is it one for Ethernet and IPv4? Linux: arp_rcv(). */
 export function arpRcv(skb: SkBuff, dev: NetDevice): number {
-  if ((dev.flags & (IFF_NOARP | IFF_LOOPBACK)) !== 0 || dev.type !== ARPHRD_ETHER || inDevGet(dev) === null) {
+  if ((dev.flags & IFF_NOARP) !== 0 || dev.ipPtr === null || dev.type !== ARPHRD_ETHER) {
     return arpDrop(skb, SKB_DROP_REASON_UNHANDLED_PROTO);
   }
   if (skb.len < ARP_ETH_LEN) return arpDrop(skb, SKB_DROP_REASON_HDR_TRUNC);
@@ -201,8 +206,9 @@ function arpProcess(skb: SkBuff, dev: NetDevice, op: number): number {
   const sip = view.getInt32(at + ARPH_SIP);
   const tip = view.getInt32(at + ARPH_TIP);
   if ((shaHi & ETH_GROUP_BIT) !== 0) return arpDrop(skb, SKB_DROP_REASON_MAC_INVALID_SOURCE);
-  if (inClassD(tip)) return arpDrop(skb, SKB_DROP_REASON_IP_INVALID_DEST);
-  if (ipv4IsLoopback(tip) && inDevGet(dev)!.routeLocalnet === 0) return arpDrop(skb, SKB_DROP_REASON_IP_LOCALNET);
+  const net8 = tip >> 24;
+  if (net8 >= CLASS_D_FIRST && net8 <= CLASS_D_LAST) return arpDrop(skb, SKB_DROP_REASON_IP_INVALID_DEST);
+  if (net8 === IN_LOOPBACKNET && inDevGet(dev)!.routeLocalnet === 0) return arpDrop(skb, SKB_DROP_REASON_IP_LOCALNET);
   if (op === ARPOP_REQUEST) {
     if (sip === 0) {
       // Somebody probes whether the address is free (RFC 5227 section 2.1.1): answered, not learned from.
@@ -210,7 +216,7 @@ function arpProcess(skb: SkBuff, dev: NetDevice, op: number): number {
       consumeSkb(skb);
       return NET_RX_SUCCESS;
     }
-    if (ipRouteInput(skb, tip, sip, 0, dev) === 0 && (skb.dst as Rtable).type === RTN_LOCAL) {
+    if (arpIsForUs(skb, dev, tip, sip)) {
       if (neighEventNs(arpTbl, shaHi, shaLo, sip, dev) !== null) {
         arpSend(ARPOP_REPLY, dev, sip, tip, shaHi, shaLo, shaHi, shaLo);
       }
@@ -222,6 +228,20 @@ function arpProcess(skb: SkBuff, dev: NetDevice, op: number): number {
   if (neigh !== null) arpUpdate(neigh, skb, op, shaHi, shaLo);
   consumeSkb(skb);
   return NET_RX_SUCCESS;
+}
+
+/**
+ * Is it a question for an address of this host from a neighbour that may ask? The routing tables say so; for the usual
+ * case, an address of the device itself and a sender of its subnet, so does the address.
+ */
+function arpIsForUs(skb: SkBuff, dev: NetDevice, tip: number, sip: number): boolean {
+  const ifa = (dev.ipPtr as InDevice).ifaList;
+  if (ifa !== null && ifa.local === tip && ((sip ^ ifa.address) & ifa.mask) === 0 && ifa.prefixlen >= 8) {
+    const hostMask = ~ifa.mask;
+    const host = sip & hostMask;
+    if (host !== 0 && host !== hostMask && inetLookupIfaddr(dev.net!, sip) === null) return true;
+  }
+  return ipRouteInput(skb, tip, sip, 0, dev) === 0 && (skb.dst as Rtable).type === RTN_LOCAL;
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
- * bhash: the local TCP ports in use. Linux: struct inet_bind_bucket of include/net/inet_hashtables.h and its functions in
- * net/ipv4/inet_hashtables.c. A bucket is one port of one namespace; it lives while a sock or a TIME_WAIT entry owns it.
- * Which owners may share a port is decided in inet-bind.ts.
+ * bhash: the local TCP ports in use. Linux: struct inet_bind_bucket of include/net/inet_hashtables.h and its functions
+ * in net/ipv4/inet_hashtables.c. A bucket is one port of one namespace; it lives while a sock or a TIME_WAIT entry owns
+ * it. Which owners may share a port is decided in inet-bind.ts.
  *
  * Layout: four words a bucket, beside the socks' own links (Sock.bindNext):
  *

@@ -3,8 +3,8 @@
  * Linux: inet_csk_get_port() of net/ipv4/inet_connection_sock.c, __inet_hash_connect() of net/ipv4/inet_hashtables.c,
  * tcp_twsk_unique() of net/ipv4/tcp_ipv4.c. Read first: RFC 6056 section 3.3.4 (double-hash port selection).
  *
- * bind() to port 0 looks at ports of the other parity than the low end of the range first, connect() at those of the same, so
- * that neither uses up what the other shares.
+ * bind() to port 0 looks at ports of the other parity than the low end of the range first, connect() at those of the
+ * same, so that neither uses up what the other shares.
  */
 import { getRandomBelow, getRandomU32 } from "../../lib/random.ts";
 import { siphash3u32, siphashHi } from "../../lib/siphash.ts";
@@ -164,8 +164,8 @@ export function inetInheritPort(listener: TcpSk, child: TcpSk): number {
 }
 
 /**
- * May a new connection take the four-tuple of a TIME_WAIT entry? With timestamps it may, as PAWS (RFC 7323 section 5) tells
- * old segments; then it goes on behind the old sequence numbers (RFC 6191). Linux: tcp_twsk_unique().
+ * May a new connection take the four-tuple of a TIME_WAIT entry? With timestamps it may, as PAWS (RFC 7323 section 5)
+ * tells old segments; then it goes on behind the old sequence numbers (RFC 6191). Linux: tcp_twsk_unique().
  * @param chosen the port was chosen by connect(), which needs tcp_tw_reuse; one that the program named does not
  */
 function tcpTwskUnique(sk: TcpSk, tw: number, chosen: boolean): boolean {
@@ -191,7 +191,9 @@ function tcpTwskUnique(sk: TcpSk, tw: number, chosen: boolean): boolean {
 /** Whom the last successful `tupleFree` found in TIME_WAIT under the four-tuple, or -1. */
 let twFound = -1;
 
-/** Is the four-tuple of `sk` with this local port free, or to be had from TIME_WAIT? Linux: __inet_check_established(). */
+/**
+ * Is the four-tuple of `sk` with this local port free, or to be had from TIME_WAIT? Linux: __inet_check_established().
+ */
 function tupleFree(sk: TcpSk, port: number, chosen: boolean): boolean {
   const inet = sk.inet;
   const node = inetLookupEstablished(sk.net, inet.daddr, inet.dport, inet.rcvSaddr, port, sk.boundDevIf);
@@ -214,8 +216,8 @@ function hashUnique(sk: TcpSk): number {
 }
 
 /**
- * Gives a connection whose addresses and peer port are set its local port, unless it has one, and enters it into the table.
- * Linux: inet_hash_connect(). Start and step depend on a keyed hash of the destination (RFC 6056 algorithm 4).
+ * Gives a connection whose addresses and peer port are set its local port, unless it has one, and enters it into the
+ * table. Linux: inet_hash_connect(). Start and step depend on a keyed hash of the destination (RFC 6056 algorithm 4).
  * @returns 0, -EADDRNOTAVAIL (no free four-tuple), -ENOMEM (no bucket left)
  */
 export function inetHashConnect(sk: TcpSk): number {

@@ -1,7 +1,7 @@
 /**
- * Listeners and their two queues, and the birth and end of a connection's sock. Linux: net/ipv4/inet_connection_sock.c. Read
- * first: listen(2), accept(2), RFC 9293 section 3.10.7.2. The SYN queue is made of requests (request-sock.ts), the accept queue
- * of connections linked by Sock.hashNext.
+ * Listeners and their two queues, and the birth and end of a connection's sock. Linux: net/ipv4/inet_connection_sock.c.
+ * Read first: listen(2), accept(2), RFC 9293 section 3.10.7.2. The SYN queue is made of requests (request-sock.ts), the
+ * accept queue of connections linked by Sock.hashNext.
  */
 import { EADDRINUSE, EAGAIN, EINVAL } from "../../uapi/errno.ts";
 import { IPPROTO_TCP } from "../../uapi/in.ts";
@@ -14,8 +14,8 @@ import {
   ehashReqBase, inetEhashInsert, inetEhashRemove, inetNodeFaddr, inetNodeLaddr, skUnhashed,
 } from "./inet-hashtables.ts";
 import {
-  REQ_ACKED, reqskCountTimeout, reqskFree, reqskHas, reqskIsOf, reqskListener, reqskSize, reqskTimeouts, reqskTimerStart,
-  requestSockInit,
+  REQ_ACKED, reqskCountTimeout, reqskFree, reqskHas, reqskIsOf, reqskListener, reqskSize, reqskTimeouts,
+  reqskTimerStart, requestSockInit,
 } from "./request-sock.ts";
 import { ipRouteOutputFlow } from "./route.ts";
 import type { Rtable } from "./rtable.ts";
@@ -48,14 +48,20 @@ export function inetConnectionSockInit(requests: number, lent: CskOps): void {
   requestSockInit(requests, reqskTimerHandler);
 }
 
-/** The accept queue holds more than the backlog: one more than listen() named is let in. Linux: sk_acceptq_is_full(). */
+/**
+ * The accept queue holds more than the backlog: one more than listen() named is let in. Linux: sk_acceptq_is_full().
+ */
 export function skAcceptqIsFull(sk: Sock): boolean {
   return sk.ackBacklog > sk.maxAckBacklog;
 }
 
-/** Linux: inet_csk_reqsk_queue_is_full(). */
+/**
+ * The SYN queue is as long as the backlog. Linux: inet_csk_reqsk_queue_is_full(), which with a backlog of 0 is always
+ * true, and SYN cookies answer; here one request is let in even then.
+ */
 export function inetCskReqskQueueIsFull(sk: TcpSk): boolean {
-  return sk.icsk.reqskQlen >= sk.maxAckBacklog;
+  const qlen = sk.icsk.reqskQlen;
+  return qlen !== 0 && qlen >= sk.maxAckBacklog;
 }
 
 /** Counts a SYN or ACK that a full queue turned away. Linux: tcp_listendrop(). */
@@ -86,7 +92,10 @@ export function inetCskListenStart(sock: Sock, backlog: number): number {
   return -EADDRINUSE;
 }
 
-/** Ends both queues of a listener that is closed: requests are forgotten, connections reset. Linux: inet_csk_listen_stop(). */
+/**
+ * Ends both queues of a listener that is closed: requests are forgotten, connections reset. Linux:
+ * inet_csk_listen_stop().
+ */
 export function inetCskListenStop(sk: TcpSk): void {
   const requests = reqskSize();
   for (let req = 0; req < requests && sk.icsk.reqskQlen > 0; req++) {
@@ -127,8 +136,8 @@ export function inetCskAccept(sock: Sock): TcpSk | number {
 }
 
 /**
- * Puts a connection whose handshake is complete at the end of the accept queue; when the listener is gone it is forgotten and
- * the answer is null. Linux: inet_csk_reqsk_queue_add().
+ * Puts a connection whose handshake is complete at the end of the accept queue; when the listener is gone it is
+ * forgotten and the answer is null. Linux: inet_csk_reqsk_queue_add().
  */
 function acceptQueueAdd(sk: TcpSk, child: TcpSk): TcpSk | null {
   if (sk.state !== TCP_LISTEN) {
@@ -171,15 +180,18 @@ export function inetCskReqskQueueDrop(sk: TcpSk, req: number): void {
   reqskFree(req);
 }
 
-/** The request has become `child`, which is hashed in its place: it moves to the accept queue. Linux: inet_csk_complete_hashdance(). */
+/**
+ * The request has become `child`, which is hashed in its place: it moves to the accept queue. Linux:
+ * inet_csk_complete_hashdance().
+ */
 export function inetCskCompleteHashdance(sk: TcpSk, child: TcpSk, req: number): TcpSk | null {
   inetCskReqskQueueDrop(sk, req);
   return acceptQueueAdd(sk, child);
 }
 
 /**
- * A SYN-ACK was not answered in time: it is sent again, or the request ends. When the SYN queue is more than half full of the
- * backlog, old requests make way for young ones by fewer retries. Linux: reqsk_timer_handler().
+ * A SYN-ACK was not answered in time: it is sent again, or the request ends. When the SYN queue is more than half full
+ * of the backlog, old requests make way for young ones by fewer retries. Linux: reqsk_timer_handler().
  */
 function reqskTimerHandler(req: number): void {
   const sk = reqskListener(req);
@@ -287,8 +299,8 @@ function inheritTcp(sk: TcpSk, child: TcpSk): void {
 }
 
 /**
- * The end of a sock that is closed, in no table, and that no program holds (SOCK_DEAD): gives back its port, its queues and its
- * first reference. Linux: inet_csk_destroy_sock().
+ * The end of a sock that is closed, in no table, and that no program holds (SOCK_DEAD): gives back its port, its queues
+ * and its first reference. Linux: inet_csk_destroy_sock().
  */
 export function inetCskDestroySock(sk: TcpSk): void {
   if (sk.state !== TCP_CLOSE || (sk.flags & SOCK_DEAD) === 0 || !skUnhashed(sk)) {

@@ -1,14 +1,14 @@
 /**
  * The lookup tables of connections: ehash with every four-tuple (sockets, half-open requests and TIME_WAIT entries
- * together) and the listening hash. Linux: net/ipv4/inet_hashtables.c, include/net/inet_hashtables.h. The table of local
- * ports is in inet-bind.ts. The tables hold no references: who frees an entry has taken it out before.
+ * together) and the listening hash. Linux: net/ipv4/inet_hashtables.c, include/net/inet_hashtables.h. The table of
+ * local ports is in inet-bind.ts. The tables hold no references: who frees an entry has taken it out before.
  *
- * Nodes of ehash are numbers: the handle of a sock (Sock.index), then `ehashReqBase` + request, then `ehashTwBase` + TIME_WAIT
- * entry. A node costs 18 bytes: four words of key and a 16-bit link.
+ * Nodes of ehash are numbers: the handle of a sock (Sock.index), then `ehashReqBase` + request, then `ehashTwBase` +
+ * TIME_WAIT entry. A node costs 18 bytes: four words of key and a 16-bit link.
  *
  *     word 0 local address | 1 peer address | 2 local port << 16 + peer port | 3 namespace << 16 + bound device or 0
  */
-import { jhash2words, jhash3words } from "../../lib/jhash.ts";
+import { jhash3words } from "../../lib/jhash.ts";
 import { getRandomU32 } from "../../lib/random.ts";
 import { int32Table, uint16Table } from "../../lib/table.ts";
 import { TCP_LISTEN } from "../../uapi/tcp.ts";
@@ -43,7 +43,8 @@ let listenMask = 0;
 
 /**
  * Builds the tables. Boot time only.
- * @param socks handles of socks @param requests half-open connections @param timewaits TIME_WAIT entries; all together below 65534
+ * @param socks handles of socks @param requests half-open connections @param timewaits TIME_WAIT entries; all together
+ *   below 65534
  * @param buckets heads of ehash, a power of two
  */
 export function inetHashtablesInit(socks: number, requests: number, timewaits: number, buckets: number): void {
@@ -185,8 +186,8 @@ function computeScore(sk: TcpSk, net: Net, daddr: number, dport: number, dif: nu
 }
 
 /**
- * The listener for a connection request: the best score; among equals of a SO_REUSEPORT group the one that the hash of the
- * flow chooses, so that a flow keeps its listener. Linux: __inet_lookup_listener().
+ * The listener for a connection request: the best score; among equals of a SO_REUSEPORT group the one that the hash of
+ * the flow chooses, so that a flow keeps its listener. Linux: __inet_lookup_listener().
  */
 export function inetLookupListener(
   net: Net, daddr: number, dport: number, saddr: number, sport: number, dif: number,
@@ -277,9 +278,4 @@ export function inetForEachListener(visit: (sk: TcpSk) => void): void {
 /** Calls the visitor with every node of ehash; for `ss` and the like, not for packet paths. */
 export function inetForEachNode(visit: (node: number) => void): void {
   for (let node = 0; node < links.length; node++) if (links[node] !== UNHASHED) visit(node);
-}
-
-/** Bucket of a word pair in a table of `mask` + 1 heads, under the secret of the connection tables. */
-export function inetSecretHash(a: number, b: number, mask: number): number {
-  return jhash2words(a, b, ehashSecret) & mask;
 }

@@ -1,10 +1,10 @@
 /**
  * TIME_WAIT entries: what is left of a connection after its end, 64 bytes with its node in ehash. Linux:
- * net/ipv4/inet_timewait_sock.c, include/net/inet_timewait_sock.h. Read first: RFC 9293 section 3.6.1. Owns the slab, the
- * timer and the place of an entry in the table of ports; what segments do to it is in tcp-minisocks.ts.
+ * net/ipv4/inet_timewait_sock.c, include/net/inet_timewait_sock.h. Read first: RFC 9293 section 3.6.1. Owns the slab,
+ * the timer and the place of an entry in the table of ports; what segments do to it is in tcp-minisocks.ts.
  *
- * Entries that wait equally long lie in one list in the order of their ends: one for TIME_WAIT, one for FIN_WAIT2. When the
- * slab is empty the oldest entry ends early, so that no new connection fails for want of one.
+ * Entries that wait equally long lie in one list in the order of their ends: one for TIME_WAIT, one for FIN_WAIT2. When
+ * the slab is empty the oldest entry ends early, so that no new connection fails for want of one.
  */
 import { type Slab, slabAlloc, slabCreate, slabFree } from "../../lib/pool.ts";
 import { int32Table } from "../../lib/table.ts";
@@ -227,7 +227,10 @@ export function inetTwskBindNext(tw: number): number {
   return twRows[tw * TW_WORDS + TW_BIND]! & 0xffff;
 }
 
-/** Gives the port up. Entries end in about the order in which they came: the search is short. Linux: inet_twsk_bind_unhash(). */
+/**
+ * Gives the port up. Entries end in about the order in which they came: the search is short. Linux:
+ * inet_twsk_bind_unhash().
+ */
 function twBindUnhash(tw: number): void {
   const bind = twRows[tw * TW_WORDS + TW_BIND]!;
   const bucket = bind >>> 16;
@@ -264,8 +267,8 @@ export function inetTwskDeschedulePut(tw: number): void {
 }
 
 /**
- * Frees a bind bucket that only TIME_WAIT entries own, the oldest such; they end early, counted as TCPTimeWaitOverflow. A new
- * connection needs it when all buckets are taken. False when there is none.
+ * Frees a bind bucket that only TIME_WAIT entries own, the oldest such; they end early, counted as TCPTimeWaitOverflow.
+ * A new connection needs it when all buckets are taken. False when there is none.
  */
 export function inetTwskReclaimBucket(): boolean {
   return reclaimFrom(false) || reclaimFrom(true);

@@ -1,10 +1,10 @@
 /**
  * request_sock: a half-open connection, 64 bytes with its node in ehash, without a buffer and without a sock. Linux:
- * include/net/request_sock.h, tcp_request_sock of include/linux/tcp.h. Read first: RFC 4987 (SYN flooding). Owns the slab and
- * the one timer behind all SYN-ACK retransmissions; what happens then is in inet-connection-sock.ts.
+ * include/net/request_sock.h, tcp_request_sock of include/linux/tcp.h. Read first: RFC 4987 (SYN flooding). Owns the
+ * slab and the one timer behind all SYN-ACK retransmissions; what happens then is in inet-connection-sock.ts.
  *
- * The time between two SYN-ACKs doubles: 1 s, 2 s, 4 s, … 120 s. Requests that wait equally long lie in one list, which so is
- * in the order of their ends; the timer stands at the earliest head.
+ * The time between two SYN-ACKs doubles: 1 s, 2 s, 4 s, … 120 s. Requests that wait equally long lie in one list, which
+ * so is in the order of their ends; the timer stands at the earliest head.
  */
 import { type Slab, slabAlloc, slabCreate, slabFree } from "../../lib/pool.ts";
 import { int32Table, uint16Table } from "../../lib/table.ts";
@@ -27,14 +27,17 @@ export const REQ_SNT_SYNACK = 5;
 export const REQ_LAST_OOW_ACK_TIME = 6;
 /** Window offered, in bytes. */
 export const REQ_RCV_WND = 7;
-/** Shift of the peer's window in bits 0..3, of ours in 4..7, the REQ_* bits below, timeouts in 16..23, retransmissions in 24..30. */
+/**
+ * Shift of the peer's window in bits 0..3, of ours in 4..7, the REQ_* bits below, timeouts in 16..23, retransmissions
+ * in 24..30.
+ */
 export const REQ_INFO = 8;
 /** Previous and next request of the list, 16 bits each. */
 const REQ_LINKS = 9;
 /** Handle of the listener in the high 16 bits, the peer's MSS in the low ones. */
 const REQ_LISTENER_MSS = 10;
 
-/** REQ_INFO bits: options agreed on, and whether the ACK came but the accept queue (or TCP_DEFER_ACCEPT) did not let it in. */
+/** REQ_INFO bits: options agreed on; the ACK came, but a full accept queue or TCP_DEFER_ACCEPT kept it out. */
 export const REQ_WSCALE_OK = 1 << 8;
 export const REQ_TSTAMP_OK = 1 << 9;
 export const REQ_SACK_OK = 1 << 10;
@@ -64,7 +67,10 @@ let timer: Timer<null>;
 /** What a timeout does; the request is in no list then. */
 let onTimeout: (req: number) => void;
 
-/** Builds the slab. Boot time only. @param count half-open connections @param timeout called with each request that is due */
+/**
+ * Builds the slab. Boot time only.
+ * @param count half-open connections @param timeout called with each request that is due
+ */
 export function requestSockInit(count: number, timeout: (req: number) => void): void {
   slab = slabCreate("request_sock_TCP", count);
   reqRows = int32Table("request_sock_rows", count * REQ_WORDS);
@@ -88,7 +94,10 @@ export function reqskSize(): number {
   return slab.size;
 }
 
-/** A request of a listener in no table, or -1 (counted by the slab). Linux: inet_reqsk_alloc(). @param mss the peer's, 1..65535 */
+/**
+ * A request of a listener in no table, or -1 (counted by the slab). Linux: inet_reqsk_alloc().
+ * @param mss the peer's, 0..65535
+ */
 export function inetReqskAlloc(listener: TcpSk, mss: number): number {
   const req = slabAlloc(slab);
   if (req < 0) return -1;

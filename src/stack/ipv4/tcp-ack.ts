@@ -128,8 +128,7 @@ function tcpCleanRtxQueue(sk: TcpSk, flags: number): number {
   if (timed && (flag & FLAG_RETRANS_DATA_ACKED) === 0) rtt = (jiffies - first) | 0;
   else if (tp.sawTstamp && tp.rcvTsecr !== 0 && (flags & FLAG_SND_UNA_ADVANCED) !== 0) rtt = (jiffies - tp.rcvTsecr) | 0;
   if (rtt >= 0) tcpAckUpdateRtt(sk, rtt);
-  if (tp.sackOk) tp.delivered += acked;
-  else tcpRemoveRenoSacks(tp, acked);
+  tcpRemoveRenoSacks(tp, acked);
   tcpRearmRto(sk);
   sk.icsk.caOps.pktsAcked?.(sk, acked, rtt);
   sk.net.mib[LINUX_MIB_TCPDELIVERED]! += acked;

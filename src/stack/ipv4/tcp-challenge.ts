@@ -15,7 +15,7 @@ import {
   LINUX_MIB_TCPACKSKIPPEDPAWS, LINUX_MIB_TCPACKSKIPPEDSEQ, LINUX_MIB_TCPCHALLENGEACK, LINUX_MIB_TCPSYNCHALLENGE,
   TCP_MIB_INERRS,
 } from "../../uapi/snmp.ts";
-import { TCPF_CLOSE_WAIT, TCPF_CLOSING, TCPF_LAST_ACK } from "../../uapi/tcp.ts";
+import { TCP_SYN_RECV, TCPF_CLOSE_WAIT, TCPF_CLOSING, TCPF_LAST_ACK } from "../../uapi/tcp.ts";
 import { kfreeSkb, type SkBuff } from "../core/skbuff.ts";
 import { TCPHDR_ACK, TCPHDR_RST, TCPHDR_SYN, TH_WIN } from "../wire/tcp.ts";
 import { tcpSendAck } from "./tcp-control.ts";
@@ -128,6 +128,14 @@ function synChallenge(sk: TcpSk, skb: SkBuff, synInErr: boolean): false {
   return false;
 }
 
+/** Simultaneous open: the peer's SYN again, now with the acknowledgment of ours (RFC 9293 figure 7). */
+function completesOpen(sk: TcpSk, skb: SkBuff): boolean {
+  const tp = sk.tp;
+  const next = (skb.seq + 1) | 0;
+  return sk.state === TCP_SYN_RECV && sk.socket !== null && (skb.tcpFlags & TCPHDR_ACK) !== 0 && next === skb.endSeq
+    && next === tp.rcvNxt && skb.ackSeq === tp.sndNxt;
+}
+
 /**
  * The first four checks of RFC 9293 section 3.10.7.4: timestamp, sequence, RST, SYN. Linux: tcp_validate_incoming().
  * @param synInErr a SYN counts as an error @returns whether to go on; else the segment was answered as needed and is gone
@@ -137,7 +145,7 @@ export function tcpValidateIncoming(sk: TcpSk, skb: SkBuff, synInErr: boolean): 
   const flags = skb.tcpFlags;
   const rst = (flags & TCPHDR_RST) !== 0;
   if (
-    tcpFastParseOptions(skb, tp, sk.net.ipv4) && tp.sawTstamp && ((tp.tsRecent - tp.rcvTsval) | 0) > 1 && !rst
+    tcpFastParseOptions(skb, tp) && tp.sawTstamp && ((tp.tsRecent - tp.rcvTsval) | 0) > 1 && !rst
     && tcpPawsReject(tp.tsRecent, tp.rcvTsval, tp.tsRecentStamp, false) && !tcpDisorderedAck(sk, skb)
   ) {
     // A reset is taken in spite of its timestamp (RFC 7323 section 5.2).
@@ -164,6 +172,6 @@ export function tcpValidateIncoming(sk: TcpSk, skb: SkBuff, synInErr: boolean): 
     kfreeSkb(skb, SKB_DROP_REASON_TCP_RESET);
     return false;
   }
-  if ((flags & TCPHDR_SYN) !== 0) return synChallenge(sk, skb, synInErr);
+  if ((flags & TCPHDR_SYN) !== 0 && !completesOpen(sk, skb)) return synChallenge(sk, skb, synInErr);
   return true;
 }

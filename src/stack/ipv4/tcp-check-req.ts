@@ -1,6 +1,7 @@
 /**
- * What a segment does to a half-open connection (state SYN_RECV of RFC 9293 section 3.10.7.4), and the first segment of a new
- * sock. Linux: tcp_check_req() and tcp_child_process() of net/ipv4/tcp_minisocks.c. Read first besides: RFC 7323 section 5.
+ * What a segment does to a half-open connection (state SYN_RECV of RFC 9293 section 3.10.7.4), and the first segment of
+ * a new sock. Linux: tcp_check_req() and tcp_child_process() of net/ipv4/tcp_minisocks.c. Read first besides: RFC 7323
+ * section 5.
  */
 import { memView } from "../../lib/memory.ts";
 import { jiffies } from "../../lib/timer.ts";
@@ -16,8 +17,8 @@ import {
 } from "../wire/tcp.ts";
 import { inetCskCompleteHashdance, inetCskReqskQueueDrop } from "./inet-connection-sock.ts";
 import {
-  REQ_ACKED, REQ_LAST_OOW_ACK_TIME, REQ_RCV_ISN, REQ_RCV_WND, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_RECENT, REQ_WORDS, reqRows,
-  reqskRetrans, reqskSet, reqskTimeoutMs, reqskTimeouts, reqskTimerStart,
+  REQ_ACKED, REQ_LAST_OOW_ACK_TIME, REQ_RCV_ISN, REQ_RCV_WND, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_RECENT, REQ_WORDS,
+  reqRows, reqskRetrans, reqskSet, reqskTimeoutMs, reqskTimeouts, reqskTimerStart,
 } from "./request-sock.ts";
 import { tcpAckUpdateRtt } from "./tcp-ack.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
@@ -32,9 +33,9 @@ const STATE_FLAGS = TCPHDR_SYN | TCPHDR_RST | TCPHDR_ACK;
 
 /**
  * Checks a segment against a request. Linux: tcp_check_req().
- * @returns the new sock, in the accept queue and still to be given the segment; the listener itself, when the segment is to be
- *   treated as one for it (a wrong acknowledgment: it answers with a reset); null when there is nothing more to do. The segment
- *   stays the caller's.
+ * @returns the new sock, in the accept queue and still to be given the segment; the listener itself, when the segment
+ *   is to be treated as one for it (a wrong acknowledgment: it answers with a reset); null when there is nothing more
+ *   to do. The segment stays the caller's.
  */
 export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
   const at = req * REQ_WORDS;
@@ -103,8 +104,8 @@ function embryonicReset(sk: TcpSk, skb: SkBuff, req: number, rst: boolean): null
 }
 
 /**
- * Gives a new sock the segment that made it, and tells the listener's program that a connection waits. The segment is consumed
- * when the answer is 0. Linux: tcp_child_process().
+ * Gives a new sock the segment that made it, and tells the listener's program that a connection waits. The segment is
+ * consumed when the answer is 0. Linux: tcp_child_process().
  * @returns 1 when a reset is due, to be sent by the caller
  */
 export function tcpChildProcess(parent: TcpSk, child: TcpSk, skb: SkBuff): number {

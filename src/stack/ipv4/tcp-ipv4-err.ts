@@ -1,11 +1,12 @@
 /**
- * What ICMP errors do to TCP. Linux: tcp_v4_err() and tcp_v4_mtu_reduced() of net/ipv4/tcp_ipv4.c. Read first: RFC 5927 (attacks
- * by ICMP: the sequence number quoted must be in flight), RFC 1122 section 4.2.3.9, RFC 1191 (path MTU).
+ * What ICMP errors do to TCP. Linux: tcp_v4_err() and tcp_v4_mtu_reduced() of net/ipv4/tcp_ipv4.c. Read first: RFC 5927
+ * (attacks by ICMP: the sequence number quoted must be in flight), RFC 1122 section 4.2.3.9, RFC 1191 (path MTU).
  */
 import { memView } from "../../lib/memory.ts";
 import { EHOSTUNREACH, EMSGSIZE, ENOENT, EPROTO } from "../../uapi/errno.ts";
 import {
-  ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_HOST_UNREACH, ICMP_NET_UNREACH, ICMP_PARAMETERPROB, ICMP_TIME_EXCEEDED, NR_ICMP_UNREACH,
+  ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_HOST_UNREACH, ICMP_NET_UNREACH, ICMP_PARAMETERPROB, ICMP_TIME_EXCEEDED,
+  NR_ICMP_UNREACH,
 } from "../../uapi/icmp.ts";
 import { IP_PMTUDISC_DONT } from "../../uapi/in.ts";
 import {
@@ -28,7 +29,8 @@ import { tcpSyncMss } from "./tcp-window.ts";
 import { tcpDone } from "./tcp.ts";
 
 /**
- * An ICMP error about a segment of ours: th at the ICMP header, data at the quoted IP header. The packet stays the caller's.
+ * An ICMP error about a segment of ours: th at the ICMP header, data at the quoted IP header. The packet stays the
+ * caller's.
  * @param info MTU of the next hop, for "fragmentation needed" @returns 0, or -ENOENT when it fits no connection
  */
 export function tcpV4Err(skb: SkBuff, info: number): number {

@@ -1,7 +1,7 @@
 /**
- * How connections over IPv4 begin: connect(), a SYN for a listener, and the sock made when the handshake is complete. Linux:
- * tcp_v4_connect() and tcp_v4_syn_recv_sock() of net/ipv4/tcp_ipv4.c, tcp_conn_request() of net/ipv4/tcp_input.c. Read first:
- * RFC 9293 sections 3.5 and 3.10, RFC 6528 (initial sequence numbers).
+ * How connections over IPv4 begin: connect(), a SYN for a listener, and the sock made when the handshake is complete.
+ * Linux: tcp_v4_connect() and tcp_v4_syn_recv_sock() of net/ipv4/tcp_ipv4.c, tcp_conn_request() of
+ * net/ipv4/tcp_input.c. Read first: RFC 9293 sections 3.5 and 3.10, RFC 6528 (initial sequence numbers).
  */
 import { memView } from "../../lib/memory.ts";
 import { getRandomU32 } from "../../lib/random.ts";
@@ -28,8 +28,8 @@ import {
   ehashReqBase, inetEhashNolisten, inetEhashRemove, inetNodeFaddr, inetNodeFport, inetNodeLaddr,
 } from "./inet-hashtables.ts";
 import {
-  inetReqskAlloc, REQ_INFO, REQ_RCV_ISN, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS,
-  REQ_WSCALE_OK, reqRows, reqskFree,
+  inetReqskAlloc, REQ_INFO, REQ_RCV_ISN, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
+  REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskFree,
 } from "./request-sock.ts";
 import { ipRouteOutputFlow } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
@@ -52,8 +52,8 @@ export function tcpV4OpenInit(): void {
 
 /**
  * connect(): route, source address, port, and the SYN. Linux: tcp_v4_connect().
- * @returns 0 when the SYN is on its way; -EAFNOSUPPORT, -ENETUNREACH and the other errors of routing, -EADDRNOTAVAIL (no free
- *   port), -ENOBUFS; after an error the sock is closed as before
+ * @returns 0 when the SYN is on its way; -EAFNOSUPPORT, -ENETUNREACH and the other errors of routing, -EADDRNOTAVAIL
+ *   (no free port), -ENOBUFS; after an error the sock is closed as before
  */
 export function tcpV4Connect(sock: Sock, addr: Sockaddr): number {
   const sk = sock as TcpSk;
@@ -169,7 +169,8 @@ function connRequest(sk: TcpSk, skb: SkBuff): boolean {
 }
 
 /**
- * The handshake of a request is complete: its sock, hashed in its place and with the listener's port. Linux: tcp_v4_syn_recv_sock().
+ * The handshake of a request is complete: its sock, hashed in its place and with the listener's port. Linux:
+ * tcp_v4_syn_recv_sock().
  * @returns null when the accept queue is full (ListenOverflows) or a pool is empty, both counted as ListenDrops
  */
 export function tcpV4SynRecvSock(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {

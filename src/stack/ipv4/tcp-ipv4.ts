@@ -1,7 +1,7 @@
 /**
  * TCP over IPv4: from the IP layer to the right sock, and TCP's entries in the tables of protocols. Linux:
- * net/ipv4/tcp_ipv4.c. Read first: RFC 9293 section 3.10.7. How connections begin is in tcp-ipv4-open.ts, ICMP errors in
- * tcp-ipv4-err.ts, replies without a sock in tcp-reply.ts.
+ * net/ipv4/tcp_ipv4.c. Read first: RFC 9293 section 3.10.7. How connections begin is in tcp-ipv4-open.ts, ICMP errors
+ * in tcp-ipv4-err.ts, replies without a sock in tcp-reply.ts.
  */
 import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
 import { memView } from "../../lib/memory.ts";
@@ -21,7 +21,8 @@ import { skbQueueTail } from "../core/skb-queue.ts";
 import { type Proto, type Sock, sockPut } from "../core/sock.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import {
-  TCP_HLEN, TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TH_ACK, TH_DPORT, TH_OFF_FLAGS, TH_SEQ, TH_SPORT,
+  TCP_HLEN, TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TH_ACK, TH_DPORT, TH_OFF_FLAGS, TH_SEQ,
+  TH_SPORT,
 } from "../wire/tcp.ts";
 import { inetSkAlloc, inetSkFree, inetStreamOps } from "./af-inet.ts";
 import { inetBindBucketInit } from "./inet-bind-bucket.ts";
@@ -30,13 +31,15 @@ import {
   inetConnectionSockInit, inetCskAccept, inetCskListenStart, inetCskReqskQueueDrop,
 } from "./inet-connection-sock.ts";
 import {
-  ehashReqBase, ehashTwBase, inetHash, inetHashtablesInit, inetLookupEstablished, inetLookupListener, inetNodeSock, inetUnhash,
+  ehashReqBase, ehashTwBase, inetHash, inetHashtablesInit, inetLookupEstablished, inetLookupListener, inetNodeSock,
+  inetUnhash,
 } from "./inet-hashtables.ts";
 import { inetTimewaitInit, inetTwskDeschedulePut } from "./inet-timewait-sock.ts";
 import { INET_PROTOSW_ICSK, INET_PROTOSW_PERMANENT, inetRegisterProtosw } from "./inetsw.ts";
 import { inetAddProtocol } from "./protocol.ts";
 import { reqskListener } from "./request-sock.ts";
 import { tcpCheckReq, tcpChildProcess } from "./tcp-check-req.ts";
+import { tcpReno } from "./tcp-cong.ts";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input.ts";
 import { tcpV4Err } from "./tcp-ipv4-err.ts";
 import { tcpV4Connect, tcpV4OpenInit } from "./tcp-ipv4-open.ts";
@@ -44,11 +47,14 @@ import { TCP_TW_ACK, TCP_TW_RST, TCP_TW_SYN, tcpTimewaitStateProcess } from "./t
 import { tcpOptionsInit } from "./tcp-options.ts";
 import { tcpV4SendAckTw, tcpV4SendReset } from "./tcp-reply.ts";
 import { secureSeqInit } from "./tcp-secure-seq.ts";
-import { tcpPartsAlloc, tcpPartsFree, type TcpSk } from "./tcp-sock.ts";
+import { tcpRecvmsg } from "./tcp-recvmsg.ts";
+import { tcpSendmsg } from "./tcp-sendmsg.ts";
+import { tcpPartsAlloc, tcpPartsFree, type TcpSk, tcpSockInit } from "./tcp-sock.ts";
+import { tcpGetsockopt, tcpSetsockopt } from "./tcp-sockopt.ts";
 import { tcpRtxSynack } from "./tcp-synack.ts";
+import { tcpSetKeepalive } from "./tcp-timer.ts";
 import {
-  tcpClose, tcpDestroySock, tcpDisconnect, tcpGetsockopt, tcpInit, tcpInitSock, tcpIoctl, tcpPoll, tcpRecvmsg, tcpSendmsg,
-  tcpSetKeepalive, tcpSetsockopt, tcpSetState, tcpShutdown,
+  tcpClose, tcpDestroySock, tcpDisconnect, tcpInit, tcpInitSock, tcpIoctl, tcpPoll, tcpSetState, tcpShutdown,
 } from "./tcp.ts";
 
 /** The counters of bad segments; the segment ends. */
@@ -68,8 +74,9 @@ function checksumWrong(skb: SkBuff): boolean {
 }
 
 /**
- * A segment from the IP layer: data = th at the TCP header, nh at the IP header. Checks it, fills seq, endSeq, ackSeq and tcpFlags,
- * and gives it to its sock, TIME_WAIT entry or request; without one a reset answers. Linux: tcp_v4_rcv(). Always 0.
+ * A segment from the IP layer: data = th at the TCP header, nh at the IP header. Checks it, fills seq, endSeq, ackSeq
+ * and tcpFlags, and gives it to its sock, TIME_WAIT entry or request; without one a reset answers. Linux: tcp_v4_rcv().
+ * Always 0.
  */
 export function tcpV4Rcv(skb: SkBuff): number {
   const net = skb.dev!.net!;
@@ -202,7 +209,9 @@ function toTimewait(net: Net, tw: number, skb: SkBuff): number {
   return 0;
 }
 
-/** Gives a segment to a sock that no call has: tcpV4Rcv()'s end, and the backlog's. Linux: tcp_v4_do_rcv(). Always 0. */
+/**
+ * Gives a segment to a sock that no call has: tcpV4Rcv()'s end, and the backlog's. Linux: tcp_v4_do_rcv(). Always 0.
+ */
 export function tcpV4DoRcv(sock: Sock, skb: SkBuff): number {
   const sk = sock as TcpSk;
   if (sk.state === TCP_ESTABLISHED) {
@@ -266,7 +275,9 @@ export interface TcpSizes {
   readonly buffers: number;
 }
 
-/** Builds TCP's tables and pools and registers the protocol. Boot time only, after netInit(), sockInit() and inetInit(). */
+/**
+ * Builds TCP's tables and pools and registers the protocol. Boot time only, after netInit(), sockInit() and inetInit().
+ */
 export function tcpV4Init(sizes: TcpSizes): void {
   inetHashtablesInit(sizes.socks, sizes.requestSocks, sizes.timewaitSocks, sizes.ehashBuckets);
   inetBindBucketInit(sizes.bindBuckets);
@@ -278,6 +289,7 @@ export function tcpV4Init(sizes: TcpSizes): void {
   tcpOptionsInit();
   secureSeqInit();
   tcpV4OpenInit();
+  tcpSockInit(sizes.tcpSocks, tcpReno);
   tcpInit(sizes);
   inetAddProtocol(IPPROTO_TCP, Object.freeze({ handler: tcpV4Rcv, errHandler: tcpV4Err }));
   inetRegisterProtosw(Object.freeze({

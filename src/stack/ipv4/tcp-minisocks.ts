@@ -1,8 +1,8 @@
 /**
  * Connections without a sock of their own, before and after: TIME_WAIT, and the child that a request becomes. Linux:
- * net/ipv4/tcp_minisocks.c. Read first: RFC 9293 sections 3.3.2 and 3.10.7.4, RFC 1122 section 4.2.2.13 and RFC 6191 (a new
- * SYN in TIME_WAIT), RFC 1337 (its assassination), RFC 7323 section 5 (PAWS). What a segment does to a request is in
- * tcp-check-req.ts.
+ * net/ipv4/tcp_minisocks.c. Read first: RFC 9293 sections 3.3.2 and 3.10.7.4, RFC 1122 section 4.2.2.13 and RFC 6191 (a
+ * new SYN in TIME_WAIT), RFC 1337 (its assassination), RFC 7323 section 5 (PAWS). What a segment does to a request is
+ * in tcp-check-req.ts.
  */
 import { memView } from "../../lib/memory.ts";
 import { jiffies } from "../../lib/timer.ts";
@@ -26,8 +26,8 @@ import {
   TW_TS_OFFSET, TW_TS_RECENT, TW_TS_RECENT_STAMP, TW_TSTAMP, TW_WORDS, TW_WSCALE_SHIFT, twNet, twRows,
 } from "./inet-timewait-sock.ts";
 import {
-  REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS, REQ_WSCALE_OK,
-  reqRows, reqskHas, reqskMss, reqskRcvWscale, reqskRetrans, reqskSetRcvWscale, reqskSndWscale,
+  REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS,
+  REQ_WSCALE_OK, reqRows, reqskHas, reqskMss, reqskRcvWscale, reqskRetrans, reqskSetRcvWscale, reqskSndWscale,
 } from "./request-sock.ts";
 import { rxOpt, tcpParseOptions } from "./tcp-options.ts";
 import type { TcpSk } from "./tcp-sock.ts";
@@ -35,7 +35,10 @@ import { tcpAdvmss } from "./tcp-synack.ts";
 import { tcpDone } from "./tcp.ts";
 import { tcpFullSpace, tcpInitialWindow, tcpReceiveWindow, tcpSelectInitialWindow } from "./tcp-window.ts";
 
-/** What is to be done with a segment for a TIME_WAIT entry: nothing more, send a reset, send an ACK, take the SYN as a new one. */
+/**
+ * What is to be done with a segment for a TIME_WAIT entry: nothing more, send a reset, send an ACK, take the SYN as a
+ * new one.
+ */
 export const TCP_TW_SUCCESS = 0;
 export const TCP_TW_RST = 1;
 export const TCP_TW_ACK = 2;
@@ -69,8 +72,8 @@ export function tcpInWindow(seq: number, endSeq: number, start: number, end: num
 }
 
 /**
- * May an ACK to a segment out of window not be sent now, as one was a moment ago? It keeps two ends from answering each other for ever.
- * Linux: tcp_oow_rate_limited().
+ * May an ACK to a segment out of window not be sent now, as one was a moment ago? It keeps two ends from answering each
+ * other for ever. Linux: tcp_oow_rate_limited().
  * @param rows @param index the word that holds the time of the last one @param mib counter of those not sent
  */
 export function tcpOowRateLimited(net: Net, skb: SkBuff, mib: number, rows: Int32Array, index: number): boolean {
@@ -88,9 +91,10 @@ export function tcpOowRateLimited(net: Net, skb: SkBuff, mib: number, rows: Int3
 }
 
 /**
- * Moves what must be remembered of a connection at its end to a TIME_WAIT entry, hashed in the sock's place, and ends the sock.
- * Linux: tcp_time_wait().
- * @param state TCP_TIME_WAIT, or TCP_FIN_WAIT2 for one whose peer has still to close @param timeoMs how long, for FIN_WAIT2
+ * Moves what must be remembered of a connection at its end to a TIME_WAIT entry, hashed in the sock's place, and ends
+ * the sock. Linux: tcp_time_wait().
+ * @param state TCP_TIME_WAIT, or TCP_FIN_WAIT2 for one whose peer has still to close @param timeoMs how long, for
+ *   FIN_WAIT2
  */
 export function tcpTimeWait(sk: TcpSk, state: number, timeoMs: number): void {
   const tw = inetTwskAlloc();
@@ -123,8 +127,8 @@ function twStoreTimestamp(at: number): void {
 
 /**
  * What a segment does to a TIME_WAIT entry; the segment stays the caller's. Linux: tcp_timewait_state_process().
- * @returns TCP_TW_SUCCESS, TCP_TW_ACK; TCP_TW_RST, after which the caller ends the entry; TCP_TW_SYN: the sequence number for
- *   the new connection is in skb.when
+ * @returns TCP_TW_SUCCESS, TCP_TW_ACK; TCP_TW_RST, after which the caller ends the entry; TCP_TW_SYN: the sequence
+ *   number for the new connection is in skb.when
  */
 export function tcpTimewaitStateProcess(tw: number, skb: SkBuff): number {
   const at = tw * TW_WORDS;
@@ -151,7 +155,8 @@ export function tcpTimewaitStateProcess(tw: number, skb: SkBuff): number {
     twStoreTimestamp(at);
     return TCP_TW_SUCCESS;
   }
-  // A SYN of a new connection: newer than anything of the old one, by sequence number (RFC 1122) or timestamp (RFC 6191).
+  // A SYN of a new connection: newer than anything of the old one, by sequence number (RFC 1122) or timestamp (RFC
+  // 6191).
   if ((flags & (TCPHDR_SYN | TCPHDR_RST | TCPHDR_ACK)) === TCPHDR_SYN && !pawsReject) {
     const newerTime = rxOpt.sawTstamp && ((twRows[at + TW_TS_RECENT]! - rxOpt.rcvTsval) | 0) < 0;
     if (newerTime || ((rcvNxt - seq) | 0) < 0) {
@@ -173,7 +178,8 @@ function hasOptions(skb: SkBuff): boolean {
 
 /** An ACK is due, unless one left a moment ago. Linux: tcp_timewait_check_oow_rate_limit(). */
 function twAck(tw: number, skb: SkBuff, mib: number): number {
-  return tcpOowRateLimited(twNet(tw), skb, mib, twRows, tw * TW_WORDS + TW_LAST_OOW_ACK_TIME) ? TCP_TW_SUCCESS : TCP_TW_ACK;
+  const limited = tcpOowRateLimited(twNet(tw), skb, mib, twRows, tw * TW_WORDS + TW_LAST_OOW_ACK_TIME);
+  return limited ? TCP_TW_SUCCESS : TCP_TW_ACK;
 }
 
 /** The half of TIME_WAIT entries that still wait for the peer's FIN. */
@@ -216,7 +222,8 @@ export function tcpOpenreqInitRwin(req: number, sk: TcpSk, dst: DstEntry): void 
 }
 
 /**
- * The sock that a request becomes, in SYN_RECV and in no table, or null (pool empty). Linux: tcp_create_openreq_child().
+ * The sock that a request becomes, in SYN_RECV and in no table, or null (pool empty). Linux:
+ * tcp_create_openreq_child().
  * @param skb the ACK that completes the handshake
  */
 export function tcpCreateOpenreqChild(sk: TcpSk, req: number, skb: SkBuff): TcpSk | null {

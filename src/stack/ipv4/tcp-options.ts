@@ -1,7 +1,8 @@
 /**
  * TCP options: reading those of a segment and writing ours, in Linux's order. Linux: tcp_parse_options() of
  * net/ipv4/tcp_input.c, tcp_options_write() of net/ipv4/tcp_output.c. Read first: RFC 9293 section 3.1 (format, MSS),
- * RFC 7323 (window scale, timestamps), RFC 2018 (SACK). Owns `rxOpt`, the one record of what the last segment parsed carried.
+ * RFC 7323 (window scale, timestamps), RFC 2018 (SACK). Owns `rxOpt`, the one record of what the last segment parsed
+ * carried.
  */
 import { memView } from "../../lib/memory.ts";
 import { TCP_MSS_DEFAULT } from "../../uapi/tcp.ts";
@@ -24,7 +25,8 @@ export const OPTION_TS = 2;
 export const OPTION_WSCALE = 8;
 
 const MSS_WORD = (TCPOPT_MSS << 24) | (TCPOLEN_MSS << 16);
-const SACKPERM_TS_WORD = (TCPOPT_SACK_PERM << 24) | (TCPOLEN_SACK_PERM << 16) | (TCPOPT_TIMESTAMP << 8) | TCPOLEN_TIMESTAMP;
+const SACKPERM_TS_WORD = (TCPOPT_SACK_PERM << 24) | (TCPOLEN_SACK_PERM << 16) | (TCPOPT_TIMESTAMP << 8)
+  | TCPOLEN_TIMESTAMP;
 const SACKPERM_WORD = (TCPOPT_NOP << 24) | (TCPOPT_NOP << 16) | (TCPOPT_SACK_PERM << 8) | TCPOLEN_SACK_PERM;
 const WSCALE_WORD = (TCPOPT_NOP << 24) | (TCPOPT_WINDOW << 16) | (TCPOLEN_WINDOW << 8);
 const SACK_WORD = (TCPOPT_NOP << 24) | (TCPOPT_NOP << 16) | (TCPOPT_SACK << 8);
@@ -67,8 +69,8 @@ export function tcpClearOptions(rx: TcpOptionsReceived): void {
 
 /**
  * Reads the options of the segment at skb.th, whose header is whole. Linux: tcp_parse_options().
- * @param established of the connection in the states beyond SYN_RECV, else null: then net.ipv4.tcp_timestamps decides what
- *   counts, and MSS, window scale and SACK-permitted are taken where they belong, from segments with SYN
+ * @param established of the connection in the states beyond SYN_RECV, else null: then net.ipv4.tcp_timestamps decides
+ *   what counts, and MSS, window scale and SACK-permitted are taken where they belong, from segments with SYN
  * @param sysctl of the namespace; may be null for an established connection
  */
 export function tcpParseOptions(
@@ -79,6 +81,7 @@ export function tcpParseOptions(
   const th = skb.th;
   const word = view.getUint16(th + TH_OFF_FLAGS);
   const syn = (word & TCPHDR_SYN) !== 0 && established === null;
+  const tstampOk = established !== null ? established.tstampOk : sysctl!.tcpTimestamps !== 0;
   const end = th + ((word & TCPHDR_DOFF_MASK) >> TCPHDR_DOFF_SHIFT);
   let at = th + TH_OPTIONS;
   while (at < end) {
@@ -104,7 +107,7 @@ export function tcpParseOptions(
         }
         break;
       case TCPOPT_TIMESTAMP:
-        if (length === TCPOLEN_TIMESTAMP && (established !== null ? established.tstampOk : sysctl!.tcpTimestamps !== 0)) {
+        if (length === TCPOLEN_TIMESTAMP && tstampOk) {
           rx.sawTstamp = true;
           rx.rcvTsval = view.getInt32(at + 2);
           rx.rcvTsecr = view.getInt32(at + 6);
@@ -128,9 +131,9 @@ export function tcpParseOptions(
 }
 
 /**
- * Reads the options of a segment of an established connection into tp.sawTstamp, tp.rcvTsval and tp.rcvTsecr (our offset taken
- * off the echo) and, when it must parse, into `rxOpt`. The usual form, timestamps and nothing else, is read without parsing.
- * Linux: tcp_fast_parse_options().
+ * Reads the options of a segment of an established connection into tp.sawTstamp, tp.rcvTsval and tp.rcvTsecr (our
+ * offset taken off the echo) and, when it must parse, into `rxOpt`. The usual form, timestamps and nothing else, is
+ * read without parsing. Linux: tcp_fast_parse_options().
  * @returns whether anything was parsed: then the SACK blocks are in `rxOpt`; without options it is false
  */
 export function tcpFastParseOptions(skb: SkBuff, tp: TcpSock): boolean {
@@ -160,7 +163,9 @@ export function tcpFastParseOptions(skb: SkBuff, tp: TcpSock): boolean {
   return true;
 }
 
-/** The peer's MSS option against a limit of ours (0 for none); without the option it is 536 (RFC 9293 section 3.7.1). */
+/**
+ * The peer's MSS option against a limit of ours (0 for none); without the option it is 536 (RFC 9293 section 3.7.1).
+ */
 export function tcpMssClamp(rx: TcpOptionsReceived, userMss: number): number {
   const mss = rx.mss === 0 ? TCP_MSS_DEFAULT : rx.mss;
   return userMss !== 0 && userMss < mss ? userMss : mss;
@@ -174,7 +179,10 @@ export function tcpWriteTimestampOption(offset: number, tsval: number, tsecr: nu
   view.setInt32(offset + 8, tsecr);
 }
 
-/** Bytes that a SYN or SYN-ACK with these OPTION_* bits needs for options, the MSS always among them. Linux: tcp_syn_options(). */
+/**
+ * Bytes that a SYN or SYN-ACK with these OPTION_* bits needs for options, the MSS always among them. Linux:
+ * tcp_syn_options().
+ */
 export function tcpSynOptions(options: number): number {
   let size = TCPOLEN_MSS_ALIGNED;
   if ((options & OPTION_TS) !== 0) size += TCPOLEN_TSTAMP_ALIGNED;
@@ -216,7 +224,9 @@ export function tcpWriteSynOptions(
   return at;
 }
 
-/** Writes the head of a SACK option with `blocks` blocks, aligned by two NOPs; the blocks follow at the offset returned. */
+/**
+ * Writes the head of a SACK option with `blocks` blocks, aligned by two NOPs; the blocks follow at the offset returned.
+ */
 export function tcpWriteSackHeader(offset: number, blocks: number): number {
   memView.setInt32(offset, SACK_WORD | (TCPOLEN_SACK_BASE + blocks * TCPOLEN_SACK_PERBLOCK));
   return offset + 4;

@@ -1,6 +1,7 @@
 /**
- * SYN-ACKs: made out of a request, without a sock. Linux: tcp_make_synack() of net/ipv4/tcp_output.c, tcp_v4_send_synack() of
- * net/ipv4/tcp_ipv4.c. Read first: RFC 9293 section 3.5, RFC 7323 section 2 (the window of a SYN-ACK is never shifted).
+ * SYN-ACKs: made out of a request, without a sock. Linux: tcp_make_synack() of net/ipv4/tcp_output.c,
+ * tcp_v4_send_synack() of net/ipv4/tcp_ipv4.c. Read first: RFC 9293 section 3.5, RFC 7323 section 2 (the window of a
+ * SYN-ACK is never shifted).
  */
 import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
 import { memView } from "../../lib/memory.ts";
@@ -17,15 +18,17 @@ import { inetCskRouteHashedReq } from "./inet-connection-sock.ts";
 import { ehashReqBase, inetNodeFaddr, inetNodeFport, inetNodeLaddr, inetNodeLport } from "./inet-hashtables.ts";
 import { ipBuildAndSendPkt } from "./ip-output.ts";
 import {
-  REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS,
-  REQ_WSCALE_OK, reqRows, reqskCountRetrans, reqskHas, reqskRcvWscale, reqskRetrans,
+  REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
+  REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskCountRetrans, reqskHas, reqskRcvWscale, reqskRetrans,
 } from "./request-sock.ts";
 import { OPTION_SACK_ADVERTISE, OPTION_TS, OPTION_WSCALE, tcpSynOptions, tcpWriteSynOptions } from "./tcp-options.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
 const WINDOW_MAX = 65535;
 
-/** The MSS we advertise over this route, within the program's limit. Linux: tcp_mss_clamp(tp, dst_metric_advmss(dst)). */
+/**
+ * The MSS we advertise over this route, within the program's limit. Linux: tcp_mss_clamp(tp, dst_metric_advmss(dst)).
+ */
 export function tcpAdvmss(sk: TcpSk, dst: DstEntry): number {
   const mss = dst.ops.defaultAdvmss(dst);
   const userMss = sk.tp.userMss;
@@ -33,13 +36,13 @@ export function tcpAdvmss(sk: TcpSk, dst: DstEntry): number {
 }
 
 /**
- * The SYN-ACK of a request in ehash, complete with its checksum, data at the TCP header; it takes its own reference to the route.
- * Linux: tcp_make_synack().
+ * The SYN-ACK of a request in ehash, complete with its checksum, data at the TCP header; it takes its own reference to
+ * the route. Linux: tcp_make_synack().
  * @returns null when no packet is to be had
  */
 export function tcpMakeSynack(sk: TcpSk, dst: DstEntry, req: number): SkBuff | null {
-  const options = (reqskHas(req, REQ_TSTAMP_OK) ? OPTION_TS : 0) | (reqskHas(req, REQ_SACK_OK) ? OPTION_SACK_ADVERTISE : 0)
-    | (reqskHas(req, REQ_WSCALE_OK) ? OPTION_WSCALE : 0);
+  const options = (reqskHas(req, REQ_TSTAMP_OK) ? OPTION_TS : 0) | (reqskHas(req, REQ_WSCALE_OK) ? OPTION_WSCALE : 0)
+    | (reqskHas(req, REQ_SACK_OK) ? OPTION_SACK_ADVERTISE : 0);
   const headerLen = TCP_HLEN + tcpSynOptions(options);
   const skb = allocSkb(MAX_HEADER + headerLen);
   if (skb === null) return null;

@@ -13,10 +13,10 @@ import { jiffies } from "../../lib/timer.ts";
 import {
   LINUX_MIB_TCPFROMZEROWINDOWADV, LINUX_MIB_TCPTOZEROWINDOWADV, LINUX_MIB_TCPWANTZEROWINDOWADV,
 } from "../../uapi/snmp.ts";
+import { ETH_HLEN } from "../../uapi/if-ether.ts";
 import { TCP_MSS_DEFAULT } from "../../uapi/tcp.ts";
 import { skDstCheck, type Sock } from "../core/sock.ts";
 import { NET_IP_ALIGN, SKB_OVERHEAD_BYTES, skbBufferBytes, skbBuffersAvailable } from "../core/skbuff.ts";
-import { ETH_HLEN } from "../wire/eth.ts";
 import { TCP_HLEN, TCPHDR_ACK } from "../wire/tcp.ts";
 import { TCP_MAX_WSCALE } from "./tcp-options.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";

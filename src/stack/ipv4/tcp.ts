@@ -15,7 +15,7 @@ import {
   TCP_MIB_ATTEMPTFAILS, TCP_MIB_CURRESTAB, TCP_MIB_ESTABRESETS,
 } from "../../uapi/snmp.ts";
 import {
-  TCP_CA_OPEN, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK,
+  TCP_CA_OPEN, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK,
   TCP_LISTEN, TCP_MSS_DEFAULT, TCP_SYN_RECV, TCP_SYN_SENT, TCPF_CLOSE_WAIT, TCPF_CLOSING, TCPF_ESTABLISHED,
   TCPF_FIN_WAIT1, TCPF_FIN_WAIT2, TCPF_LAST_ACK, TCPF_SYN_RECV, TCPF_SYN_SENT,
 } from "../../uapi/tcp.ts";
@@ -49,11 +49,11 @@ const MAY_SHUTDOWN = TCPF_ESTABLISHED | TCPF_SYN_SENT | TCPF_SYN_RECV | TCPF_CLO
 let orphans = 0;
 let maxOrphans = 0;
 
-/** Boot time only. @param tcpSocks TCP socks of the machine: half of them may be orphans @param buffers its packet buffers */
-export function tcpInit(tcpSocks: number, buffers: number): void {
+/** Boot time only. Half of the machine's TCP socks may be orphans; a part of its packet buffers is the reserve. */
+export function tcpInit(sizes: { readonly tcpSocks: number; readonly buffers: number }): void {
   orphans = 0;
-  maxOrphans = tcpSocks >> 1 > 1 ? tcpSocks >> 1 : 1;
-  tcpWindowInit(buffers);
+  maxOrphans = sizes.tcpSocks >> 1 > 1 ? sizes.tcpSocks >> 1 : 1;
+  tcpWindowInit(sizes.buffers);
   tcpChallengeInit();
   tcpCongInit();
 }
@@ -154,9 +154,9 @@ export function tcpShutdown(sock: Sock, how: number): void {
 /** An orphan in FIN_WAIT2 lives on in the small form, or for a limited time. */
 function orphanFinWait2(sk: TcpSk): void {
   if (sk.tp.linger2 < 0) {
-    tcpSetState(sk, TCP_CLOSE);
-    tcpSendActiveReset(sk);
     sk.net.mib[LINUX_MIB_TCPABORTONLINGER]!++;
+    tcpSendActiveReset(sk);
+    tcpDone(sk);
     return;
   }
   const time = tcpFinTime(sk);
@@ -242,7 +242,7 @@ export function tcpDisconnect(sock: Sock): number {
   tcpWriteQueuePurge(sk);
   tcpOfoPurge(sk);
   const inet = sk.inet;
-  inet.dport = inet.daddr = 0;
+  inet.dport = 0;
   if ((sk.userlocks & SOCK_BINDADDR_LOCK) === 0) inet.rcvSaddr = inet.saddr = 0;
   sk.shutdown = 0;
   sk.flags &= ~SOCK_DONE;

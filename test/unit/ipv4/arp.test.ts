@@ -357,7 +357,7 @@ test.serial("a device without ARP neither asks, answers nor announces", (t) => {
   t.is(known(PEER), null, "what needed no resolution needs it now");
 });
 
-test.serial("a new address of the device or a lost link ends what was learned; static entries survive the link", (t) => {
+test.serial("a new address or a lost link ends what was learned; static entries survive the link", (t) => {
   receive(request(US));
   neighSet(arpTbl, ip("10.0.0.7"), dev, 0x0200, 7, NUD_PERMANENT);
   netifCarrierOff(dev);

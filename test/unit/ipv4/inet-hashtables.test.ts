@@ -19,7 +19,9 @@ import {
 } from "../../../src/stack/ipv4/inet-timewait-sock.ts";
 import type { TcpSk } from "../../../src/stack/ipv4/tcp-sock.ts";
 import { EADDRINUSE, EADDRNOTAVAIL } from "../../../src/uapi/errno.ts";
-import { LINUX_MIB_TCPTIMEWAITOVERFLOW, LINUX_MIB_TIMEWAITED, LINUX_MIB_TIMEWAITRECYCLED } from "../../../src/uapi/snmp.ts";
+import {
+  LINUX_MIB_TCPTIMEWAITOVERFLOW, LINUX_MIB_TIMEWAITED, LINUX_MIB_TIMEWAITRECYCLED,
+} from "../../../src/uapi/snmp.ts";
 import { TCP_CLOSE, TCP_LISTEN, TCP_SYN_SENT, TCP_TIME_WAIT } from "../../../src/uapi/tcp.ts";
 import { host, makeSock, tablesBoot } from "./tcp-fixture.ts";
 
@@ -78,8 +80,8 @@ test.serial("ehash does what a Map does, for all three kinds of nodes and two na
   tablesBoot({ socks: 12, requests: 8, timewaits: 10, ehashBuckets: 4 });
   const nets = [initNet, createNet()];
   const step = fc.record({
-    insert: fc.boolean(), node: fc.nat(29), net: fc.nat(1), laddr: fc.nat(1), faddr: fc.nat(2), lport: fc.constantFrom(80, 65535),
-    fport: fc.constantFrom(1, 40000, 65535), dev: fc.constantFrom(0, 0, 3),
+    insert: fc.boolean(), node: fc.nat(29), net: fc.nat(1), laddr: fc.nat(1), faddr: fc.nat(2),
+    lport: fc.constantFrom(80, 65535), fport: fc.constantFrom(1, 40000, 65535), dev: fc.constantFrom(0, 0, 3),
   });
   fc.assert(fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
     const model = new Map<string, number>();

@@ -1,4 +1,5 @@
 import test from "ava";
+import { setSoftirqWake } from "../../../src/lib/softirq.ts";
 import { NOTIFY_DONE, NotifierBlock, notifierChainRegister, notifierFromErrno } from "../../../src/lib/notifier.ts";
 import {
   devChangeFlags, devClose, devGetByIndex, devGetByName, devGetFlags, devOpen, devSetAllmulti, devSetMacAddress,
@@ -158,8 +159,11 @@ test.serial("carrier: listeners hear outside the interrupt, flapping is told onc
   const dev = register(fakeDevice());
   devOpen(dev);
   events = [];
+  let woken = 0;
+  setSoftirqWake(() => void woken++);
   netifCarrierOff(dev);
   t.deepEqual(events, []);
+  t.is(woken, 1, "a machine asleep has its next turn at once");
   t.is(devGetFlags(dev) & (IFF_RUNNING | IFF_LOWER_UP), 0);
   settle();
   t.deepEqual(events, [[NETDEV_CHANGE, "eth0"]]);
