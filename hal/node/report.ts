@@ -8,6 +8,7 @@ import { type Net, type NetDevice, poolForEach, poolsInUse } from "../../src/ind
 import { SKB_DROP_REASON_NAMES } from "../../src/uapi/drop-reason.ts";
 import { SNMP_NAMES } from "../../src/uapi/snmp.ts";
 import { netifCarrierOff } from "../../src/netif/dev.ts";
+import { rtCacheFlush } from "../../src/stack/ipv4/fib-frontend.ts";
 import { skbDropCounts } from "../../src/stack/core/skbuff.ts";
 import { skipTime } from "./platform.ts";
 
@@ -42,6 +43,7 @@ function named(names: readonly string[], values: ArrayLike<number>): Record<stri
 /** Lets timers run out until the pools are as full as at the start, with no frame in or out. */
 function runOut(net: Net, dev: NetDevice, step: () => boolean, inUseAtStart: number): void {
   netifCarrierOff(dev);
+  rtCacheFlush(net);
   let passed = 0;
   while (passed < RUN_OUT_MS) {
     const delay = net.poll();

@@ -38,10 +38,11 @@ async function forward(board: VirtualBoard): Promise<number> {
 }
 
 async function main(): Promise<void> {
+  // It boots to count, so it comes first.
+  const bytes = budget({ preset: PRESET }).total;
   const options = parseBoardOptions(["http-server", "--preset", PRESET]);
   const board = await startBoard(options);
   const port = await forward(board);
-  const bytes = budget({ preset: PRESET }).total;
   console.log(`
   linnet  a virtual board with Linux's network stack is up
 

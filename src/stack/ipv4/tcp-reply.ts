@@ -84,7 +84,8 @@ export function tcpV4SendAckTw(tw: number, skb: SkBuff): void {
   const window = twRows[at + TW_RCV_WND]! >> ((info >> TW_WSCALE_SHIFT) & 15);
   tcpSendReply(
     twNet(tw), skb, twRows[at + TW_SND_NXT]!, twRows[at + TW_RCV_NXT]!, TCPHDR_ACK, window,
-    (info >> TW_TOS_SHIFT) & 0xff, (info & TW_TSTAMP) !== 0, (jiffies + twRows[at + TW_TS_OFFSET]!) | 0, twRows[at + TW_TS_RECENT]!,
+    (info >> TW_TOS_SHIFT) & 0xff, (info & TW_TSTAMP) !== 0, (jiffies + twRows[at + TW_TS_OFFSET]!) | 0,
+    twRows[at + TW_TS_RECENT]!,
   );
 }
 

@@ -549,3 +549,31 @@ test.serial("random segments to a listener, a connection and nobody leave nothin
     finish(t);
   }), { numRuns: 60 });
 });
+
+test.serial("over loopback, with both ends here: by our address, by 127.0.0.1, and by no address", (t) => {
+  bootWire();
+  const fd = server();
+  for (const addr of [US, ip("127.0.0.1"), 0]) {
+    const client = socket(AF_INET, SOCK_STREAM);
+    t.is(connect(client, new SockaddrIn(addr, 80)), -EINPROGRESS);
+    run(0);
+    t.is(connect(client, new SockaddrIn(addr, 80)), 0);
+    const peer = new SockaddrIn();
+    const conn = accept4(fd, peer);
+    t.true(conn >= 0);
+    const local = new SockaddrIn();
+    getsockname(client, local);
+    t.like(peer, { addr: local.addr, port: local.port });
+    t.is(local.addr, addr === US ? US : ip("127.0.0.1"));
+    close(client);
+    run(0);
+    close(conn);
+    run(0);
+    t.is(inetTimewaitCount(), 1);
+    run(60_000);
+    t.is(inetTimewaitCount(), 0);
+  }
+  close(fd);
+  t.deepEqual(sent(), []);
+  finish(t);
+});
