@@ -32,13 +32,17 @@ export default function main(_net: Net, url = "http://10.0.0.1:8000/"): () => bo
   const request = asciiBytes(target.request);
   const buffer = new Uint8Array(65536);
   const hash = new Sha256();
-  const fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-  const err = fd < 0 ? fd : connect(fd, new SockaddrIn(target.addr, target.port));
-  if (err < 0 && err !== -EINPROGRESS) throw new Error(`${url}: error ${err}`);
+  let fd = -1;
   let sent = 0;
   let head = "";
   let inBody = false;
-  let open = true;
+  let done = false;
+
+  function start(): boolean {
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    const err = fd < 0 ? fd : connect(fd, new SockaddrIn(target.addr, target.port));
+    return err < 0 && err !== -EINPROGRESS ? finish(`${url}: error ${err}`) : true;
+  }
 
   function receive(count: number): void {
     if (inBody) {
@@ -55,14 +59,15 @@ export default function main(_net: Net, url = "http://10.0.0.1:8000/"): () => bo
   }
 
   function finish(text: string): boolean {
-    open = false;
+    done = true;
     close(fd);
     trace(`${text}\n`);
     return true;
   }
 
   return () => {
-    if (!open) return false;
+    if (done) return false;
+    if (fd < 0) return start();
     if (sent < request.length) {
       const count = send(fd, request, sent, request.length - sent, MSG_NOSIGNAL);
       if (count === -EAGAIN) return false;

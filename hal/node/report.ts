@@ -7,9 +7,9 @@
 import { type Net, type NetDevice, poolForEach, poolsInUse } from "../../src/index.ts";
 import { SKB_DROP_REASON_NAMES } from "../../src/uapi/drop-reason.ts";
 import { SNMP_NAMES } from "../../src/uapi/snmp.ts";
-import { netifCarrierOff } from "../../src/netif/dev.ts";
-import { rtCacheFlush } from "../../src/stack/ipv4/fib-frontend.ts";
+import { unregisterNetdev } from "../../src/netif/dev.ts";
 import { skbDropCounts } from "../../src/stack/core/skbuff.ts";
+import { fibFlushCached } from "../../src/stack/ipv4/fib-semantics.ts";
 import { skipTime } from "./platform.ts";
 
 /** Longest virtual time in which everything has to come back: TCP's 15 retries are over by then. */
@@ -25,6 +25,7 @@ export interface PoolReport {
 
 export interface BoardReport {
   readonly pools: readonly PoolReport[];
+  /** Pool objects that the sketch held when it had started, and at the end; the device and what is its own not counted. */
   readonly inUseAtStart: number;
   readonly inUseAtEnd: number;
   /** SNMP counters that are not 0. */
@@ -40,21 +41,24 @@ function named(names: readonly string[], values: ArrayLike<number>): Record<stri
   return record;
 }
 
-/** Lets timers run out until the pools are as full as at the start, with no frame in or out. */
+/**
+ * Takes the device away, and with it addresses, routes, what they cached, and neighbours; then lets timers run out until
+ * the pools are as full as at the start.
+ */
 function runOut(net: Net, dev: NetDevice, step: () => boolean, inUseAtStart: number): void {
-  netifCarrierOff(dev);
-  rtCacheFlush(net);
+  unregisterNetdev(dev);
   let passed = 0;
   while (passed < RUN_OUT_MS) {
     const delay = net.poll();
     if (step() || delay === 0) continue;
+    fibFlushCached(net);
     if (delay < 0 || poolsInUse() <= inUseAtStart) return;
     skipTime(delay);
     passed += delay;
   }
 }
 
-/** Ends the stack's activity and says what is left. The run loop is stopped before. */
+/** Ends the stack's activity and says what is left. The run loop is stopped before; the device is gone after. */
 export function finalReport(net: Net, dev: NetDevice, step: () => boolean, inUseAtStart: number): BoardReport {
   const counters = named(SNMP_NAMES, net.mib);
   const drops = named(SKB_DROP_REASON_NAMES, skbDropCounts);

@@ -81,11 +81,13 @@ export async function startBoard(options: BoardOptions): Promise<VirtualBoard> {
   const net = initNet;
   const attachment = options.tap === undefined ? await attachToWire(options) : attachToTap(options, options.tap);
   const { dev, host } = attachment;
+  const bare = poolsInUse();
   bringUp(net, dev, options);
   const endCapture = options.pcap === undefined ? null : capturePcap(dev, options.pcap, options.snaplen);
   (globalThis as { trace?: (text: string) => void }).trace = (text) => process.stdout.write(text);
   const file = new URL(`${options.sketch}/main.ts`, EXAMPLES);
   const { default: sketch } = (await import(pathToFileURL(file.pathname).href)) as { default: Sketch };
+  const withDevice = poolsInUse();
   const step = sketch(net, ...options.sketchArgs);
   const inUseAtStart = poolsInUse();
   const loop = run(net, step);
@@ -97,7 +99,7 @@ export async function startBoard(options: BoardOptions): Promise<VirtualBoard> {
     loop.stop();
     endCapture?.();
     attachment.close();
-    return finalReport(net, dev, step, inUseAtStart);
+    return finalReport(net, dev, step, bare + inUseAtStart - withDevice);
   }
   return { net, dev, host, stop };
 }

@@ -1,9 +1,10 @@
 /** `bench xs`: compute units and heap slots for each packet of every path, in the real XS engine. */
-import { MEASURED_PACKETS, PATHS, type PathCost, XsBoard } from "../xs/measure.ts";
+import { MEASURED_BOARD, MEASURED_PACKETS, PATHS, type PathCost, XsBoard } from "../xs/measure.ts";
 
 export async function benchXs(): Promise<{ engine: string; paths: PathCost[] }> {
   const board = await XsBoard.start();
-  await board.boot({ preset: "default" });
+  await board.boot(MEASURED_BOARD);
+  await board.attach();
   const paths: PathCost[] = [];
   for (const path of PATHS) paths.push(await board.measure(path, MEASURED_PACKETS));
   await board.close();

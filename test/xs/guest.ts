@@ -3,10 +3,11 @@
  * measurements. One script (rollup's `dist/linnet.xs.js`); the host speaks to it through `handleCommand`.
  *
  * A message is one byte of command, then its arguments (JSON, or for FRAME the clock in ms as 4 bytes and a frame):
- *   BOOT {preset, …}     boots, gives eth0 its address; answers {bufferBytes} when the host had them counted
+ *   BOOT {preset, …}     boots; answers {bufferBytes}: bytes of the buffers made so far, when the host had them counted
+ *   ATTACH {}            gives the board its device, eth0, up and with an address
  *   FRAME ms, frame      receives the frame at that time; answers the frames sent, each behind its length (2 bytes)
  *   MEASURE {path, count, dry}   runs the path that often
- *   SERVE, COLLECT       starts the services; collects garbage
+ *   SERVE {}, COLLECT {} starts the services; collects garbage
  */
 import { boot, initNet } from "../../src/boot.ts";
 import type { ConfigOptions } from "../../src/config.ts";
@@ -35,6 +36,7 @@ const FRAME = 2;
 const MEASURE = 3;
 const SERVE = 4;
 const COLLECT = 5;
+const ATTACH = 6;
 
 const PAGE = "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nlinnet on XS\n";
 
@@ -71,8 +73,7 @@ function serve(): () => void {
   };
 }
 
-function bootBoard(options: ConfigOptions): void {
-  boot({ ...options, hal: platform });
+function attach(): void {
   const dev = createMessageDevice(BOARD_HI, BOARD_LO);
   initNet.register(dev);
   devOpen(dev);
@@ -135,8 +136,11 @@ function handleCommand(buffer: ArrayBuffer): ArrayBuffer {
   const args = JSON.parse(new TextDecoder().decode(message.subarray(1))) as Record<string, unknown>;
   switch (message[0]) {
     case BOOT:
-      bootBoard(args as ConfigOptions);
+      boot({ ...(args as ConfigOptions), hal: platform });
       return answer({ bufferBytes: (globalThis as { bufferBytes?: number }).bufferBytes ?? 0 });
+    case ATTACH:
+      attach();
+      return answer({});
     case SERVE:
       services = serve();
       return answer({});

@@ -3,7 +3,7 @@ import test from "ava";
 import { budget, SLOT_BYTES } from "../../src/budget.ts";
 import type { Preset } from "../../src/config.ts";
 import baseline from "../bench/xs-baseline.json" with { type: "json" };
-import { MEASURED_PACKETS, PATHS, XsBoard } from "./measure.ts";
+import { MEASURED_BOARD, MEASURED_PACKETS, PATHS, XsBoard } from "./measure.ts";
 
 /** Compute units may grow by this much over the baseline before the test wants to know. */
 const BASELINE_TOLERANCE = 1.1;
@@ -14,7 +14,8 @@ for (const path of PATHS) {
   test.serial(`${path}: no heap slot for each of ${MEASURED_PACKETS} packets, and no more compute than the baseline`, async (t) => {
     const board = await XsBoard.start();
     t.teardown(() => board.close());
-    await board.boot({ preset: "default" });
+    await board.boot(MEASURED_BOARD);
+    await board.attach();
     const cost = await board.measure(path, MEASURED_PACKETS);
     t.log(`${cost.computePerPacket} compute units`);
     t.is(cost.slotsPerPacket, 0);

@@ -16,6 +16,7 @@ const FRAME = 2;
 const MEASURE = 3;
 const SERVE = 4;
 const COLLECT = 5;
+const ATTACH = 6;
 
 /** The measured paths (paths.ts says what each does). */
 export const PATHS: readonly string[] = [
@@ -26,6 +27,9 @@ export const MEASURED_PACKETS = 10_000;
 
 /** Packets before counting starts: ARP is resolved, queues and counters have seen everything once. */
 const WARM_UP = 2_000;
+/** What the measured board boots with: the device's boxes and the paths' buffer lie in user memory. */
+export const MEASURED_BOARD: ConfigOptions = { preset: "default", userMemory: 8192 };
+
 /** Packets of a dry run: its cost for each packet does not depend on how many. */
 const DRY = 1_000;
 
@@ -66,9 +70,14 @@ export class XsBoard {
     return board;
   }
 
-  /** Boots the stack and gives eth0 its address; the delivery's meter tells the slots in use afterwards. */
+  /** Boots the stack, with no device but loopback. */
   boot(options: ConfigOptions): Promise<Delivery> {
     return this.command(BOOT, options);
+  }
+
+  /** Gives the booted stack eth0, up and with the address 10.0.0.2/24. Its boxes are user memory. */
+  attach(): Promise<Delivery> {
+    return this.command(ATTACH, {});
   }
 
   /** Slots in use after a garbage collection. */

@@ -258,6 +258,21 @@ function fibWorkOut(net: Net, cfg: FibConfig): number {
   return cfg.prefsrc !== 0 && !fibValidPrefsrc(net, cfg) ? -EINVAL : 0;
 }
 
+/** Gives up what a next hop keeps of past decisions. */
+function fibDropCached(nh: FibNh): void {
+  rtCacheDrop(nh.rthInput);
+  rtCacheDrop(nh.rthOutput);
+  nh.rthInput = nh.rthOutput = null;
+}
+
+/**
+ * Gives up every routing decision the namespace keeps for the next packet: `ip route flush cache`. Decisions that sockets
+ * hold live on with them.
+ */
+export function fibFlushCached(net: Net): void {
+  for (let fi = netFib(net).infos; fi !== null; fi = fi.next) fibDropCached(fi.nh);
+}
+
 /** A route gives its fib_info back; with the last one it goes, and the rtables it kept. Linux: fib_release_info(). */
 export function fibReleaseInfo(net: Net, fi: FibInfo): void {
   if (--fi.treeref > 0) return;
@@ -267,11 +282,8 @@ export function fibReleaseInfo(net: Net, fi: FibInfo): void {
   if (previous === null) fib.infos = fi.next;
   else previous.next = fi.next;
   fi.next = null;
-  const nh = fi.nh;
-  rtCacheDrop(nh.rthInput);
-  rtCacheDrop(nh.rthOutput);
-  nh.rthInput = nh.rthOutput = null;
-  nh.dev = null;
+  fibDropCached(fi.nh);
+  fi.nh.dev = null;
   poolFree(infos, fi);
 }
 

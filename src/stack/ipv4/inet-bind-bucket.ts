@@ -90,11 +90,6 @@ export function inetBindBucketDestroy(bucket: number): void {
   slabFree(slab, bucket);
 }
 
-/** Port of a bucket. */
-export function inetBindBucketPort(bucket: number): number {
-  return rows[bucket << 2]! & 0xffff;
-}
-
 /** First sock that owns the port, or null; the others follow by Sock.bindNext. */
 export function inetBindOwners(bucket: number): Sock | null {
   const owner = rows[(bucket << 2) + 3]! & OWNER_MASK;

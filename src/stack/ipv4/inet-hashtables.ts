@@ -274,8 +274,3 @@ export function inetForEachListener(visit: (sk: TcpSk) => void): void {
     for (let sk: TcpSk | null = listenHeads[i]!; sk !== null; sk = sk.hashNext as TcpSk | null) visit(sk);
   }
 }
-
-/** Calls the visitor with every node of ehash; for `ss` and the like, not for packet paths. */
-export function inetForEachNode(visit: (node: number) => void): void {
-  for (let node = 0; node < links.length; node++) if (links[node] !== UNHASHED) visit(node);
-}

@@ -20,7 +20,7 @@ export const REQ_RCV_ISN = 1;
 /** Timestamp to echo. */
 export const REQ_TS_RECENT = 2;
 export const REQ_TS_OFFSET = 3;
-export const REQ_EXPIRES = 4;
+const REQ_EXPIRES = 4;
 /** jiffies of the first SYN-ACK. */
 export const REQ_SNT_SYNACK = 5;
 /** jiffies of the last ACK to a segment out of window, 0 for none. */
@@ -210,7 +210,7 @@ export function reqskTimerStart(req: number): void {
 }
 
 /** Takes a request out of its list, if it is in one. Call it before its timeouts are counted up. */
-export function reqskTimerStop(req: number): void {
+function reqskTimerStop(req: number): void {
   const at = req * REQ_WORDS;
   const links = reqRows[at + REQ_LINKS]!;
   const previous = links >>> 16;

@@ -29,7 +29,6 @@ const SACKPERM_TS_WORD = (TCPOPT_SACK_PERM << 24) | (TCPOLEN_SACK_PERM << 16) | 
   | TCPOLEN_TIMESTAMP;
 const SACKPERM_WORD = (TCPOPT_NOP << 24) | (TCPOPT_NOP << 16) | (TCPOPT_SACK_PERM << 8) | TCPOLEN_SACK_PERM;
 const WSCALE_WORD = (TCPOPT_NOP << 24) | (TCPOPT_WINDOW << 16) | (TCPOLEN_WINDOW << 8);
-const SACK_WORD = (TCPOPT_NOP << 24) | (TCPOPT_NOP << 16) | (TCPOPT_SACK << 8);
 
 /** What a segment carried. Linux: the received part of struct tcp_options_received. */
 export class TcpOptionsReceived {
@@ -57,7 +56,7 @@ export function tcpOptionsInit(): void {
 }
 
 /** Sets the record to a segment without options. Linux: tcp_clear_options(). */
-export function tcpClearOptions(rx: TcpOptionsReceived): void {
+function tcpClearOptions(rx: TcpOptionsReceived): void {
   rx.sawTstamp = false;
   rx.rcvTsval = rx.rcvTsecr = 0;
   rx.numSacks = 0;
@@ -222,12 +221,4 @@ export function tcpWriteSynOptions(
     at += TCPOLEN_WSCALE_ALIGNED;
   }
   return at;
-}
-
-/**
- * Writes the head of a SACK option with `blocks` blocks, aligned by two NOPs; the blocks follow at the offset returned.
- */
-export function tcpWriteSackHeader(offset: number, blocks: number): number {
-  memView.setInt32(offset, SACK_WORD | (TCPOLEN_SACK_BASE + blocks * TCPOLEN_SACK_PERBLOCK));
-  return offset + 4;
 }

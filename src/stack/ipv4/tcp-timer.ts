@@ -194,6 +194,14 @@ function countFailure(sk: TcpSk): void {
   else if (state === TCP_CA_LOSS) mib[LINUX_MIB_TCPLOSSFAILURES]!++;
 }
 
+/** The RTO, or less when TCP_USER_TIMEOUT is over before. Linux: tcp_clamp_rto_to_user_timeout(). */
+function rtoWithinUserTimeout(sk: TcpSk): number {
+  const icsk = sk.icsk;
+  if (icsk.userTimeoutMs === 0) return icsk.rto;
+  const left = (icsk.userTimeoutMs - (jiffies - sk.tp.retransStamp)) | 0;
+  return left >= icsk.rto ? icsk.rto : left > 1 ? left : 1;
+}
+
 /** No acknowledgment within the RTO: all in flight counts as lost, the first segment goes again. Linux: tcp_retransmit_timer(). */
 function tcpRetransmitTimer(sk: TcpSk): void {
   const tp = sk.tp;
@@ -225,7 +233,7 @@ function tcpRetransmitTimer(sk: TcpSk): void {
     icsk.backoff++;
   }
   icsk.rto = icsk.rto << 1 < TCP_RTO_MAX ? icsk.rto << 1 : TCP_RTO_MAX;
-  inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, icsk.rto);
+  inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, rtoWithinUserTimeout(sk));
   if (retransmitsTimedOut(sk, sk.net.ipv4.tcpRetries1 + 1, 0)) skDstReset(sk);
 }
 

@@ -42,6 +42,9 @@ export let tcpInitialWindow: TcpInitialWindow;
 /** Packet buffers that queues of data may not take: they carry acknowledgments and the segments a queue waits for. */
 export let tcpPoolReserve = 0;
 
+/** Bytes of truesize of all buffers beyond the reserve. */
+let poolSpace = 0;
+
 const MIN_RESERVE = 2;
 const MAX_RESERVE = 16;
 
@@ -50,6 +53,7 @@ export function tcpWindowInit(buffers: number): void {
   tcpInitialWindow = new TcpInitialWindow();
   const quarter = buffers >> 2;
   tcpPoolReserve = quarter < MIN_RESERVE ? MIN_RESERVE : quarter > MAX_RESERVE ? MAX_RESERVE : quarter;
+  poolSpace = (buffers - tcpPoolReserve) * (skbBufferBytes + SKB_OVERHEAD_BYTES);
 }
 
 /** Data bytes that `space` bytes of receive buffer stand for. Linux: tcp_win_from_space(). */
@@ -58,9 +62,10 @@ export function tcpWinFromSpace(sk: Sock, space: number): number {
   return scale <= 0 ? space >> -scale : space - (space >> scale);
 }
 
-/** The window when nothing waits to be read. Linux: tcp_full_space(). */
+/** The window when nothing waits to be read, here or in any other socket. Linux: tcp_full_space(). */
 export function tcpFullSpace(sk: Sock): number {
-  return tcpWinFromSpace(sk, sk.rcvbuf);
+  const rcvbuf = sk.rcvbuf;
+  return tcpWinFromSpace(sk, rcvbuf < poolSpace ? rcvbuf : poolSpace);
 }
 
 /** The window that memory allows now: of rcvbuf, and of the pool. Linux: tcp_space(), with tcp_under_memory_pressure(). */

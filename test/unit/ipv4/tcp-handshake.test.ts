@@ -73,6 +73,7 @@ function socketError(fd: number): number {
 
 test.serial("passive open: the SYN-ACK answers every option, and accept gives the connection", (t) => {
   bootWire();
+  initNet.ipv4.tcpSack = 1;
   const fd = server();
   const reply = syn(5000, LINUX_SYN);
   t.like(reply, { saddr: US, daddr: PEER, sport: 80, dport: 5000, ack: ISN + 1, flags: SYN | ACK, payload: [] });
@@ -106,6 +107,7 @@ test.serial("passive open: the SYN-ACK answers every option, and accept gives th
 
 test.serial("options that the peer does not offer are not in the SYN-ACK, and the program's MSS is", (t) => {
   bootWire();
+  initNet.ipv4.tcpSack = 1;
   const fd = server();
   setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, 700);
   t.deepEqual(syn(5000).options, [2, 4, 2, 0xbc]);
@@ -359,6 +361,7 @@ test.serial("with no socket left the handshake waits for one", (t) => {
 
 test.serial("active open", (t) => {
   bootWire();
+  initNet.ipv4.tcpSack = 1;
   const fd = socket(AF_INET, SOCK_STREAM);
   t.is(connect(fd, new SockaddrIn(PEER, 80)), -EINPROGRESS);
   const first = sentOne();
