@@ -1,6 +1,6 @@
 /** `npm run board -- SKETCH …`: runs one example on this machine, on a TAP or on a virtual wire (usage in options.ts). */
 import { formatMac } from "../mock/mac.ts";
-import { formatAddress, parseBoardOptions, USAGE, UsageError } from "./options.ts";
+import { formatAddress, parseBoardOptions, USAGE, UsageError, UserError } from "./options.ts";
 import { startBoard } from "./virtual-board.ts";
 
 async function main(): Promise<void> {
@@ -9,7 +9,9 @@ async function main(): Promise<void> {
   const { dev, host } = board;
   const ports: string[] = [];
   for (const { hostPort, boardPort } of options.forwards) {
-    const port = await host!.forward(hostPort, boardPort);
+    const port = await host!.forward(hostPort, boardPort).catch((error: Error) => {
+      throw new UserError(`--forward ${hostPort}:${boardPort}: ${error.message}`);
+    });
     ports.push(`127.0.0.1:${port} to port ${boardPort}`);
   }
   let ending = false;
@@ -32,12 +34,8 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  if (error instanceof UsageError) {
-    console.error(`linnet: ${error.message}\n\n${USAGE}`);
-  } else if (error instanceof RangeError || error instanceof TypeError || (error as { code?: string }).code !== undefined) {
-    console.error(`linnet: ${(error as Error).message}`);
-  } else {
-    console.error(error instanceof Error && error.message.startsWith("TAP ") ? `linnet: ${error.message}` : error);
-  }
+  if (error instanceof UsageError) console.error(`linnet: ${error.message}\n\n${USAGE}`);
+  else if (error instanceof UserError) console.error(`linnet: ${error.message}`);
+  else console.error(error);
   process.exit(2);
 });

@@ -7,8 +7,11 @@ import { parseMac } from "../mock/mac.ts";
 
 export const EXAMPLES = new URL("../../examples/", import.meta.url);
 
-/** A mistake in the command line: shown with the usage, without a stack trace. */
-export class UsageError extends Error {}
+/** Something the user can put right: shown without a stack trace. */
+export class UserError extends Error {}
+
+/** A mistake in the command line: shown with the usage. */
+export class UsageError extends UserError {}
 
 export interface Forward {
   readonly hostPort: number;

@@ -3,7 +3,7 @@
  * The port is 8080, or the next that is free, or PORT of the environment.
  */
 import { budget } from "../../src/budget.ts";
-import { formatAddress, parseBoardOptions } from "./options.ts";
+import { formatAddress, parseBoardOptions, UserError } from "./options.ts";
 import { startBoard, type VirtualBoard } from "./virtual-board.ts";
 
 const PRESET = "small";
@@ -15,7 +15,7 @@ function chosenPort(): number | null {
   const text = process.env["PORT"];
   if (text === undefined || text === "") return null;
   const port = Number(text);
-  if (!/^\d+$/.test(text) || port > 65535) throw new RangeError(`PORT is ${text}; it must be a port from 0 to 65535`);
+  if (!/^\d+$/.test(text) || port > 65535) throw new UserError(`PORT is ${text}; it must be a port from 0 to 65535`);
   return port;
 }
 
@@ -31,7 +31,7 @@ async function forward(board: VirtualBoard): Promise<number> {
       const { code } = error as { code?: string };
       if (code !== "EADDRINUSE" && code !== "EACCES") throw error;
       const why = code === "EACCES" ? "is not yours to use" : "is taken by another program";
-      if (port >= last) throw new RangeError(`port ${port} ${why}; choose another: PORT=9000 npm start`);
+      if (port >= last) throw new UserError(`port ${port} ${why}; choose another: PORT=9000 npm start`);
       console.log(`Port ${port} ${why}; trying ${port + 1}.`);
     }
   }
@@ -61,6 +61,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  console.error(error instanceof RangeError ? `linnet: ${error.message}` : error);
+  console.error(error instanceof UserError ? `linnet: ${error.message}` : error);
   process.exit(1);
 });

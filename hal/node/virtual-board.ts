@@ -5,12 +5,11 @@
 import { pathToFileURL } from "node:url";
 import { boot, devOpen, inetAddAddress, initNet, ipRouteAdd, type Net, type NetDevice, poolsInUse } from "../../src/index.ts";
 import { errnoName } from "../../src/uapi/errno.ts";
-import { parseMac } from "../mock/mac.ts";
 import { RealScheduler } from "../mock/schedule.ts";
 import { createWireDevice } from "../mock/wire-device.ts";
 import { Wire } from "../mock/wire.ts";
 import type { HostSide } from "./host-side.ts";
-import { type BoardOptions, EXAMPLES, UsageError } from "./options.ts";
+import { type BoardOptions, EXAMPLES, UsageError, UserError } from "./options.ts";
 import { capturePcap } from "./pcap.ts";
 import { type BoardReport, finalReport } from "./report.ts";
 import { run } from "./run.ts";
@@ -41,6 +40,15 @@ interface Attachment {
   close(): void;
 }
 
+/** What a call refuses is the user's to put right. */
+function asked<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw new UserError((error as Error).message);
+  }
+}
+
 function must(result: number, what: string): void {
   if (result < 0) throw new UsageError(`${what}: ${errnoName(result)}`);
 }
@@ -63,8 +71,8 @@ async function attachToWire(options: BoardOptions): Promise<Attachment> {
 }
 
 function attachToTap(options: BoardOptions, tap: string): Attachment {
-  if (options.mac !== undefined) parseMac(options.mac);
-  const { dev, close } = openTap({ tap, mac: options.mac, mtu: options.mtu, impairment: options.impairment });
+  const { mac, mtu, impairment } = options;
+  const { dev, close } = asked(() => openTap({ tap, mac, mtu, impairment }));
   return { dev, host: null, close };
 }
 
@@ -75,9 +83,9 @@ function bringUp(net: Net, dev: NetDevice, options: BoardOptions): void {
   if (options.gateway !== 0) must(ipRouteAdd(net, 0, 0, options.gateway, 0), "--gateway");
 }
 
-/** Boots the board and starts its sketch. @throws UsageError, RangeError or TypeError for options that cannot be */
+/** Boots the board and starts its sketch. @throws UserError for options that cannot be */
 export async function startBoard(options: BoardOptions): Promise<VirtualBoard> {
-  boot(options.config);
+  asked(() => boot(options.config));
   const net = initNet;
   const attachment = options.tap === undefined ? await attachToWire(options) : attachToTap(options, options.tap);
   const { dev, host } = attachment;

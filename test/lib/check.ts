@@ -45,7 +45,8 @@ export function isTcp(
   expected: Expected<NonNullable<Frame["tcp"]>> & { readonly length?: number } = {}, ...more: readonly Check[]
 ): Check {
   const { length, ...fields } = expected;
-  const sized: Check = ({ tcp }) => compare("TCP payload", tcp?.payload, length === undefined ? {} : { length });
+  const sized: Check = ({ tcp }) =>
+    length === undefined || tcp?.payload.length === length ? null : `TCP carries ${tcp?.payload.length} bytes, expected ${length}`;
   return together([(frame) => compare("TCP", frame.tcp, fields), sized, ...more]);
 }
 

@@ -21,7 +21,7 @@ import {
 } from "../../src/index.ts";
 import { EAGAIN } from "../../src/uapi/errno.ts";
 import { AF_INET, SHUT_WR, SOCK_DGRAM, SOCK_STREAM } from "../../src/uapi/socket.ts";
-import { createMessageDevice, FRAME_MAX, inbox, inject, setFrameSink } from "./device.ts";
+import { createMessageDevice, FRAME_MAX, inboxOffset, inject, setFrameSink } from "./device.ts";
 import { pathEnd, pathsInit, pathStart, pathStep, setDry } from "./paths.ts";
 import { BOARD_ADDR, BOARD_HI, BOARD_LO } from "./peer.ts";
 import { platform, setNow } from "./platform.ts";
@@ -91,7 +91,7 @@ function exchange(message: Uint8Array): ArrayBuffer {
   setNow((message[1]! << 24) | (message[2]! << 16) | (message[3]! << 8) | message[4]!);
   const frame = message.subarray(5);
   if (frame.length > 0) {
-    inbox.set(frame, 2);
+    mem8.set(frame, inboxOffset);
     inject(frame.length);
   }
   initNet.poll();

@@ -27,8 +27,8 @@ export const MEASURED_PACKETS = 10_000;
 
 /** Packets before counting starts: ARP is resolved, queues and counters have seen everything once. */
 const WARM_UP = 2_000;
-/** What the measured board boots with: the device's boxes and the paths' buffer lie in user memory. */
-export const MEASURED_BOARD: ConfigOptions = { preset: "default", userMemory: 8192 };
+/** What the measured board boots with; the paths' buffer is user memory. */
+export const MEASURED_BOARD: ConfigOptions = { preset: "default" };
 
 /** Packets of a dry run: its cost for each packet does not depend on how many. */
 const DRY = 1_000;
@@ -75,7 +75,7 @@ export class XsBoard {
     return this.command(BOOT, options);
   }
 
-  /** Gives the booted stack eth0, up and with the address 10.0.0.2/24. Its boxes are user memory. */
+  /** Gives the booted stack eth0, up and with the address 10.0.0.2/24. */
   attach(): Promise<Delivery> {
     return this.command(ATTACH, {});
   }

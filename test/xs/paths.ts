@@ -9,11 +9,12 @@ import {
 import { SockaddrIn } from "../../src/stack/core/sockaddr.ts";
 import type { Net } from "../../src/stack/core/net.ts";
 import { EAGAIN } from "../../src/uapi/errno.ts";
+import { ARPOP_REPLY, ARPOP_REQUEST } from "../../src/uapi/if-arp.ts";
 import { AF_INET, SOCK_DGRAM, SOCK_STREAM } from "../../src/uapi/socket.ts";
 import { TCPHDR_ACK, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN } from "../../src/stack/wire/tcp.ts";
-import { framesSent, inject, outboxLength, outboxOffset } from "./device.ts";
+import { arpRequests, clearArpRequests, framesSent, inject, outboxLength, outboxOffset } from "./device.ts";
 import {
-  sentAck, sentFlags, sentPayload, sentSeq, sentTsval, writeArpRequest, writePing, writeTcp, writeUdp,
+  sentAck, sentFlags, sentPayload, sentSeq, sentTsval, writeArp, writePing, writeTcp, writeUdp,
 } from "./peer.ts";
 import { advanceNow } from "./platform.ts";
 
@@ -53,6 +54,9 @@ export function pathsInit(namespace: Net, userMemory: Uint8Array): void {
   must(bind(listenFd, new SockaddrIn(0, 80)), "bind");
   must(listen(listenFd, 2), "listen");
   sport = 20000;
+  // The peer makes itself known.
+  dry = false;
+  receive(writeArp(ARPOP_REQUEST));
 }
 
 export function setDry(value: boolean): void {
@@ -66,10 +70,18 @@ function receive(length: number): void {
   net.poll();
 }
 
+/** The guest asks now and then whether the peer is still there. */
+function answerArp(): void {
+  if (arpRequests === 0) return;
+  clearArpRequests();
+  receive(writeArp(ARPOP_REPLY));
+}
+
 function sendSegment(flags: number, payload: number): void {
   tsval = (tsval + 1) | 0;
   receive(writeTcp(sport, flags, seq, ack, tsval, tsecr, payload));
-  seq = (seq + payload) | 0;
+  // A dry run leaves the connection where it was.
+  if (!dry) seq = (seq + payload) | 0;
 }
 
 function expect(condition: boolean, what: string): void {
@@ -124,10 +136,11 @@ export function pathEnd(path: string): void {
 /** One packet's worth of the path. */
 export function pathStep(path: string, i: number): void {
   advanceNow(1);
+  answerArp();
   const before = framesSent;
   switch (path) {
     case "arp":
-      receive(writeArpRequest());
+      receive(writeArp(ARPOP_REQUEST));
       expect(framesSent === before + 1, "answer the ARP request");
       return;
     case "ping":

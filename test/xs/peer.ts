@@ -8,7 +8,7 @@ import { ARPOP_REQUEST } from "../../src/uapi/if-arp.ts";
 import { ETH_P_ARP, ETH_P_IP } from "../../src/uapi/if-ether.ts";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../src/uapi/in.ts";
 import { TCPHDR_ACK, TCPHDR_SYN, TCPOPT_TSTAMP_WORD } from "../../src/stack/wire/tcp.ts";
-import { inboxOffset, inject, outboxOffset } from "./device.ts";
+import { inboxOffset, outboxOffset } from "./device.ts";
 
 export const BOARD_ADDR = 0x0a000002;
 export const PEER_ADDR = 0x0a000001;
@@ -61,17 +61,17 @@ function writeIp(protocol: number, payload: number): void {
   memView.setUint16(at + 10, ipFastCsum(at, 5));
 }
 
-/** An ARP request for the board's address. */
-export function writeArpRequest(): number {
-  writeEthernet(true, ETH_P_ARP);
+/** An ARP packet to the board: a request for its address, or the answer to one of its own. */
+export function writeArp(op: number): number {
+  writeEthernet(op === ARPOP_REQUEST, ETH_P_ARP);
   const at = inboxOffset + IP_AT;
   memView.setInt32(at, 0x00010800);
-  memView.setInt32(at + 4, 0x06040000 | ARPOP_REQUEST);
+  memView.setInt32(at + 4, 0x06040000 | op);
   memView.setUint16(at + 8, PEER_HI);
   memView.setInt32(at + 10, PEER_LO);
   memView.setInt32(at + 14, PEER_ADDR);
-  memView.setUint16(at + 18, 0);
-  memView.setInt32(at + 20, 0);
+  memView.setUint16(at + 18, op === ARPOP_REQUEST ? 0 : BOARD_HI);
+  memView.setInt32(at + 20, op === ARPOP_REQUEST ? 0 : BOARD_LO);
   memView.setInt32(at + 24, BOARD_ADDR);
   memZero(at + 28, 18);
   return 60;
@@ -126,5 +126,3 @@ export function writeTcp(
   memView.setUint16(at + 16, csumFold(csumPartial(at, length) + csumTcpudpNofold(PEER_ADDR, BOARD_ADDR, length, IPPROTO_TCP)));
   return L4_AT + length;
 }
-
-export { inject };

@@ -14,7 +14,7 @@ import { TCPHDR_SYN, TH_WIN } from "../wire/tcp.ts";
 import { tcpInCwndReduction, tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
 import { tcpSendChallengeAck, tcpStoreTsRecent } from "./tcp-challenge.ts";
 import { tcpCwndReduction, tcpFastretransAlert, tcpRemoveRenoSacks, tcpXmitRecovery } from "./tcp-fastretrans.ts";
-import { tcpRtxQueueUnlinkAndFree } from "./tcp-retransmit.ts";
+import { tcpWriteQueueFree } from "./tcp-output.ts";
 import {
   ICSK_TIME_PROBE0, TCPCB_LOST, TCPCB_RETRANS, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
 } from "./tcp-sock.ts";
@@ -121,7 +121,7 @@ function tcpCleanRtxQueue(sk: TcpSk, flags: number): number {
     }
     acked++;
     tp.packetsOut--;
-    tcpRtxQueueUnlinkAndFree(sk, skb);
+    tcpWriteQueueFree(sk, skb);
   }
   if (acked === 0) return flag;
   let rtt = -1;

@@ -70,12 +70,6 @@ export function tcpSendDelayedAck(sk: TcpSk): void {
   inetCskResetDelackTimer(sk, (timeout - now) | 0);
 }
 
-/** Are acknowledgments sent at once, for a peer in slow start or a stream just begun? Linux: tcp_in_quickack_mode(). */
-export function tcpInQuickackMode(sk: TcpSk): boolean {
-  const icsk = sk.icsk;
-  return icsk.ackQuick !== 0 && icsk.ackPingpong === 0;
-}
-
 /**
  * An acknowledgment is owed: now, when more than one full segment waits for it and the window can move, in quick-ACK mode, or
  * when it was asked for; later otherwise. Linux: __tcp_ack_snd_check(). @param ofoPossible a hole is to be told of at once

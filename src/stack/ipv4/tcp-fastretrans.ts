@@ -16,7 +16,7 @@ import {
 } from "../../uapi/tcp.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import {
-  CA_EVENT_COMPLETE_CWR, CA_EVENT_LOSS, TCP_INFINITE_SSTHRESH, tcpCaEvent, tcpCurrentSsthresh, tcpInCwndReduction,
+  CA_EVENT_COMPLETE_CWR, CA_EVENT_LOSS, TCP_INFINITE_SSTHRESH, tcpCaEvent, tcpInCwndReduction,
   tcpPacketsInFlight, tcpSetCaState,
 } from "./tcp-cong.ts";
 import { tcpFragment } from "./tcp-output.ts";
@@ -114,7 +114,6 @@ function tcpEndCwndReduction(sk: TcpSk): void {
 
 /** A queue of this host dropped a segment: congestion seen from near. Linux: tcp_enter_cwr(). */
 export function tcpEnterCwr(sk: TcpSk): void {
-  sk.tp.priorSsthresh = 0;
   if (sk.icsk.caState >= TCP_CA_CWR) return;
   tcpInitCwndReduction(sk);
   tcpSetCaState(sk, TCP_CA_CWR);
@@ -122,13 +121,8 @@ export function tcpEnterCwr(sk: TcpSk): void {
 
 /** Fast retransmit: the first hole is repaired at once. Linux: tcp_enter_recovery(). */
 function tcpEnterRecovery(sk: TcpSk): void {
-  const tp = sk.tp;
   sk.net.mib[LINUX_MIB_TCPRENORECOVERY]!++;
-  tp.priorSsthresh = 0;
-  if (!tcpInCwndReduction(sk)) {
-    tp.priorSsthresh = tcpCurrentSsthresh(sk);
-    tcpInitCwndReduction(sk);
-  }
+  if (!tcpInCwndReduction(sk)) tcpInitCwndReduction(sk);
   tcpSetCaState(sk, TCP_CA_RECOVERY);
 }
 
@@ -147,7 +141,6 @@ export function tcpEnterLoss(sk: TcpSk): void {
     state <= TCP_CA_DISORDER || ((tp.highSeq - tp.sndUna) | 0) <= 0
     || (state === TCP_CA_LOSS && icsk.retransmits === 0)
   ) {
-    tp.priorSsthresh = tcpCurrentSsthresh(sk);
     tp.priorCwnd = tp.sndCwnd;
     tp.sndSsthresh = icsk.caOps.ssthresh(sk);
     tcpCaEvent(sk, CA_EVENT_LOSS);

@@ -125,7 +125,8 @@ export function tcpRcvEstablished(sk: TcpSk, skb: SkBuff): void {
     tcpDataSndCheck(sk);
     return;
   }
-  if (skb.truesize > sk.rcvbuf - sk.rmemAlloc) {
+  const advance = (skb.ackSeq - tp.sndUna) | 0;
+  if (advance < 0 || skb.truesize > sk.rcvbuf - sk.rmemAlloc) {
     rcvSlowPath(sk, skb);
     return;
   }
@@ -133,10 +134,9 @@ export function tcpRcvEstablished(sk: TcpSk, skb: SkBuff): void {
   skb.data += headerLen;
   skb.len = payload;
   tcpEventDataRecv(sk, skb);
-  const ack = skb.ackSeq;
   const eaten = tcpQueueRcv(sk, skb);
   const icsk = sk.icsk;
-  if (ack !== tp.sndUna) {
+  if (advance !== 0) {
     tcpAck(sk, skb, FLAG_DATA);
     tcpDataSndCheck(sk);
   } else {

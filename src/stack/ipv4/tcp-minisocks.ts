@@ -236,10 +236,8 @@ export function tcpCreateOpenreqChild(sk: TcpSk, req: number, skb: SkBuff): TcpS
   const sndNxt = (reqRows[at + REQ_SND_ISN]! + 1) | 0;
   const rcvWnd = reqRows[at + REQ_RCV_WND]!;
   tp.predFlags = 0;
-  tp.rcvIsn = rcvIsn;
-  tp.sndIsn = reqRows[at + REQ_SND_ISN]!;
   tp.rcvWup = tp.copiedSeq = tp.rcvNxt = rcvNxt;
-  tp.sndSml = tp.sndUna = tp.sndNxt = tp.sndUp = sndNxt;
+  tp.sndSml = tp.sndUna = tp.sndNxt = sndNxt;
   tp.writeSeq = tp.pushedSeq = sndNxt;
   tp.segsIn = 1;
   tp.sndWl1 = rcvIsn;

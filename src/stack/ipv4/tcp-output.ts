@@ -71,7 +71,6 @@ export function tcpAddWriteQueueTail(sk: TcpSk, skb: SkBuff): void {
 export function tcpWriteQueueFree(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
   if (tp.retransmitHint === skb) tp.retransmitHint = null;
-  if (tp.lostSkbHint === skb) tp.lostSkbHint = null;
   skbUnlink(sk.writeQueue, skb);
   sk.wmemQueued -= skb.truesize;
   consumeSkb(skb);
@@ -82,7 +81,7 @@ export function tcpWriteQueuePurge(sk: TcpSk): void {
   const tp = sk.tp;
   const queue = sk.writeQueue;
   sk.sendHead = null;
-  tp.retransmitHint = tp.lostSkbHint = null;
+  tp.retransmitHint = null;
   for (let skb = skbDequeue(queue); skb !== null; skb = skbDequeue(queue)) {
     sk.wmemQueued -= skb.truesize;
     consumeSkb(skb);
@@ -222,7 +221,7 @@ function tcpConnectInit(sk: TcpSk): void {
   sk.flags &= ~SOCK_DONE;
   tp.sndWnd = tp.sndWl1 = 0;
   tcpWriteQueuePurge(sk);
-  tp.sndUna = tp.sndSml = tp.sndUp = tp.sndNxt = tp.writeSeq;
+  tp.sndUna = tp.sndSml = tp.sndNxt = tp.writeSeq;
   tp.rcvNxt = tp.rcvWup = tp.copiedSeq = 0;
   icsk.rto = TCP_TIMEOUT_INIT;
   icsk.retransmits = 0;

@@ -15,7 +15,7 @@ import {
   LINUX_MIB_TCPSPURIOUS_RTX_HOSTQUEUES, LINUX_MIB_TCPSYNRETRANS, TCP_MIB_RETRANSSEGS,
 } from "../../uapi/snmp.ts";
 import { TCP_CA_LOSS } from "../../uapi/tcp.ts";
-import { consumeSkb, type SkBuff, skbBufferBytes, skbCloned, skbCopy, skbPull } from "../core/skbuff.ts";
+import { type SkBuff, skbBufferBytes, skbCloned, skbCopy, skbPull } from "../core/skbuff.ts";
 import { TCPHDR_SYN } from "../wire/tcp.ts";
 import { tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpFragment, tcpWriteQueueFree } from "./tcp-output.ts";
@@ -119,20 +119,4 @@ export function tcpXmitRetransmitQueue(sk: TcpSk): void {
     if (tcpInCwndReduction(sk)) tp.prrOut++;
     if (skb === head) inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, sk.icsk.rto);
   }
-}
-
-/** Ends a segment that left the write queue by acknowledgment; the hints of the retransmission forget it. */
-export function tcpRtxQueueUnlinkAndFree(sk: TcpSk, skb: SkBuff): void {
-  const tp = sk.tp;
-  if (tp.retransmitHint === skb) tp.retransmitHint = null;
-  if (tp.lostSkbHint === skb) tp.lostSkbHint = null;
-  const queue = sk.writeQueue;
-  const next = skb.next;
-  queue.head = next;
-  if (next === null) queue.tail = null;
-  else next.prev = null;
-  skb.next = null;
-  queue.qlen--;
-  sk.wmemQueued -= skb.truesize;
-  consumeSkb(skb);
 }

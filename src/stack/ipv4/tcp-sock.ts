@@ -183,16 +183,12 @@ export class TcpSock implements Pooled {
   userMss = 0;
   /** MSS option of the peer. */
   mssClamp = 0;
-  xmitSizeGoal = 0;
   /** jiffies when tsRecent was stored. */
   tsRecentStamp = 0;
 
   // Loss recovery (tcp-recovery part of tcp-input).
   highSeq = 0;
   retransStamp = 0;
-  undoMarker = 0;
-  undoRetrans = 0;
-  priorSsthresh = 0;
   priorCwnd = 0;
   reordering = 3;
   totalRetrans = 0;
@@ -203,32 +199,16 @@ export class TcpSock implements Pooled {
   prrOut = 0;
   /** Segment from which tcpXmitRetransmitQueue goes on. */
   retransmitHint: SkBuff | null = null;
-  lostSkbHint: SkBuff | null = null;
 
   /** Segments beyond rcvNxt, in order of sequence number. */
   outOfOrderQueue: SkbQueue = new SkbQueue();
-  // SACK blocks to report: the most recent first (start, end).
-  numSacks = 0;
-  sackStart0 = 0;
-  sackEnd0 = 0;
-  sackStart1 = 0;
-  sackEnd1 = 0;
-  sackStart2 = 0;
-  sackEnd2 = 0;
-  sackStart3 = 0;
-  sackEnd3 = 0;
 
   // Connection setup, close, keepalive.
-  sndIsn = 0;
-  rcvIsn = 0;
   keepaliveTimeMs = 0;
   keepaliveIntvlMs = 0;
   keepaliveProbes = 0;
   /** FIN_WAIT2 time in ms; 0 = sysctl, negative = none. */
   linger2 = 0;
-  urgData = 0;
-  urgSeq = 0;
-  sndUp = 0;
   /** When a segment outside the window was last answered (0: never), for the limit of RFC 5961's challenge ACKs. */
   lastOowAckTime = 0;
   /** The FIN that close or shutdown asked for waits for a packet buffer. */
@@ -287,14 +267,13 @@ function tcpSockReset(tp: TcpSock): void {
   tp.srtt = tp.mdev = tp.mdevMax = tp.rttvar = tp.rttSeq = 0;
   tp.maxWindow = tp.windowClamp = tp.rcvSsthresh = tp.rcvWscale = tp.sndWscale = 0;
   tp.wscaleOk = tp.sackOk = false;
-  tp.advmss = tp.userMss = tp.mssClamp = tp.xmitSizeGoal = tp.tsRecentStamp = 0;
-  tp.highSeq = tp.retransStamp = tp.undoMarker = tp.undoRetrans = tp.priorSsthresh = tp.priorCwnd = 0;
+  tp.advmss = tp.userMss = tp.mssClamp = tp.tsRecentStamp = 0;
+  tp.highSeq = tp.retransStamp = tp.priorCwnd = 0;
   tp.reordering = 3;
   tp.totalRetrans = tp.delivered = tp.lost = tp.prrDelivered = tp.prrOut = 0;
-  tp.retransmitHint = tp.lostSkbHint = null;
-  tp.numSacks = 0;
-  tp.sndIsn = tp.rcvIsn = tp.keepaliveTimeMs = tp.keepaliveIntvlMs = tp.keepaliveProbes = tp.linger2 = 0;
-  tp.urgData = tp.urgSeq = tp.sndUp = tp.lastOowAckTime = 0;
+  tp.retransmitHint = null;
+  tp.keepaliveTimeMs = tp.keepaliveIntvlMs = tp.keepaliveProbes = tp.linger2 = 0;
+  tp.lastOowAckTime = 0;
   tp.finPending = tp.orphan = false;
   tp.confirmStamp = tp.notsentLowat = 0;
   tp.bytesAcked = tp.bytesReceived = tp.segsIn = tp.segsOut = 0;

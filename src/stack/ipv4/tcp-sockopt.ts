@@ -2,10 +2,10 @@
  * Socket options of level SOL_TCP. Linux: do_tcp_setsockopt() and do_tcp_getsockopt() of net/ipv4/tcp.c. Read first: tcp(7).
  * Times are in the unit of the option: seconds for the keepalive options and TCP_LINGER2, ms for TCP_USER_TIMEOUT.
  */
-import { EINVAL, ENOPROTOOPT, ENOTCONN } from "../../uapi/errno.ts";
+import { EINVAL, ENOPROTOOPT } from "../../uapi/errno.ts";
 import { SOL_IP, SOL_TCP } from "../../uapi/socket.ts";
 import {
-  TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
+  TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
   TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
   TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN,
 } from "../../uapi/tcp.ts";
@@ -120,7 +120,7 @@ function setQuickack(sk: TcpSk, value: number): void {
 function setWindowClamp(sk: TcpSk, value: number): number {
   const tp = sk.tp;
   if (value === 0) {
-    if (sk.state !== 7) return -EINVAL;
+    if (sk.state !== TCP_CLOSE) return -EINVAL;
     tp.windowClamp = 0;
     return 0;
   }
@@ -250,7 +250,7 @@ function putName(sk: TcpSk, out: Uint8Array | Int32Array): number {
  */
 export function tcpGetsockopt(sock: Sock, level: number, name: number, out: Uint8Array | Int32Array): number {
   const sk = sock as TcpSk;
-  if (level === SOL_IP) return name === 14 && sk.dst === null ? -ENOTCONN : ipGetsockopt(sk, name, out);
+  if (level === SOL_IP) return ipGetsockopt(sk, name, out);
   if (level !== SOL_TCP) return -ENOPROTOOPT;
   if (name === TCP_INFO) return tcpGetInfo(sk, out);
   if (name === TCP_CONGESTION) return putName(sk, out);

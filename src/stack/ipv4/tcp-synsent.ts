@@ -54,7 +54,6 @@ function takeOptions(sk: TcpSk): void {
 function takeSyn(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
   const next = (skb.seq + 1) | 0;
-  tp.rcvIsn = skb.seq;
   tp.rcvNxt = tp.rcvWup = tp.copiedSeq = next;
   tp.sndWnd = tp.maxWindow = memView.getUint16(skb.th + TH_WIN);
   tp.sndWl1 = skb.seq;

@@ -19,6 +19,7 @@ import {
 } from "../wire/tcp.ts";
 import { ipQueueXmit } from "./ip-output.ts";
 import { CA_EVENT_TX_START, tcpCaEvent, tcpPacketsInFlight } from "./tcp-cong.ts";
+import { tcpEnterCwr } from "./tcp-fastretrans.ts";
 import {
   OPTION_SACK_ADVERTISE, OPTION_TS, OPTION_WSCALE, tcpSynOptionBits, tcpSynOptions, tcpWriteSynOptions,
 } from "./tcp-options.ts";
@@ -125,5 +126,8 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
   if (payload !== 0) tcpEventDataSent(sk);
   tp.segsOut++;
   sk.net.mib[TCP_MIB_OUTSEGS]!++;
-  return ipQueueXmit(sk, skb);
+  const err = ipQueueXmit(sk, skb);
+  // The queue of the device is full.
+  if (err === -ENOBUFS) tcpEnterCwr(sk);
+  return err;
 }
