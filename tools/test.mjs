@@ -33,7 +33,7 @@ const stages = [
   { name: "unit", run: (stage) => ava(stage, { timeout: "2m" }) },
   { name: "sim", run: (stage) => ava(stage, { timeout: "5m" }) },
   { name: "xs", run: (stage) => ava(stage, { timeout: "5m", serial: true }), prepare: prepareXs },
-  { name: "interop", run: (stage, wrap) => ava(stage, { timeout: "10m", serial: true, wrap }), prepare: prepareInterop },
+  { name: "interop", run: (stage, wrap) => ava(stage, { timeout: "60m", serial: true, wrap }), prepare: prepareInterop },
 ];
 
 const node = (...args) => [process.execPath, ...args];

@@ -1,7 +1,7 @@
 /** `npm run board -- SKETCH …`: runs one example on this machine, on a TAP or on a virtual wire (usage in options.ts). */
 import { formatMac } from "../mock/mac.ts";
 import { formatAddress, parseBoardOptions, USAGE, UsageError, UserError } from "./options.ts";
-import { startBoard } from "./virtual-board.ts";
+import { neighbourAddress, startBoard } from "./virtual-board.ts";
 
 async function main(): Promise<void> {
   const options = parseBoardOptions(process.argv.slice(2));
@@ -31,6 +31,10 @@ async function main(): Promise<void> {
       + `mac ${formatMac(dev.addrHi, dev.addrLo)}`,
   );
   for (const port of ports) console.log(`forwarding ${port}`);
+  if (options.tap !== undefined) {
+    const linux = `${formatAddress(neighbourAddress(options))}/${options.prefixLength}`;
+    console.log(`on the Linux side, unless done: ip addr add ${linux} dev ${options.tap}; ip link set ${options.tap} up`);
+  }
 }
 
 main().catch((error: unknown) => {

@@ -54,9 +54,9 @@ function must(result: number, what: string): void {
 }
 
 /** Another address of the board's network, for the other end of its wire. */
-function hostAddress(options: BoardOptions): number {
+export function neighbourAddress(options: BoardOptions): number {
   const { addr, prefixLength } = options;
-  if (prefixLength > 30) throw new UsageError(`--addr has the prefix length ${prefixLength}; with --forward it must be at most 30`);
+  if (prefixLength > 30) throw new UsageError(`--addr has the prefix length ${prefixLength}; it must be at most 30 for another host to be on its network`);
   const network = prefixLength === 0 ? 0 : addr & (-1 << (32 - prefixLength));
   return addr === (network | 1) ? network | 2 : network | 1;
 }
@@ -66,7 +66,7 @@ async function attachToWire(options: BoardOptions): Promise<Attachment> {
   const dev = createWireDevice(wire, { mac: options.mac ?? BOARD_MAC, mtu: options.mtu });
   const url = new URL("./host-side.ts", import.meta.url);
   const { startHostSide } = (await importInKernel(url, "host-side")) as typeof import("./host-side.ts");
-  const host = startHostSide(wire, HOST_MAC, hostAddress(options), options.prefixLength, options.addr);
+  const host = startHostSide(wire, HOST_MAC, neighbourAddress(options), options.prefixLength, options.addr);
   return { dev, host, close: () => host.stop() };
 }
 

@@ -39,10 +39,13 @@ export function csumPartial(offset: number, length: number): number {
   const words = mem32;
   let i = at >> 2;
   const wordEnd = end >> 2;
-  for (const last = wordEnd - 7; i < last; i += 8) {
+  for (const last = wordEnd - 15; i < last; i += 16) {
     sum += words[i]! + words[i + 1]! + words[i + 2]! + words[i + 3]!
-      + words[i + 4]! + words[i + 5]! + words[i + 6]! + words[i + 7]!;
+      + words[i + 4]! + words[i + 5]! + words[i + 6]! + words[i + 7]!
+      + words[i + 8]! + words[i + 9]! + words[i + 10]! + words[i + 11]!
+      + words[i + 12]! + words[i + 13]! + words[i + 14]! + words[i + 15]!;
   }
+  for (const last = wordEnd - 3; i < last; i += 4) sum += words[i]! + words[i + 1]! + words[i + 2]! + words[i + 3]!;
   for (; i < wordEnd; i++) sum += words[i]!;
   if (at < wordEnd << 2) at = wordEnd << 2;
   while (at < end) {

@@ -113,24 +113,25 @@ export function napiComplete(napi: NapiStruct): boolean {
 
 /** Polls each device listed now once, within the budget; the rest waits for the next run. Linux: net_rx_action(). */
 function netRxAction(): void {
-  let devices = 0;
-  for (let napi = first; napi !== null; napi = napi.next) devices++;
+  const end = last;
   let budget = NETDEV_BUDGET;
-  for (let napi = first; napi !== null && devices > 0; napi = first, devices--) {
+  for (let napi = first; napi !== null; napi = first) {
     if (budget <= 0) {
       softnetStat.timeSqueeze++;
       break;
     }
-    first = napi.next;
-    if (first === null) last = null;
-    napi.next = null;
-    napi.listed = false;
-    napi.missed = false;
+    const next = napi.next;
+    first = next;
+    if (next === null) last = null;
+    else napi.next = null;
+    napi.listed = napi.missed = false;
     const weight = napi.weight;
     const work = napi.poll(napi, weight);
     budget -= work;
     softnetStat.processed += work;
     if (work >= weight && napi.scheduled && !napi.listed) listTail(napi);
+    // What was listed meanwhile waits.
+    if (napi === end) break;
   }
   if (first !== null) raiseSoftirq(NET_RX_SOFTIRQ);
 }

@@ -10,7 +10,7 @@
  * All positions (`head`, `data`, `tail`, `mac`, `nh`, `th`) are absolute offsets into the one arena of `lib/memory`, so a
  * header field is `memView.getUint16(skb.th + TH_WIN)`. A frame starts at an offset of 2 modulo 4: the IP header behind
  * the 14 bytes of Ethernet is then word aligned. Data beyond one buffer hangs in `fragList` (see skb-frags.ts); `len`
- * counts all of it, `dataLen` the part that is not linear.
+ * counts all of it, `tail - data` the linear part.
  */
 import { mem8, memCopy, memReserve } from "../../lib/memory.ts";
 import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree, type Slab, slabAlloc, slabCreate, slabFree } from "../../lib/pool.ts";
@@ -73,8 +73,7 @@ export class SkBuff implements Pooled {
   /** Ethernet header. */
   mac = 0;
   users = 0;
-  /** Number of the data buffer; -1 without one. */
-  buffer = -1;
+  /** Bytes of memory the packet stands for: always a whole buffer and its header. */
   truesize = 0;
   destructor: SkbDestructor | null = null;
   /** TCP: TCPCB_SACKED_ACKED and the other scoreboard bits (TCP_SKB_CB). */
@@ -85,8 +84,6 @@ export class SkBuff implements Pooled {
   iif = 0;
   priority = 0;
   mark = 0;
-  /** Bytes in fragList. */
-  dataLen = 0;
   fragList: SkBuff | null = null;
   /** The reserved second header of a packet that will be cloned (allocSkbFclone). */
   fclone: SkBuff | null = null;
@@ -112,7 +109,11 @@ let dropMonitor: ((skb: SkBuff, reason: number) => void) | null = null;
  */
 export function skbInit(headCount: number, bufferCount: number, bufferBytes: number): void {
   skbBufferBytes = bufferBytes;
-  heads = poolCreate("skbuff_head_cache", headCount, () => new SkBuff());
+  heads = poolCreate("skbuff_head_cache", headCount, () => {
+    const skb = new SkBuff();
+    skb.truesize = bufferBytes + SKB_OVERHEAD_BYTES;
+    return skb;
+  });
   buffers = slabCreate("skbuff_data", bufferCount);
   bufferRefs = uint8Table("skbuff_data_refs", bufferCount);
   skbDropCounts = uint32Table("drop_reasons", SKB_DROP_REASON_MAX);
@@ -130,30 +131,20 @@ export function skbBuffersAvailable(): number {
   return buffers.size - buffers.inUse;
 }
 
-function skbReset(skb: SkBuff, buffer: number): void {
-  const head = bufferBase + buffer * skbBufferBytes;
+/** Makes a header new; what it refers to is null since skbRelease(). @param head where its data buffer begins */
+function skbReset(skb: SkBuff, head: number): void {
   skb.data = skb.tail = skb.head = skb.mac = skb.nh = skb.th = head;
-  skb.len = 0;
-  skb.dev = null;
-  skb.sk = null;
-  skb.tcpFlags = 0;
+  skb.len = skb.tcpFlags = 0;
   skb.next = skb.prev = null;
-  skb.dst = null;
-  skb.protocol = 0;
   skb.pktType = PACKET_HOST;
   skb.ipSummed = CHECKSUM_NONE;
   skb.users = 1;
-  skb.buffer = buffer;
-  skb.truesize = skbBufferBytes + SKB_OVERHEAD_BYTES;
-  skb.destructor = null;
-  skb.sacked = 0;
-  skb.when = 0;
-  skb.iif = 0;
-  skb.priority = 0;
-  skb.mark = 0;
-  skb.dataLen = 0;
-  skb.fragList = null;
-  skb.fclone = null;
+  skb.protocol = skb.sacked = skb.when = skb.iif = skb.priority = skb.mark = 0;
+}
+
+/** Number of the data buffer of a packet. */
+function bufferOf(skb: SkBuff): number {
+  return ((skb.head - bufferBase) / skbBufferBytes) | 0;
 }
 
 /**
@@ -171,7 +162,7 @@ export function allocSkb(size: number): SkBuff | null {
     return null;
   }
   bufferRefs[buffer] = 1;
-  skbReset(skb, buffer);
+  skbReset(skb, bufferBase + buffer * skbBufferBytes);
   return skb;
 }
 
@@ -214,16 +205,10 @@ function skbRelease(skb: SkBuff): void {
     skb.fragList = null;
     skbFreeChain(frags);
   }
-  const buffer = skb.buffer;
-  if (buffer >= 0) {
-    skb.buffer = -1;
-    if (bufferRefs[buffer] === 1) {
-      bufferRefs[buffer] = 0;
-      slabFree(buffers, buffer);
-    } else {
-      bufferRefs[buffer]!--;
-    }
-  }
+  const buffer = bufferOf(skb);
+  const refs = bufferRefs[buffer]! - 1;
+  bufferRefs[buffer] = refs;
+  if (refs === 0) slabFree(buffers, buffer);
   skb.dev = null;
   const companion = skb.fclone;
   if (companion !== null) {
@@ -273,7 +258,7 @@ export function skbShared(skb: SkBuff): boolean {
 
 /** Another header shares the data: the bytes may not be written. */
 export function skbCloned(skb: SkBuff): boolean {
-  return bufferRefs[skb.buffer] !== 1;
+  return bufferRefs[bufferOf(skb)] !== 1;
 }
 
 function copyHeader(from: SkBuff, to: SkBuff): void {
@@ -297,8 +282,6 @@ function copyHeader(from: SkBuff, to: SkBuff): void {
   to.iif = from.iif;
   to.priority = from.priority;
   to.mark = from.mark;
-  to.truesize = from.truesize;
-  to.dataLen = from.dataLen;
   const dst = from.dst;
   to.dst = dst;
   if (dst !== null) dst.refcnt++;
@@ -313,9 +296,8 @@ export function skbClone(skb: SkBuff): SkBuff | null {
   const clone = skb.fclone ?? poolAlloc(heads);
   if (clone === null) return null;
   skb.fclone = null;
-  const buffer = skb.buffer;
-  skbReset(clone, buffer);
-  bufferRefs[buffer]!++;
+  skbReset(clone, skb.head);
+  bufferRefs[bufferOf(skb)]!++;
   copyHeader(skb, clone);
   return clone;
 }
@@ -325,9 +307,10 @@ export function skbCopy(skb: SkBuff): SkBuff | null {
   if (skb.fragList !== null) return null;
   const copy = allocSkb(skbBufferBytes);
   if (copy === null) return null;
-  const shift = copy.head - skb.head;
+  const head = copy.head;
+  const shift = head - skb.head;
   copyHeader(skb, copy);
-  copy.head = skb.head + shift;
+  copy.head = head;
   copy.data += shift;
   copy.tail += shift;
   copy.th += shift;
