@@ -31,7 +31,7 @@ async function main(): Promise<void> {
       + `mac ${formatMac(dev.addrHi, dev.addrLo)}`,
   );
   for (const port of ports) console.log(`forwarding ${port}`);
-  if (options.tap !== undefined) {
+  if (options.tap !== undefined && options.prefixLength <= 30) {
     const linux = `${formatAddress(neighbourAddress(options))}/${options.prefixLength}`;
     console.log(`on the Linux side, unless done: ip addr add ${linux} dev ${options.tap}; ip link set ${options.tap} up`);
   }

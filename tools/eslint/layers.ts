@@ -46,7 +46,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = Object.freeze({
   "hal/platform.d.ts": { from: [], types: CONTRACT },
   "hal/enc28j60": { from: ["src", "hal/hal.ts"], packages: /^embedded:/ },
   "hal/esp32": { from: ["src", "hal/hal.ts"] },
-  "hal/xs": { from: ["src", "hal/hal.ts"], packages: /^(timer|embedded:.*)$/ },
+  "hal/xs": { from: ["src", "hal/hal.ts"], packages: /^(timer|time|embedded:.*)$/ },
   "hal/node": { from: ["src", "hal"], packages: /^(node:.*|koffi|#platform|linnet(\/.*)?)$/ },
   examples: {
     from: ["src/index.ts", "src/services", "src/commands", "src/ecma419"],

@@ -34,10 +34,10 @@ import {
 } from "../core/neighbour.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import {
-  allocSkb, consumeSkb, kfreeSkb, NET_IP_ALIGN, PACKET_HOST, type SkBuff,
+  allocSkb, consumeSkb, kfreeSkb, NET_IP_ALIGN, PACKET_HOST, skbCloned, skbDstDrop, type SkBuff,
 } from "../core/skbuff.ts";
 import {
-  ARP_ETH_LEN, ARPH_HRD, ARPH_HLN, ARPH_SHA, ARPH_SIP, ARPH_THA, ARPH_TIP,
+  ARP_ETH_LEN, ARPH_HRD, ARPH_HLN, ARPH_OP, ARPH_SHA, ARPH_SIP, ARPH_THA, ARPH_TIP,
 } from "../wire/arp.ts";
 import { ETH_IPV4_MCAST_HI, ETH_IPV4_MCAST_MASK, ETH_IPV4_MCAST_MID } from "../wire/eth.ts";
 import { IPH_SADDR } from "../wire/ip.ts";
@@ -177,6 +177,31 @@ export function arpAnnounce(dev: NetDevice, addr: number): number {
   return arpSend(ARPOP_REQUEST, dev, addr, addr, ETH_BROADCAST_HI, ETH_BROADCAST_LO, 0, 0);
 }
 
+/** Answers a request in its own buffer, unless somebody else reads that; the packet is gone. */
+function arpReply(skb: SkBuff, dev: NetDevice, sip: number, tip: number, shaHi: number, shaLo: number): void {
+  const headerOps = dev.headerOps;
+  if (headerOps === null || skb.users !== 1 || skbCloned(skb)) {
+    arpSend(ARPOP_REPLY, dev, sip, tip, shaHi, shaLo, shaHi, shaLo);
+    consumeSkb(skb);
+    return;
+  }
+  skbDstDrop(skb);
+  const view = memView;
+  const at = skb.data;
+  skb.tail = at + ARP_ETH_LEN;
+  skb.len = ARP_ETH_LEN;
+  skb.pktType = PACKET_HOST;
+  view.setUint16(at + ARPH_OP, ARPOP_REPLY);
+  view.setUint16(at + ARPH_SHA, dev.addrHi);
+  view.setInt32(at + ARPH_SHA + 2, dev.addrLo);
+  view.setInt32(at + ARPH_SIP, tip);
+  view.setUint16(at + ARPH_THA, shaHi);
+  view.setInt32(at + ARPH_THA + 2, shaLo);
+  view.setInt32(at + ARPH_TIP, sip);
+  if (headerOps.create(skb, dev, ETH_P_ARP, shaHi, shaLo) < 0) kfreeSkb(skb, SKB_DROP_REASON_DEV_HDR);
+  else devQueueXmit(skb);
+}
+
 function arpDrop(skb: SkBuff, reason: number): number {
   kfreeSkb(skb, reason);
   return NET_RX_DROP;
@@ -217,10 +242,8 @@ function arpProcess(skb: SkBuff, dev: NetDevice, op: number): number {
       return NET_RX_SUCCESS;
     }
     if (arpIsForUs(skb, dev, tip, sip)) {
-      if (neighEventNs(arpTbl, shaHi, shaLo, sip, dev) !== null) {
-        arpSend(ARPOP_REPLY, dev, sip, tip, shaHi, shaLo, shaHi, shaLo);
-      }
-      consumeSkb(skb);
+      if (neighEventNs(arpTbl, shaHi, shaLo, sip, dev) !== null) arpReply(skb, dev, sip, tip, shaHi, shaLo);
+      else consumeSkb(skb);
       return NET_RX_SUCCESS;
     }
   }

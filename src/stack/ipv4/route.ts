@@ -16,7 +16,7 @@ import {
   INADDR_ALLHOSTS_GROUP, INADDR_LOOPBACK, inClassD, IN_LOOPBACKNET, IPPROTO_IGMP, ipv4IsLocalMulticast,
 } from "../../uapi/in.ts";
 import {
-  RT_SCOPE_HOST, RT_SCOPE_LINK, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST,
+  RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST,
   RTN_UNREACHABLE,
 } from "../../uapi/rtnetlink.ts";
 import type { Net } from "../core/net.ts";
@@ -38,11 +38,30 @@ let outResult: FibResult;
 /** Why the last ipRouteInput() failed, as a drop reason. */
 let inputReason = SKB_NOT_DROPPED_YET;
 
+
+// The last decision of each direction, as packets come in trains: the next hop with the question that it answers, while no
+// route, address or device has changed (the generation). Longer memory is the next hop's own (FibNh.rthInput, rthOutput).
+let inNh: FibNh | null = null;
+let inDev: NetDevice;
+let inDaddr = 0;
+let inSaddr = 0;
+let inTos = 0;
+let inGenid = 0;
+let outNh: FibNh | null = null;
+let outNet: Net;
+let outDaddr = 0;
+let outSaddr = 0;
+let outTos = 0;
+let outGenid = 0;
+/** The source address selected. */
+let outSelected = 0;
+
 /** Boot time: the objects the tables are asked with. */
 export function routeInit(): void {
   inFlow = new Flowi4();
   inResult = new FibResult();
   outResult = new FibResult();
+  inNh = outNh = null;
 }
 
 /** The drop reason (SKB_DROP_REASON_*) of the packet that ipRouteInput() has just refused. */
@@ -94,17 +113,27 @@ function makeInput(skb: SkBuff, net: Net, dev: NetDevice, nh: FibNh | null, flag
  *   says which; a packet for somebody else gets an entry whose input drops it
  */
 export function ipRouteInput(skb: SkBuff, daddr: number, saddr: number, tos: number, dev: NetDevice): number {
-  const inDev = dev.ipPtr as InDevice | null;
-  if (inDev === null) return refuse(SKB_DROP_REASON_IP_INNOROUTES);
   const net = dev.net!;
-  if (inClassD(daddr)) return routeInputMc(skb, net, inDev, daddr, saddr);
+  const last = inNh;
+  if (
+    last !== null && saddr === inSaddr && daddr === inDaddr && dev === inDev && tos === inTos && inGenid === net.rtGenid
+  ) {
+    const rt = last.rthInput;
+    if (rt !== null) {
+      rt.refcnt++;
+      skb.dst = rt;
+      return 0;
+    }
+  }
+  const inet = dev.ipPtr as InDevice | null;
+  if (inet === null) return refuse(SKB_DROP_REASON_IP_INNOROUTES);
+  if (inClassD(daddr)) return routeInputMc(skb, net, inet, daddr, saddr);
   if (inClassD(saddr) || saddr === -1) return refuse(SKB_DROP_REASON_IP_INVALID_SOURCE);
-  if (daddr === -1 || (saddr | daddr) === 0) return routeInputBroadcast(skb, net, inDev, null, saddr);
+  if (daddr === -1 || (saddr | daddr) === 0) return routeInputBroadcast(skb, net, inet, null, saddr);
   if (saddr === 0) return refuse(SKB_DROP_REASON_IP_INVALID_SOURCE);
   if (daddr === 0) return refuse(SKB_DROP_REASON_IP_INVALID_DEST);
-  if ((daddr >> 24 === IN_LOOPBACKNET || saddr >> 24 === IN_LOOPBACKNET) && inDev.routeLocalnet === 0) {
-    return refuse(SKB_DROP_REASON_IP_LOCALNET);
-  }
+  const loopback = daddr >> 24 === IN_LOOPBACKNET || saddr >> 24 === IN_LOOPBACKNET;
+  if (loopback && inet.routeLocalnet === 0) return refuse(SKB_DROP_REASON_IP_LOCALNET);
   const flow = inFlow;
   flow.daddr = daddr;
   flow.saddr = saddr;
@@ -113,8 +142,16 @@ export function ipRouteInput(skb: SkBuff, daddr: number, saddr: number, tos: num
   if (fibLookup(net, flow, res) === 0) {
     const type = res.type;
     if (type === RTN_LOCAL) {
-      if (fibValidateSource(net, inDev, saddr) !== 0) return refuse(SKB_DROP_REASON_IP_LOCAL_SOURCE);
+      if (fibValidateSource(net, inet, saddr) !== 0) return refuse(SKB_DROP_REASON_IP_LOCAL_SOURCE);
       const nh = res.nh!;
+      if (!loopback) {
+        inNh = nh;
+        inDev = dev;
+        inDaddr = daddr;
+        inSaddr = saddr;
+        inTos = tos;
+        inGenid = net.rtGenid;
+      }
       const rt = nh.rthInput;
       if (rt !== null && rt.genid === net.rtGenid) {
         rt.refcnt++;
@@ -123,7 +160,7 @@ export function ipRouteInput(skb: SkBuff, daddr: number, saddr: number, tos: num
       }
       return makeInput(skb, net, dev, nh, RTCF_LOCAL, RTN_LOCAL);
     }
-    if (type === RTN_BROADCAST) return routeInputBroadcast(skb, net, inDev, res.nh, saddr);
+    if (type === RTN_BROADCAST) return routeInputBroadcast(skb, net, inet, res.nh, saddr);
   }
   return makeInput(skb, net, dev, null, 0, RTN_UNREACHABLE);
 }
@@ -173,6 +210,19 @@ function isLocalAddr(net: Net, addr: number): boolean {
 export function ipRouteOutputKey(net: Net, fl: Flowi4): Rtable | null {
   const daddr = fl.daddr;
   const saddr = fl.saddr;
+  const last = outNh;
+  if (
+    last !== null && daddr === outDaddr && saddr === outSaddr && net === outNet && fl.tos === outTos
+    && outGenid === net.rtGenid && fl.oif === 0 && fl.flags === 0 && fl.scope === RT_SCOPE_UNIVERSE
+  ) {
+    const rt = last.rthOutput;
+    if (rt !== null) {
+      fl.saddr = outSelected;
+      fl.oif = rt.dev!.ifindex;
+      rt.refcnt++;
+      return rt;
+    }
+  }
   if (saddr !== 0 && (fl.flags & FLOWI_FLAG_ANYSRC) === 0) {
     if (inClassD(saddr) || saddr === -1) return fail(fl, -EINVAL);
     if (!isLocalAddr(net, saddr)) return fail(fl, -EINVAL);
@@ -207,6 +257,15 @@ export function ipRouteOutputKey(net: Net, fl: Flowi4): Rtable | null {
     return makeOutput(net, fl, net.loopbackDev ?? nh.dev!, RTN_LOCAL, nh, RTCF_LOCAL);
   }
   if (fl.saddr === 0) fl.saddr = fibResultPrefsrc(net, res.fi!);
+  if (res.type === RTN_UNICAST && fl.oif === 0 && fl.flags === 0 && fl.scope === RT_SCOPE_UNIVERSE) {
+    outNh = nh;
+    outNet = net;
+    outDaddr = daddr;
+    outSaddr = saddr;
+    outTos = fl.tos;
+    outGenid = net.rtGenid;
+    outSelected = fl.saddr;
+  }
   return makeOutput(net, fl, nh.dev!, res.type, nh, 0);
 }
 

@@ -102,7 +102,7 @@ function setKeepidle(sk: TcpSk, seconds: number): number {
 
 function setQuickack(sk: TcpSk, value: number): void {
   const icsk = sk.icsk;
-  if ((value & 1) === 0) {
+  if (value === 0) {
     icsk.ackPingpong = TCP_PINGPONG_THRESH;
     return;
   }
@@ -113,7 +113,7 @@ function setQuickack(sk: TcpSk, value: number): void {
     icsk.ackPending |= ICSK_ACK_PUSHED;
     tcpCleanupRbuf(sk, 1);
     // An even value means: this once.
-    if ((value & 2) !== 0) icsk.ackPingpong = TCP_PINGPONG_THRESH;
+    if ((value & 1) === 0) icsk.ackPingpong = TCP_PINGPONG_THRESH;
   }
 }
 
