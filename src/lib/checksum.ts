@@ -31,14 +31,16 @@ export function csumPartial(offset: number, length: number): number {
   const end = offset + length;
   let at = offset;
   let sum = 0;
-  // Bytes up to a word boundary, weighed by address as the little-endian words weigh them.
-  while ((at & 3) !== 0 && at < end) {
-    sum += (at & 1) === 0 ? mem8[at]! : mem8[at]! << 8;
-    at++;
+  if ((at & 3) !== 0) {
+    // Bytes up to a word boundary, weighed by address as the little-endian words weigh them.
+    do {
+      if (at < end) sum += (at & 1) === 0 ? mem8[at]! : mem8[at]! << 8;
+      at++;
+    } while ((at & 3) !== 0);
   }
   const words = mem32;
-  let i = at >> 2;
   const wordEnd = end >> 2;
+  let i = at >> 2;
   for (const last = wordEnd - 15; i < last; i += 16) {
     sum += words[i]! + words[i + 1]! + words[i + 2]! + words[i + 3]!
       + words[i + 4]! + words[i + 5]! + words[i + 6]! + words[i + 7]!
@@ -47,10 +49,10 @@ export function csumPartial(offset: number, length: number): number {
   }
   for (const last = wordEnd - 3; i < last; i += 4) sum += words[i]! + words[i + 1]! + words[i + 2]! + words[i + 3]!;
   for (; i < wordEnd; i++) sum += words[i]!;
-  if (at < wordEnd << 2) at = wordEnd << 2;
-  while (at < end) {
-    sum += (at & 1) === 0 ? mem8[at]! : mem8[at]! << 8;
-    at++;
+  if ((end & 3) !== 0) {
+    for (at = at < wordEnd << 2 ? wordEnd << 2 : at; at < end; at++) {
+      sum += (at & 1) === 0 ? mem8[at]! : mem8[at]! << 8;
+    }
   }
   const folded = foldWords(sum);
   // From an even offset, even addresses are high halves and the little-endian sum is swapped; from an odd one it is

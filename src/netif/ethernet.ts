@@ -8,8 +8,9 @@ import { memView, memZero } from "../lib/memory.ts";
 import type { HeaderOps, NetDevice } from "../stack/core/net-device.ts";
 import {
   consumeSkb, kfreeSkb, NET_IP_ALIGN, PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST, skbBufferBytes,
-  skbCloned, skbCopy, skbPut, skbShared, skbTailroom, type SkBuff,
+  skbCloned, skbPut, skbShared, skbTailroom, type SkBuff,
 } from "../stack/core/skbuff.ts";
+import { skbCopy } from "../stack/core/skb-frags.ts";
 import { IP_HLEN } from "../stack/wire/ip.ts";
 import { ETHH_PROTO, ETHH_SOURCE } from "../stack/wire/eth.ts";
 import { VLAN_HLEN } from "../stack/wire/vlan.ts";

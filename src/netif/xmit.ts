@@ -5,10 +5,11 @@
  * With an empty queue and a driver that takes packets, the queue is passed by. What the driver is too busy for goes
  * back to the head of its queue and is tried again by the NET_TX softirq, or when the driver wakes its queue.
  */
-import { NETDEV_TX_OK, type NetDevice } from "../stack/core/net-device.ts";
+import { NETDEV_TX_OK, NETIF_F_SG, type NetDevice } from "../stack/core/net-device.ts";
 import { kfreeSkb, PACKET_OUTGOING, type SkBuff } from "../stack/core/skbuff.ts";
-import { SKB_DROP_REASON_DEV_READY } from "../uapi/drop-reason.ts";
-import { ENETDOWN } from "../uapi/errno.ts";
+import { skbLinearize } from "../stack/core/skb-frags.ts";
+import { SKB_DROP_REASON_DEV_READY, SKB_DROP_REASON_NOMEM } from "../uapi/drop-reason.ts";
+import { ENETDOWN, ENOMEM } from "../uapi/errno.ts";
 import { devQueueXmitNit, devTap, ptypeAll } from "./receive.ts";
 import { netifSchedule, txSoftirqInit } from "./tx-softirq.ts";
 
@@ -28,10 +29,15 @@ export function xmitInit(): void {
 /**
  * Sends a packet by skb.dev. The packet is gone then, whatever the answer.
  * @param skb data at the link header
- * @returns 0, -ENOBUFS when the queue is full, -ENETDOWN when devices without a queue stand on each other too deep
+ * @returns 0, -ENOMEM when the driver cannot gather and the packet fits no buffer, -ENOBUFS when the queue is full, -ENETDOWN when devices without a queue stand on each other too deep
  */
 export function devQueueXmit(skb: SkBuff): number {
   const dev = skb.dev!;
+  if (skb.fragList !== null && (dev.features & NETIF_F_SG) === 0 && skbLinearize(skb) < 0) {
+    dev.stats.txDropped++;
+    kfreeSkb(skb, SKB_DROP_REASON_NOMEM);
+    return -ENOMEM;
+  }
   const qdisc = dev.qdisc;
   if (qdisc === null) return xmitNoqueue(skb, dev);
   if (qdisc.qlen !== 0 || dev.queueStopped || dev.xmitRunning || !qdisc.canBypass) {

@@ -222,7 +222,8 @@ function skbFreeChain(first: SkBuff): void {
   let skb: SkBuff | null = first;
   while (skb !== null) {
     const next: SkBuff | null = skb.next;
-    skb.next = null;
+    // A clone still follows the chain.
+    if (skb.users === 1) skb.next = null;
     consumeSkb(skb);
     skb = next;
   }
@@ -287,24 +288,27 @@ function copyHeader(from: SkBuff, to: SkBuff): void {
   if (dst !== null) dst.refcnt++;
 }
 
-/**
- * A second header over the same data; it belongs to no socket. Linux: skb_clone().
- * A packet with a fragment list cannot be cloned (its fragments have one owner): null, as when the pool is empty.
- */
+/** Two packets have the same fragments from now on. Linux: skb_clone_fraglist(). */
+function shareFrags(from: SkBuff, to: SkBuff): void {
+  const frags = from.fragList;
+  to.fragList = frags;
+  for (let frag = frags; frag !== null; frag = frag.next) frag.users++;
+}
+
+/** A second header over the same data; it belongs to no socket. Null when the pool is empty. Linux: skb_clone(). */
 export function skbClone(skb: SkBuff): SkBuff | null {
-  if (skb.fragList !== null) return null;
   const clone = skb.fclone ?? poolAlloc(heads);
   if (clone === null) return null;
   skb.fclone = null;
   skbReset(clone, skb.head);
   bufferRefs[bufferOf(skb)]!++;
   copyHeader(skb, clone);
+  if (skb.fragList !== null) shareFrags(skb, clone);
   return clone;
 }
 
-/** A packet of its own with a copy of the linear data and the same headroom. Linux: skb_copy(). */
-export function skbCopy(skb: SkBuff): SkBuff | null {
-  if (skb.fragList !== null) return null;
+/** A packet with its own linear part, the same headroom, and the same fragments. Linux: pskb_copy(). */
+export function pskbCopy(skb: SkBuff): SkBuff | null {
   const copy = allocSkb(skbBufferBytes);
   if (copy === null) return null;
   const head = copy.head;
@@ -316,12 +320,10 @@ export function skbCopy(skb: SkBuff): SkBuff | null {
   copy.th += shift;
   copy.nh += shift;
   copy.mac += shift;
-  memCopy(copy.data, skb.data, skb.len);
+  memCopy(copy.data, skb.data, skb.tail - skb.data);
+  if (skb.fragList !== null) shareFrags(skb, copy);
   return copy;
 }
-
-/** Linux's pskb_copy() copies the linear part and shares the fragments; packets here are linear, so it is skbCopy(). */
-export const pskbCopy = skbCopy;
 
 function skbOver(skb: SkBuff, what: string, length: number): never {
   throw new Error(`${what}: ${length} bytes do not fit (head ${skb.head}, data ${skb.data}, tail ${skb.tail})`);

@@ -8,8 +8,8 @@
 import { csumFold, csumPartial } from "../../lib/checksum.ts";
 import { mem8, memCopy, memView } from "../../lib/memory.ts";
 import {
-  SKB_DROP_REASON_ICMP_CSUM, SKB_DROP_REASON_INVALID_PROTO, SKB_DROP_REASON_IP_INHDR, SKB_DROP_REASON_NOT_SPECIFIED,
-  SKB_DROP_REASON_PKT_TOO_SMALL, SKB_DROP_REASON_UNHANDLED_PROTO,
+  SKB_DROP_REASON_ICMP_CSUM, SKB_DROP_REASON_INVALID_PROTO, SKB_DROP_REASON_IP_INHDR, SKB_DROP_REASON_IP_OUTNOROUTES,
+  SKB_DROP_REASON_NOMEM, SKB_DROP_REASON_PKT_TOO_SMALL, SKB_DROP_REASON_UNHANDLED_PROTO,
 } from "../../uapi/drop-reason.ts";
 import {
   ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENONET, ENOPROTOOPT, EOPNOTSUPP,
@@ -34,9 +34,10 @@ import {
 import { dstRelease } from "../core/dst.ts";
 import type { Net } from "../core/net.ts";
 import {
-  allocSkb, CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, MAX_HEADER, PACKET_HOST, skbCloned, skbCopy,
+  allocSkb, CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, MAX_HEADER, PACKET_HOST, skbCloned,
   skbOrphan, skbPull, skbPut, skbReserve, skbShared, type SkBuff,
 } from "../core/skbuff.ts";
+import { skbCopy } from "../core/skb-frags.ts";
 import {
   ICMPH_CHECKSUM, ICMPH_CODE, ICMPH_MTU, ICMPH_POINTER, ICMPH_UN, ICMP_ERROR_MAX, ICMP_HLEN,
 } from "../wire/icmp.ts";
@@ -74,6 +75,9 @@ const UNREACH_ERRNO: readonly number[] = Object.freeze([
 ]);
 /** Bit n: code n ends a connection rather than telling of passing trouble. Linux: icmp_err_convert[].fatal. */
 const UNREACH_FATAL = 0xe7cc;
+
+/** The sum over a message that includes its right checksum. */
+const CSUM_RIGHT = 0xffff;
 
 let icmpFlow: Flowi4;
 
@@ -191,7 +195,7 @@ export function icmpRcv(skb: SkBuff): number {
   mib[ICMP_MIB_INMSGS]!++;
   const at = skb.data;
   if (skb.tail - at < ICMP_HLEN) return icmpError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
-  if (skb.ipSummed !== CHECKSUM_UNNECESSARY && csumFold(csumPartial(at, skb.len)) !== 0) {
+  if (skb.ipSummed !== CHECKSUM_UNNECESSARY && csumPartial(at, skb.len) !== CSUM_RIGHT) {
     mib[ICMP_MIB_CSUMERRORS]!++;
     return icmpError(net, skb, SKB_DROP_REASON_ICMP_CSUM);
   }
@@ -233,18 +237,19 @@ function icmpEcho(net: Net, skb: SkBuff, rt: Rtable): number {
   const out = daddr === 0 ? null : ipRouteOutputKey(net, fl);
   if (out === null) {
     net.mib[ICMP_MIB_OUTERRORS]!++;
-    kfreeSkb(skb, SKB_DROP_REASON_NOT_SPECIFIED);
+    kfreeSkb(skb, SKB_DROP_REASON_IP_OUTNOROUTES);
     return 0;
   }
   let reply = skb;
   if (skbShared(skb) || skbCloned(skb)) {
     const copy = skbCopy(skb);
-    consumeSkb(skb);
     if (copy === null) {
+      kfreeSkb(skb, SKB_DROP_REASON_NOMEM);
       net.mib[ICMP_MIB_OUTERRORS]!++;
       dstRelease(out);
       return 0;
     }
+    consumeSkb(skb);
     reply = copy;
   }
   if (reply.destructor !== null) skbOrphan(reply);

@@ -47,6 +47,8 @@ import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts
 /** Counters of the identification field, by destination. */
 const IDENT_SIZE = 32;
 
+const imul = Math.imul;
+
 let outFlow: Flowi4;
 let idents: Int32Array;
 /** jiffies of each counter's last use. */
@@ -71,15 +73,15 @@ export function ipOutputInit(): void {
  * Linux: __ip_select_ident(), ip_idents_reserve(). @returns 0..65535
  */
 export function ipSelectIdent(saddr: number, daddr: number, protocol: number): number {
-  let hash = Math.imul(saddr ^ identKey, 0x2c1b3c6d) ^ daddr ^ (protocol << 16);
-  hash = Math.imul(hash ^ (hash >>> 15), 0x297a2d39);
+  let hash = imul(saddr ^ identKey, 0x2c1b3c6d) ^ daddr ^ (protocol << 16);
+  hash = imul(hash ^ (hash >>> 15), 0x297a2d39);
   const slot = (hash ^ (hash >>> 16)) & (IDENT_SIZE - 1);
   let step = 1;
   const idle = (jiffies - identTimes[slot]!) | 0;
   if (idle !== 0) {
     identTimes[slot] = jiffies;
     if (idle > 1) {
-      identState = (Math.imul(identState, 1664525) + 1013904223) | 0;
+      identState = (imul(identState, 1664525) + 1013904223) | 0;
       step += (identState >>> 8) % idle;
     }
   }
@@ -117,8 +119,12 @@ export function ipPushHeader(
   } else if (!df) {
     id = ipSelectIdent(saddr, daddr, protocol);
   }
-  const at = skbPush(skb, IP_HLEN);
-  const totLen = skb.len;
+  // skbPush(): the room was made by whoever allocated the packet, or makeHeadroom() finds it for the link header.
+  const at = skb.data - IP_HLEN;
+  if (at < skb.head) throw new Error("ipPushHeader: no headroom");
+  const totLen = skb.len + IP_HLEN;
+  skb.data = at;
+  skb.len = totLen;
   const versionTos = 0x4500 | tos;
   const frag = df ? IP_DF : 0;
   const ttlProto = (ttl << 8) | protocol;
@@ -174,15 +180,16 @@ export function ipMcOutput(skb: SkBuff): number {
 
 /** Refuses what is longer than the path takes, else hands over to the neighbour. Linux: ip_finish_output(). */
 function ipFinishOutput(skb: SkBuff, rt: Rtable): number {
-  if (skb.len > dstMtu(rt)) {
+  const dev = rt.dev!;
+  // Most routes have no MTU but their device's.
+  if (skb.len > ((rt.pmtu | rt.mtu) === 0 ? dev.mtu : dstMtu(rt))) {
     rt.net.mib[IPSTATS_MIB_FRAGFAILS]!++;
     kfreeSkb(skb, SKB_DROP_REASON_PKT_TOO_BIG);
     return -EMSGSIZE;
   }
   const flags = rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST);
   if (flags !== 0) countGroup(skb, rt, flags);
-  const dev = rt.dev!;
-  if (skbHeadroom(skb) < dev.hardHeaderLen && !makeHeadroom(skb, dev)) return -ENOBUFS;
+  if (skb.data - skb.head < dev.hardHeaderLen && !makeHeadroom(skb, dev)) return -ENOBUFS;
   if ((dev.flags & (IFF_LOOPBACK | IFF_NOARP)) !== 0) return noarpOutput(skb, dev);
   const nexthop = rt.gateway !== 0 ? rt.gateway : memView.getInt32(skb.nh + IPH_DADDR);
   const neigh = neighLookup(arpTbl, nexthop, dev) ?? neighCreate(arpTbl, nexthop, dev);

@@ -6,6 +6,11 @@
 import { memView } from "../../lib/memory.ts";
 import { jiffies } from "../../lib/timer.ts";
 import {
+  SKB_CONSUMED, SKB_DROP_REASON_NOMEM, SKB_DROP_REASON_TCP_CLOSE, SKB_DROP_REASON_TCP_FLAGS,
+  SKB_DROP_REASON_TCP_INVALID_SYN, SKB_DROP_REASON_TCP_LISTEN_OVERFLOW, SKB_DROP_REASON_TCP_OVERWINDOW,
+  SKB_DROP_REASON_TCP_RESET, SKB_DROP_REASON_TCP_RFC7323_PAWS,
+} from "../../uapi/drop-reason.ts";
+import {
   LINUX_MIB_EMBRYONICRSTS, LINUX_MIB_PAWSESTABREJECTED, LINUX_MIB_TCPACKSKIPPEDSYNRECV, LINUX_MIB_TCPDEFERACCEPTDROP,
   TCP_MIB_ATTEMPTFAILS,
 } from "../../uapi/snmp.ts";
@@ -15,7 +20,7 @@ import { skbQueueTail } from "../core/skb-queue.ts";
 import {
   TCPHDR_ACK, TCPHDR_DOFF_MASK, TCPHDR_DOFF_PLAIN, TCPHDR_RST, TCPHDR_SYN, TH_OFF_FLAGS,
 } from "../wire/tcp.ts";
-import { inetCskCompleteHashdance, inetCskReqskQueueDrop } from "./inet-connection-sock.ts";
+import { inetCskCompleteHashdance, inetCskReqskQueueDrop, skAcceptqIsFull } from "./inet-connection-sock.ts";
 import {
   REQ_ACKED, REQ_LAST_OOW_ACK_TIME, REQ_RCV_ISN, REQ_RCV_WND, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_RECENT, REQ_WORDS,
   reqRows, reqskRetrans, reqskSet, reqskTimeoutMs, reqskTimeouts, reqskTimerStart,
@@ -31,11 +36,20 @@ import { tcpRcvStateProcess } from "./tcp-input.ts";
 
 const STATE_FLAGS = TCPHDR_SYN | TCPHDR_RST | TCPHDR_ACK;
 
+/** Why the last tcpCheckReq() that answered null did: SKB_CONSUMED when the segment did its work, else SKB_DROP_REASON_*. */
+export let tcpCheckReqReason = SKB_CONSUMED;
+
+/** Nothing more to do with the segment, for that reason. */
+function done(reason: number): null {
+  tcpCheckReqReason = reason;
+  return null;
+}
+
 /**
  * Checks a segment against a request. Linux: tcp_check_req().
  * @returns the new sock, in the accept queue and still to be given the segment; the listener itself, when the segment
  *   is to be treated as one for it (a wrong acknowledgment: it answers with a reset); null when there is nothing more
- *   to do. The segment stays the caller's.
+ *   to do, for the reason in `tcpCheckReqReason`. The segment stays the caller's.
  */
 export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
   const at = req * REQ_WORDS;
@@ -58,13 +72,14 @@ export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
   if (seq === rcvIsn && flags === TCPHDR_SYN && !pawsReject) {
     // The SYN again: our SYN-ACK was lost, or is late.
     if (!oowLimited(sk, skb, at) && tcpRtxSynack(sk, req) === 0) reqskTimerStart(req);
-    return null;
+    return done(SKB_CONSUMED);
   }
   if ((flags & TCPHDR_ACK) !== 0 && skb.ackSeq !== ((reqRows[at + REQ_SND_ISN]! + 1) | 0)) return sk;
   if (pawsReject || !tcpInWindow(seq, skb.endSeq, rcvNxt, (rcvNxt + reqRows[at + REQ_RCV_WND]!) | 0)) {
     if (!rst && !oowLimited(sk, skb, at)) tcpV4SendAckReq(req, skb);
-    if (pawsReject) net.mib[LINUX_MIB_PAWSESTABREJECTED]!++;
-    return null;
+    if (!pawsReject) return done(SKB_DROP_REASON_TCP_OVERWINDOW);
+    net.mib[LINUX_MIB_PAWSESTABREJECTED]!++;
+    return done(SKB_DROP_REASON_TCP_RFC7323_PAWS);
   }
   if (rxOpt.sawTstamp && ((rcvNxt - seq) | 0) >= 0) reqRows[at + REQ_TS_RECENT] = rxOpt.rcvTsval;
   // A SYN at its first number is outside the window, and only the rest of the segment counts.
@@ -73,22 +88,24 @@ export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
     net.mib[TCP_MIB_ATTEMPTFAILS]!++;
     return embryonicReset(sk, skb, req, rst);
   }
-  if ((flags & TCPHDR_ACK) === 0) return null;
+  if ((flags & TCPHDR_ACK) === 0) return done(SKB_DROP_REASON_TCP_FLAGS);
   if (reqskTimeouts(req) < sk.icsk.deferAccept && skb.endSeq === rcvNxt) {
     // TCP_DEFER_ACCEPT: the ACK alone does not wake the program.
     reqskSet(req, REQ_ACKED);
     net.mib[LINUX_MIB_TCPDEFERACCEPTDROP]!++;
-    return null;
+    return done(SKB_CONSUMED);
   }
+  const full = skAcceptqIsFull(sk);
   const child = tcpV4SynRecvSock(sk, skb, req);
   if (child !== null) {
     // Karn's rule: a SYN-ACK sent twice measures nothing.
     if (reqskRetrans(req) === 0) tcpAckUpdateRtt(child, (jiffies - reqRows[at + REQ_SNT_SYNACK]!) | 0);
+    tcpCheckReqReason = SKB_DROP_REASON_TCP_CLOSE;
     return inetCskCompleteHashdance(sk, child, req);
   }
   if (net.ipv4.tcpAbortOnOverflow !== 0) return embryonicReset(sk, skb, req, rst);
   reqskSet(req, REQ_ACKED);
-  return null;
+  return done(full ? SKB_DROP_REASON_TCP_LISTEN_OVERFLOW : SKB_DROP_REASON_NOMEM);
 }
 
 function oowLimited(sk: TcpSk, skb: SkBuff, at: number): boolean {
@@ -100,13 +117,13 @@ function embryonicReset(sk: TcpSk, skb: SkBuff, req: number, rst: boolean): null
   if (!rst) tcpV4SendReset(sk, skb);
   inetCskReqskQueueDrop(sk, req);
   sk.net.mib[LINUX_MIB_EMBRYONICRSTS]!++;
-  return null;
+  return done(rst ? SKB_DROP_REASON_TCP_RESET : SKB_DROP_REASON_TCP_INVALID_SYN);
 }
 
 /**
  * Gives a new sock the segment that made it, and tells the listener's program that a connection waits. The segment is
  * consumed when the answer is 0. Linux: tcp_child_process().
- * @returns 1 when a reset is due, to be sent by the caller
+ * @returns else SKB_DROP_REASON_*: a reset is due, to be sent by the caller
  */
 export function tcpChildProcess(parent: TcpSk, child: TcpSk, skb: SkBuff): number {
   if (child.owned) {

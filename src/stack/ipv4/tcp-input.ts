@@ -10,8 +10,9 @@ import { memView } from "../../lib/memory.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { ECONNREFUSED, ECONNRESET, EPIPE } from "../../uapi/errno.ts";
 import {
-  SKB_DROP_REASON_PKT_TOO_SMALL, SKB_DROP_REASON_TCP_ACK_UNSENT_DATA, SKB_DROP_REASON_TCP_CLOSE, SKB_DROP_REASON_TCP_FLAGS,
-  SKB_DROP_REASON_TCP_OLD_DATA, SKB_DROP_REASON_TCP_TOO_OLD_ACK,
+  SKB_DROP_REASON_PKT_TOO_SMALL, SKB_DROP_REASON_TCP_ABORT_ON_DATA, SKB_DROP_REASON_TCP_ACK_UNSENT_DATA,
+  SKB_DROP_REASON_TCP_CLOSE, SKB_DROP_REASON_TCP_FLAGS, SKB_DROP_REASON_TCP_OLD_ACK, SKB_DROP_REASON_TCP_OLD_DATA,
+  SKB_DROP_REASON_TCP_TOO_OLD_ACK,
 } from "../../uapi/drop-reason.ts";
 import { LINUX_MIB_TCPABORTONDATA, LINUX_MIB_TCPHPHITS, TCP_MIB_INERRS } from "../../uapi/snmp.ts";
 import {
@@ -149,6 +150,7 @@ export function tcpRcvEstablished(sk: TcpSk, skb: SkBuff): void {
 
 /** Not acceptable: what tcpAck() answered as a reason. */
 function ackDropReason(answer: number): number {
+  if (answer === 0) return SKB_DROP_REASON_TCP_OLD_ACK;
   return answer === -1 ? SKB_DROP_REASON_TCP_ACK_UNSENT_DATA : SKB_DROP_REASON_TCP_TOO_OLD_ACK;
 }
 
@@ -217,7 +219,8 @@ function dataAfterClose(sk: TcpSk, skb: SkBuff): boolean {
   return skb.endSeq !== skb.seq && ((end - sk.tp.rcvNxt) | 0) > 0;
 }
 
-/** Our FIN is acknowledged in FIN_WAIT1. @returns whether the sock has ended: 1 with a reset due, 0 without, -1 when it goes on */
+/** Our FIN is acknowledged in FIN_WAIT1. @returns whether the sock has ended: SKB_DROP_REASON_* with a reset due, 0 without, -1 when
+ * it goes on */
 function finAcked(sk: TcpSk, skb: SkBuff): number {
   const mib = sk.net.mib;
   tcpSetState(sk, TCP_FIN_WAIT2);
@@ -229,7 +232,7 @@ function finAcked(sk: TcpSk, skb: SkBuff): number {
   if (sk.tp.linger2 < 0 || dataAfterClose(sk, skb)) {
     tcpDone(sk);
     mib[LINUX_MIB_TCPABORTONDATA]!++;
-    return 1;
+    return SKB_DROP_REASON_TCP_ABORT_ON_DATA;
   }
   const time = tcpFinTime(sk);
   if (time > TCP_TIMEWAIT_LEN) {
@@ -271,7 +274,8 @@ function stateAcked(sk: TcpSk, skb: SkBuff): number {
   }
 }
 
-/** Takes the data of a segment, as the state has it. @returns 1 when a reset is due, the segment then the caller's */
+/** Takes the data of a segment, as the state has it. @returns SKB_DROP_REASON_* when a reset is due, the segment then
+ * the caller's */
 function stateData(sk: TcpSk, skb: SkBuff): number {
   switch (sk.state) {
     case TCP_CLOSE_WAIT:
@@ -290,7 +294,7 @@ function stateData(sk: TcpSk, skb: SkBuff): number {
       if ((sk.shutdown & RCV_SHUTDOWN) !== 0 && dataAfterClose(sk, skb)) {
         sk.net.mib[LINUX_MIB_TCPABORTONDATA]!++;
         tcpReset(sk, skb);
-        return 1;
+        return SKB_DROP_REASON_TCP_ABORT_ON_DATA;
       }
       break;
     case TCP_ESTABLISHED:
@@ -306,10 +310,11 @@ function stateData(sk: TcpSk, skb: SkBuff): number {
 /** A SYN for a listener; anything else with ACK deserves a reset. */
 function rcvListen(sk: TcpSk, skb: SkBuff): number {
   const flags = skb.tcpFlags;
-  if ((flags & TCPHDR_ACK) !== 0) return 1;
+  if ((flags & TCPHDR_ACK) !== 0) return SKB_DROP_REASON_TCP_FLAGS;
   if ((flags & (TCPHDR_RST | TCPHDR_SYN | TCPHDR_FIN)) === TCPHDR_SYN) {
-    tcpV4ConnRequest(sk, skb);
-    consumeSkb(skb);
+    const reason = tcpV4ConnRequest(sk, skb);
+    if (reason === 0) consumeSkb(skb);
+    else kfreeSkb(skb, reason);
   } else {
     kfreeSkb(skb, SKB_DROP_REASON_TCP_FLAGS);
   }
@@ -318,7 +323,7 @@ function rcvListen(sk: TcpSk, skb: SkBuff): number {
 
 /**
  * A segment in any other state than ESTABLISHED and TIME_WAIT. Linux: tcp_rcv_state_process().
- * @returns 0, the segment consumed; or 1 when the caller must answer it with a reset and end it
+ * @returns 0, the segment consumed; or SKB_DROP_REASON_* when the caller must answer it with a reset and end it
  */
 export function tcpRcvStateProcess(sk: TcpSk, skb: SkBuff): number {
   const state = sk.state;
@@ -339,7 +344,7 @@ export function tcpRcvStateProcess(sk: TcpSk, skb: SkBuff): number {
   if (!tcpValidateIncoming(sk, skb, false)) return 0;
   const answer = tcpAck(sk, skb, FLAG_SLOWPATH | FLAG_UPDATE_TS_RECENT | FLAG_NO_CHALLENGE_ACK);
   if (answer <= 0) {
-    if (state === TCP_SYN_RECV) return 1;
+    if (state === TCP_SYN_RECV) return ackDropReason(answer);
     if (answer < 0) {
       tcpSendChallengeAck(sk);
       kfreeSkb(skb, ackDropReason(answer));
@@ -348,7 +353,8 @@ export function tcpRcvStateProcess(sk: TcpSk, skb: SkBuff): number {
   }
   const ended = stateAcked(sk, skb);
   if (ended >= 0) return ended;
-  if (stateData(sk, skb) !== 0) return 1;
+  const reason = stateData(sk, skb);
+  if (reason !== 0) return reason;
   // Read anew: the data may have ended the connection.
   if (sk.state !== TCP_CLOSE) {
     tcpDataSndCheck(sk);

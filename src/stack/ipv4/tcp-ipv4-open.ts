@@ -5,6 +5,10 @@
  */
 import { memView } from "../../lib/memory.ts";
 import { getRandomU32 } from "../../lib/random.ts";
+import {
+  SKB_DROP_REASON_IP_INVALID_DEST, SKB_DROP_REASON_IP_OUTNOROUTES, SKB_DROP_REASON_TCP_LISTEN_OVERFLOW,
+  SKB_DROP_REASON_TCP_REQQFULL, SKB_NOT_DROPPED_YET,
+} from "../../uapi/drop-reason.ts";
 import { EAFNOSUPPORT, ENETUNREACH } from "../../uapi/errno.ts";
 import { IPPROTO_TCP } from "../../uapi/in.ts";
 import { AF_INET } from "../../uapi/socket.ts";
@@ -107,32 +111,33 @@ export function tcpV4Connect(sock: Sock, addr: Sockaddr): number {
  * A SYN for a listener becomes a request, and its SYN-ACK leaves; or it is dropped and counted. The segment stays the
  * caller's. Linux: tcp_v4_conn_request(), tcp_conn_request().
  * @param skb its `when` is the sequence number to start from when it replaces a TIME_WAIT entry, else 0
- * @returns 0: no reset is due in any case
+ * @returns 0, or why it was dropped (SKB_DROP_REASON_*); no reset is due in any case
  */
 export function tcpV4ConnRequest(sk: TcpSk, skb: SkBuff): number {
-  if (!connRequest(sk, skb)) tcpListendrop(sk);
-  return 0;
+  const reason = connRequest(sk, skb);
+  if (reason !== 0) tcpListendrop(sk);
+  return reason;
 }
 
-function connRequest(sk: TcpSk, skb: SkBuff): boolean {
+function connRequest(sk: TcpSk, skb: SkBuff): number {
   const net = sk.net;
   const icsk = sk.icsk;
   let isn = skb.when;
-  if (((skb.dst as Rtable).flags & (RTCF_BROADCAST | RTCF_MULTICAST)) !== 0) return false;
+  if (((skb.dst as Rtable).flags & (RTCF_BROADCAST | RTCF_MULTICAST)) !== 0) return SKB_DROP_REASON_IP_INVALID_DEST;
   // A peer of a connection in TIME_WAIT has proved to be there, and is let in.
   if (isn === 0 && inetCskReqskQueueIsFull(sk)) {
     net.mib[LINUX_MIB_TCPREQQFULLDROP]!++;
-    return false;
+    return SKB_DROP_REASON_TCP_REQQFULL;
   }
   if (skAcceptqIsFull(sk)) {
     net.mib[LINUX_MIB_LISTENOVERFLOWS]!++;
-    return false;
+    return SKB_DROP_REASON_TCP_LISTEN_OVERFLOW;
   }
   tcpParseOptions(skb, rxOpt, null, net.ipv4);
   const req = inetReqskAlloc(sk, tcpMssClamp(rxOpt, sk.tp.userMss));
   if (req < 0) {
     net.mib[LINUX_MIB_TCPREQQFULLDROP]!++;
-    return false;
+    return SKB_DROP_REASON_TCP_REQQFULL;
   }
   const laddr = memView.getInt32(skb.nh + IPH_DADDR);
   const faddr = memView.getInt32(skb.nh + IPH_SADDR);
@@ -148,7 +153,7 @@ function connRequest(sk: TcpSk, skb: SkBuff): boolean {
   const rt = inetCskRouteReq(sk, laddr, faddr);
   if (rt === null) {
     reqskFree(req);
-    return false;
+    return SKB_DROP_REASON_IP_OUTNOROUTES;
   }
   if (isn === 0) {
     // The last quarter of the queue is for peers that have proved to be there: none has.
@@ -156,7 +161,7 @@ function connRequest(sk: TcpSk, skb: SkBuff): boolean {
     if (most - icsk.reqskQlen < most >> 2) {
       dstRelease(rt);
       reqskFree(req);
-      return false;
+      return SKB_DROP_REASON_TCP_REQQFULL;
     }
     isn = secureTcpSeq(laddr, faddr, sk.inet.num, fport);
   }
@@ -165,7 +170,7 @@ function connRequest(sk: TcpSk, skb: SkBuff): boolean {
   inetCskReqskQueueHashAdd(sk, req, laddr, faddr, fport);
   tcpV4SendSynack(sk, rt, req);
   dstRelease(rt);
-  return true;
+  return SKB_NOT_DROPPED_YET;
 }
 
 /**

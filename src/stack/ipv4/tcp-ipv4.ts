@@ -6,7 +6,7 @@
 import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
 import { memView } from "../../lib/memory.ts";
 import {
-  SKB_DROP_REASON_NO_SOCKET, SKB_DROP_REASON_NOT_SPECIFIED, SKB_DROP_REASON_OTHERHOST, SKB_DROP_REASON_PKT_TOO_SMALL,
+  SKB_CONSUMED, SKB_DROP_REASON_NO_SOCKET, SKB_DROP_REASON_OTHERHOST, SKB_DROP_REASON_PKT_TOO_SMALL,
   SKB_DROP_REASON_SOCKET_BACKLOG, SKB_DROP_REASON_TCP_CSUM, SKB_DROP_REASON_TCP_INVALID_SEQUENCE,
 } from "../../uapi/drop-reason.ts";
 import { IPPROTO_TCP } from "../../uapi/in.ts";
@@ -38,7 +38,7 @@ import { inetTimewaitInit, inetTwskDeschedulePut } from "./inet-timewait-sock.ts
 import { INET_PROTOSW_ICSK, INET_PROTOSW_PERMANENT, inetRegisterProtosw } from "./inetsw.ts";
 import { inetAddProtocol } from "./protocol.ts";
 import { reqskListener } from "./request-sock.ts";
-import { tcpCheckReq, tcpChildProcess } from "./tcp-check-req.ts";
+import { tcpCheckReq, tcpCheckReqReason, tcpChildProcess } from "./tcp-check-req.ts";
 import { tcpReno } from "./tcp-cong.ts";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input.ts";
 import { tcpV4Err } from "./tcp-ipv4-err.ts";
@@ -167,14 +167,16 @@ function toRequest(net: Net, req: number, skb: SkBuff): number {
   sk.refcnt++;
   const child = tcpCheckReq(sk, skb, req);
   if (child === null) {
-    kfreeSkb(skb, SKB_DROP_REASON_NOT_SPECIFIED);
+    if (tcpCheckReqReason === SKB_CONSUMED) consumeSkb(skb);
+    else kfreeSkb(skb, tcpCheckReqReason);
   } else if (child === sk) {
     deliver(sk, skb);
   } else {
     child.refcnt++;
-    if (tcpChildProcess(sk, child, skb) !== 0) {
+    const reason = tcpChildProcess(sk, child, skb);
+    if (reason !== 0) {
       tcpV4SendReset(child, skb);
-      kfreeSkb(skb, SKB_DROP_REASON_NOT_SPECIFIED);
+      kfreeSkb(skb, reason);
     }
     sockPut(child);
   }
@@ -218,9 +220,10 @@ export function tcpV4DoRcv(sock: Sock, skb: SkBuff): number {
     tcpRcvEstablished(sk, skb);
     return 0;
   }
-  if (tcpRcvStateProcess(sk, skb) !== 0) {
+  const reason = tcpRcvStateProcess(sk, skb);
+  if (reason !== 0) {
     tcpV4SendReset(sk, skb);
-    kfreeSkb(skb, SKB_DROP_REASON_NOT_SPECIFIED);
+    kfreeSkb(skb, reason);
   }
   return 0;
 }

@@ -15,10 +15,10 @@ import {
   LINUX_MIB_TCPOFOQUEUE, LINUX_MIB_TCPRCVCOLLAPSED,
 } from "../../uapi/snmp.ts";
 import {
-  consumeSkb, kfreeSkb, type SkBuff, skbBufferBytes, skbBuffersAvailable, skbCloned, skbPull, skbTrim,
+  consumeSkb, kfreeSkb, type SkBuff, skbBufferBytes, skbBuffersAvailable, skbCloned, skbOrphan, skbPull,
+  skbTrim,
 } from "../core/skbuff.ts";
 import { skbAppend, skbQueueHead, type SkbQueue, skbQueuePurge, skbUnlink } from "../core/skb-queue.ts";
-import { skbOrphan } from "../core/skbuff.ts";
 import { skbSetOwnerR } from "../core/sock.ts";
 import { TCPHDR_FIN } from "../wire/tcp.ts";
 import { tcpCutFront, tcpFin, tcpQueueRcv, tcpTryCoalesce } from "./tcp-data.ts";

@@ -15,7 +15,7 @@ import {
   LINUX_MIB_TCPSPURIOUS_RTX_HOSTQUEUES, LINUX_MIB_TCPSYNRETRANS, TCP_MIB_RETRANSSEGS,
 } from "../../uapi/snmp.ts";
 import { TCP_CA_LOSS } from "../../uapi/tcp.ts";
-import { type SkBuff, skbBufferBytes, skbCloned, skbCopy, skbPull } from "../core/skbuff.ts";
+import { pskbCopy, type SkBuff, skbBufferBytes, skbCloned, skbPull } from "../core/skbuff.ts";
 import { TCPHDR_SYN } from "../wire/tcp.ts";
 import { tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpFragment, tcpWriteQueueFree } from "./tcp-output.ts";
@@ -55,7 +55,7 @@ function tcpRetransTryCollapse(sk: TcpSk, skb: SkBuff, mss: number): void {
 /** Sends a clone, or when the bytes are still seen by someone else a copy. */
 function sendAgain(sk: TcpSk, skb: SkBuff): number {
   if (!skbCloned(skb)) return tcpTransmitSkb(sk, skb, true);
-  const copy = skbCopy(skb);
+  const copy = pskbCopy(skb);
   if (copy === null) return -ENOBUFS;
   skb.when = jiffies;
   return tcpTransmitSkb(sk, copy, false);

@@ -122,7 +122,7 @@ function sendmsgLocked(sk: TcpSk, msg: Msghdr, length: number): number {
   while (copied < length) {
     // Only a segment that was never sent may grow: the bytes of others are shared with their clones.
     let skb = sk.sendHead !== null ? sk.writeQueue.tail : null;
-    if (skb === null || skb.len >= goal || skb.head + skb.len < skb.head) {
+    if (skb === null || skb.len >= goal) {
       skb = tcpMemoryFree(sk) ? tcpSkbEntail(sk) : null;
       if (skb === null) break;
     }

@@ -186,7 +186,7 @@ export class TcpSock implements Pooled {
   /** jiffies when tsRecent was stored. */
   tsRecentStamp = 0;
 
-  // Loss recovery (tcp-recovery part of tcp-input).
+  // Loss recovery (tcp-fastretrans.ts, tcp-retransmit.ts).
   highSeq = 0;
   retransStamp = 0;
   priorCwnd = 0;

@@ -5,7 +5,8 @@
 import { memView } from "../../lib/memory.ts";
 import { jiffies } from "../../lib/timer.ts";
 import {
-  SKB_DROP_REASON_TCP_FLAGS, SKB_DROP_REASON_TCP_RESET, SKB_DROP_REASON_TCP_RFC7323_PAWS,
+  SKB_DROP_REASON_TCP_FLAGS, SKB_DROP_REASON_TCP_INVALID_ACK_SEQUENCE, SKB_DROP_REASON_TCP_RESET,
+  SKB_DROP_REASON_TCP_RFC7323_PAWS, SKB_DROP_REASON_TCP_RFC7323_TSECR,
 } from "../../uapi/drop-reason.ts";
 import { LINUX_MIB_PAWSACTIVEREJECTED } from "../../uapi/snmp.ts";
 import { TCP_ESTABLISHED, TCP_SYN_RECV } from "../../uapi/tcp.ts";
@@ -81,14 +82,14 @@ function rcvAck(sk: TcpSk, skb: SkBuff): number {
   if (((ack - tp.sndUna) | 0) <= 0 || ((ack - tp.sndNxt) | 0) > 0) {
     // An old connection's: after our reset the SYN should go again soon.
     if (icsk.retransmits === 0) inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, TCP_RTO_MIN);
-    return 1;
+    return SKB_DROP_REASON_TCP_INVALID_ACK_SEQUENCE;
   }
   tp.rcvTsecr = 0;
   if (rxOpt.sawTstamp && rxOpt.rcvTsecr !== 0) {
     const echo = (rxOpt.rcvTsecr - tp.tsoffset) | 0;
     if (((echo - tp.retransStamp) | 0) < -1 || ((jiffies - echo) | 0) < 0) {
       sk.net.mib[LINUX_MIB_PAWSACTIVEREJECTED]!++;
-      return 1;
+      return SKB_DROP_REASON_TCP_RFC7323_TSECR;
     }
     tp.rcvTsecr = echo;
   }
@@ -140,7 +141,8 @@ function rcvSyn(sk: TcpSk, skb: SkBuff): number {
 }
 
 /**
- * A segment in SYN_SENT. @returns 0, the segment consumed; or 1 when the caller must answer with a reset and end it
+ * A segment in SYN_SENT. @returns 0, the segment consumed; or SKB_DROP_REASON_* when the caller must answer with a reset and
+ * end it
  */
 export function tcpRcvSynsent(sk: TcpSk, skb: SkBuff): number {
   tcpParseOptions(skb, rxOpt, null, sk.net.ipv4);

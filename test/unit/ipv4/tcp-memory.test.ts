@@ -151,6 +151,23 @@ for (const [name, pools] of [["small", SMALL], ["tiny", TINY]] as const) {
   });
 }
 
+test.serial("a receive buffer larger than the pool: what waits beyond a hole still leaves the reserve", (t) => {
+  bootWire({ ...SMALL, rcvbufPackets: 30 });
+  const conn = accepted();
+  const room = firstWindow(conn);
+  const full = skbBuffersAvailable();
+  for (let at = 300; at + 200 <= room; at += 300) give(conn, { seq: conn.rcv + at, payload: bytes(200, at) });
+  t.true(room / 300 > full, "enough segments to take every buffer");
+  t.is(skbBuffersAvailable(), 3, "a quarter of 13");
+  sent();
+  give(conn, { payload: bytes(300) });
+  t.is(sent().at(-1)!.ack, conn.rcv + 500);
+  conn.rcv += 500;
+  t.is(recv(conn.fd, buffer, 0, 20000, 0), 500);
+  end(conn);
+  finish(t);
+});
+
 test.serial("a writer that the pool refuses hears of room without any ACK", (t) => {
   bootWire(SMALL);
   const conn = accepted();

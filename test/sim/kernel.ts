@@ -1,0 +1,81 @@
+/**
+ * One kernel of a simulation: what a test asks of it beyond the public face. Loaded once per kernel (hal/node/second-kernel.ts),
+ * so that a board keeps its own small pools beside a host with large ones.
+ */
+import type { VirtualClock } from "../../hal/mock/clock.ts";
+import { createWireDevice } from "../../hal/mock/wire-device.ts";
+import type { Wire } from "../../hal/mock/wire.ts";
+import {
+  boot, close, type ConfigOptions, devOpen, inetAddAddress, initNet, type NetDevice, poolForEach,
+} from "../../src/index.ts";
+import { unregisterNetdev } from "../../src/netif/dev.ts";
+import { NEIGH_UPDATE_F_ADMIN, NEIGH_UPDATE_F_OVERRIDE, neighCreate, neighUpdate } from "../../src/stack/core/neighbour.ts";
+import { skbDropCounts } from "../../src/stack/core/skbuff.ts";
+import { arpTbl } from "../../src/stack/ipv4/arp.ts";
+import { fibFlushCached } from "../../src/stack/ipv4/fib-semantics.ts";
+import { NUD_PERMANENT } from "../../src/uapi/rtnetlink.ts";
+
+export * from "../../src/index.ts";
+export { jiffies } from "../../src/lib/timer.ts";
+export { allocSkb, consumeSkb, skbBuffersAvailable } from "../../src/stack/core/skbuff.ts";
+export { netifCarrierOff, netifCarrierOn } from "../../src/netif/dev.ts";
+
+const MOST_FILES = 16384;
+
+/** Boots this kernel with one device on the wire. */
+export function bootOn(clock: VirtualClock, wire: Wire, addr: number, mac: string, config: ConfigOptions, mtu?: number): NetDevice {
+  boot({ ...config, hal: clock });
+  clock.drive(initNet);
+  const dev = createWireDevice(wire, { name: "eth0", mac, mtu });
+  initNet.register(dev);
+  devOpen(dev);
+  const err = inetAddAddress(initNet, dev, addr, 24);
+  if (err < 0) throw new Error(`address: ${err}`);
+  return dev;
+}
+
+/** The device knows that address for good. */
+export function introduce(dev: NetDevice, addr: number, hi: number, lo: number): void {
+  const neigh = neighCreate(arpTbl, addr, dev);
+  if (neigh === null) throw new Error("no neighbour entry left");
+  neighUpdate(neigh, hi, lo, NUD_PERMANENT, NEIGH_UPDATE_F_OVERRIDE | NEIGH_UPDATE_F_ADMIN);
+}
+
+/** Objects in use in each pool, cached routes apart: they are given back first. */
+export function inUse(): Map<string, number> {
+  fibFlushCached(initNet);
+  const counts = new Map<string, number>();
+  poolForEach((pool) => counts.set(pool.name, (counts.get(pool.name) ?? 0) + pool.inUse));
+  return counts;
+}
+
+/** How often that pool was empty when asked. */
+export function poolFailures(name: string): number {
+  let sum = 0;
+  poolForEach((pool) => {
+    if (pool.name === name) sum += pool.failures;
+  });
+  return sum;
+}
+
+/** Packets dropped for that reason. */
+export function drops(reason: number): number {
+  return skbDropCounts[reason]!;
+}
+
+/** Packets dropped, by reason. */
+export function allDrops(): readonly number[] {
+  return [...skbDropCounts];
+}
+
+export function closeAll(): void {
+  for (let fd = 0; fd < MOST_FILES; fd++) close(fd);
+}
+
+export function unregister(dev: NetDevice): void {
+  unregisterNetdev(dev);
+}
+
+export function mib(index: number): number {
+  return initNet.mib[index]!;
+}
