@@ -9,7 +9,7 @@ import { kernelInit, kernelPoll } from "./kernel.ts";
 import {
   CORE_INITCALL, DEVICE_INITCALL, doInitcalls, FS_INITCALL, type Initcall, SUBSYS_INITCALL,
 } from "./lib/initcall.ts";
-import { MEM_OVERHEAD_BYTES, memoryInit } from "./lib/memory.ts";
+import { MEM_ZERO_BYTES, memoryInit } from "./lib/memory.ts";
 import { poolsReset } from "./lib/pool.ts";
 import { netdevInit, registerNetdev } from "./netif/dev.ts";
 import { loopbackInit, loopbackUp } from "./netif/loopback.ts";
@@ -42,7 +42,8 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
   {
     level: CORE_INITCALL,
     name: "mm",
-    init: (c) => memoryInit(MEM_OVERHEAD_BYTES + c.userMemory + c.buffers * c.bufferBytes, c.userMemory),
+    init: (c) =>
+      memoryInit(MEM_ZERO_BYTES + c.staging + c.userMemory + c.buffers * c.bufferBytes, c.userMemory, c.staging),
   },
   { level: CORE_INITCALL, name: "net_ns", init: () => netInit({ register: registerNetdev, poll: kernelPoll }) },
   { level: CORE_INITCALL, name: "skb", init: (c) => skbInit(c.skbs, c.buffers, c.bufferBytes) },

@@ -39,8 +39,11 @@ interface Cost {
   bytes: number;
 }
 
-/** Adds what an object and everything only it owns cost; what was seen before costs nothing again. */
-function addCost(value: unknown, seen: Set<object>, cost: Cost): void {
+/**
+ * Adds what an object and everything only it owns cost; what was seen before costs nothing again, and what was reported
+ * itself is counted there.
+ */
+function addCost(value: unknown, reported: ReadonlySet<object>, seen: Set<object>, cost: Cost): void {
   if (typeof value !== "object" || value === null || seen.has(value) || Object.isFrozen(value)) return;
   seen.add(value);
   if (value instanceof ArrayBuffer) {
@@ -58,15 +61,16 @@ function addCost(value: unknown, seen: Set<object>, cost: Cost): void {
     cost.bytes += value.byteLength + CHUNK_BYTES;
     return;
   }
+  const fields: unknown[] = Object.values(value);
   if (Array.isArray(value)) {
     cost.slots += 1;
     cost.bytes += value.length * SLOT_BYTES + CHUNK_BYTES;
-    for (const element of value) addCost(element, seen, cost);
-    return;
+  } else {
+    cost.slots += 1 + fields.length;
   }
-  const fields = Object.values(value);
-  cost.slots += 1 + fields.length;
-  for (const field of fields) addCost(field, seen, cost);
+  for (const field of fields) {
+    if (typeof field === "object" && field !== null && !reported.has(field)) addCost(field, reported, seen, cost);
+  }
 }
 
 /**
@@ -74,23 +78,26 @@ function addCost(value: unknown, seen: Set<object>, cost: Cost): void {
  * @throws what boot() throws for bad options
  */
 export function budget(options: ConfigOptions): Budget {
+  const reports = new Map<object, string>();
+  setAccountWatch((name, object) => reports.set(object, name));
+  try {
+    boot(options);
+  } finally {
+    setAccountWatch(null);
+  }
+  const reported = new Set(reports.keys());
   const seen = new Set<object>();
   const pools = new Map<string, PoolBudget>();
   let slots = 0;
-  setAccountWatch((name, object) => {
+  for (const [object, name] of reports) {
     const cost = { slots: 0, bytes: 0 };
-    addCost(object, seen, cost);
+    addCost(object, reported, seen, cost);
     slots += cost.slots;
     const entry = pools.get(name) ?? { name, count: 0, bytesEach: 0, bytes: 0 };
     entry.count++;
     entry.bytes += cost.bytes + cost.slots * SLOT_BYTES;
     entry.bytesEach = Math.round(entry.bytes / entry.count);
     pools.set(name, entry);
-  });
-  try {
-    boot(options);
-  } finally {
-    setAccountWatch(null);
   }
   const list = [...pools.values()];
   return { preset: options.preset ?? "default", total: list.reduce((sum, pool) => sum + pool.bytes, 0), slots, pools: list };

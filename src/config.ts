@@ -2,7 +2,8 @@
  * The one table of sizes: every pool of the stack, what it is for, its count in each preset and the range allowed.
  * Nothing else in the source has a size. lwIP's memp_std.h is the idea; `npm run budget` prints what a choice costs.
  *
- * Presets, as total bytes on a 32-bit XS machine: tiny up to 24 KB, small 64 KB, default 160 KB, host as tests like.
+ * Presets, as total bytes on a 32-bit XS machine: tiny up to 40 KB, small 64 KB, default 160 KB, host as tests like.
+ * tiny is one listener, one connection and one datagram socket.
  */
 
 export type Preset = "tiny" | "small" | "default" | "host";
@@ -28,23 +29,24 @@ const MIN_BUFFER_BYTES = 612;
 
 export const CONFIG_TABLE = Object.freeze({
   bufferBytes: row("bytes of one packet buffer; 36 more than the largest MTU", [640, 1536, 1536, 1536], MIN_BUFFER_BYTES, 9216, 4),
-  buffers: row("packet buffers", [8, 13, 40, 4096], 4, 16384),
-  skbs: row("packet headers (a sent TCP segment takes two)", [10, 20, 56, 8192], 6, 30000),
-  userMemory: row("bytes of packet memory for the program's own buffers", [0, 1536, 4096, 65536], 0, 16777216, 4),
-  files: row("descriptors", [4, 10, 24, 1024], 1, 16384),
-  socks: row("sockets inside the stack", [4, 8, 20, 1024], 1, 16384),
-  tcpSocks: row("TCP connections and listeners among them", [3, 6, 16, 1024], 1, 16384),
-  requestSocks: row("half-open connections (SYN queue)", [2, 8, 32, 1024], 1, 8192),
-  timewaitSocks: row("connections in TIME_WAIT", [4, 16, 64, 16384], 1, 30000),
-  bindBuckets: row("local TCP ports in use", [4, 12, 40, 2048], 1, 16384),
-  ehashBuckets: row("heads of the TCP connection table, a power of two", [8, 16, 64, 1024], 4, 65536),
+  buffers: row("packet buffers", [6, 9, 32, 4096], 4, 16384),
+  skbs: row("packet headers (a sent TCP segment takes two)", [8, 13, 44, 8192], 6, 30000),
+  userMemory: row("bytes of packet memory for the program's own buffers", [0, 0, 4096, 65536], 0, 16777216, 4),
+  staging: row("bytes for copies between packet memory and a program's arrays, a power of two", [256, 512, 2048, 2048], 256, 2048),
+  files: row("descriptors", [3, 6, 14, 1024], 1, 16384),
+  socks: row("sockets inside the stack", [3, 6, 13, 1024], 1, 16384),
+  tcpSocks: row("TCP connections and listeners among them", [2, 4, 10, 1024], 1, 16384),
+  requestSocks: row("half-open connections (SYN queue)", [1, 4, 16, 1024], 1, 8192),
+  timewaitSocks: row("connections in TIME_WAIT", [2, 8, 32, 16384], 1, 30000),
+  bindBuckets: row("local TCP ports in use", [2, 6, 16, 2048], 1, 16384),
+  ehashBuckets: row("heads of the TCP connection table, a power of two", [4, 16, 64, 1024], 4, 65536),
   epolls: row("epoll instances", [1, 1, 2, 64], 1, 1024),
-  epollItems: row("descriptors watched by epoll", [4, 10, 24, 2048], 1, 16384),
-  neighbours: row("neighbour (ARP) entries", [3, 6, 16, 256], 2, 4096),
-  ifaddrs: row("interface addresses, loopback included", [2, 3, 8, 64], 2, 1024),
-  routes: row("routes in all tables, those of addresses included", [9, 14, 40, 512], 8, 30000),
-  fibInfos: row("distinct sets of next hop and attributes", [7, 10, 24, 256], 6, 30000),
-  rtables: row("cached routing decisions", [6, 10, 32, 512], 4, 8192),
+  epollItems: row("descriptors watched by epoll", [2, 5, 14, 2048], 1, 16384),
+  neighbours: row("neighbour (ARP) entries", [2, 4, 8, 256], 2, 4096),
+  ifaddrs: row("interface addresses, loopback included", [2, 3, 4, 64], 2, 1024),
+  routes: row("routes in all tables, those of addresses included", [8, 9, 20, 512], 8, 30000),
+  fibInfos: row("distinct sets of next hop and attributes", [6, 7, 12, 256], 6, 30000),
+  rtables: row("cached routing decisions", [4, 5, 12, 512], 4, 8192),
   rcvbufPackets: row("full packets a socket may hold unread (SO_RCVBUF's default)", [3, 6, 12, 256], 2, 4096),
   sndbufPackets: row("full packets a socket may have unsent or unacknowledged (SO_SNDBUF's default)", [2, 4, 8, 256], 1, 4096),
   backlog: row("packets waiting on loopback and veth (netdev_max_backlog)", [6, 12, 40, 1000], 1, 16384),
@@ -67,7 +69,7 @@ function checkValue(option: ConfigOption, value: unknown): number {
   if (!Number.isInteger(value) || value < min || value > max || value % step !== 0) {
     throw new RangeError(`boot: option ${option} is ${value}; it must be a whole number ${range}`);
   }
-  if (option === "ehashBuckets" && (value & (value - 1)) !== 0) {
+  if ((option === "ehashBuckets" || option === "staging") && (value & (value - 1)) !== 0) {
     throw new RangeError(`boot: option ${option} is ${value}; it must be a power of two ${range}`);
   }
   return value;
@@ -85,12 +87,12 @@ const AT_MOST: readonly (readonly [ConfigOption, ConfigOption])[] = Object.freez
  * the option, its value and its range
  */
 export function resolveConfig(options: ConfigOptions): Config {
-  const preset: unknown = options.preset ?? "default";
+  const preset: unknown = options.preset === undefined ? "default" : options.preset;
   if (typeof preset !== "string" || !PRESETS.includes(preset)) {
     throw new TypeError(`boot: option preset is ${String(preset)}; it must be one of ${PRESETS.join(", ")}`);
   }
   for (const key of Object.keys(options)) {
-    if (key !== "preset" && !(key in CONFIG_TABLE)) {
+    if (key !== "preset" && !Object.hasOwn(CONFIG_TABLE, key)) {
       throw new TypeError(`boot: there is no option ${key}; options are preset, ${Object.keys(CONFIG_TABLE).join(", ")}`);
     }
   }

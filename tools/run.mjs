@@ -18,6 +18,7 @@ const programs = {
   board: "hal/node/board.ts",
   budget: "tools/budget.ts",
   bench: "test/bench/main.ts",
+  packetdrill: "test/packetdrill/main.ts",
 };
 
 /** Commands of tools, run one after another; the first failure ends the list. */

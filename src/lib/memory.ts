@@ -3,8 +3,8 @@
  *
  * Linux's counterpart is the page allocator at boot (memblock) and copy_to_user/copy_from_user. Everything here is
  * addressed by absolute byte offset, so that no view is ever made after boot: XS pays four heap slots for a `subarray`.
- * The arena's first 256 bytes stay zero (to clear memory by `copyWithin`), then come 2 KB for staging copies, then the
- * memory `userBuffer` hands to programs, then what `memReserve` gives to the pools.
+ * The arena's first 256 bytes stay zero (to clear memory by `copyWithin`), then come 2 KB or less for staging copies, then
+ * the memory `userBuffer` hands to programs, then what `memReserve` gives to the pools.
  *
  * The word view is read as little-endian, which every machine XS runs on is.
  */
@@ -30,20 +30,25 @@ let copyHook: CopyHook | null = null;
 
 const ZERO_BYTES = 256;
 const STAGING = ZERO_BYTES;
-/** Bytes for copies to and from arrays of the program. */
+/** Bytes for copies to and from arrays of the program, unless `memoryInit` is given less. */
 export const MEM_STAGING_BYTES = 2048;
-/** What the arena needs for itself; the total given to `memoryInit` includes it. */
+/** What the arena needs for itself beside the staging bytes. */
+export const MEM_ZERO_BYTES = ZERO_BYTES;
+/** What the arena needs for itself in all; the total given to `memoryInit` includes it. */
 export const MEM_OVERHEAD_BYTES = ZERO_BYTES + MEM_STAGING_BYTES;
-/** log2 of the smallest and the largest staging view. */
+/** log2 of the smallest staging view. */
 const STAGE_MIN_SHIFT = 4;
-const STAGE_MAX_SHIFT = 11;
 /** Below this length a byte loop is as cheap as the calls it saves. */
 const SHORT_COPY = 1 << STAGE_MIN_SHIFT;
 
 const clz32 = Math.clz32;
 
 let arena: ArrayBuffer;
+/** Views of the staging area, each twice as long as the one before. */
 let stageViews: Uint8Array[];
+let stagingBytes = 0;
+/** log2 of the largest staging view. */
+let stageMaxShift = 0;
 let memEnd = 0;
 let memNext = 0;
 let userEnd = 0;
@@ -53,22 +58,25 @@ let userNext = 0;
  * Makes the arena. Boot time.
  * @param totalBytes size of the whole arena: MEM_OVERHEAD_BYTES + userBytes + all that is reserved later
  * @param userBytes how much of it `userBuffer` may hand out
+ * @param staging bytes for copies to and from arrays of the program, a power of two, at least 16
  * @throws RangeError when the total is less than what the arena needs for itself
  */
-export function memoryInit(totalBytes: number, userBytes = 0): void {
+export function memoryInit(totalBytes: number, userBytes = 0, staging = MEM_STAGING_BYTES): void {
   const total = (totalBytes + 3) & ~3;
-  userNext = MEM_OVERHEAD_BYTES;
-  userEnd = (MEM_OVERHEAD_BYTES + userBytes + 3) & ~3;
+  stagingBytes = staging;
+  stageMaxShift = 31 - clz32(staging);
+  userNext = ZERO_BYTES + staging;
+  userEnd = (userNext + userBytes + 3) & ~3;
   if (userBytes < 0 || userEnd > total) throw new RangeError(`arena of ${totalBytes} bytes is too small`);
   memNext = userEnd;
   memEnd = total;
   arena = account("packet_memory", new ArrayBuffer(total));
-  mem8 = new Uint8Array(arena);
-  mem32 = new Uint32Array(arena);
-  memView = new DataView(arena);
-  stageViews = [];
-  for (let shift = 0; shift <= STAGE_MAX_SHIFT; shift++) {
-    stageViews.push(new Uint8Array(arena, STAGING, 1 << shift));
+  mem8 = account("packet_memory", new Uint8Array(arena));
+  mem32 = account("packet_memory", new Uint32Array(arena));
+  memView = account("packet_memory", new DataView(arena));
+  stageViews = account("packet_memory", []);
+  for (let shift = STAGE_MIN_SHIFT; shift <= stageMaxShift; shift++) {
+    stageViews.push(account("packet_memory", new Uint8Array(arena, STAGING, 1 << shift)));
   }
 }
 
@@ -149,8 +157,8 @@ export function copyToUser(user: Uint8Array, userOffset: number, src: number, le
     return;
   }
   let shift = 31 - clz32(length);
-  if (shift > STAGE_MAX_SHIFT) shift = STAGE_MAX_SHIFT;
-  const view = stageViews[shift]!;
+  if (shift > stageMaxShift) shift = stageMaxShift;
+  const view = stageViews[shift - STAGE_MIN_SHIFT]!;
   const size = 1 << shift;
   const end = src + length;
   let at = src;
@@ -166,7 +174,7 @@ export function copyToUser(user: Uint8Array, userOffset: number, src: number, le
 
 /**
  * Copies from a program's array, which may itself lie in the arena, to the arena. The caller has checked that
- * `userOffset + length` is inside the array. Without a native copy, a part of an array of more than MEM_STAGING_BYTES
+ * `userOffset + length` is inside the array. Without a native copy, a part of an array larger than the staging bytes
  * outside the arena goes byte by byte, the only way without making a view: keep large buffers in `userBuffer`s.
  */
 export function copyFromUser(dst: number, user: Uint8Array, userOffset: number, length: number): void {
@@ -185,7 +193,7 @@ export function copyFromUser(dst: number, user: Uint8Array, userOffset: number, 
       mem8.set(user, dst);
       return;
     }
-    if (whole <= MEM_STAGING_BYTES) {
+    if (whole <= stagingBytes) {
       mem8.set(user, STAGING);
       mem8.copyWithin(dst, STAGING + userOffset, STAGING + userOffset + length);
       return;

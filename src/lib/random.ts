@@ -5,6 +5,7 @@
  * rounds, which no known attack comes near), Bernstein, "ChaCha, a variant of Salsa20" (2008).
  * On a board the seed comes from the hardware generator; in a test from a number, so that every run is the same.
  */
+import { account } from "./account.ts";
 
 const ROUNDS = 8;
 
@@ -22,8 +23,8 @@ const clz32 = Math.clz32;
  * @param seed any number of bytes; 32 or more for secrets. The same seed gives the same numbers.
  */
 export function randomInit(seed: Uint8Array): void {
-  state = new Int32Array(16);
-  block = new Int32Array(16);
+  state = account("random", new Int32Array(16));
+  block = account("random", new Int32Array(16));
   state[0] = 0x61707865;
   state[1] = 0x3320646e;
   state[2] = 0x79622d32;

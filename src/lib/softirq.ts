@@ -5,6 +5,7 @@
  * 10 times in a row; the rest waits for the next turn, where Linux would wake ksoftirqd, so that a flood cannot starve
  * the program. Nodes are static; queueing allocates nothing.
  */
+import { account } from "./account.ts";
 
 export const HI_SOFTIRQ = 0;
 export const TIMER_SOFTIRQ = 1;
@@ -51,7 +52,7 @@ const clz32 = Math.clz32;
 
 /** Forgets all handlers and all that was raised or queued. Boot time. */
 export function softirqInit(): void {
-  actions = [];
+  actions = account("softirq", []);
   for (let i = 0; i < NR_SOFTIRQS; i++) actions.push(null);
   raised = 0;
   running = false;
@@ -60,8 +61,8 @@ export function softirqInit(): void {
   taskletLast = null;
   workFirst = null;
   workLast = null;
-  taskletMarker = new Tasklet();
-  workMarker = new Work();
+  taskletMarker = account("softirq", new Tasklet());
+  workMarker = account("softirq", new Work());
   openSoftirq(TASKLET_SOFTIRQ, taskletAction);
 }
 

@@ -4,8 +4,9 @@
  * Linux: kernel/time/timer.c (mod_timer, del_timer, the wheel before 4.8, which like this one is exact). Read first:
  * Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987).
  *
- * Six levels of 16 slots and an overflow list, 97 heads in all. A timer lies on the level of the highest hexadecimal
- * digit in which its expiry differs from the wheel's time, in the slot of that digit. Hence every timer on a lower
+ * Twelve levels of 4 slots and an overflow list, 49 heads in all: few, as each costs RAM, and a timer that is moved
+ * before it is near, as most are, never sees the lower levels. A timer lies on the level of the highest digit to the
+ * base of 4 in which its expiry differs from the wheel's time, in the slot of that digit. Hence every timer on a lower
  * level is due before every one on a higher level, a slot of the lowest level holds one single millisecond, and
  * finding what is next takes two looks at bit masks, however far the clock has jumped. When the wheel's time enters a
  * slot of a higher level, its timers move to lower ones. Timers of the same expiry fire in the order in which they
@@ -13,16 +14,19 @@
  *
  * Times are signed int32 and wrap; a timer may be set up to 2^31 - 1 ms ahead.
  */
+import { account } from "./account.ts";
 
-const LEVELS = 6;
-/** Level of what is more than the wheel's 16^6 ms away, and its only slot. */
+const LEVELS = 12;
+/** Level of what is more than the wheel's 4^12 ms away, and its only slot. */
 const OVERFLOW = LEVELS;
-const OVERFLOW_SLOT = LEVELS * 16;
+const OVERFLOW_SLOT = LEVELS * 4;
 /** log2 of the time the wheel spans. */
-const WHEEL_SHIFT = LEVELS * 4;
+const WHEEL_SHIFT = LEVELS * 2;
 const NO_SLOT = -1;
 /** Longest step of the clock in one go, so that wheel time and expiry never lie 2^32 apart. */
 const MAX_STEP = 0x40000000;
+/** How far back a clock may seem to go: four hours. More is a clock that nobody read for more than 2^31 ms (25 days). */
+const MAX_BACKWARDS = 1 << 24;
 
 const clz32 = Math.clz32;
 
@@ -46,8 +50,8 @@ export let jiffies = 0;
 
 /** First timer of each slot; rings without a head, so that `first.prev` is the last. */
 let slots: (Timer | null)[];
-/** For each level, which of its 16 slots hold timers. */
-let slotBits: Uint16Array;
+/** For each level, which of its slots hold timers. */
+let slotBits: Uint8Array;
 /** Which levels hold timers. */
 let levelBits = 0;
 /** The time the wheel stands at; not after `jiffies`. */
@@ -70,9 +74,9 @@ export function timeAfter(a: number, b: number): boolean {
 export function timersInit(now: number): void {
   jiffies = now | 0;
   wheelTime = jiffies;
-  slots = [];
+  slots = account("timer_wheel", []);
   for (let i = 0; i <= OVERFLOW_SLOT; i++) slots.push(null);
-  slotBits = new Uint16Array(LEVELS);
+  slotBits = account("timer_wheel", new Uint8Array(LEVELS));
   levelBits = 0;
   nextKnown = false;
 }
@@ -116,12 +120,14 @@ export function delTimer(timer: Timer): boolean {
 
 /**
  * Moves the clock to `now` and fires what is due, in order of expiry. Callbacks see `jiffies === now` and may arm and
- * disarm any timer; what they arm fires in a later call. A clock that seems to go backwards is ignored.
+ * disarm any timer; what they arm fires in a later call. A clock that seems to go backwards a little is ignored; one that nobody
+ * read for weeks, as when nothing was armed and no packet came, has gone forwards.
  */
 export function runTimers(now: number): void {
-  now |= 0;
-  while (((now - jiffies) | 0) > MAX_STEP) advance((jiffies + MAX_STEP) | 0);
-  if (((now - jiffies) | 0) >= 0) advance(now);
+  let step = (now - jiffies) | 0;
+  if (step < 0 && step > -MAX_BACKWARDS) return;
+  for (; step < 0 || step > MAX_STEP; step = (now - jiffies) | 0) advance((jiffies + MAX_STEP) | 0);
+  advance(now | 0);
 }
 
 /** Milliseconds from `jiffies` until the earliest timer is due; -1 when none is armed. Exact. */
@@ -145,9 +151,9 @@ function link(timer: Timer): void {
     level = OVERFLOW;
     slot = OVERFLOW_SLOT;
   } else {
-    level = differ === 0 ? 0 : (31 - clz32(differ)) >> 2;
-    const digit = (expires >> (level << 2)) & 15;
-    slot = (level << 4) | digit;
+    level = differ === 0 ? 0 : (31 - clz32(differ)) >> 1;
+    const digit = (expires >> (level << 1)) & 3;
+    slot = (level << 2) | digit;
     slotBits[level] = slotBits[level]! | (1 << digit);
   }
   levelBits |= 1 << level;
@@ -187,9 +193,9 @@ function unlink(timer: Timer): void {
 
 /** Clears the bits of a slot that has become empty. */
 function emptySlot(slot: number): void {
-  const level = slot >> 4;
+  const level = slot >> 2;
   if (level < OVERFLOW) {
-    const bits = slotBits[level]! & ~(1 << (slot & 15));
+    const bits = slotBits[level]! & ~(1 << (slot & 3));
     slotBits[level] = bits;
     if (bits !== 0) return;
   }
@@ -204,8 +210,8 @@ function lowestBit(bits: number): number {
 /** When the first occupied slot of a level begins, which for the lowest level is when its timers are due. */
 function slotStart(level: number, digit: number): number {
   if (level === OVERFLOW) return (((wheelTime >> WHEEL_SHIFT) + 1) << WHEEL_SHIFT) | 0;
-  const shift = level << 2;
-  return (wheelTime & (-16 << shift)) | (digit << shift);
+  const shift = level << 1;
+  return (wheelTime & (-4 << shift)) | (digit << shift);
 }
 
 /** One step of the clock. */
@@ -220,7 +226,7 @@ function advance(now: number): void {
     // A callback may itself have moved the clock on, so it is read anew.
     if (((start - jiffies) | 0) > 0) break;
     wheelTime = start;
-    const slot = (level << 4) | digit;
+    const slot = (level << 2) | digit;
     if (level === 0) fireSlot(slot);
     else cascade(slot);
   }
@@ -258,7 +264,7 @@ function findEarliest(): number {
   const level = lowestBit(levelBits);
   const digit = level === OVERFLOW ? 0 : lowestBit(slotBits[level]!);
   if (level === 0) return slotStart(0, digit);
-  const first = slots[(level << 4) | digit]!;
+  const first = slots[(level << 2) | digit]!;
   let earliest = first.expires;
   for (let timer = first.next!; timer !== first; timer = timer.next!) {
     if (((timer.expires - earliest) | 0) < 0) earliest = timer.expires;

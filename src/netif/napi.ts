@@ -41,7 +41,7 @@ export function napiInit(): void {
 }
 
 /** Ties a napi to its device; it is disabled until napiEnable(). Linux: netif_napi_add(). */
-export function napiAdd(dev: NetDevice, napi: NapiStruct): NapiStruct {
+export function napiAdd(dev: NetDevice | null, napi: NapiStruct): NapiStruct {
   napi.dev = dev;
   napi.enabled = napi.scheduled = napi.listed = napi.missed = false;
   return napi;

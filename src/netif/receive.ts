@@ -7,14 +7,13 @@
  */
 import { account } from "../lib/account.ts";
 import { skbDequeue, SkbQueue, skbQueueTail, skbUnlink } from "../stack/core/skb-queue.ts";
-import { NapiStruct, NETDEV_TX_OK, NetDevice } from "../stack/core/net-device.ts";
+import { NapiStruct, type NetDevice } from "../stack/core/net-device.ts";
 import {
   consumeSkb, kfreeSkb, PACKET_OTHERHOST, PACKET_OUTGOING, skbClone, type SkBuff, skbGet,
 } from "../stack/core/skbuff.ts";
 import {
   SKB_DROP_REASON_CPU_BACKLOG, SKB_DROP_REASON_DEV_READY, SKB_DROP_REASON_OTHERHOST, SKB_DROP_REASON_UNHANDLED_PROTO,
 } from "../uapi/drop-reason.ts";
-import { ARPHRD_VOID } from "../uapi/if-arp.ts";
 import { ETH_P_ALL } from "../uapi/if-ether.ts";
 import { NAPI_POLL_WEIGHT, napiAdd, napiComplete, napiEnable, napiSchedule, softnetStat } from "./napi.ts";
 
@@ -23,7 +22,7 @@ export const NET_RX_SUCCESS = 0;
 export const NET_RX_DROP = 1;
 
 /** Buckets of the table of protocols. */
-const PTYPE_HASH_SIZE = 16;
+const PTYPE_HASH_SIZE = 8;
 
 /** A handler of one EtherType, or with ETH_P_ALL a tap that sees everything in and out. Linux: struct packet_type. */
 export class PacketType {
@@ -56,13 +55,7 @@ export function receiveInit(maxBacklog: number): void {
   ptypeAll = null;
   backlog = account("netif", new SkbQueue());
   backlogMax = maxBacklog;
-  const nowhere = new NetDevice("backlog", ARPHRD_VOID, 0, 0, {
-    ndoStartXmit(skb: SkBuff): number {
-      kfreeSkb(skb, SKB_DROP_REASON_DEV_READY);
-      return NETDEV_TX_OK;
-    },
-  });
-  backlogNapi = account("netif", napiAdd(nowhere, new NapiStruct(nowhere, NAPI_POLL_WEIGHT, processBacklog)));
+  backlogNapi = account("netif", napiAdd(null, new NapiStruct(null, NAPI_POLL_WEIGHT, processBacklog)));
   napiEnable(backlogNapi);
 }
 

@@ -22,6 +22,7 @@ const boardKernel = (await importInKernel(new URL("./kernel.ts", import.meta.url
 
 const HOST = 0x0a000001;
 const BOARD = 0x0a000002;
+const NEIGHBOURS = "arp_cache";
 const FIRST_PEER = 0x0a00000a;
 /** TIME_WAIT, retransmissions and keepalives of closed sockets are over by then. */
 const AFTERMATH_MS = 3_600_000;
@@ -39,6 +40,8 @@ export interface WorldOptions {
   readonly startMs?: number;
   /** Everyone knows everyone's hardware address (default); false: ARP has to find out. */
   readonly neighbours?: boolean;
+  /** Frames come from addresses that nobody was introduced to. */
+  readonly strangers?: boolean;
 }
 
 /** A machine of the world: its kernel, and where it is on the wire. */
@@ -68,10 +71,13 @@ export class World {
   readonly peers: Peer[];
   private readonly before: ReadonlyMap<Machine, ReadonlyMap<string, number>>;
   private readonly steps: (() => boolean)[] = [];
+  private readonly acquainted: boolean;
+  private readonly line: { -readonly [K in keyof Impairment]: Impairment[K] };
 
   constructor(options: WorldOptions = {}) {
     this.clock = new VirtualClock(options.seed, options.startMs);
-    this.wire = new Wire(this.clock, { seed: options.seed, ...options.wire });
+    this.line = { seed: options.seed, ...options.wire };
+    this.wire = new Wire(this.clock, this.line);
     // What machines announce when they come up is lost: tests begin in silence.
     this.wire.carrier = false;
     this.host = this.machine("host", hostKernel, HOST, { preset: "host", ...options.host }, options.mtu);
@@ -81,6 +87,7 @@ export class World {
     this.clock.runFor(0);
     this.wire.setCarrier(true);
     this.clock.runFor(0);
+    this.acquainted = options.neighbours !== false && options.strangers !== true;
     if (options.neighbours !== false) {
       for (const machine of [this.host, this.board]) {
         for (const { addr, mac } of [this.host, this.board, ...places]) {
@@ -105,6 +112,11 @@ export class World {
 
   peer(index = 0): Peer {
     return this.peers[index]!;
+  }
+
+  /** The wire loses that much from now on: 0..1. */
+  setLoss(loss: number): void {
+    this.line.loss = loss;
   }
 
   get nowMs(): number {
@@ -171,10 +183,15 @@ export class World {
     return { client, server };
   }
 
+  /** Starts transfers; finish() ends them. */
+  start(transfers: readonly Transfer[]): void {
+    for (const transfer of transfers) this.addStep(transfer.step);
+  }
+
   /** Runs transfers to their end. @throws Error when they have not ended in `limitMs` of virtual time */
   finish(transfers: readonly Transfer[], limitMs = 7_200_000): void {
     const start = this.nowMs;
-    for (const transfer of transfers) this.addStep(transfer.step);
+    this.start(transfers.filter(({ step }) => !this.steps.includes(step)));
     for (;;) {
       const ended = this.clock.runUntil(() => transfers.every((transfer) => transfer.ended), 1000);
       if (ended) break;
@@ -186,11 +203,15 @@ export class World {
     for (const { wrong } of transfers) if (wrong !== "") throw new Error(wrong);
   }
 
-  /** What each machine has that it had not at the start, "" when nothing. */
+  /**
+   * What each machine has that it had not at the start, "" when nothing. Neighbours are kept as long as they are few, so they
+   * count only when everyone was known from the start.
+   */
   leaks(): string {
     let text = "";
     for (const [{ name, kernel }, counts] of this.before) {
       for (const [pool, now] of kernel.inUse()) {
+        if (pool === NEIGHBOURS && !this.acquainted) continue;
         const then = counts.get(pool) ?? 0;
         if (now !== then) text += `${name}: ${pool} ${now} in use, ${then} at the start\n`;
       }
@@ -209,6 +230,9 @@ export class World {
     }
     for (const { kernel, dev } of [this.host, this.board]) kernel.unregister(dev);
     this.runFor(waitMs);
+    for (const { name, kernel } of [this.host, this.board]) {
+      t.is(kernel.inUse().get(NEIGHBOURS), 0, `${name}: neighbours of a device that is gone`);
+    }
   }
 }
 
@@ -246,7 +270,7 @@ export class Transfer {
     return this.read() || wrote;
   };
 
-  private write(): boolean {
+  write(): boolean {
     const { out, from, sent } = this;
     const want = Math.min(out.length, this.total - sent);
     if (want === 0) return false;
@@ -257,7 +281,7 @@ export class Transfer {
     return n > 0;
   }
 
-  private read(): boolean {
+  read(): boolean {
     const { back, to, got } = this;
     const n = to.kernel.recv(to.fd, back, 0, back.length, 0);
     if (n === -EAGAIN) return false;

@@ -69,7 +69,7 @@ function receiveOne(dev: NetDevice): void {
 function pollRx(self: NapiStruct, budget: number): number {
   let done = 0;
   if (inboxLength > 0) {
-    receiveOne(self.dev);
+    receiveOne(self.dev!);
     inboxLength = 0;
     done = 1;
   }

@@ -22,6 +22,7 @@ import {
 import { EAGAIN } from "../../src/uapi/errno.ts";
 import { AF_INET, SHUT_WR, SOCK_DGRAM, SOCK_STREAM } from "../../src/uapi/socket.ts";
 import { createMessageDevice, FRAME_MAX, inboxOffset, inject, setFrameSink } from "./device.ts";
+import { PAGE } from "./page.ts";
 import { pathEnd, pathsInit, pathStart, pathStep, setDry } from "./paths.ts";
 import { BOARD_ADDR, BOARD_HI, BOARD_LO } from "./peer.ts";
 import { platform, setNow } from "./platform.ts";
@@ -37,8 +38,6 @@ const MEASURE = 3;
 const SERVE = 4;
 const COLLECT = 5;
 const ATTACH = 6;
-
-const PAGE = "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nlinnet on XS\n";
 
 let services: (() => void) | null = null;
 

@@ -5,6 +5,7 @@
  *
  * Read first: RFC 4861 section 7.3 (the states, which Linux uses for ARP too).
  */
+import { account } from "../../lib/account.ts";
 import { type Pool, type Pooled, poolAlloc, poolAvailable, poolCreate, poolFree } from "../../lib/pool.ts";
 import { getRandomBelow, getRandomU32 } from "../../lib/random.ts";
 import { delTimer, jiffies, modTimer, Timer, timerPending, timerSetup } from "../../lib/timer.ts";
@@ -120,10 +121,10 @@ export class NeighTable {
 export function createNeighTableWith(
   name: string, family: number, count: number, ops: NeighOps, timerFn: (neigh: Neighbour) => void,
 ): NeighTable {
-  const tbl = new NeighTable(family, ops);
+  const tbl = account("neigh_table", new NeighTable(family, ops));
   let buckets = 4;
   while (buckets < count) buckets <<= 1;
-  tbl.heads = new Array<Neighbour | null>(buckets).fill(null);
+  tbl.heads = account("neigh_table", new Array<Neighbour | null>(buckets).fill(null));
   tbl.mask = buckets - 1;
   tbl.hashRnd = getRandomU32() | 1;
   tbl.hashShift = Math.clz32(tbl.mask);

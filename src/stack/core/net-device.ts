@@ -86,11 +86,12 @@ export class NapiStruct {
   missed = false;
   /** Frames one poll may take. */
   weight = 16;
-  dev: NetDevice;
+  /** null for the backlog, which is no device's. */
+  dev: NetDevice | null;
   /** Takes at most `budget` frames and returns how many it took; fewer means napiComplete() was called. */
   poll: (napi: NapiStruct, budget: number) => number;
 
-  constructor(dev: NetDevice, weight: number, poll: (napi: NapiStruct, budget: number) => number) {
+  constructor(dev: NetDevice | null, weight: number, poll: (napi: NapiStruct, budget: number) => number) {
     this.dev = dev;
     this.weight = weight;
     this.poll = poll;

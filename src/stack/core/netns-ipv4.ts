@@ -44,8 +44,5 @@ export class NetnsIpv4 {
   tcpAdvWinScale = 1;
   tcpInvalidRatelimitMs = 500;
   tcpChallengeAckLimit = 1000;
-  tcpMinRttWlen = 300;
-  tcpLowLatency = 0;
   tcpMinSndMss = 48;
-  tcpAutocorking = 1;
 }

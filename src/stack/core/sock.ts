@@ -3,6 +3,7 @@
  * Owns the life of a sock (references, the bytes charged to it) and the registries of protocols and families. A family
  * hangs its part on `inet`, a connection-oriented protocol on `icsk`, the transport on `tp`; each comes from its pool.
  */
+import { account } from "../../lib/account.ts";
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, EPOLLRDNORM, EPOLLWRBAND, EPOLLWRNORM } from "../../uapi/poll.ts";
 import { ENOMEM } from "../../uapi/errno.ts";
 import { SKB_DROP_REASON_SOCKET_RCVBUFF } from "../../uapi/drop-reason.ts";
@@ -152,7 +153,7 @@ const nullProto = Object.freeze({ name: "none" }) as Proto;
 
 /** Builds the pool. Boot time only. */
 export function sockInit(count: number, rcvbuf: number, sndbuf: number, net: Net): void {
-  sockTable = [];
+  sockTable = account("sock", []);
   socks = poolCreate("sock", count, (index) => (sockTable[index] = new Sock(index, nullProto, net)));
   defaultRcvbuf = rcvbuf;
   defaultSndbuf = sndbuf;

@@ -40,9 +40,9 @@ export class Msghdr {
   flags = 0;
   name: Sockaddr | null = null;
   iovlen = 0;
-  iovBase: (Uint8Array | null)[] = new Array<Uint8Array | null>(UIO_MAXIOV).fill(null);
-  iovOffset: number[] = new Array<number>(UIO_MAXIOV).fill(0);
-  iovLength: number[] = new Array<number>(UIO_MAXIOV).fill(0);
+  iovBase: (Uint8Array | null)[];
+  iovOffset: number[];
+  iovLength: number[];
   /**
    * Control data as words: for each message its level, its type, its number of value words, then these words.
    * null: none wanted or sent.
@@ -53,6 +53,13 @@ export class Msghdr {
   /** Cursor: buffer, and bytes of it that are done. */
   cursor = 0;
   done = 0;
+
+  /** @param buffers how many it may name at most */
+  constructor(buffers = UIO_MAXIOV) {
+    this.iovBase = new Array<Uint8Array | null>(buffers).fill(null);
+    this.iovOffset = new Array<number>(buffers).fill(0);
+    this.iovLength = new Array<number>(buffers).fill(0);
+  }
 }
 
 /** Makes a message of one buffer. */

@@ -2,6 +2,7 @@
  * socket: what a descriptor refers to, and the registry of address families. Linux: struct socket and struct proto_ops
  * of include/linux/net.h, sock_register() of net/socket.c. The system calls over it are in stack/socket.
  */
+import { account } from "../../lib/account.ts";
 import type { Net } from "./net.ts";
 import type { Sock } from "./sock.ts";
 import type { Msghdr, Sockaddr } from "./sockaddr.ts";
@@ -66,15 +67,17 @@ export class Socket implements Pooled {
 /** A family's socket(): attaches ops and a sock to the new socket. Linux: struct net_proto_family. */
 export type FamilyCreate = (net: Net, sock: Socket, protocol: number) => number;
 
+/** By number, as far as the highest that is known. */
 let families: (FamilyCreate | null)[];
 
 /** Boot: no family is known. */
 export function familiesInit(): void {
-  families = new Array<FamilyCreate | null>(AF_MAX).fill(null);
+  families = account("families", []);
 }
 
 /** Makes a family known to socket(). Linux: sock_register(). */
 export function sockRegister(family: number, create: FamilyCreate): void {
+  while (families.length <= family) families.push(null);
   families[family] = create;
 }
 

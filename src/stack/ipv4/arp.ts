@@ -8,6 +8,7 @@
  *
  * Read first: RFC 826, RFC 1122 section 2.3.2, RFC 5227 sections 1 to 3.
  */
+import { account } from "../../lib/account.ts";
 import { memView } from "../../lib/memory.ts";
 import { NOTIFY_DONE, NotifierBlock, notifierChainRegister } from "../../lib/notifier.ts";
 import { jiffies } from "../../lib/timer.ts";
@@ -71,8 +72,8 @@ const arpOps: NeighOps = Object.freeze({
  */
 export function arpInit(count: number): void {
   arpTbl = createNeighTable("arp_cache", AF_INET, count, arpOps);
-  devAddPack(new PacketType(ETH_P_ARP, arpRcv));
-  notifierChainRegister(netdevChain, new NotifierBlock<NetDevice>(arpNetdevEvent));
+  devAddPack(account("arp", new PacketType(ETH_P_ARP, arpRcv)));
+  notifierChainRegister(netdevChain, account("arp", new NotifierBlock<NetDevice>(arpNetdevEvent)));
 }
 
 /** What was learned on a link ends with the link or its address; down devices are fib-frontend's. */

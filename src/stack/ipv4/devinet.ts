@@ -6,6 +6,7 @@
  * Unlike Linux, where net.ipv4.conf.*.arp_notify is 0, addresses are announced by gratuitous ARP (RFC 5227 section 3)
  * when they appear on a device that is up and when the link comes back: a board's neighbours learn of it at once.
  */
+import { account } from "../../lib/account.ts";
 import {
   NOTIFY_DONE, NotifierBlock, NotifierChain, notifierChainCall, notifierChainRegister,
 } from "../../lib/notifier.ts";
@@ -89,9 +90,9 @@ let addrHash: (InIfaddr | null)[];
 /** Builds the pool and listens for devices. Boot time, after the device layer's init; devices must be down still. */
 export function devinetInit(count: number): void {
   ifaddrs = poolCreate("in_ifaddr", count, () => new InIfaddr());
-  addrHash = new Array<InIfaddr | null>(HASH_SIZE).fill(null);
-  inetaddrChain = new NotifierChain<InIfaddr>();
-  notifierChainRegister(netdevChain, new NotifierBlock<NetDevice>(inetdevEvent));
+  addrHash = account("devinet", new Array<InIfaddr | null>(HASH_SIZE).fill(null));
+  inetaddrChain = account("devinet", new NotifierChain<InIfaddr>());
+  notifierChainRegister(netdevChain, account("devinet", new NotifierBlock<NetDevice>(inetdevEvent)));
   for (let dev = initNet.devices; dev !== null; dev = dev.nextDev) inetdevEvent(NETDEV_REGISTER, dev);
 }
 
@@ -295,7 +296,7 @@ function inetdevEvent(event: number, dev: NetDevice): number {
   let inDev = inDevGet(dev);
   if (inDev === null) {
     if ((event === NETDEV_REGISTER || event === NETDEV_CHANGEMTU) && dev.mtu >= IPV4_MIN_MTU) {
-      inDev = new InDevice(dev);
+      inDev = account("devinet", new InDevice(dev));
       dev.ipPtr = inDev;
     }
     return NOTIFY_DONE;

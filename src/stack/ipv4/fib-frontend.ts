@@ -5,6 +5,7 @@
  * An address brings up to four routes: itself as LOCAL /32, the prefix (LOCAL on loopback, else UNICAST on the link),
  * and the lowest and highest address of the prefix as BROADCAST. They go with the last address that wants them.
  */
+import { account } from "../../lib/account.ts";
 import { NOTIFY_DONE, NotifierBlock, notifierChainRegister } from "../../lib/notifier.ts";
 import {
   netdevChain, NETDEV_CHANGE, NETDEV_CHANGEMTU, NETDEV_DOWN, NETDEV_UNREGISTER, NETDEV_UP,
@@ -44,14 +45,14 @@ export function fibInit(routes: number, infoCount: number): void {
   fibTableInit(routes);
   fibLookupInit();
   fibSemanticsInit(infoCount);
-  magicCfg = new FibConfig();
+  magicCfg = account("fib", new FibConfig());
   registerPernetSubsys({
     init(net: Net): void {
-      net.fib = new NetFib();
+      net.fib = account("fib", new NetFib());
     },
   });
-  notifierChainRegister(netdevChain, new NotifierBlock<NetDevice>(fibNetdevEvent));
-  notifierChainRegister(inetaddrChain, new NotifierBlock<InIfaddr>(fibInetaddrEvent));
+  notifierChainRegister(netdevChain, account("fib", new NotifierBlock<NetDevice>(fibNetdevEvent)));
+  notifierChainRegister(inetaddrChain, account("fib", new NotifierBlock<InIfaddr>(fibInetaddrEvent)));
 }
 
 /** All cached routing decisions of the namespace are stale from now on. Linux: rt_cache_flush(). */

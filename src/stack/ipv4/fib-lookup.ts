@@ -3,6 +3,7 @@
  * include/net/ip_fib.h, inet_addr_type() of net/ipv4/fib_frontend.c. Policy rules join here: until there are any, the
  * local table is asked first, then main (rules 0 and 32766).
  */
+import { account } from "../../lib/account.ts";
 import { EAGAIN, ENETUNREACH } from "../../uapi/errno.ts";
 import {
   RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_UNSPEC, RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST,
@@ -27,8 +28,8 @@ let typeResult: FibResult;
 
 /** Boot time: the objects inet_addr_type() asks with. */
 export function fibLookupInit(): void {
-  typeFlow = new Flowi4();
-  typeResult = new FibResult();
+  typeFlow = account("fib", new Flowi4());
+  typeResult = account("fib", new FibResult());
 }
 
 /** The namespace's tables. */

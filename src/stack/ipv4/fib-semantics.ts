@@ -3,6 +3,7 @@
  * Owns the pool. Routes of equal content have the same fib_info, counted by the number of routes; a next hop keeps the
  * rtables made for it, so that a packet's route is found without making one.
  */
+import { account } from "../../lib/account.ts";
 import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../lib/pool.ts";
 import { devGetByIndex, NETDEV_CHANGE } from "../../netif/dev.ts";
 import { EINVAL, ENETDOWN, ENOBUFS, ENODEV } from "../../uapi/errno.ts";
@@ -110,9 +111,9 @@ let nhResult: FibResult;
 /** Builds the pool. Boot time only. */
 export function fibSemanticsInit(count: number): void {
   infos = poolCreate("fib_info", count, () => new FibInfo());
-  wanted = new FibInfo();
-  nhFlow = new Flowi4();
-  nhResult = new FibResult();
+  wanted = account("fib", new FibInfo());
+  nhFlow = account("fib", new Flowi4());
+  nhResult = account("fib", new FibResult());
 }
 
 /** Works out device and scope of a gateway. Linux: fib_check_nh_v4_gw(). */

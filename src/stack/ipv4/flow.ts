@@ -2,6 +2,7 @@
  * Flowi4 and FibResult: the question put to the routing tables and their answer. Linux: struct flowi4 of
  * include/net/flow.h, struct fib_result of include/net/ip_fib.h. Both are objects that the asker keeps and reuses.
  */
+import { account } from "../../lib/account.ts";
 import { RT_SCOPE_UNIVERSE, RTN_UNSPEC } from "../../uapi/rtnetlink.ts";
 import type { FibInfo, FibNh } from "./fib-semantics.ts";
 
@@ -13,8 +14,6 @@ export class Flowi4 {
   saddr = 0;
   /** Device to leave by, 0 for any. A successful output lookup sets it. */
   oif = 0;
-  /** Device the packet came in by; 0 for one of this host. */
-  iif = 0;
   /** The bits of IPTOS_RT_MASK. */
   tos = 0;
   /** Only routes of at least this scope: RT_SCOPE_LINK for destinations that must be on a link (SO_DONTROUTE). */
@@ -24,9 +23,18 @@ export class Flowi4 {
   /** After a failed output lookup: the negative errno. */
   error = 0;
   proto = 0;
-  sport = 0;
-  dport = 0;
   mark = 0;
+}
+
+/**
+ * The question of whoever sends a packet now: filled, asked and read before the packet goes on its way, so that one is
+ * enough for all of IPv4.
+ */
+export let outputFlow: Flowi4;
+
+/** Boot time. */
+export function flowInit(): void {
+  outputFlow = account("route", new Flowi4());
 }
 
 export class FibResult {
@@ -50,12 +58,10 @@ export function flowi4Init(fl: Flowi4, daddr: number, saddr: number, oif: number
   fl.daddr = daddr;
   fl.saddr = saddr;
   fl.oif = oif;
-  fl.iif = 0;
   fl.tos = tos & 0x1c;
   fl.scope = RT_SCOPE_UNIVERSE;
   fl.flags = 0;
   fl.error = 0;
   fl.proto = proto;
-  fl.sport = fl.dport = 0;
   fl.mark = 0;
 }

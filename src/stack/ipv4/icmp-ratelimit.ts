@@ -14,7 +14,7 @@ import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 
 /** Destinations remembered. */
-const PEERS = 16;
+const PEERS = 8;
 /** Messages a destination may get at once after silence (XRLIM_BURST_FACTOR). */
 const PEER_BURST = 6;
 /** Least time between two refills of the global bucket, in ms (HZ / 50). */
@@ -22,16 +22,14 @@ const REFILL_MS = 20;
 
 let globalCredit = 0;
 let globalStamp = 0;
-let peerAddr: Int32Array;
-/** Saved-up time in ms. */
-let peerTokens: Int32Array;
-let peerStamp: Int32Array;
+/** For each slot its destination, and at PEER_TOKENS and PEER_STAMP behind it the saved-up time in ms and its last use. */
+let peers: Int32Array;
+const PEER_TOKENS = PEERS;
+const PEER_STAMP = PEERS << 1;
 
 /** Boot time. */
 export function icmpRatelimitInit(): void {
-  peerAddr = int32Table("icmp_peers", PEERS);
-  peerTokens = int32Table("icmp_peer_tokens", PEERS);
-  peerStamp = int32Table("icmp_peer_stamps", PEERS);
+  peers = int32Table("icmp_peers", PEERS * 3);
   globalCredit = 0;
   globalStamp = (jiffies - 1000) | 0;
 }
@@ -74,15 +72,15 @@ export function icmpPeerAllow(net: Net, dev: NetDevice, daddr: number, type: num
   const slot = (daddr ^ (daddr >> 8) ^ net.id) & (PEERS - 1);
   const most = PEER_BURST * timeout;
   let tokens = most;
-  if (peerAddr[slot] === daddr) {
-    const idle = (jiffies - peerStamp[slot]!) | 0;
-    tokens = idle < 0 || idle >= most ? most : peerTokens[slot]! + idle;
+  if (peers[slot] === daddr) {
+    const idle = (jiffies - peers[slot + PEER_STAMP]!) | 0;
+    tokens = idle < 0 || idle >= most ? most : peers[slot + PEER_TOKENS]! + idle;
     if (tokens > most) tokens = most;
   }
   const allowed = tokens >= timeout;
-  peerAddr[slot] = daddr;
-  peerStamp[slot] = jiffies;
-  peerTokens[slot] = allowed ? tokens - timeout : tokens;
+  peers[slot] = daddr;
+  peers[slot + PEER_STAMP] = jiffies;
+  peers[slot + PEER_TOKENS] = allowed ? tokens - timeout : tokens;
   if (!allowed) net.mib[ICMP_MIB_RATELIMITHOST]!++;
   return allowed;
 }

@@ -43,7 +43,7 @@ import {
 } from "../wire/icmp.ts";
 import { IP_HLEN, IP_OFFSET, IPH_DADDR, IPH_FRAG_OFF, IPH_PROTOCOL, IPH_SADDR, IPH_TOS } from "../wire/ip.ts";
 import { inetSelectAddr } from "./devinet.ts";
-import { Flowi4, flowi4Init } from "./flow.ts";
+import { flowi4Init, outputFlow } from "./flow.ts";
 import { icmpGlobalAllow, icmpPeerAllow, icmpRatelimitInit } from "./icmp-ratelimit.ts";
 import { ipPushHeader, ipSendSkb } from "./ip-output.ts";
 import { inetAddProtocol, inetProtocol } from "./protocol.ts";
@@ -79,11 +79,8 @@ const UNREACH_FATAL = 0xe7cc;
 /** The sum over a message that includes its right checksum. */
 const CSUM_RIGHT = 0xffff;
 
-let icmpFlow: Flowi4;
-
 /** Boot time, after inetProtocolsInit(): ICMP takes its protocol number. */
 export function icmpInit(): void {
-  icmpFlow = new Flowi4();
   icmpRatelimitInit();
   inetAddProtocol(IPPROTO_ICMP, Object.freeze({ handler: icmpRcv }));
 }
@@ -142,7 +139,7 @@ export function icmpSend(skbIn: SkBuff, type: number, code: number, info: number
   const daddr = memView.getInt32(nh + IPH_SADDR);
   const tosIn = mem8[nh + IPH_TOS]!;
   const tos = isErrorType(type) ? (tosIn & IPTOS_TOS_MASK & ~INET_ECN_MASK) | IPTOS_PREC_INTERNETCONTROL : tosIn;
-  const fl = icmpFlow;
+  const fl = outputFlow;
   flowi4Init(fl, daddr, (rtIn.flags & RTCF_LOCAL) !== 0 ? memView.getInt32(nh + IPH_DADDR) : 0, 0, tos, IPPROTO_ICMP);
   fl.mark = skbIn.mark;
   const rt = daddr === 0 ? null : ipRouteOutputKey(net, fl);
@@ -231,7 +228,7 @@ function icmpEcho(net: Net, skb: SkBuff, rt: Rtable): number {
   const saddr = (rt.flags & RTCF_BROADCAST) === 0 && (rt.flags & RTCF_MULTICAST) === 0
     ? view.getInt32(nh + IPH_DADDR)
     : inetSelectAddr(net, skb.dev!, daddr, RT_SCOPE_UNIVERSE);
-  const fl = icmpFlow;
+  const fl = outputFlow;
   flowi4Init(fl, daddr, saddr, 0, tos, IPPROTO_ICMP);
   fl.mark = skb.mark;
   const out = daddr === 0 ? null : ipRouteOutputKey(net, fl);

@@ -8,7 +8,7 @@ import { IPPROTO_TCP } from "../../uapi/in.ts";
 import { IPSTATS_MIB_OUTNOROUTES, LINUX_MIB_LISTENDROPS, LINUX_MIB_TCPTIMEOUTS } from "../../uapi/snmp.ts";
 import { TCP_CLOSE, TCP_LISTEN, TCP_SYN_RECV } from "../../uapi/tcp.ts";
 import { type Sock, SOCK_DEAD, SOCK_DESTROY, SOCK_DONE, skDstReset, sockOrphan, sockPut } from "../core/sock.ts";
-import { Flowi4, flowi4Init } from "./flow.ts";
+import { flowi4Init, outputFlow } from "./flow.ts";
 import { inetPutPort } from "./inet-bind-bucket.ts";
 import {
   ehashReqBase, inetEhashInsert, inetEhashRemove, inetNodeFaddr, inetNodeLaddr, skUnhashed,
@@ -38,13 +38,10 @@ const PRUNE_MIN_RETRIES = 2;
 const NOT_INHERITED = SOCK_DEAD | SOCK_DONE | SOCK_DESTROY;
 
 let ops: CskOps;
-/** Flow record of the routes looked up here. */
-let flow: Flowi4;
 
 /** Boot time only, after inetHashtablesInit. @param requests half-open connections */
 export function inetConnectionSockInit(requests: number, lent: CskOps): void {
   ops = lent;
-  flow = new Flowi4();
   requestSockInit(requests, reqskTimerHandler);
 }
 
@@ -220,7 +217,7 @@ function reqskTimerHandler(req: number): void {
 
 /** The route of a request's SYN-ACK with a reference for the caller, or null. Linux: inet_csk_route_req(). */
 export function inetCskRouteReq(sk: TcpSk, laddr: number, faddr: number): Rtable | null {
-  const fl = flow;
+  const fl = outputFlow;
   flowi4Init(fl, faddr, laddr, sk.boundDevIf, sk.inet.tos, IPPROTO_TCP);
   fl.mark = sk.mark;
   const rt = ipRouteOutputFlow(sk.net, fl, sk);

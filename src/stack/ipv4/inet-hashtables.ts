@@ -8,6 +8,7 @@
  *
  *     word 0 local address | 1 peer address | 2 local port << 16 + peer port | 3 namespace << 16 + bound device or 0
  */
+import { account } from "../../lib/account.ts";
 import { jhash3words } from "../../lib/jhash.ts";
 import { getRandomU32 } from "../../lib/random.ts";
 import { int32Table, uint16Table } from "../../lib/table.ts";
@@ -61,7 +62,7 @@ export function inetHashtablesInit(socks: number, requests: number, timewaits: n
   ehashSecret = getRandomU32();
   let listeners = 1;
   while (listeners < socks && listeners < LISTEN_HEADS_MAX) listeners <<= 1;
-  listenHeads = new Array<TcpSk | null>(listeners).fill(null);
+  listenHeads = account("listening_hash", new Array<TcpSk | null>(listeners).fill(null));
   listenMask = listeners - 1;
 }
 

@@ -8,6 +8,7 @@
  *
  * Read first: RFC 791 section 3.1, RFC 1122 section 3.2.1 (silently discarded headers), RFC 1812 section 5.2.2.
  */
+import { account } from "../../lib/account.ts";
 import { ipFastCsum } from "../../lib/checksum.ts";
 import { mem8, memView } from "../../lib/memory.ts";
 import { devAddPack, PacketType } from "../../netif/receive.ts";
@@ -53,7 +54,7 @@ export function ipInit(rtables: number): void {
   routeInit();
   ipOutputInit();
   icmpInit();
-  devAddPack(new PacketType(ETH_P_IP, ipRcv));
+  devAddPack(account("ip", new PacketType(ETH_P_IP, ipRcv)));
 }
 
 function headerError(net: Net, skb: SkBuff, reason: number): number {

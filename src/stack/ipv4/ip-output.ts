@@ -34,34 +34,30 @@ import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import {
   CHECKSUM_UNNECESSARY, kfreeSkb, PACKET_LOOPBACK, skbClone, skbCloned, skbDstSet, type SkBuff, skbHeadroom, skbPull,
-  skbPush, skbTailroom,
+  skbTailroom,
 } from "../core/skbuff.ts";
 import { skDstCheck, skDstSet, type Sock } from "../core/sock.ts";
 import { IP_DF, IP_HLEN, IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import { arpTbl } from "./arp.ts";
-import { Flowi4, flowi4Init } from "./flow.ts";
+import { flowi4Init, outputFlow } from "./flow.ts";
 import type { InetSk } from "./inet-sock.ts";
 import { ipRouteOutputFlow, ipRouteOutputKey } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 
 /** Counters of the identification field, by destination. */
-const IDENT_SIZE = 32;
+const IDENT_SIZE = 16;
 
 const imul = Math.imul;
 
-let outFlow: Flowi4;
+/** The counters, and behind them the jiffies of each one's last use. */
 let idents: Int32Array;
-/** jiffies of each counter's last use. */
-let identTimes: Int32Array;
 /** Secrets: what spreads destinations over the counters, and what makes their jumps. */
 let identKey = 0;
 let identState = 0;
 
 /** Boot time. */
 export function ipOutputInit(): void {
-  outFlow = new Flowi4();
-  idents = int32Table("ip_idents", IDENT_SIZE);
-  identTimes = int32Table("ip_tstamps", IDENT_SIZE);
+  idents = int32Table("ip_idents", IDENT_SIZE << 1);
   identKey = getRandomU32();
   identState = getRandomU32();
   for (let i = 0; i < IDENT_SIZE; i++) idents[i] = getRandomU32();
@@ -77,9 +73,9 @@ export function ipSelectIdent(saddr: number, daddr: number, protocol: number): n
   hash = imul(hash ^ (hash >>> 15), 0x297a2d39);
   const slot = (hash ^ (hash >>> 16)) & (IDENT_SIZE - 1);
   let step = 1;
-  const idle = (jiffies - identTimes[slot]!) | 0;
+  const idle = (jiffies - idents[slot + IDENT_SIZE]!) | 0;
   if (idle !== 0) {
-    identTimes[slot] = jiffies;
+    idents[slot + IDENT_SIZE] = jiffies;
     if (idle > 1) {
       identState = (imul(identState, 1664525) + 1013904223) | 0;
       step += (identState >>> 8) % idle;
@@ -252,7 +248,7 @@ export function ipQueueXmit(sk: Sock, skb: SkBuff): number {
   if (skb.dst === null) {
     let dst = skDstCheck(sk);
     if (dst === null) {
-      const fl = outFlow;
+      const fl = outputFlow;
       flowi4Init(fl, inet.daddr, inet.saddr, sk.boundDevIf, inet.tos, sk.protocol);
       dst = ipRouteOutputFlow(net, fl, sk);
       if (dst === null) return noRoute(net, skb, -EHOSTUNREACH);
@@ -290,7 +286,7 @@ export function ipBuildAndSendPkt(
 export function ipSendUnicastReply(
   net: Net, skb: SkBuff, inSkb: SkBuff, saddr: number, daddr: number, protocol: number, tos: number,
 ): number {
-  const fl = outFlow;
+  const fl = outputFlow;
   flowi4Init(fl, daddr, saddr, 0, tos, protocol);
   fl.mark = inSkb.mark;
   const rt = ipRouteOutputKey(net, fl);

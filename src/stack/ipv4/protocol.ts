@@ -1,8 +1,8 @@
 /**
  * The transport protocols over IPv4, by protocol number. Linux: net/ipv4/protocol.c, struct net_protocol.
  */
+import { account } from "../../lib/account.ts";
 import { EEXIST, ENOENT } from "../../uapi/errno.ts";
-import { IPPROTO_MAX } from "../../uapi/in.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 
 export interface NetProtocol {
@@ -19,16 +19,18 @@ export interface NetProtocol {
   errHandler?(skb: SkBuff, info: number): number;
 }
 
+/** By number, as far as the highest that is known. */
 let inetProtos: (NetProtocol | null)[];
 
 /** Boot: no protocol is known. */
 export function inetProtocolsInit(): void {
-  inetProtos = new Array<NetProtocol | null>(IPPROTO_MAX).fill(null);
+  inetProtos = account("inet_protocols", []);
 }
 
 /** Makes a protocol known: 0, or -EEXIST when the number is taken. Linux: inet_add_protocol(). */
 export function inetAddProtocol(protocol: number, prot: NetProtocol): number {
   const slot = protocol & 255;
+  while (inetProtos.length <= slot) inetProtos.push(null);
   if (inetProtos[slot] !== null) return -EEXIST;
   inetProtos[slot] = prot;
   return 0;
@@ -44,5 +46,5 @@ export function inetDelProtocol(protocol: number, prot: NetProtocol): number {
 
 /** The protocol with that number (0..255), or null. */
 export function inetProtocol(protocol: number): NetProtocol | null {
-  return inetProtos[protocol]!;
+  return protocol < inetProtos.length ? inetProtos[protocol]! : null;
 }

@@ -5,6 +5,7 @@
  * Read first: RFC 1122 sections 3.2.1.3 (addresses that must not appear) and 3.3.4 (multihoming), RFC 1812 section
  * 5.3.7 (martian addresses).
  */
+import { account } from "../../lib/account.ts";
 import { devGetByIndex } from "../../netif/dev.ts";
 import {
   SKB_DROP_REASON_IP_INNOROUTES, SKB_DROP_REASON_IP_INVALID_DEST, SKB_DROP_REASON_IP_INVALID_SOURCE,
@@ -27,7 +28,7 @@ import { inDevGet, type InDevice, inetLookupIfaddr, inetSelectAddr } from "./dev
 import { fibValidateSource } from "./fib-frontend.ts";
 import { fibLookup, inetAddrType } from "./fib-lookup.ts";
 import { type FibNh, fibResultPrefsrc } from "./fib-semantics.ts";
-import { FibResult, FLOWI_FLAG_ANYSRC, Flowi4 } from "./flow.ts";
+import { FibResult, FLOWI_FLAG_ANYSRC, Flowi4, flowInit } from "./flow.ts";
 import {
   ipHandlers, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, rtCacheDrop, rtDstAlloc, type Rtable,
 } from "./rtable.ts";
@@ -58,9 +59,10 @@ let outSelected = 0;
 
 /** Boot time: the objects the tables are asked with. */
 export function routeInit(): void {
-  inFlow = new Flowi4();
-  inResult = new FibResult();
-  outResult = new FibResult();
+  flowInit();
+  inFlow = account("route", new Flowi4());
+  inResult = account("route", new FibResult());
+  outResult = account("route", new FibResult());
   inNh = outNh = null;
 }
 

@@ -22,7 +22,7 @@ import { skDstSet, type Sock } from "../core/sock.ts";
 import type { Sockaddr } from "../core/sockaddr.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import { TH_SPORT } from "../wire/tcp.ts";
-import { Flowi4, flowi4Init } from "./flow.ts";
+import { flowi4Init, outputFlow } from "./flow.ts";
 import { inetHashConnect, inetInheritPort } from "./inet-bind.ts";
 import {
   inetCskPrepareForcedClose, inetCskReqskQueueHashAdd, inetCskReqskQueueIsFull, inetCskRouteHashedReq, inetCskRouteReq,
@@ -46,14 +46,6 @@ import { tcpAdvmss, tcpV4SendSynack } from "./tcp-synack.ts";
 import { tcpInitializeRcvMss, tcpSyncMss } from "./tcp-window.ts";
 import { tcpDone, tcpSetState } from "./tcp.ts";
 
-/** Flow record of connect(). */
-let flow: Flowi4;
-
-/** Boot time only. */
-export function tcpV4OpenInit(): void {
-  flow = new Flowi4();
-}
-
 /**
  * connect(): route, source address, port, and the SYN. Linux: tcp_v4_connect().
  * @returns 0 when the SYN is on its way; -EAFNOSUPPORT, -ENETUNREACH and the other errors of routing, -EADDRNOTAVAIL
@@ -65,11 +57,9 @@ export function tcpV4Connect(sock: Sock, addr: Sockaddr): number {
   const net = sk.net;
   const inet = sk.inet;
   const tp = sk.tp;
-  const fl = flow;
+  const fl = outputFlow;
   flowi4Init(fl, addr.addr | 0, inet.saddr, sk.boundDevIf, inet.tos, IPPROTO_TCP);
   fl.mark = sk.mark;
-  fl.sport = inet.num;
-  fl.dport = addr.port;
   const rt = ipRouteOutputFlow(net, fl, sk);
   if (rt === null) {
     if (fl.error === -ENETUNREACH) net.mib[IPSTATS_MIB_OUTNOROUTES]!++;

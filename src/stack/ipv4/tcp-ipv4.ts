@@ -42,7 +42,7 @@ import { tcpCheckReq, tcpCheckReqReason, tcpChildProcess } from "./tcp-check-req
 import { tcpReno } from "./tcp-cong.ts";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input.ts";
 import { tcpV4Err } from "./tcp-ipv4-err.ts";
-import { tcpV4Connect, tcpV4OpenInit } from "./tcp-ipv4-open.ts";
+import { tcpV4Connect } from "./tcp-ipv4-open.ts";
 import { TCP_TW_ACK, TCP_TW_RST, TCP_TW_SYN, tcpTimewaitStateProcess } from "./tcp-minisocks.ts";
 import { tcpOptionsInit } from "./tcp-options.ts";
 import { tcpV4SendAckTw, tcpV4SendReset } from "./tcp-reply.ts";
@@ -291,7 +291,6 @@ export function tcpV4Init(sizes: TcpSizes): void {
   }));
   tcpOptionsInit();
   secureSeqInit();
-  tcpV4OpenInit();
   tcpSockInit(sizes.tcpSocks, tcpReno);
   tcpInit(sizes);
   inetAddProtocol(IPPROTO_TCP, Object.freeze({ handler: tcpV4Rcv, errHandler: tcpV4Err }));

@@ -4,6 +4,7 @@
  * RFC 7323 (window scale, timestamps), RFC 2018 (SACK). Owns `rxOpt`, the one record of what the last segment parsed
  * carried.
  */
+import { account } from "../../lib/account.ts";
 import { memView } from "../../lib/memory.ts";
 import { TCP_MSS_DEFAULT } from "../../uapi/tcp.ts";
 import type { NetnsIpv4 } from "../core/netns-ipv4.ts";
@@ -52,7 +53,7 @@ export let rxOpt: TcpOptionsReceived;
 
 /** Boot time only. */
 export function tcpOptionsInit(): void {
-  rxOpt = new TcpOptionsReceived();
+  rxOpt = account("tcp", new TcpOptionsReceived());
 }
 
 /** Sets the record to a segment without options. Linux: tcp_clear_options(). */

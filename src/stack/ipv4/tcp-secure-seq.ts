@@ -13,17 +13,13 @@ const SEQ_TICKS_PER_MS = 15625;
 /** net.ipv4.tcp_timestamps: timestamps with an offset for each pair of hosts. */
 const TIMESTAMPS_RANDOMIZED = 1;
 
+/** One key for both: what is hashed differs in length, which SipHash takes in. */
 let netSecret: Int32Array;
-let tsSecret: Int32Array;
 
-/** Makes the secrets. Boot time only, after randomInit. */
+/** Makes the secret. Boot time only, after randomInit. */
 export function secureSeqInit(): void {
   netSecret = int32Table("net_secret", 4);
-  tsSecret = int32Table("ts_secret", 4);
-  for (let i = 0; i < 4; i++) {
-    netSecret[i] = getRandomU32();
-    tsSecret[i] = getRandomU32();
-  }
+  for (let i = 0; i < 4; i++) netSecret[i] = getRandomU32();
 }
 
 /** Initial sequence number of our end of a connection. Linux: secure_tcp_seq(). */
@@ -33,5 +29,5 @@ export function secureTcpSeq(laddr: number, faddr: number, lport: number, fport:
 
 /** What is added to the clock in timestamps to this peer. Linux: secure_tcp_ts_off(). */
 export function secureTcpTsOff(net: Net, laddr: number, faddr: number): number {
-  return net.ipv4.tcpTimestamps === TIMESTAMPS_RANDOMIZED ? siphash2u32(laddr, faddr, tsSecret) : 0;
+  return net.ipv4.tcpTimestamps === TIMESTAMPS_RANDOMIZED ? siphash2u32(laddr, faddr, netSecret) : 0;
 }

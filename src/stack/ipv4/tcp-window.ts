@@ -9,6 +9,7 @@
  * out of small segments. The window is also no more than the pool can hold beyond its reserve (`tcpPoolReserve`); only
  * a socket whose queue is empty may always advertise one segment, so that no peer must probe for a window.
  */
+import { account } from "../../lib/account.ts";
 import { jiffies } from "../../lib/timer.ts";
 import {
   LINUX_MIB_TCPFROMZEROWINDOWADV, LINUX_MIB_TCPTOZEROWINDOWADV, LINUX_MIB_TCPWANTZEROWINDOWADV,
@@ -50,7 +51,7 @@ const MAX_RESERVE = 16;
 
 /** Boot time only. @param buffers packet buffers of the machine: a quarter of them, 2 to 16, is the reserve */
 export function tcpWindowInit(buffers: number): void {
-  tcpInitialWindow = new TcpInitialWindow();
+  tcpInitialWindow = account("tcp", new TcpInitialWindow());
   const quarter = buffers >> 2;
   tcpPoolReserve = quarter < MIN_RESERVE ? MIN_RESERVE : quarter > MAX_RESERVE ? MAX_RESERVE : quarter;
   poolSpace = (buffers - tcpPoolReserve) * (skbBufferBytes + SKB_OVERHEAD_BYTES);

@@ -68,8 +68,6 @@ export function udpRoute(
     if (source === 0) source = inet.mcAddr;
   }
   flowi4Init(fl, daddr, source, device, tos, IPPROTO_UDP);
-  fl.sport = inet.num;
-  fl.dport = dport;
   fl.mark = sk.mark;
   if (onlink) fl.scope = RT_SCOPE_LINK;
   if (inet.freebind) fl.flags = FLOWI_FLAG_ANYSRC;

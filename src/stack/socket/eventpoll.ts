@@ -28,7 +28,7 @@ export class Eventpoll implements Pooled {
 }
 
 /** One watched descriptor. Linux: struct epitem with its eppoll_entry. */
-export class EpItem implements Pooled {
+export class EpItem extends WaitQueueEntry implements Pooled {
   ep: Eventpoll | null = null;
   /** What is watched: a socket, or another instance. */
   sock: Socket | null = null;
@@ -45,7 +45,6 @@ export class EpItem implements Pooled {
   /** In the instance's list of all items. */
   itemNext: EpItem | null = null;
   itemPrev: EpItem | null = null;
-  entry: WaitQueueEntry = new WaitQueueEntry();
   poolNext: Pooled | null = null;
 }
 
@@ -57,8 +56,8 @@ export function eventpollInit(epollCount: number, itemCount: number): void {
   epolls = poolCreate("eventpoll", epollCount, () => new Eventpoll());
   items = poolCreate("eventpoll_epi", itemCount, () => {
     const item = new EpItem();
-    item.entry.func = epPollCallback;
-    item.entry.owner = item;
+    item.func = epPollCallback;
+    item.owner = item;
     return item;
   });
 }
@@ -121,7 +120,7 @@ export function epInsert(
   item.itemNext = ep.items;
   if (ep.items !== null) ep.items.itemPrev = item;
   ep.items = item;
-  addWaitQueue(itemWait(item), item.entry);
+  addWaitQueue(itemWait(item), item);
   epCheck(item);
   return item;
 }
@@ -129,7 +128,7 @@ export function epInsert(
 /** Ends an item. Linux: ep_remove(). */
 export function epRemove(item: EpItem): void {
   const ep = item.ep!;
-  removeWaitQueue(itemWait(item), item.entry);
+  removeWaitQueue(itemWait(item), item);
   if (item.ready) epUnready(item);
   const next = item.itemNext;
   const prev = item.itemPrev;

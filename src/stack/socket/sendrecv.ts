@@ -1,6 +1,7 @@
 /**
  * The system calls that move data: send, sendto, sendmsg, recv, recvfrom, recvmsg, read, write. Linux: net/socket.c;
- * read first send(2), recv(2). Owns the two message headers that the calls with a single buffer use.
+ * read first send(2), recv(2). Owns the message header of the calls with a single buffer (no call runs inside
+ * another).
  */
 import { account } from "../../lib/account.ts";
 import { EBADF, EFAULT, EINVAL, EMSGSIZE } from "../../uapi/errno.ts";
@@ -10,13 +11,11 @@ import { Msghdr, msgRewind, msgSetBuffer, type Sockaddr, UIO_MAXIOV } from "../c
 import type { Socket } from "../core/socket.ts";
 import { fdError, sockfdLookup } from "./files.ts";
 
-let sendMsg: Msghdr;
-let recvMsg: Msghdr;
+let ioMsg: Msghdr;
 
-/** Boot: the message headers. Called by socketInit(). */
+/** Boot: the message header. Called by socketInit(). */
 export function sendrecvInit(): void {
-  sendMsg = account("msghdr", new Msghdr());
-  recvMsg = account("msghdr", new Msghdr());
+  ioMsg = account("msghdr", new Msghdr(1));
 }
 
 /** 0 when the part lies in the buffer; -EINVAL for numbers that are no offset or length, -EFAULT beyond its end. */
@@ -42,7 +41,7 @@ export function sendto(
   if (sock === null) return fdError(fd);
   const err = accessOk(buffer, offset, length);
   if (err < 0) return err;
-  const msg = sendMsg;
+  const msg = ioMsg;
   msgSetBuffer(msg, buffer, offset, length);
   msg.name = addr;
   msg.flags = fileMsgFlags(sock, flags);
@@ -72,7 +71,7 @@ export function recvfrom(
   if (sock === null) return fdError(fd);
   const err = accessOk(buffer, offset, length);
   if (err < 0) return err;
-  const msg = recvMsg;
+  const msg = ioMsg;
   msgSetBuffer(msg, buffer, offset, length);
   msg.name = addr;
   msg.flags = 0;

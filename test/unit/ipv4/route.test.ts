@@ -2,7 +2,7 @@ import test from "ava";
 import fc from "fast-check";
 import { dstRelease } from "../../../src/stack/core/dst.ts";
 import { consumeSkb } from "../../../src/stack/core/skbuff.ts";
-import { inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
+import { inetAddAddress, inetDelAddress } from "../../../src/stack/ipv4/devinet.ts";
 import { fibNewRoute, ipRouteAdd, ipRouteDel } from "../../../src/stack/ipv4/fib-frontend.ts";
 import { FibConfig } from "../../../src/stack/ipv4/fib-semantics.ts";
 import { Flowi4, flowi4Init } from "../../../src/stack/ipv4/flow.ts";
@@ -210,4 +210,30 @@ test.serial("any pair of addresses gets an answer, and no entry is lost", (t) =>
   }), { numRuns: 500 });
   // Kept: one for input and one for output of each next hop that was used.
   t.true(rtablesInUse() - before <= 7);
+});
+
+test.serial("the decision kept for a train of packets ends with the route, the address, and any change of the question", (t) => {
+  for (let round = 0; round < 2; round++) {
+    t.is(output("192.0.2.1").rt!.gateway, ip("10.0.0.254"));
+    t.is(output("192.0.2.1").fl.saddr, ip("10.0.0.1"));
+    t.is(output("192.0.2.1").fl.oif, eth.ifindex);
+    t.is(input("10.0.0.9", "10.0.0.1").flags & RTCF_LOCAL, RTCF_LOCAL);
+    t.is(input("10.0.0.8", "10.0.0.1").flags & RTCF_LOCAL, RTCF_LOCAL);
+  }
+  t.is(output("192.0.2.2").rt!.gateway, ip("10.0.0.254"));
+  t.is(output("10.0.0.9").rt!.gateway, 0);
+  t.is(output("192.0.2.1", "10.9.9.9").error, -EINVAL);
+  t.is(output("192.0.2.1", "0.0.0.0", 99).error, -ENODEV);
+  t.is(output("192.0.2.1").rt!.gateway, ip("10.0.0.254"));
+  ipRouteAdd(initNet, ip("192.0.2.0"), 24, ip("10.0.0.253"), 0);
+  t.is(output("192.0.2.1").rt!.gateway, ip("10.0.0.253"));
+  ipRouteDel(initNet, ip("192.0.2.0"), 24, ip("10.0.0.253"), 0);
+  ipRouteDel(initNet, 0, 0, ip("10.0.0.254"), 0);
+  t.is(output("192.0.2.1").error, -ENETUNREACH);
+  t.is(input("10.0.0.9", "10.0.0.1").flags & RTCF_LOCAL, RTCF_LOCAL);
+  inetAddAddress(initNet, eth, ip("10.0.0.9"), 24);
+  t.is(input("10.0.0.9", "10.0.0.1").reason, SKB_DROP_REASON_IP_LOCAL_SOURCE, "a sender that has become ourselves");
+  t.is(input("10.0.0.8", "10.0.0.1").err, 0);
+  inetDelAddress(initNet, eth, ip("10.0.0.1"), 24);
+  t.is(input("10.0.0.8", "10.0.0.1").error, -EHOSTUNREACH);
 });

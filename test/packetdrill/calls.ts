@@ -1,0 +1,119 @@
+/**
+ * The system calls as a program on Linux makes them, waiting included: each is an attempt that answers null while the call
+ * would wait. Answers are those of the stack: a count or descriptor, or a negative errno.
+ */
+import type { Msghdr, SockaddrIn } from "../../src/stack/core/sockaddr.ts";
+import {
+  accept4, connect, epollWait, fcntl, getsockopt, Pollfd, poll, recvfrom, recvmsg, sendmsg, sendto,
+} from "../../src/stack/socket/index.ts";
+import { EAGAIN, EINPROGRESS } from "../../src/uapi/errno.ts";
+import { F_GETFL, O_NONBLOCK } from "../../src/uapi/fcntl.ts";
+import { EPOLLERR, EPOLLHUP, EPOLLOUT } from "../../src/uapi/poll.ts";
+import { MSG_DONTWAIT, MSG_WAITALL, SO_ERROR, SOL_SOCKET } from "../../src/uapi/socket.ts";
+import type { Attempt } from "./machine.ts";
+
+/** May a call on this descriptor wait? */
+function mayWait(fd: number, flags = 0): boolean {
+  return (flags & MSG_DONTWAIT) === 0 && (fcntl(fd, F_GETFL) & O_NONBLOCK) === 0;
+}
+
+function ready(fd: number, events: number): boolean {
+  return poll([new Pollfd(fd, events)], 1) > 0;
+}
+
+/** accept(): a descriptor, and the peer's address in `peer`. */
+export function acceptCall(fd: number, peer: SockaddrIn, flags: number): Attempt<number> {
+  return () => {
+    const answer = accept4(fd, peer, flags);
+    return answer === -EAGAIN && mayWait(fd) ? null : answer;
+  };
+}
+
+/** connect(): waits for the handshake to end. */
+export function connectCall(fd: number, addr: SockaddrIn): Attempt<number> {
+  let begun = false;
+  return () => {
+    if (!begun) {
+      begun = true;
+      const answer = connect(fd, addr);
+      if (answer !== -EINPROGRESS || !mayWait(fd)) return answer;
+    }
+    if (!ready(fd, EPOLLOUT | EPOLLERR | EPOLLHUP)) return null;
+    const error = new Int32Array(1);
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, error);
+    return -error[0]!;
+  };
+}
+
+/** read(), recv() and recvfrom(): fills the front of `buffer`. */
+export function receiveCall(
+  fd: number, buffer: Uint8Array, length: number, flags: number, addr: SockaddrIn | null,
+): Attempt<number> {
+  let got = 0;
+  return () => {
+    const answer = recvfrom(fd, buffer, got, length - got, flags, addr);
+    if (answer === -EAGAIN && mayWait(fd, flags)) return null;
+    if (answer < 0) return got > 0 ? got : answer;
+    got += answer;
+    const all = (flags & MSG_WAITALL) === 0 || answer === 0 || got >= length;
+    return all || !mayWait(fd, flags) ? got : null;
+  };
+}
+
+/** recvmsg(). */
+export function receiveMessageCall(fd: number, msg: Msghdr, flags: number): Attempt<number> {
+  const room = msg.controllen;
+  return () => {
+    msg.controllen = room;
+    const answer = recvmsg(fd, msg, flags);
+    return answer === -EAGAIN && mayWait(fd, flags) ? null : answer;
+  };
+}
+
+/**
+ * write(), send() and sendto(): waits until all is taken. A writer that found no room is woken as in Linux, when a third
+ * of the buffer is free again (EPOLLOUT), not at the first byte.
+ */
+export function sendCall(
+  fd: number, buffer: Uint8Array, length: number, flags: number, addr: SockaddrIn | null,
+): Attempt<number> {
+  let taken = 0;
+  let refused = false;
+  return () => {
+    if (refused && !ready(fd, EPOLLOUT | EPOLLERR | EPOLLHUP)) return null;
+    for (;;) {
+      const answer = sendto(fd, buffer, taken, length - taken, flags, addr);
+      if (answer === -EAGAIN && mayWait(fd, flags)) {
+        refused = true;
+        return null;
+      }
+      if (answer < 0) return taken > 0 ? taken : answer;
+      taken += answer;
+      if (taken >= length || !mayWait(fd, flags)) return taken;
+    }
+  };
+}
+
+/** sendmsg(): waits for room for the first bytes, then sends the rest as send() would. */
+export function sendMessageCall(fd: number, msg: Msghdr, flags: number): Attempt<number> {
+  return () => {
+    const answer = sendmsg(fd, msg, flags);
+    return answer === -EAGAIN && mayWait(fd, flags) ? null : answer;
+  };
+}
+
+/** poll(): how many descriptors are ready, 0 when `expired` says so first. */
+export function pollCall(fds: readonly Pollfd[], expired: () => boolean): Attempt<number> {
+  return () => {
+    const count = poll(fds, fds.length);
+    return count !== 0 || expired() ? count : null;
+  };
+}
+
+/** epoll_wait(). */
+export function epollWaitCall(epfd: number, events: Int32Array, most: number, expired: () => boolean): Attempt<number> {
+  return () => {
+    const count = epollWait(epfd, events, most);
+    return count !== 0 || expired() ? count : null;
+  };
+}

@@ -1,0 +1,135 @@
+/** The table of sizes: presets within their limits, and every bad configuration refused by name before anything is built. */
+import test from "ava";
+import fc from "fast-check";
+import { budget } from "../../src/budget.ts";
+import { CONFIG_TABLE, type ConfigOption, type ConfigOptions, type Preset, resolveConfig } from "../../src/config.ts";
+
+const OPTIONS = Object.keys(CONFIG_TABLE) as ConfigOption[];
+const PRESETS = ["tiny", "small", "default", "host"] satisfies Preset[];
+
+/** Options that hold a power of two. */
+const POWERS: readonly string[] = ["ehashBuckets", "staging"];
+
+function refused(options: unknown): Error {
+  try {
+    resolveConfig(options as ConfigOptions);
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error(`accepted ${JSON.stringify(options)}`);
+}
+
+for (const option of OPTIONS) {
+  test(`${option}: what is no size is refused, with name, value and range`, (t) => {
+    const { min, max, step } = CONFIG_TABLE[option];
+    const outside: unknown[] = [-1, min - 1, max + 1, max + step, min + 0.5, NaN, Infinity, -Infinity, 2 ** 53];
+    if (min > 0) outside.push(0);
+    if (step > 1) outside.push(min + 1);
+    if (POWERS.includes(option)) outside.push(min + step * 2 + 1, min * 3 < max ? min * 3 : max - 1);
+    for (const value of outside) {
+      const error = refused({ [option]: value });
+      t.true(error instanceof RangeError, String(value));
+      for (const part of [option, String(value), String(min), String(max)]) t.true(error.message.includes(part), error.message);
+    }
+    for (const value of ["8", "", true, null, {}, [], 8n, () => 8]) {
+      const error = refused({ [option]: value });
+      t.true(error instanceof TypeError, typeof value);
+      for (const part of [option, String(value), String(min), String(max)]) t.true(error.message.includes(part), error.message);
+    }
+  });
+
+  test(`${option}: its ends are accepted, and nothing else changes`, (t) => {
+    const { min, max } = CONFIG_TABLE[option];
+    for (const value of [min, max]) {
+      const roomy = { socks: 16384, skbs: 30000, tcpSocks: 1, buffers: 4 };
+      const config = resolveConfig({ preset: "small", ...roomy, [option]: value, ...(option === "socks" ? { tcpSocks: 1 } : {}) });
+      t.is(config[option], value);
+      for (const other of OPTIONS) {
+        if (other === option || other in roomy) continue;
+        t.is(config[other], CONFIG_TABLE[other].small, other);
+      }
+    }
+  });
+
+  test(`${option}: every preset's size is in its own range`, (t) => {
+    for (const preset of PRESETS) t.is(resolveConfig({ preset })[option], CONFIG_TABLE[option][preset]);
+    for (const preset of PRESETS) {
+      const value = CONFIG_TABLE[option][preset];
+      t.is(resolveConfig({ preset, [option]: value })[option], value);
+    }
+  });
+}
+
+test("unknown names are refused: options, presets, and what lies on Object's prototype", (t) => {
+  for (const name of ["skb", "Buffers", "hal", ""]) {
+    const error = refused({ [name]: 8 });
+    t.true(error instanceof TypeError && error.message.includes(`no option ${name}`) && error.message.includes("bufferBytes"));
+  }
+  for (const name of ["toString", "constructor", "hasOwnProperty"]) t.true(refused({ [name]: 8 }) instanceof TypeError, name);
+  for (const preset of ["huge", "Tiny", "", 3, null, {}, "toString"]) {
+    const error = refused({ preset });
+    t.true(error instanceof TypeError && error.message.includes(String(preset)), String(preset));
+    t.true(error.message.includes("tiny, small, default, host"));
+  }
+});
+
+test("pools that stand on others are no larger than they", (t) => {
+  for (const [options, smaller, larger] of [
+    [{ socks: 4, tcpSocks: 5 }, "tcpSocks is 5", "socks, which is 4"],
+    [{ skbs: 8, buffers: 9 }, "buffers is 9", "skbs, which is 8"],
+  ] as const) {
+    const error = refused(options);
+    t.true(error instanceof RangeError);
+    t.true(error.message.includes(smaller) && error.message.includes(larger), error.message);
+  }
+  t.notThrows(() => resolveConfig({ socks: 4, tcpSocks: 4, skbs: 8, buffers: 8 }));
+});
+
+test("a buffer that no frame fits is refused: 576 bytes of IPv4 and their headroom are the least", (t) => {
+  t.true(refused({ bufferBytes: 576 }) instanceof RangeError);
+  t.true(refused({ bufferBytes: 608 }) instanceof RangeError);
+  t.is(resolveConfig({ bufferBytes: 612 }).bufferBytes, 612);
+});
+
+test("any mixture of numbers is either refused as RangeError or taken as it is", (t) => {
+  const record = fc.dictionary(fc.constantFrom(...OPTIONS), fc.oneof(fc.integer(), fc.double(), fc.integer({ min: 0, max: 64 })));
+  fc.assert(
+    fc.property(record, (options) => {
+      let config;
+      try {
+        config = resolveConfig(options);
+      } catch (error) {
+        return error instanceof RangeError;
+      }
+      return OPTIONS.every((option) => config[option] === (options[option] ?? CONFIG_TABLE[option].default));
+    }),
+  );
+  t.pass();
+});
+
+/** Bytes on a 32-bit XS machine that each preset may take; tiny's aim is 24 KB. */
+const LIMITS: readonly (readonly [Preset, number])[] = [["tiny", 40 * 1024], ["small", 64 * 1024], ["default", 160 * 1024]];
+
+for (const [preset, limit] of LIMITS) {
+  test.serial(`${preset} takes at most ${limit} bytes, and the parts add up`, (t) => {
+    const { total, slots, pools } = budget({ preset });
+    t.true(total <= limit, `${total} bytes`);
+    t.true(slots * 16 < total);
+    t.is(pools.reduce((sum, pool) => sum + pool.bytes, 0), total);
+    for (const pool of pools) t.true(Math.abs(pool.bytesEach * pool.count - pool.bytes) <= pool.count, pool.name);
+    const config = resolveConfig({ preset });
+    t.true(pools.find((pool) => pool.name === "packet_memory")!.bytes > config.buffers * config.bufferBytes);
+  });
+}
+
+test.serial("one more of a thing costs what one of it costs", (t) => {
+  const base = budget({ preset: "small" });
+  const { tcpSocks } = resolveConfig({ preset: "small" });
+  const more = budget({ preset: "small", tcpSocks: tcpSocks + 1 });
+  const each = (name: string): number => {
+    const count = (list: typeof base): number => list.pools.find((pool) => pool.name === name)!.bytes;
+    return count(more) - count(base);
+  };
+  t.is(each("tcp_sock") + each("inet_connection_sock"), more.total - base.total);
+  t.true(each("tcp_sock") > 512);
+});
