@@ -1,12 +1,12 @@
 /**
- * One turn of the machine the stack runs on: the clock is read, timers that are due fire, softirqs run, then deferred
- * work. Linux: the tick, irq_exit() and the worker thread, in the one thread there is.
+ * One turn of the machine the stack runs on: the clock is read, what arrived is taken in, timers that are due fire, softirqs
+ * run, then deferred work. Linux: the tick, irq_exit() and the worker thread, in the one thread there is.
  */
 import type { Hal } from "../hal/hal.ts";
 import { setMemoryHooks } from "./lib/memory.ts";
 import { randomInit } from "./lib/random.ts";
 import { doSoftirq, runWorkqueue, setSoftirqWake, softirqInit, softirqPending } from "./lib/softirq.ts";
-import { nextTimerDelay, runTimers, timersInit } from "./lib/timer.ts";
+import { nextTimerDelay, runTimers, tick, timersInit } from "./lib/timer.ts";
 
 /** Bytes asked of the platform for the generator's key. */
 const SEED_BYTES = 32;
@@ -37,7 +37,14 @@ export function kernelPoll(): number {
   if (inTurn) return 0;
   inTurn = true;
   try {
-    runTimers(machine.now() | 0);
+    const now = machine.now() | 0;
+    if (softirqPending() !== 0) {
+      // What has arrived is heard before timers fire: after a stall (a busy program, a garbage collection) the
+      // acknowledgment in the ring must not be overtaken by the retransmission it makes needless.
+      tick(now);
+      doSoftirq();
+    }
+    runTimers(now);
     const busy = doSoftirq();
     const left = runWorkqueue();
     if (busy || left || softirqPending() !== 0) return 0;

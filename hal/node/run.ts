@@ -33,6 +33,8 @@ class NodeLoop implements Loop {
   private wanted = false;
   private stopped = false;
   private readonly turn = (): void => this.burst();
+  /** Not at once but after Node has looked for events: a frame that came during a stall is heard before timers fire. */
+  private readonly late = (): void => this.request();
 
   constructor(net: Turning, step: () => boolean) {
     this.net = net;
@@ -62,7 +64,7 @@ class NodeLoop implements Loop {
     }
     if (this.stopped) return;
     if (busy) this.immediate = setImmediate(this.turn);
-    else if (delay > 0) this.timer = setTimeout(this.turn, Math.min(delay, LONGEST_SLEEP_MS));
+    else if (delay > 0) this.timer = setTimeout(this.late, Math.min(delay, LONGEST_SLEEP_MS));
   }
 
   stop(): void {

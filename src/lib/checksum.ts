@@ -10,16 +10,8 @@
 
 import { mem32, mem8, memChecksumHook } from "./memory.ts";
 
-const TWO_32 = 4294967296;
-
-/** Folds a sum below 2^53 of little-endian words into 16 bits. */
-function foldWords(sum: number): number {
-  const high = (sum / TWO_32) | 0;
-  let low = sum - high * TWO_32;
-  low = (low & 0xffff) + (low >>> 16) + high;
-  low = (low & 0xffff) + (low >>> 16);
-  return (low & 0xffff) + (low >>> 16);
-}
+/** What 2^16 is 1 modulo of: the remainder of a sum by it is the sum folded into 16 bits (RFC 1071 section 2). */
+const FOLD = 0xffff;
 
 /**
  * The ones'-complement sum of bytes of the arena, taken as big-endian 16-bit words, an odd last byte as the high half
@@ -41,11 +33,15 @@ export function csumPartial(offset: number, length: number): number {
   const words = mem32;
   const wordEnd = end >> 2;
   let i = at >> 2;
-  for (const last = wordEnd - 15; i < last; i += 16) {
+  for (const last = wordEnd - 31; i < last; i += 32) {
     sum += words[i]! + words[i + 1]! + words[i + 2]! + words[i + 3]!
       + words[i + 4]! + words[i + 5]! + words[i + 6]! + words[i + 7]!
       + words[i + 8]! + words[i + 9]! + words[i + 10]! + words[i + 11]!
-      + words[i + 12]! + words[i + 13]! + words[i + 14]! + words[i + 15]!;
+      + words[i + 12]! + words[i + 13]! + words[i + 14]! + words[i + 15]!
+      + words[i + 16]! + words[i + 17]! + words[i + 18]! + words[i + 19]!
+      + words[i + 20]! + words[i + 21]! + words[i + 22]! + words[i + 23]!
+      + words[i + 24]! + words[i + 25]! + words[i + 26]! + words[i + 27]!
+      + words[i + 28]! + words[i + 29]! + words[i + 30]! + words[i + 31]!;
   }
   for (const last = wordEnd - 3; i < last; i += 4) sum += words[i]! + words[i + 1]! + words[i + 2]! + words[i + 3]!;
   for (; i < wordEnd; i++) sum += words[i]!;
@@ -54,7 +50,9 @@ export function csumPartial(offset: number, length: number): number {
       sum += (at & 1) === 0 ? mem8[at]! : mem8[at]! << 8;
     }
   }
-  const folded = foldWords(sum);
+  let folded = sum % FOLD;
+  // Folding leaves 0 only of nothing but zeros.
+  if (folded === 0 && sum !== 0) folded = FOLD;
   // From an even offset, even addresses are high halves and the little-endian sum is swapped; from an odd one it is
   // not.
   return (offset & 1) === 0 ? ((folded & 0xff) << 8) | (folded >> 8) : folded;
@@ -85,7 +83,10 @@ export function csumTcpudpNofold(saddr: number, daddr: number, len: number, prot
  * Linux: csum_tcpudp_magic().
  */
 export function csumTcpudpMagic(saddr: number, daddr: number, len: number, proto: number, sum: number): number {
-  return csumFold(csumTcpudpNofold(saddr, daddr, len, proto) + sum);
+  const total = sum + (saddr & 0xffff) + (saddr >>> 16) + (daddr & 0xffff) + (daddr >>> 16) + len + proto;
+  // Below 2^19: what one fold leaves has at most one carry to add.
+  const folded = (total & 0xffff) + (total >> 16);
+  return ~(folded + (folded >> 16)) & 0xffff;
 }
 
 /**
@@ -102,7 +103,10 @@ export function ipFastCsum(offset: number, ihlWords: number): number {
     const end = i + ihlWords;
     for (i += 5; i < end; i++) sum += words[i]!;
   }
-  const folded = ~foldWords(sum);
+  const rest = sum % FOLD;
+  // By far the most frequent case: a right header. All zeros is not one.
+  if (rest === 0 && sum !== 0) return 0;
+  const folded = ~rest;
   return ((folded & 0xff) << 8) | ((folded >> 8) & 0xff);
 }
 

@@ -105,7 +105,8 @@ export function doSoftirq(): boolean {
       let batch = raised;
       raised = 0;
       while (batch !== 0) {
-        const nr = 31 - clz32(batch & -batch);
+        // Most often packets came in and nothing else is raised.
+        const nr = batch === 1 << NET_RX_SOFTIRQ ? NET_RX_SOFTIRQ : 31 - clz32(batch & -batch);
         batch &= batch - 1;
         const action = actions[nr];
         if (action) action();

@@ -4,12 +4,12 @@
  */
 import type { Msghdr, SockaddrIn } from "../../src/stack/core/sockaddr.ts";
 import {
-  accept4, connect, epollWait, fcntl, getsockopt, Pollfd, poll, recvfrom, recvmsg, sendmsg, sendto,
+  accept4, connect, epollWait, fcntl, Pollfd, poll, read, recvfrom, recvmsg, sendmsg, sendto,
 } from "../../src/stack/socket/index.ts";
 import { EAGAIN, EINPROGRESS } from "../../src/uapi/errno.ts";
 import { F_GETFL, O_NONBLOCK } from "../../src/uapi/fcntl.ts";
 import { EPOLLERR, EPOLLHUP, EPOLLOUT } from "../../src/uapi/poll.ts";
-import { MSG_DONTWAIT, MSG_WAITALL, SO_ERROR, SOL_SOCKET } from "../../src/uapi/socket.ts";
+import { MSG_DONTWAIT, MSG_WAITALL } from "../../src/uapi/socket.ts";
 import type { Attempt } from "./machine.ts";
 
 /** May a call on this descriptor wait? */
@@ -39,13 +39,20 @@ export function connectCall(fd: number, addr: SockaddrIn): Attempt<number> {
       if (answer !== -EINPROGRESS || !mayWait(fd)) return answer;
     }
     if (!ready(fd, EPOLLOUT | EPOLLERR | EPOLLHUP)) return null;
-    const error = new Int32Array(1);
-    getsockopt(fd, SOL_SOCKET, SO_ERROR, error);
-    return -error[0]!;
+    // Asked again, the stack tells how the attempt ended, and the socket may try anew.
+    return connect(fd, addr);
   };
 }
 
-/** read(), recv() and recvfrom(): fills the front of `buffer`. */
+/** read(): fills the front of `buffer`. */
+export function readCall(fd: number, buffer: Uint8Array, length: number): Attempt<number> {
+  return () => {
+    const answer = read(fd, buffer, 0, length);
+    return answer === -EAGAIN && mayWait(fd) ? null : answer;
+  };
+}
+
+/** recv() and recvfrom(): fills the front of `buffer`. */
 export function receiveCall(
   fd: number, buffer: Uint8Array, length: number, flags: number, addr: SockaddrIn | null,
 ): Attempt<number> {

@@ -17,7 +17,7 @@ import {
 } from "../../src/uapi/socket.ts";
 import { TCP_CONGESTION, TCP_FASTOPEN_KEY, TCP_INFO } from "../../src/uapi/tcp.ts";
 import {
-  acceptCall, connectCall, epollWaitCall, pollCall, receiveCall, receiveMessageCall, sendCall, sendMessageCall,
+  acceptCall, connectCall, epollWaitCall, pollCall, readCall, receiveCall, receiveMessageCall, sendCall, sendMessageCall,
 } from "./calls.ts";
 import { type Attempt, Machine } from "./machine.ts";
 import type { Request} from "./rpc.ts";
@@ -228,8 +228,9 @@ class Server {
   private receive(request: Request, isNull: boolean): Call {
     const fd = request.i32();
     const length = request.u32();
-    const flags = request.op === OP_READ ? 0 : request.i32();
     const buffer = isNull ? NOTHING : new Uint8Array(length);
+    if (request.op === OP_READ) return { attempt: readCall(fd, buffer, length), payload: (ret) => buffer.subarray(0, ret) };
+    const flags = request.i32();
     const addr = request.op === OP_RECVFROM ? new SockaddrIn() : null;
     return {
       attempt: receiveCall(fd, buffer, length, flags, addr),

@@ -9,7 +9,7 @@ import {
 } from "../../src/stack/socket/index.ts";
 import { AF_INET, AF_UNSPEC, SO_LINGER, SOL_SOCKET } from "../../src/uapi/socket.ts";
 import {
-  acceptCall, connectCall, epollWaitCall, pollCall, receiveCall, receiveMessageCall, sendCall, sendMessageCall,
+  acceptCall, connectCall, epollWaitCall, pollCall, readCall, receiveCall, receiveMessageCall, sendCall, sendMessageCall,
 } from "./calls.ts";
 import type { Attempt } from "./machine.ts";
 import { isEllipsis, isList, isStructure, type Value } from "./values.ts";
@@ -236,10 +236,11 @@ function send(context: CallContext, args: Args, flags: number, to: SockaddrIn | 
   return prepared(sendCall(fdOf(context, args[0]), buffer, length, flags, to));
 }
 
-function receive(context: CallContext, args: Args, flags: number): Prepared {
+function receive(context: CallContext, args: Args, flags: number | null): Prepared {
   const length = isList(args[1]) ? lengthsOf(args[1]).reduce((a, b) => a + b, 0) : num(args[2]);
   const buffer = new Uint8Array(args[1] === 0 ? 0 : length);
-  return prepared(receiveCall(fdOf(context, args[0]), buffer, length, flags, null));
+  const fd = fdOf(context, args[0]);
+  return prepared(flags === null ? readCall(fd, buffer, length) : receiveCall(fd, buffer, length, flags, null));
 }
 
 /** Prepares a call by its name; null when there is none of that name. */
@@ -263,7 +264,7 @@ export function prepareCall(context: CallContext, name: string, args: Args): Pre
       return nameCall(context, args, getpeername);
     case "read":
     case "readv":
-      return receive(context, args, 0);
+      return receive(context, args, null);
     case "recv":
     case "recvfrom":
       return receive(context, args, num(args[3]));

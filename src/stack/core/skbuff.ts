@@ -183,7 +183,7 @@ export function allocSkbFclone(size: number): SkBuff | null {
 export function netdevAllocSkb(dev: NetDevice, length: number): SkBuff | null {
   const skb = allocSkb(length + NET_IP_ALIGN);
   if (skb === null) return null;
-  skb.data = skb.tail = skb.data + NET_IP_ALIGN;
+  skb.data = skb.tail = skb.head + NET_IP_ALIGN;
   skb.dev = dev;
   return skb;
 }
@@ -198,14 +198,15 @@ function skbRelease(skb: SkBuff): void {
   const dst = skb.dst;
   if (dst !== null) {
     skb.dst = null;
-    dstRelease(dst);
+    // dstRelease(), spared a call for each packet.
+    if (--dst.refcnt === 0) dst.ops.destroy(dst);
   }
   const frags = skb.fragList;
   if (frags !== null) {
     skb.fragList = null;
     skbFreeChain(frags);
   }
-  const buffer = bufferOf(skb);
+  const buffer = ((skb.head - bufferBase) / skbBufferBytes) | 0;
   const refs = bufferRefs[buffer]! - 1;
   bufferRefs[buffer] = refs;
   if (refs === 0) slabFree(buffers, buffer);
@@ -259,7 +260,7 @@ export function skbShared(skb: SkBuff): boolean {
 
 /** Another header shares the data: the bytes may not be written. */
 export function skbCloned(skb: SkBuff): boolean {
-  return bufferRefs[bufferOf(skb)] !== 1;
+  return bufferRefs[((skb.head - bufferBase) / skbBufferBytes) | 0] !== 1;
 }
 
 function copyHeader(from: SkBuff, to: SkBuff): void {

@@ -252,7 +252,7 @@ export function sockRfree(skb: SkBuff): void {
 
 /** Charges a packet to the sender until it is gone. Linux: skb_set_owner_w(). */
 export function skbSetOwnerW(skb: SkBuff, sk: Sock): void {
-  skbOrphan(skb);
+  if (skb.destructor !== null) skbOrphan(skb);
   skb.sk = sk;
   skb.destructor = sockWfree;
   sk.wmemAlloc += skb.truesize;
@@ -260,7 +260,7 @@ export function skbSetOwnerW(skb: SkBuff, sk: Sock): void {
 
 /** Charges a packet to the receiver until it is read. Linux: skb_set_owner_r(). */
 export function skbSetOwnerR(skb: SkBuff, sk: Sock): void {
-  skbOrphan(skb);
+  if (skb.destructor !== null) skbOrphan(skb);
   skb.sk = sk;
   skb.destructor = sockRfree;
   sk.rmemAlloc += skb.truesize;
@@ -302,7 +302,7 @@ export function lockSock(sk: Sock): void {
 /** The call is done: what arrived meanwhile is taken in, in order. Linux: release_sock(). */
 export function releaseSock(sk: Sock): void {
   const backlog = sk.backlog;
-  for (let skb = skbDequeue(backlog); skb !== null; skb = skbDequeue(backlog)) sk.prot.backlogRcv(sk, skb);
+  while (backlog.head !== null) sk.prot.backlogRcv(sk, skbDequeue(backlog)!);
   sk.owned = false;
 }
 
@@ -335,7 +335,7 @@ export function skDstCheck(sk: Sock): DstEntry | null {
 
 function skWake(sk: Sock, events: number): void {
   const socket = sk.socket;
-  if (socket !== null) wakeUp(socket.wait, events);
+  if (socket !== null && socket.wait.first !== null) wakeUp(socket.wait, events);
 }
 
 export function sockDefWakeup(sk: Sock): void {

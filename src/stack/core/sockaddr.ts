@@ -103,17 +103,25 @@ export function copyFromIter(dst: number, msg: Msghdr, length: number): number {
 
 /** Copies up to `length` bytes from the arena into the message and moves on; returns the count. Linux: copy_to_iter(). */
 export function copyToIter(src: number, length: number, msg: Msghdr): number {
+  const count = msg.iovlen;
+  let i = msg.cursor;
+  let done = msg.done;
   let left = length;
-  while (left > 0 && msg.cursor < msg.iovlen) {
-    const i = msg.cursor;
-    const room = msg.iovLength[i]! - msg.done;
+  while (left > 0 && i < count) {
+    const room = msg.iovLength[i]! - done;
     const chunk = room < left ? room : left;
     const base = msg.iovBase[i]!;
-    if (chunk > 0 && base !== null) copyToUser(base, msg.iovOffset[i]! + msg.done, src, chunk);
+    if (chunk > 0 && base !== null) copyToUser(base, msg.iovOffset[i]! + done, src, chunk);
     src += chunk;
     left -= chunk;
-    msgAdvance(msg, chunk);
+    done += chunk;
+    if (chunk === room) {
+      i++;
+      done = 0;
+    }
   }
+  msg.cursor = i;
+  msg.done = done;
   return length - left;
 }
 

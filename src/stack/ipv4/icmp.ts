@@ -35,7 +35,7 @@ import { dstRelease } from "../core/dst.ts";
 import type { Net } from "../core/net.ts";
 import {
   allocSkb, CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, MAX_HEADER, PACKET_HOST, skbCloned,
-  skbOrphan, skbPull, skbPut, skbReserve, skbShared, type SkBuff,
+  skbOrphan, skbPull, skbPut, skbReserve, type SkBuff,
 } from "../core/skbuff.ts";
 import { skbCopy } from "../core/skb-frags.ts";
 import {
@@ -225,7 +225,7 @@ function icmpEcho(net: Net, skb: SkBuff, rt: Rtable): number {
   const nh = skb.nh;
   const daddr = view.getInt32(nh + IPH_SADDR);
   const tos = mem8[nh + IPH_TOS]!;
-  const saddr = (rt.flags & RTCF_BROADCAST) === 0 && (rt.flags & RTCF_MULTICAST) === 0
+  const saddr = (rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST)) === 0
     ? view.getInt32(nh + IPH_DADDR)
     : inetSelectAddr(net, skb.dev!, daddr, RT_SCOPE_UNIVERSE);
   const fl = outputFlow;
@@ -238,7 +238,7 @@ function icmpEcho(net: Net, skb: SkBuff, rt: Rtable): number {
     return 0;
   }
   let reply = skb;
-  if (skbShared(skb) || skbCloned(skb)) {
+  if (skb.users !== 1 || skbCloned(skb)) {
     const copy = skbCopy(skb);
     if (copy === null) {
       kfreeSkb(skb, SKB_DROP_REASON_NOMEM);

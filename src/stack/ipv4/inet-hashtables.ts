@@ -38,6 +38,15 @@ let heads: Uint16Array;
 let headMask = 0;
 let ehashSecret = 0;
 
+// The last connection found, with the question that it answers, as segments come in trains; no net
+// as soon as any chain changes.
+let lastNode = 0;
+let lastNet: Net | null = null;
+let lastPorts = 0;
+let lastSaddr = 0;
+let lastDaddr = 0;
+let lastDif = 0;
+
 /** Listeners by local port, linked by Sock.hashNext. */
 let listenHeads: (TcpSk | null)[];
 let listenMask = 0;
@@ -59,6 +68,7 @@ export function inetHashtablesInit(socks: number, requests: number, timewaits: n
   heads = uint16Table("ehash_heads", buckets);
   heads.fill(END);
   headMask = buckets - 1;
+  lastNet = null;
   ehashSecret = getRandomU32();
   let listeners = 1;
   while (listeners < socks && listeners < LISTEN_HEADS_MAX) listeners <<= 1;
@@ -79,8 +89,11 @@ export function inetEhashfn(net: Net, laddr: number, lport: number, faddr: numbe
 export function inetLookupEstablished(
   net: Net, saddr: number, sport: number, daddr: number, dport: number, dif: number,
 ): number {
-  const id = net.id;
   const ports = (dport << 16) | sport;
+  if (ports === lastPorts && saddr === lastSaddr && daddr === lastDaddr && dif === lastDif && net === lastNet) {
+    return lastNode;
+  }
+  const id = net.id;
   const anyDevice = id << 16;
   const chain = links;
   const key = keys;
@@ -89,7 +102,15 @@ export function inetLookupEstablished(
     const at = node << 2;
     if (key[at + 2] === ports && key[at + 1] === saddr && key[at] === daddr) {
       const where = key[at + 3]!;
-      if (where === anyDevice || where === (anyDevice | dif)) return node;
+      if (where === anyDevice || where === (anyDevice | dif)) {
+        lastNode = node;
+        lastNet = net;
+        lastPorts = ports;
+        lastSaddr = saddr;
+        lastDaddr = daddr;
+        lastDif = dif;
+        return node;
+      }
     }
     node = chain[node]!;
   }
@@ -102,6 +123,7 @@ export function inetEhashInsert(
 ): void {
   if (links[node] !== UNHASHED) throw new Error(`inetEhashInsert: node ${node} is hashed already`);
   const at = node << 2;
+  lastNet = null;
   keys[at] = laddr;
   keys[at + 1] = faddr;
   keys[at + 2] = (lport << 16) | fport;
@@ -115,6 +137,7 @@ export function inetEhashInsert(
 export function inetEhashRemove(node: number): boolean {
   const next = links[node]!;
   if (next === UNHASHED) return false;
+  lastNet = null;
   const at = node << 2;
   const seed = (ehashSecret + (keys[at + 3]! >>> 16)) | 0;
   const bucket = jhash3words(keys[at]!, keys[at + 1]!, keys[at + 2]!, seed) & headMask;

@@ -54,12 +54,18 @@ let idents: Int32Array;
 /** Secrets: what spreads destinations over the counters, and what makes their jumps. */
 let identKey = 0;
 let identState = 0;
+/** Whose counter was drawn from last, and which one it is; -1 = nobody's. */
+let identSaddr = 0;
+let identDaddr = 0;
+let identProtocol = -1;
+let identSlot = 0;
 
 /** Boot time. */
 export function ipOutputInit(): void {
   idents = int32Table("ip_idents", IDENT_SIZE << 1);
   identKey = getRandomU32();
   identState = getRandomU32();
+  identProtocol = -1;
   for (let i = 0; i < IDENT_SIZE; i++) idents[i] = getRandomU32();
 }
 
@@ -69,9 +75,16 @@ export function ipOutputInit(): void {
  * Linux: __ip_select_ident(), ip_idents_reserve(). @returns 0..65535
  */
 export function ipSelectIdent(saddr: number, daddr: number, protocol: number): number {
-  let hash = imul(saddr ^ identKey, 0x2c1b3c6d) ^ daddr ^ (protocol << 16);
-  hash = imul(hash ^ (hash >>> 15), 0x297a2d39);
-  const slot = (hash ^ (hash >>> 16)) & (IDENT_SIZE - 1);
+  let slot = identSlot;
+  if (daddr !== identDaddr || saddr !== identSaddr || protocol !== identProtocol) {
+    let hash = imul(saddr ^ identKey, 0x2c1b3c6d) ^ daddr ^ (protocol << 16);
+    hash = imul(hash ^ (hash >>> 15), 0x297a2d39);
+    slot = (hash ^ (hash >>> 16)) & (IDENT_SIZE - 1);
+    identDaddr = daddr;
+    identSaddr = saddr;
+    identProtocol = protocol;
+    identSlot = slot;
+  }
   let step = 1;
   const idle = (jiffies - idents[slot + IDENT_SIZE]!) | 0;
   if (idle !== 0) {

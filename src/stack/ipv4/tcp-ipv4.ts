@@ -3,7 +3,7 @@
  * net/ipv4/tcp_ipv4.c. Read first: RFC 9293 section 3.10.7. How connections begin is in tcp-ipv4-open.ts, ICMP errors
  * in tcp-ipv4-err.ts, replies without a sock in tcp-reply.ts.
  */
-import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
+import { csumPartial } from "../../lib/checksum.ts";
 import { memView } from "../../lib/memory.ts";
 import {
   SKB_CONSUMED, SKB_DROP_REASON_NO_SOCKET, SKB_DROP_REASON_OTHERHOST, SKB_DROP_REASON_PKT_TOO_SMALL,
@@ -15,7 +15,7 @@ import { LINUX_MIB_TCPBACKLOGDROP, TCP_MIB_CSUMERRORS, TCP_MIB_INERRS, TCP_MIB_I
 import { TCP_ESTABLISHED, TCP_LISTEN } from "../../uapi/tcp.ts";
 import type { Net } from "../core/net.ts";
 import {
-  CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, PACKET_HOST, pskbMayPull, type SkBuff,
+  CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, PACKET_HOST, type SkBuff,
 } from "../core/skbuff.ts";
 import { skbQueueTail } from "../core/skb-queue.ts";
 import { type Proto, type Sock, sockPut } from "../core/sock.ts";
@@ -64,15 +64,6 @@ function badSegment(net: Net, skb: SkBuff, reason: number): number {
   return 0;
 }
 
-/** The checksum over pseudo-header, header and data is wrong. */
-function checksumWrong(skb: SkBuff): boolean {
-  const th = skb.th;
-  const length = skb.len;
-  const saddr = memView.getInt32(skb.nh + IPH_SADDR);
-  const daddr = memView.getInt32(skb.nh + IPH_DADDR);
-  return csumTcpudpMagic(saddr, daddr, length, IPPROTO_TCP, csumPartial(th, length)) !== 0;
-}
-
 /**
  * A segment from the IP layer: data = th at the TCP header, nh at the IP header. Checks it, fills seq, endSeq, ackSeq
  * and tcpFlags, and gives it to its sock, TIME_WAIT entry or request; without one a reset answers. Linux: tcp_v4_rcv().
@@ -91,8 +82,16 @@ export function tcpV4Rcv(skb: SkBuff): number {
   const th = skb.th;
   const word = view.getUint16(th + TH_OFF_FLAGS);
   const headerLen = (word & TCPHDR_DOFF_MASK) >> TCPHDR_DOFF_SHIFT;
-  if (headerLen < TCP_HLEN || !pskbMayPull(skb, headerLen)) return badSegment(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
-  if (skb.ipSummed !== CHECKSUM_UNNECESSARY && checksumWrong(skb)) {
+  if (headerLen < TCP_HLEN || skb.tail - th < headerLen) return badSegment(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
+  const nh = skb.nh;
+  const saddr = view.getInt32(nh + IPH_SADDR);
+  const daddr = view.getInt32(nh + IPH_DADDR);
+  // csumTcpudpMagic() !== 0, said shorter: a right sum is a multiple of 2^16 - 1, and never 0, as the protocol is in it.
+  if (
+    skb.ipSummed !== CHECKSUM_UNNECESSARY
+    && (csumPartial(th, length) + (saddr >>> 16) + (saddr & 0xffff) + (daddr >>> 16) + (daddr & 0xffff)
+      + length + IPPROTO_TCP) % 0xffff !== 0
+  ) {
     net.mib[TCP_MIB_CSUMERRORS]!++;
     return badSegment(net, skb, SKB_DROP_REASON_TCP_CSUM);
   }
@@ -105,8 +104,7 @@ export function tcpV4Rcv(skb: SkBuff): number {
   skb.sacked = 0;
   skb.when = 0;
   const node = inetLookupEstablished(
-    net, view.getInt32(skb.nh + IPH_SADDR), view.getUint16(th + TH_SPORT), view.getInt32(skb.nh + IPH_DADDR),
-    view.getUint16(th + TH_DPORT), skb.iif,
+    net, saddr, view.getUint16(th + TH_SPORT), daddr, view.getUint16(th + TH_DPORT), skb.iif,
   );
   if (node < 0) return toListener(net, skb);
   if (node < ehashReqBase) return deliver(inetNodeSock(node), skb);

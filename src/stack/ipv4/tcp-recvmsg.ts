@@ -5,7 +5,7 @@
 import { EAGAIN, EINVAL, ENOTCONN } from "../../uapi/errno.ts";
 import { MSG_OOB, MSG_PEEK, MSG_TRUNC } from "../../uapi/socket.ts";
 import { TCP_CLOSE, TCP_LISTEN } from "../../uapi/tcp.ts";
-import { consumeSkb } from "../core/skbuff.ts";
+import { consumeSkb, type SkBuff } from "../core/skbuff.ts";
 import { skbDequeue } from "../core/skb-queue.ts";
 import { lockSock, RCV_SHUTDOWN, releaseSock, type Sock, SOCK_DONE, sockError } from "../core/sock.ts";
 import { copyToIter, type Msghdr } from "../core/sockaddr.ts";
@@ -60,8 +60,10 @@ function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: n
     }
     tp.copiedSeq = seq;
     if (used < available) break;
-    consumeSkb(skbDequeue(queue)!);
-    skb = queue.head;
+    const next: SkBuff | null = skb.next;
+    skbDequeue(queue);
+    consumeSkb(skb);
+    skb = next;
   }
   return length - left;
 }

@@ -178,8 +178,9 @@ function closeConnection(sk: TcpSk): void {
   if (sk.state === TCP_CLOSE) return;
   if (unread) {
     mib[LINUX_MIB_TCPABORTONCLOSE]!++;
-    tcpSetState(sk, TCP_CLOSE);
+    // Before the state: closing gives a port of the stack's own choice back, and the reset must still carry it.
     tcpSendActiveReset(sk);
+    tcpSetState(sk, TCP_CLOSE);
   } else if ((sk.flags & SOCK_LINGER) !== 0 && sk.lingertimeMs === 0) {
     tcpDisconnect(sk);
     mib[LINUX_MIB_TCPABORTONDATA]!++;
@@ -226,13 +227,14 @@ export function tcpDisconnect(sock: Sock): number {
   const tp = sk.tp;
   const icsk = sk.icsk;
   const old = sk.state;
+  const reset = ((1 << old) & NEED_RESET) !== 0
+    || (tp.sndNxt !== tp.writeSeq && ((1 << old) & (TCPF_CLOSING | TCPF_LAST_ACK)) !== 0);
+  // Before the state: closing gives a port of the stack's own choice back, and the reset must still carry it.
+  if (reset) tcpSendActiveReset(sk);
   if (old !== TCP_CLOSE) tcpSetState(sk, TCP_CLOSE);
   if (old === TCP_LISTEN) {
     inetCskListenStop(sk);
-  } else if (
-    ((1 << old) & NEED_RESET) !== 0 || (tp.sndNxt !== tp.writeSeq && ((1 << old) & (TCPF_CLOSING | TCPF_LAST_ACK)) !== 0)
-  ) {
-    tcpSendActiveReset(sk);
+  } else if (reset) {
     sk.err = ECONNRESET;
   } else if (old === TCP_SYN_SENT) {
     sk.err = ECONNRESET;
