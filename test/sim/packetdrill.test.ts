@@ -14,7 +14,6 @@ const NOT_YET: ReadonlyMap<string, string> = new Map([
   ["data/initial-window-10.pkt", NO_PSH],
   ["data/slow-start.pkt", NO_PSH],
   ["windows/silly-window-sender.pkt", NO_PSH],
-  ["handshake/connect-timeout.pkt", NO_LINEAR],
   ["handshake/syn-retransmit-linear.pkt", NO_LINEAR],
   ["recovery/rto-then-slow-start.pkt", "Linux 6.18 sends three segments at the first ACK after a timeout"],
   ["timers/syn-data-rto.pkt", "RTO of 3 s when the handshake gave no RTT sample (RFC 6298 section 5.7)"],
