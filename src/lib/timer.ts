@@ -134,11 +134,6 @@ export function tick(now: number): void {
  */
 export function runTimers(now: number): void {
   let step = (now - jiffies) | 0;
-  // Nothing due and the wheel not too far behind: by far the most frequent case.
-  if (step >= 0 && nextKnown && ((nextExpires - now) | 0) > 0 && ((now - wheelTime) | 0) < MAX_STEP >> 1) {
-    jiffies = now | 0;
-    return;
-  }
   if (step < 0 && step > -MAX_BACKWARDS) return;
   for (; step < 0 || step > MAX_STEP; step = (now - jiffies) | 0) advance((jiffies + MAX_STEP) | 0);
   advance(now | 0);

@@ -13,11 +13,10 @@ const NO_LINEAR = "tcp_syn_linear_timeouts";
 const NOT_YET: ReadonlyMap<string, string> = new Map([
   ["data/initial-window-10.pkt", NO_PSH],
   ["data/slow-start.pkt", NO_PSH],
-  ["windows/never-beyond-window.pkt", NO_PSH],
   ["windows/silly-window-sender.pkt", NO_PSH],
   ["handshake/connect-timeout.pkt", NO_LINEAR],
   ["handshake/syn-retransmit-linear.pkt", NO_LINEAR],
-  ["mss/frag-needed.pkt", "segments larger than a new path MTU are not sent again at once"],
+  ["recovery/rto-then-slow-start.pkt", "Linux 6.18 sends three segments at the first ACK after a timeout"],
   ["timers/syn-data-rto.pkt", "RTO of 3 s when the handshake gave no RTT sample (RFC 6298 section 5.7)"],
 ]);
 

@@ -1,0 +1,72 @@
+/**
+ * Writes the table of README.md: Google's scripts, their class, and what this stack did with each. Run as
+ *   node --import=tsx test/packetdrill/table.ts SCRIPTS.tsv RESULTS.tsv
+ * where SCRIPTS.tsv says the class of each script and what Linux 6.18 answers, and RESULTS.tsv is what run.sh printed.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+
+const README = new URL("README.md", import.meta.url);
+const BEGIN = "<!-- table: begin -->";
+const END = "<!-- table: end -->";
+
+interface Row {
+  readonly name: string;
+  readonly kind: string;
+  readonly linux: string;
+  readonly result: string;
+  readonly error: string;
+}
+
+/** What is missing, told by the script's folder or its first error. */
+const MISSING: readonly (readonly [RegExp, string])[] = [
+  [/^psp\//, "PSP encryption: not for a .so"],
+  [/zerocopy|syscall_bad_arg\/sendmsg-empty/, "SO_ZEROCOPY"],
+  [/timestamping/, "SO_TIMESTAMPING"],
+  [/fastopen|syscall_bad_arg\/fastopen/, "Fast Open"],
+  [/tcp_psh/, "PSH on the last segment of a burst"],
+  [/tcp_ece|ecn/, "ECN"],
+  [/inq\//, "TCP_INQ"],
+  [/splice/, "splice()"],
+  [/sack|prr|rack|fack/, "SACK, RACK, TLP, PRR"],
+  [/cubic/, "CUBIC"],
+  [/lowat|epoll_out|blocking-write|sndbuf/, "bytes counted against SO_SNDBUF as Linux does"],
+];
+
+function lines(path: string): string[][] {
+  return readFileSync(path, "utf8").trimEnd().split("\n").map((line) => line.split("\t"));
+}
+
+function missing({ name, error }: Row): string {
+  return MISSING.find(([pattern]) => pattern.test(name) || pattern.test(error))?.[1] ?? "";
+}
+
+function cell(text: string): string {
+  return text.replace(/\|/g, "\\|").replace(/^\S+\.pkt:/, "line ").replace(/</g, "&lt;");
+}
+
+function summary(rows: readonly Row[]): string {
+  const count = (kind: string): string => {
+    const judged = rows.filter((row) => row.kind === kind && row.linux === "PASS");
+    return `${judged.filter((row) => row.result === "PASS").length} of ${judged.length}`;
+  };
+  const all = rows.filter((row) => row.result === "PASS").length;
+  return `Of the scripts that Linux 6.18 passes: class yes **${count("yes")}**, class maybe **${count("maybe")}**, `
+    + `class no ${count("no")}. Of all ${rows.length}: ${all}.`;
+}
+
+const [scriptsPath, resultsPath] = process.argv.slice(2);
+if (scriptsPath === undefined || resultsPath === undefined) throw new Error("usage: table.ts SCRIPTS.tsv RESULTS.tsv");
+const results = new Map(lines(resultsPath).map(([name, result, , error]) => [name, { result: result!, error: error ?? "" }]));
+const rows = lines(scriptsPath).slice(1).map(([name, kind, linux]): Row => {
+  const { result, error } = results.get(name) ?? { result: "-", error: "" };
+  return { name: name!, kind: kind!, linux: linux!, result, error };
+});
+const table = rows.map((row) => {
+  const passed = row.result === "PASS";
+  const reason = passed ? "" : [missing(row), cell(row.error)].filter((text) => text !== "").join(": ");
+  return `| ${row.name} | ${row.kind} | ${row.linux.toLowerCase()} | ${row.result.toLowerCase()} | ${reason} |`;
+});
+const readme = readFileSync(README, "utf8");
+const head = "| script | class | Linux 6.18 | linnet | reason |\n|---|---|---|---|---|";
+const text = `${BEGIN}\n\n${summary(rows)}\n\n${head}\n${table.join("\n")}\n\n${END}`;
+writeFileSync(README, readme.slice(0, readme.indexOf(BEGIN)) + text + readme.slice(readme.indexOf(END) + END.length));
