@@ -43,6 +43,8 @@ export class NetnsIpv4 {
   /** 3: tail loss probes; less: none. */
   tcpEarlyRetrans = 3;
   tcpFrto = 2;
+  /** Seconds for which the shortest round trip is remembered. */
+  tcpMinRttWlen = 300;
   tcpAbortOnOverflow = 0;
   tcpRfc1337 = 0;
   /** 2: only for loopback. */

@@ -92,11 +92,12 @@ export function tcpRetransmitSegment(sk: TcpSk, skb: SkBuff): number {
     tcpRetransTryCollapse(sk, skb, mss);
   }
   const err = sendAgain(sk, skb);
+  // Also when it failed: its time of sending has changed, and must not measure a round trip.
+  skb.sacked |= TCPCB_EVER_RETRANS;
   if (err < 0) {
     mib[LINUX_MIB_TCPRETRANSFAIL]!++;
     return err;
   }
-  skb.sacked |= TCPCB_EVER_RETRANS;
   tp.totalRetrans++;
   mib[TCP_MIB_RETRANSSEGS]!++;
   if ((skb.tcpFlags & TCPHDR_SYN) !== 0) mib[LINUX_MIB_TCPSYNRETRANS]!++;

@@ -10,7 +10,7 @@ import type { SkBuff } from "../core/skbuff.ts";
 import { TCP_CA_OPEN } from "../../uapi/tcp.ts";
 import { TCP_HLEN } from "../wire/tcp.ts";
 import type { InetSk } from "./inet-sock.ts";
-import type { TcpCongestionOps } from "./tcp-cong.ts";
+import { CA_PRIV_WORDS, type TcpCongestionOps } from "./tcp-cong.ts";
 import { TcpRecovery, tcpRecoveryReset } from "./tcp-recovery-state.ts";
 
 /** A sock with a connection (inet_csk(sk)). */
@@ -79,6 +79,8 @@ export class InetConnectionSock implements Pooled {
   /** TCP_CA_* */
   caState = 0;
   caOps: TcpCongestionOps;
+  /** State of the congestion control. */
+  caPriv: Int32Array = new Int32Array(CA_PRIV_WORDS);
   /** Path MTU the MSS was computed from. */
   pmtuCookie = 0;
   synRetries = 0;
