@@ -167,7 +167,7 @@ for (const [name, options] of BOARDS) {
     const world = new World({ ...options, wire: { delayMs: 1 } });
     const { kernel, dev } = world.board;
     const { client, server } = world.pair(world.host);
-    const transfers = [new Transfer(client, server, 100_000), new Transfer(server, client, 100_000)];
+    const transfers = [new Transfer(client, server, 400_000), new Transfer(server, client, 400_000)];
     world.start(transfers);
     for (let round = 0; round < 5; round++) {
       world.runFor(3 + round);

@@ -34,8 +34,17 @@ export class NetnsIpv4 {
   tcpKeepaliveProbes = 9;
   tcpTimestamps = 1;
   tcpWindowScaling = 1;
-  /** Linux: 1. SACK blocks are not sent or read here: offering them would keep a peer from fast retransmit. */
-  tcpSack = 0;
+  tcpSack = 1;
+  tcpDsack = 1;
+  /** Segments that may arrive out of order before one counts as lost. */
+  tcpReordering = 3;
+  /** Bit 1: a reordering window that does not adapt; bit 2: no three-duplicates rule. RACK itself (bit 0) is always on. */
+  tcpRecovery = 1;
+  /** 3: tail loss probes; less: none. */
+  tcpEarlyRetrans = 3;
+  tcpFrto = 2;
+  /** Seconds for which the shortest round trip is remembered. */
+  tcpMinRttWlen = 300;
   tcpAbortOnOverflow = 0;
   tcpRfc1337 = 0;
   /** 2: only for loopback. */

@@ -11,35 +11,29 @@ import {
 import { TCP_CA_OPEN } from "../../uapi/tcp.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { TCPHDR_SYN, TH_WIN } from "../wire/tcp.ts";
+import {
+  FLAG_ACKED, FLAG_CA_ALERT, FLAG_DATA, FLAG_DATA_ACKED, FLAG_DSACKING_ACK, FLAG_FORWARD_PROGRESS,
+  FLAG_NO_CHALLENGE_ACK, FLAG_NOT_DUP, FLAG_ORIG_SACK_ACKED, FLAG_RETRANS_DATA_ACKED, FLAG_REXMIT_LOST, FLAG_REXMIT_NEW,
+  FLAG_SACK_RENEGING, FLAG_SET_XMIT_TIMER, FLAG_SLOWPATH, FLAG_SND_UNA_ADVANCED, FLAG_SYN_ACKED, FLAG_UPDATE_TS_RECENT,
+  FLAG_WIN_UPDATE,
+} from "./tcp-ack-flags.ts";
 import { tcpInCwndReduction, tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
 import { tcpSendChallengeAck, tcpStoreTsRecent } from "./tcp-challenge.ts";
-import { tcpCwndReduction, tcpFastretransAlert, tcpRemoveRenoSacks, tcpXmitRecovery } from "./tcp-fastretrans.ts";
+import { tcpFastretransAlert, tcpRemoveRenoSacks, tcpXmitRecovery } from "./tcp-fastretrans.ts";
+import { rxOpt } from "./tcp-options.ts";
 import { tcpWriteQueueFree } from "./tcp-output.ts";
+import { tcpCwndReduction } from "./tcp-prr.ts";
+import { tcpRackAdvance, tcpRackUpdateReoWnd, tcpUpdateRttMin } from "./tcp-recovery.ts";
+import {
+  firstSackt, lastSackt, sackTimed, tcpCheckSackReordering, tcpHighestSackSeq, tcpSacktagWriteQueue, tcpSackStateClear,
+} from "./tcp-sacktag.ts";
 import {
   ICSK_TIME_PROBE0, TCPCB_LOST, TCPCB_RETRANS, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
 } from "./tcp-sock.ts";
-import { inetCskResetXmitTimer, TCP_RTO_MAX, TCP_RTO_MIN, tcpProbe0When, tcpRearmRto } from "./tcp-timer.ts";
+import { inetCskResetXmitTimer, TCP_RTO_MAX, TCP_RTO_MIN, tcpProbe0When } from "./tcp-timer.ts";
+import { tcpProcessTlpAck, tcpSetXmitTimer } from "./tcp-tlp.ts";
 import { tcpFastPathCheck, tcpSyncMss, tcpWndEnd } from "./tcp-window.ts";
 
-/** The segment carried data. */
-export const FLAG_DATA = 0x01;
-/** It changed the peer's window. */
-export const FLAG_WIN_UPDATE = 0x02;
-/** It acknowledged new data, some of it retransmitted, our SYN. */
-export const FLAG_DATA_ACKED = 0x04;
-export const FLAG_RETRANS_DATA_ACKED = 0x08;
-export const FLAG_SYN_ACKED = 0x10;
-/** Not by header prediction. */
-export const FLAG_SLOWPATH = 0x100;
-export const FLAG_SND_UNA_ADVANCED = 0x400;
-/** tsRecent may be taken from it. */
-export const FLAG_UPDATE_TS_RECENT = 0x4000;
-/** The caller answers unacceptable ones itself. */
-export const FLAG_NO_CHALLENGE_ACK = 0x8000;
-
-const FLAG_ACKED = FLAG_DATA_ACKED | FLAG_SYN_ACKED;
-/** What makes an ACK other than a duplicate. */
-const FLAG_NOT_DUP = FLAG_DATA | FLAG_WIN_UPDATE | FLAG_ACKED;
 /** How often at most the neighbour is told that the peer answers, in ms. */
 const CONFIRM_INTERVAL_MS = 1000;
 
@@ -91,26 +85,61 @@ export function tcpAckUpdateRtt(sk: TcpSk, rttMs: number): void {
 }
 
 /**
- * Ends the segments that are acknowledged whole, and measures their round trip: by the time the oldest one left, or when it was
- * sent more than once by the echoed timestamp (Karn). Linux: tcp_clean_rtx_queue(). @returns FLAG_*
+ * Measures the round trip: by the time the oldest one of the segments now known to have arrived had left, or when it was sent more
+ * than once by the echoed timestamp (Karn). `seqRtt` is of those acknowledged, `lastRtt` of the last of them, both -1 for none.
+ * Linux: tcp_ack_update_rtt(). @returns the shorter one, for congestion control, or -1
  */
-function tcpCleanRtxQueue(sk: TcpSk, flags: number): number {
+function measureRtt(sk: TcpSk, flags: number, seqRtt: number, lastRtt: number): number {
+  const tp = sk.tp;
+  let rtt = seqRtt;
+  let shortest = lastRtt;
+  if (sackTimed) {
+    if (rtt < 0) rtt = (jiffies - firstSackt) | 0;
+    shortest = (jiffies - lastSackt) | 0;
+  }
+  if (rtt < 0 && tp.sawTstamp && tp.rcvTsecr !== 0 && (flags & FLAG_ACKED) !== 0) {
+    rtt = shortest = (jiffies - tp.rcvTsecr) | 0;
+  }
+  if (rtt < 0) return -1;
+  tcpUpdateRttMin(sk, shortest);
+  tcpAckUpdateRtt(sk, rtt);
+  return shortest;
+}
+
+/**
+ * Ends the segments that are acknowledged whole, takes them out of the scoreboard, and measures the round trip.
+ * Linux: tcp_clean_rtx_queue(). @param priorFack end of what had been known to have arrived @returns the flags
+ */
+function tcpCleanRtxQueue(sk: TcpSk, flags: number, priorFack: number): number {
   const tp = sk.tp;
   const una = tp.sndUna;
+  const sackOk = tp.sackOk;
   const sendHead = sk.sendHead;
-  let flag = 0;
+  let flag = flags;
   let acked = 0;
   let first = 0;
+  let last = 0;
   let timed = false;
-  for (let skb = sk.writeQueue.head; skb !== null && skb !== sendHead; skb = sk.writeQueue.head) {
+  let reord = tp.sndNxt;
+  let skb: SkBuff | null = sk.writeQueue.head;
+  for (; skb !== null && skb !== sendHead; skb = sk.writeQueue.head) {
     if (((skb.endSeq - una) | 0) > 0) break;
     const sacked = skb.sacked;
     if ((sacked & TCPCB_RETRANS) !== 0) {
       if ((sacked & TCPCB_SACKED_RETRANS) !== 0) tp.retransOut--;
       flag |= FLAG_RETRANS_DATA_ACKED;
-    } else if (!timed && (sacked & TCPCB_SACKED_ACKED) === 0) {
-      first = skb.when;
+    } else if ((sacked & TCPCB_SACKED_ACKED) === 0) {
+      last = skb.when;
+      if (!timed) first = last;
       timed = true;
+      if (((skb.seq - reord) | 0) < 0) reord = skb.seq;
+      if (((skb.endSeq - tp.highSeq) | 0) <= 0) flag |= FLAG_ORIG_SACK_ACKED;
+    }
+    if ((sacked & TCPCB_SACKED_ACKED) !== 0) {
+      tp.sackedOut--;
+    } else if (sackOk) {
+      tp.delivered++;
+      tcpRackAdvance(tp, sacked, skb.endSeq, skb.when);
     }
     if ((sacked & TCPCB_LOST) !== 0) tp.lostOut--;
     if ((skb.tcpFlags & TCPHDR_SYN) !== 0) {
@@ -123,15 +152,23 @@ function tcpCleanRtxQueue(sk: TcpSk, flags: number): number {
     tp.packetsOut--;
     tcpWriteQueueFree(sk, skb);
   }
-  if (acked === 0) return flag;
-  let rtt = -1;
-  if (timed && (flag & FLAG_RETRANS_DATA_ACKED) === 0) rtt = (jiffies - first) | 0;
-  else if (tp.sawTstamp && tp.rcvTsecr !== 0 && (flags & FLAG_SND_UNA_ADVANCED) !== 0) rtt = (jiffies - tp.rcvTsecr) | 0;
-  if (rtt >= 0) tcpAckUpdateRtt(sk, rtt);
-  tcpRemoveRenoSacks(tp, acked);
-  tcpRearmRto(sk);
+  if (skb === sendHead) skb = null;
+  if (skb !== null && (skb.sacked & TCPCB_SACKED_ACKED) !== 0) flag |= FLAG_SACK_RENEGING;
+  const once = timed && (flag & FLAG_RETRANS_DATA_ACKED) === 0;
+  const rtt = measureRtt(sk, flag, once ? (jiffies - first) | 0 : -1, once ? (jiffies - last) | 0 : -1);
+  if ((flag & FLAG_ACKED) === 0) {
+    // Selective acknowledgments of what was sent after the first segment went: the timeout starts anew.
+    if (skb !== null && sackTimed && rtt >= 0 && ((skb.when - firstSackt) | 0) < 0) flag |= FLAG_SET_XMIT_TIMER;
+    return flag;
+  }
+  flag |= FLAG_SET_XMIT_TIMER;
+  if (!sackOk) {
+    tcpRemoveRenoSacks(sk, acked);
+    if ((flag & FLAG_RETRANS_DATA_ACKED) !== 0) flag &= ~FLAG_ORIG_SACK_ACKED;
+  } else if (((reord - priorFack) | 0) < 0) {
+    tcpCheckSackReordering(sk, reord, false);
+  }
   sk.icsk.caOps.pktsAcked?.(sk, acked, rtt);
-  sk.net.mib[LINUX_MIB_TCPDELIVERED]! += acked;
   return flag;
 }
 
@@ -183,8 +220,30 @@ function confirmNeighbour(sk: TcpSk): void {
   dst.ops.confirmNeigh(dst, sk.inet.daddr);
 }
 
+/** Was anything that congestion control must look at? Linux: tcp_ack_is_dubious(). */
+function ackIsDubious(sk: TcpSk, flag: number): boolean {
+  return (flag & FLAG_NOT_DUP) === 0 || (flag & FLAG_CA_ALERT) !== 0 || sk.icsk.caState !== TCP_CA_OPEN;
+}
+
+/** May the window grow by this ACK? With much reordering any progress counts. Linux: tcp_may_raise_cwnd(). */
+function mayRaiseCwnd(sk: TcpSk, flag: number): boolean {
+  return (flag & (sk.tp.reordering > sk.net.ipv4.tcpReordering ? FLAG_FORWARD_PROGRESS : FLAG_DATA_ACKED)) !== 0;
+}
+
+/** An ACK older than the last: only its SACK blocks can be news. Always 0. */
+function oldAck(sk: TcpSk, ack: number, flags: number): number {
+  const tp = sk.tp;
+  if ((flags & FLAG_SLOWPATH) === 0 || rxOpt.numSacks === 0) return 0;
+  const priorDelivered = tp.delivered;
+  let flag = flags | tcpSacktagWriteQueue(sk, ack, tp.sndUna);
+  flag = tcpFastretransAlert(sk, tp.sndUna, 0, flag);
+  sk.net.mib[LINUX_MIB_TCPDELIVERED]! += tp.delivered - priorDelivered;
+  if ((flag & (FLAG_REXMIT_LOST | FLAG_REXMIT_NEW)) !== 0) tcpXmitRecovery(sk, flag);
+  return 0;
+}
+
 /**
- * Takes in the acknowledgment of a segment. Linux: tcp_ack().
+ * Takes in the acknowledgment of a segment; with FLAG_SLOWPATH its options are in `rxOpt`. Linux: tcp_ack().
  * @param flags FLAG_* of the caller @returns 1; 0 for an old acknowledgment; -1 for one of what was never sent, -2 for one so
  * old that it may be forged: both unacceptable
  */
@@ -200,11 +259,14 @@ export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
       if ((flag & FLAG_NO_CHALLENGE_ACK) === 0) tcpSendChallengeAck(sk);
       return -2;
     }
-    return 0;
+    return oldAck(sk, ack, flags);
   }
   if (((ack - tp.sndNxt) | 0) > 0) return -1;
   const seq = skb.seq;
   const priorOut = tp.packetsOut;
+  const priorDelivered = tp.delivered;
+  const priorLost = tp.lost;
+  const priorFack = tp.sackOk ? tcpHighestSackSeq(tp) : prior;
   if (advance > 0) {
     flag |= FLAG_SND_UNA_ADVANCED;
     icsk.retransmits = 0;
@@ -217,31 +279,37 @@ export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
     tp.sndUna = ack;
     flag |= FLAG_WIN_UPDATE;
     sk.net.mib[LINUX_MIB_TCPHPACKS]!++;
+    tcpSackStateClear();
   } else {
     if (seq !== skb.endSeq) flag |= FLAG_DATA;
     else sk.net.mib[LINUX_MIB_TCPPUREACKS]!++;
     flag |= tcpAckUpdateWindow(sk, skb, ack, seq);
     tp.sndUna = ack;
+    if ((flag & FLAG_SLOWPATH) !== 0 && rxOpt.numSacks !== 0) flag |= tcpSacktagWriteQueue(sk, ack, prior);
+    else tcpSackStateClear();
   }
   sk.errSoft = 0;
   icsk.probesOut = 0;
   tp.rcvTstamp = jiffies;
   if (priorOut === 0) {
+    if ((flag & FLAG_DSACKING_ACK) !== 0) tcpFastretransAlert(sk, prior, 0, flag);
     tcpAckProbe(sk);
+    if (tp.rec.tlpHighSeq !== 0) tcpProcessTlpAck(sk, ack, flag);
     return 1;
   }
-  const priorDelivered = tp.delivered;
-  const priorLost = tp.lost;
-  if (advance > 0) flag |= tcpCleanRtxQueue(sk, flag);
-  let retransmit = false;
-  const duplicate = (flag & FLAG_NOT_DUP) === 0;
-  if (duplicate || icsk.caState !== TCP_CA_OPEN) {
-    retransmit = tcpFastretransAlert(sk, duplicate ? 1 : 0, advance > 0);
+  if (advance > 0 || sackTimed) flag = tcpCleanRtxQueue(sk, flag, priorFack);
+  tcpRackUpdateReoWnd(sk);
+  if (tp.rec.tlpHighSeq !== 0) tcpProcessTlpAck(sk, ack, flag);
+  if (ackIsDubious(sk, flag)) {
+    const duplicate = (flag & (FLAG_SND_UNA_ADVANCED | FLAG_NOT_DUP | FLAG_DSACKING_ACK)) === 0;
+    flag = tcpFastretransAlert(sk, prior, duplicate ? 1 : 0, flag);
   }
-  if ((flag & FLAG_ACKED) !== 0) confirmNeighbour(sk);
+  if ((flag & FLAG_SET_XMIT_TIMER) !== 0) tcpSetXmitTimer(sk);
+  if ((flag & FLAG_FORWARD_PROGRESS) !== 0) confirmNeighbour(sk);
   const delivered = tp.delivered - priorDelivered;
+  sk.net.mib[LINUX_MIB_TCPDELIVERED]! += delivered;
   if (tcpInCwndReduction(sk)) tcpCwndReduction(sk, delivered, tp.lost - priorLost, advance > 0);
-  else if ((flag & FLAG_DATA_ACKED) !== 0) icsk.caOps.congAvoid(sk, ack, delivered);
-  if (retransmit) tcpXmitRecovery(sk);
+  else if (mayRaiseCwnd(sk, flag)) icsk.caOps.congAvoid(sk, ack, delivered);
+  if ((flag & (FLAG_REXMIT_LOST | FLAG_REXMIT_NEW)) !== 0) tcpXmitRecovery(sk, flag);
   return 1;
 }

@@ -22,6 +22,7 @@ import { tcpSendAck } from "./tcp-control.ts";
 import { tcpEnterQuickackMode } from "./tcp-data.ts";
 import { tcpReset } from "./tcp-input.ts";
 import { tcpPawsReject } from "./tcp-minisocks.ts";
+import { tcpDsackSet } from "./tcp-sack.ts";
 import { tcpFastParseOptions } from "./tcp-options.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 import { tcpReceiveWindow } from "./tcp-window.ts";
@@ -93,6 +94,8 @@ function tcpSendDupack(sk: TcpSk, skb: SkBuff): void {
   if (skb.endSeq !== skb.seq && ((skb.seq - sk.tp.rcvNxt) | 0) < 0) {
     sk.net.mib[LINUX_MIB_DELAYEDACKLOST]!++;
     tcpEnterQuickackMode(sk);
+    const rcvNxt = sk.tp.rcvNxt;
+    tcpDsackSet(sk, skb.seq, ((skb.endSeq - rcvNxt) | 0) > 0 ? rcvNxt : skb.endSeq);
   }
   tcpSendAck(sk);
 }

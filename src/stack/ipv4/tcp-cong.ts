@@ -19,6 +19,9 @@ export const CA_EVENT_CWND_RESTART = 1;
 export const CA_EVENT_COMPLETE_CWR = 2;
 export const CA_EVENT_LOSS = 3;
 
+/** Words of icsk.caPriv: the state of an algorithm. */
+export const CA_PRIV_WORDS = 17;
+
 /** One algorithm. Linux: struct tcp_congestion_ops. */
 export interface TcpCongestionOps {
   readonly name: string;

@@ -25,6 +25,7 @@ import { tcpSetState } from "./tcp.ts";
 import { tcpSendAck } from "./tcp-control.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpDataQueueOfo, tcpOfoPurge, tcpOfoQueue, tcpPruneQueue } from "./tcp-ofo.ts";
+import { tcpDsackSet, tcpSackRemove } from "./tcp-sack.ts";
 import { ICSK_ACK_NOW, ICSK_ACK_PUSHED, ICSK_ACK_PUSHED2, ICSK_ACK_SCHED, type TcpSk } from "./tcp-sock.ts";
 import { TCP_MIN_MSS, tcpFastPathCheck, tcpReceiveWindow, tcpSpace, tcpWinFromSpace } from "./tcp-window.ts";
 import { TCP_ATO_MIN, TCP_PINGPONG_THRESH } from "./tcp-xmit.ts";
@@ -236,6 +237,7 @@ function queueInOrder(sk: TcpSk, skb: SkBuff): void {
     // The hole is filled: the peer should know at once (RFC 5681 section 4.2).
     if (tp.outOfOrderQueue.qlen === 0) sk.icsk.ackPending |= ICSK_ACK_NOW;
   }
+  if (tp.rec.numSacks !== 0) tcpSackRemove(tp);
   tcpFastPathCheck(sk);
   tcpDataReady(sk);
 }
@@ -261,9 +263,11 @@ export function tcpDataQueue(sk: TcpSk, skb: SkBuff): void {
   }
   if (((skb.endSeq - rcvNxt) | 0) <= 0) {
     sk.net.mib[LINUX_MIB_DELAYEDACKLOST]!++;
+    tcpDsackSet(sk, skb.seq, skb.endSeq);
     dropAndAck(sk, skb, SKB_DROP_REASON_TCP_OLD_DATA);
     return;
   }
+  if (ahead < 0) tcpDsackSet(sk, skb.seq, rcvNxt);
   if (window === 0 && skb.len !== 0) {
     sk.net.mib[LINUX_MIB_TCPZEROWINDOWDROP]!++;
     dropAndAck(sk, skb, SKB_DROP_REASON_TCP_ZEROWINDOW);

@@ -1,187 +1,155 @@
 /**
- * Loss: what is believed lost, the congestion states, and the window while losses are repaired. Linux: the recovery half of
+ * Loss: the congestion states, and who says what is lost. Linux: tcp_fastretrans_alert() and its helpers of
  * net/ipv4/tcp_input.c. Read first: RFC 5681 section 3.2 (fast retransmit), RFC 6582 (NewReno), RFC 3042 (limited transmit),
- * RFC 6937 (PRR), RFC 6298 section 5.
+ * RFC 5682 (F-RTO), RFC 6298 section 5.
  *
- *     Open ──dup ACK──> Disorder ──3 dup ACKs──> Recovery ──highSeq acknowledged──> Open
- *       └───────────────────────RTO, any state──> Loss ─────highSeq acknowledged──────┘
+ *     Open ──dup ACK, SACK──> Disorder ──something lost──> Recovery ──highSeq acknowledged──> Open
+ *       └──────────────────────RTO, any state──> Loss ─────highSeq acknowledged──────────────┘
  *
- * Without SACK each duplicate ACK stands for one segment that arrived behind a hole: `sackedOut` counts them ("Reno SACK"), so
- * that tcpPacketsInFlight() falls and new data may follow (limited transmit needs no code of its own).
+ * With SACK RACK finds what is lost (tcp-recovery.ts); without, each duplicate ACK stands for one segment that arrived behind a
+ * hole: `sackedOut` counts them ("Reno SACK"), so that tcpPacketsInFlight() falls and new data may follow (limited transmit needs
+ * no code of its own). The window during repair is PRR's (tcp-prr.ts), and may be undone (tcp-undo.ts).
  */
 import { jiffies } from "../../lib/timer.ts";
-import { LINUX_MIB_TCPRENORECOVERY } from "../../uapi/snmp.ts";
+import {
+  LINUX_MIB_TCPRENORECOVERY, LINUX_MIB_TCPRENOREORDER, LINUX_MIB_TCPSACKRECOVERY, LINUX_MIB_TCPSACKRENEGING,
+} from "../../uapi/snmp.ts";
 import {
   TCP_CA_CWR, TCP_CA_DISORDER, TCP_CA_LOSS, TCP_CA_OPEN, TCP_CA_RECOVERY, TCP_SYN_SENT,
 } from "../../uapi/tcp.ts";
-import type { SkBuff } from "../core/skbuff.ts";
 import {
-  CA_EVENT_COMPLETE_CWR, CA_EVENT_LOSS, TCP_INFINITE_SSTHRESH, tcpCaEvent, tcpInCwndReduction,
-  tcpPacketsInFlight, tcpSetCaState,
+  FLAG_DATA_SACKED, FLAG_ECE, FLAG_LOST_RETRANS, FLAG_ORIG_SACK_ACKED, FLAG_REXMIT_LOST, FLAG_REXMIT_NEW,
+  FLAG_SACK_RENEGING, FLAG_SET_XMIT_TIMER, FLAG_SND_UNA_ADVANCED,
+} from "./tcp-ack-flags.ts";
+import {
+  CA_EVENT_LOSS, tcpCaEvent, tcpCurrentSsthresh, tcpInCwndReduction, tcpPacketsInFlight, tcpSetCaState,
 } from "./tcp-cong.ts";
-import { tcpFragment } from "./tcp-output.ts";
+import { tcpFragment, tcpPushPendingFrames } from "./tcp-output.ts";
+import { tcpEndCwndReduction, tcpEnterCwr, tcpInitCwndReduction } from "./tcp-prr.ts";
+import { tcpMarkSkbLost, tcpRackMarkLost, tcpRackSkbTimeout } from "./tcp-recovery.ts";
 import { tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
-import { TCPCB_LOST, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock } from "./tcp-sock.ts";
+import { ICSK_TIME_RETRANS, TCP_NAGLE_OFF, TCPCB_LOST, TCPCB_SACKED_ACKED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
+import { inetCskResetXmitTimer } from "./tcp-timer.ts";
+import {
+  tcpAnyRetransDone, tcpInitUndo, tcpTryKeepOpen, tcpTryUndoDsack, tcpTryUndoLoss, tcpTryUndoPartial, tcpTryUndoRecovery,
+} from "./tcp-undo.ts";
+import { tcpCurrentMss, tcpWndEnd } from "./tcp-window.ts";
 
-/** Marks a segment lost; a retransmission of it counts as lost too. Linux: tcp_mark_skb_lost(). */
-function tcpMarkSkbLost(tp: TcpSock, skb: SkBuff): void {
-  const sacked = skb.sacked;
-  if ((sacked & TCPCB_SACKED_ACKED) !== 0) return;
-  if ((sacked & TCPCB_LOST) === 0) {
-    tp.lostOut++;
-    tp.lost++;
-  } else if ((sacked & TCPCB_SACKED_RETRANS) !== 0) {
-    tp.lost++;
-  }
-  if ((sacked & TCPCB_SACKED_RETRANS) !== 0) tp.retransOut--;
-  skb.sacked = (sacked & ~TCPCB_SACKED_RETRANS) | TCPCB_LOST;
-  const hint = tp.retransmitHint;
-  if (hint !== null && ((skb.seq - hint.seq) | 0) < 0) tp.retransmitHint = skb;
-}
+/** Most segments of reordering believed in (tcp_max_reordering). */
+const TCP_MAX_REORDERING = 300;
+/** After reneging the peer gets this long, in ms, to acknowledge what it kept. */
+const RENEGING_DELAY_MS = 10;
 
 /** No duplicate ACK counts any more. Linux: tcp_reset_reno_sack(). */
 function tcpResetRenoSack(tp: TcpSock): void {
   tp.sackedOut = 0;
 }
 
-/** Duplicate ACKs say that as many segments arrived, though at least one is missing. Linux: tcp_add_reno_sack(). */
-function tcpAddRenoSack(tp: TcpSock, dupacks: number): void {
-  if (dupacks === 0) return;
-  const prior = tp.sackedOut;
+/** More duplicate ACKs than can be: segments `sackedOut` is held within what is in flight. Linux: tcp_limit_reno_sacked(). */
+function tcpLimitRenoSacked(tp: TcpSock): boolean {
   const holes = tp.lostOut > 1 ? tp.lostOut : 1;
-  let sacked = prior + dupacks;
-  if (sacked + holes > tp.packetsOut) sacked = tp.packetsOut - holes;
-  if (sacked < 0) sacked = 0;
-  tp.sackedOut = sacked;
-  if (sacked > prior) tp.delivered += sacked - prior;
+  if (tp.sackedOut + holes <= tp.packetsOut) return false;
+  tp.sackedOut = tp.packetsOut > holes ? tp.packetsOut - holes : 0;
+  return true;
+}
+
+/** There were more than holes explain: reordering. Linux: tcp_check_reno_reordering(). */
+function tcpCheckRenoReordering(sk: TcpSk, addend: number): void {
+  const tp = sk.tp;
+  if (!tcpLimitRenoSacked(tp)) return;
+  const metric = tp.packetsOut + addend;
+  tp.reordering = metric < TCP_MAX_REORDERING ? metric : TCP_MAX_REORDERING;
+  tp.rec.reordSeen++;
+  sk.net.mib[LINUX_MIB_TCPRENOREORDER]!++;
+}
+
+/** Duplicate ACKs say that as many segments arrived, though at least one is missing. Linux: tcp_add_reno_sack(). */
+function tcpAddRenoSack(sk: TcpSk, dupacks: number): void {
+  if (dupacks === 0) return;
+  const tp = sk.tp;
+  const prior = tp.sackedOut;
+  tp.sackedOut = prior + dupacks;
+  tcpCheckRenoReordering(sk, dupacks);
+  if (tp.sackedOut > prior) tp.delivered += tp.sackedOut - prior;
 }
 
 /** `acked` segments left the queue: one filled the hole, the others had been counted by duplicate ACKs. Linux: tcp_remove_reno_sacks(). */
-export function tcpRemoveRenoSacks(tp: TcpSock, acked: number): void {
+export function tcpRemoveRenoSacks(sk: TcpSk, acked: number): void {
+  const tp = sk.tp;
   if (acked > 0) {
     const fresh = acked - tp.sackedOut;
     tp.delivered += fresh > 1 ? fresh : 1;
     tp.sackedOut = acked - 1 >= tp.sackedOut ? 0 : tp.sackedOut - (acked - 1);
   }
-  const most = tp.packetsOut - tp.lostOut;
-  if (tp.sackedOut > most) tp.sackedOut = most > 0 ? most : 0;
+  tcpCheckRenoReordering(sk, acked);
 }
 
-/** A window reduction begins: PRR lets it shrink to the new threshold over one round trip. Linux: tcp_init_cwnd_reduction(). */
-function tcpInitCwndReduction(sk: TcpSk): void {
+/** Something is lost: it is repaired at once. Linux: tcp_enter_recovery(). @param ece the network told of congestion too */
+export function tcpEnterRecovery(sk: TcpSk, ece: boolean): void {
   const tp = sk.tp;
-  tp.highSeq = tp.sndNxt;
-  tp.sndCwndCnt = 0;
-  tp.priorCwnd = tp.sndCwnd;
-  tp.prrDelivered = tp.prrOut = 0;
-  tp.sndSsthresh = sk.icsk.caOps.ssthresh(sk);
-}
-
-/**
- * The window during a reduction (RFC 6937): in proportion while more is in flight than the threshold, then slow start towards it.
- * Linux: tcp_cwnd_reduction(). @param newly segments this ACK delivered @param newlyLost segments it showed lost
- */
-export function tcpCwndReduction(sk: TcpSk, newly: number, newlyLost: number, advanced: boolean): void {
-  const tp = sk.tp;
-  if (newly <= 0 || tp.priorCwnd === 0) return;
-  const inFlight = tcpPacketsInFlight(tp);
-  const delta = tp.sndSsthresh - inFlight;
-  tp.prrDelivered += newly;
-  let count: number;
-  if (delta < 0) {
-    count = (((tp.sndSsthresh * tp.prrDelivered + tp.priorCwnd - 1) / tp.priorCwnd) | 0) - tp.prrOut;
-  } else {
-    const behind = tp.prrDelivered - tp.prrOut;
-    count = behind > newly ? behind : newly;
-    if (advanced && newlyLost === 0) count++;
-    if (count > delta) count = delta;
+  sk.net.mib[tp.sackOk ? LINUX_MIB_TCPSACKRECOVERY : LINUX_MIB_TCPRENORECOVERY]!++;
+  tp.rec.priorSsthresh = 0;
+  tcpInitUndo(tp);
+  if (!tcpInCwndReduction(sk)) {
+    if (!ece) tp.rec.priorSsthresh = tcpCurrentSsthresh(sk);
+    tcpInitCwndReduction(sk);
   }
-  // The first retransmission always goes.
-  const least = tp.prrOut !== 0 ? 0 : 1;
-  if (count < least) count = least;
-  tp.sndCwnd = inFlight + count;
-}
-
-/** The reduction is complete. Linux: tcp_end_cwnd_reduction(). */
-function tcpEndCwndReduction(sk: TcpSk): void {
-  const tp = sk.tp;
-  if (tp.sndSsthresh < TCP_INFINITE_SSTHRESH && tcpInCwndReduction(sk)) {
-    tp.sndCwnd = tp.sndSsthresh;
-    tp.sndCwndStamp = jiffies;
-  }
-  tcpCaEvent(sk, CA_EVENT_COMPLETE_CWR);
-}
-
-/** A queue of this host dropped a segment: congestion seen from near. Linux: tcp_enter_cwr(). */
-export function tcpEnterCwr(sk: TcpSk): void {
-  if (sk.icsk.caState >= TCP_CA_CWR) return;
-  tcpInitCwndReduction(sk);
-  tcpSetCaState(sk, TCP_CA_CWR);
-}
-
-/** Fast retransmit: the first hole is repaired at once. Linux: tcp_enter_recovery(). */
-function tcpEnterRecovery(sk: TcpSk): void {
-  sk.net.mib[LINUX_MIB_TCPRENORECOVERY]!++;
-  if (!tcpInCwndReduction(sk)) tcpInitCwndReduction(sk);
   tcpSetCaState(sk, TCP_CA_RECOVERY);
 }
 
 /**
- * The retransmission timer fired: everything in flight counts as lost and is sent again from the first on, by slow start.
- * Linux: tcp_enter_loss().
+ * The timeout says that everything in flight is lost, except what RACK knows to be sent too late for that. A first segment that
+ * was selectively acknowledged shows that the peer has dropped it: nothing it said counts. Linux: tcp_timeout_mark_lost().
  */
+function tcpTimeoutMarkLost(sk: TcpSk): void {
+  const tp = sk.tp;
+  const head = sk.writeQueue.head;
+  const stop = sk.sendHead;
+  const reneging = head !== null && head !== stop && (head.sacked & TCPCB_SACKED_ACKED) !== 0;
+  if (reneging) {
+    sk.net.mib[LINUX_MIB_TCPSACKRENEGING]!++;
+    tp.sackedOut = 0;
+  } else if (!tp.sackOk) {
+    tcpResetRenoSack(tp);
+  }
+  for (let skb = head; skb !== null && skb !== stop; skb = skb.next) {
+    if (reneging) skb.sacked &= ~TCPCB_SACKED_ACKED;
+    else if (skb !== head && tcpRackSkbTimeout(tp, skb, 0) > 0) continue;
+    tcpMarkSkbLost(sk, skb);
+  }
+  tp.retransmitHint = null;
+}
+
+/** The retransmission timer fired: what is in flight goes again from the first on, by slow start. Linux: tcp_enter_loss(). */
 export function tcpEnterLoss(sk: TcpSk): void {
   const tp = sk.tp;
   const icsk = sk.icsk;
-  tcpResetRenoSack(tp);
-  for (let skb = sk.writeQueue.head; skb !== null && skb !== sk.sendHead; skb = skb.next) tcpMarkSkbLost(tp, skb);
+  const rec = tp.rec;
+  const sysctl = sk.net.ipv4;
+  tcpTimeoutMarkLost(sk);
   const state = icsk.caState;
   // Not again for a retransmission lost within the same episode (RFC 5681 section 3.1).
   if (
     state <= TCP_CA_DISORDER || ((tp.highSeq - tp.sndUna) | 0) <= 0
     || (state === TCP_CA_LOSS && icsk.retransmits === 0)
   ) {
+    rec.priorSsthresh = tcpCurrentSsthresh(sk);
     tp.priorCwnd = tp.sndCwnd;
     tp.sndSsthresh = icsk.caOps.ssthresh(sk);
     tcpCaEvent(sk, CA_EVENT_LOSS);
+    tcpInitUndo(tp);
   }
   tp.sndCwnd = tcpPacketsInFlight(tp) + 1;
   tp.sndCwndCnt = 0;
   tp.sndCwndStamp = jiffies;
+  // Many segments behind the hole and yet a timeout: less reordering than was believed.
+  if (state <= TCP_CA_DISORDER && tp.sackedOut >= sysctl.tcpReordering && tp.reordering > sysctl.tcpReordering) {
+    tp.reordering = sysctl.tcpReordering;
+  }
   tcpSetCaState(sk, TCP_CA_LOSS);
   tp.highSeq = tp.sndNxt;
-  tp.retransmitHint = null;
-}
-
-/** Is any retransmission still unacknowledged? Linux: tcp_any_retrans_done(). */
-function anyRetransDone(tp: TcpSock): boolean {
-  return tp.retransOut !== 0;
-}
-
-/** Open, or Disorder while something is out of the ordinary. Linux: tcp_try_keep_open(). */
-function tcpTryKeepOpen(sk: TcpSk): void {
-  const tp = sk.tp;
-  const state = tp.sackedOut + tp.lostOut !== 0 || anyRetransDone(tp) ? TCP_CA_DISORDER : TCP_CA_OPEN;
-  if (sk.icsk.caState !== state) {
-    tcpSetCaState(sk, state);
-    tp.highSeq = tp.sndNxt;
-  }
-}
-
-/**
- * All that was in flight at the loss is acknowledged. At exactly that point the state is kept: duplicate ACKs of the go-back
- * retransmissions must not look like a new loss (RFC 6582 section 4.1). Linux: tcp_try_undo_recovery().
- * @returns whether the old state is kept
- */
-function tcpHoldRecovery(sk: TcpSk): boolean {
-  const tp = sk.tp;
-  if (tp.sndUna === tp.highSeq) {
-    if (!anyRetransDone(tp)) tp.retransStamp = 0;
-    return true;
-  }
-  tcpEndCwndReduction(sk);
-  tcpSetCaState(sk, TCP_CA_OPEN);
-  return false;
+  rec.tlpHighSeq = 0;
+  rec.frto = sysctl.tcpFrto !== 0 && (state < TCP_CA_RECOVERY || icsk.retransmits !== 0);
 }
 
 /** The first segment not acknowledged is lost: three duplicate ACKs, or a partial ACK in Recovery. Linux: tcp_newreno_mark_lost(). */
@@ -193,66 +161,156 @@ function tcpNewrenoMarkLost(sk: TcpSk, advanced: boolean): void {
   const head = sk.writeQueue.head;
   if (head === null || head === sk.sendHead || (head.sacked & TCPCB_LOST) !== 0) return;
   if (head.len > tp.mssCache && tcpFragment(sk, head, tp.mssCache) < 0) return;
-  tcpMarkSkbLost(tp, head);
+  tcpMarkSkbLost(sk, head);
+}
+
+/** Marks what this ACK shows lost. Linux: tcp_identify_packet_loss(). @returns the flags */
+function tcpIdentifyPacketLoss(sk: TcpSk, flags: number): number {
+  const tp = sk.tp;
+  if (tp.packetsOut === 0) return flags;
+  if (!tp.sackOk) {
+    tcpNewrenoMarkLost(sk, (flags & FLAG_SND_UNA_ADVANCED) !== 0);
+    return flags;
+  }
+  const prior = tp.retransOut;
+  let flag = flags;
+  if (tcpRackMarkLost(sk)) flag &= ~FLAG_SET_XMIT_TIMER;
+  return prior > tp.retransOut ? flag | FLAG_LOST_RETRANS : flag;
+}
+
+/** Nothing is lost. Linux: tcp_try_to_open(). */
+function tcpTryToOpen(sk: TcpSk, flag: number): void {
+  if (!tcpAnyRetransDone(sk)) sk.tp.retransStamp = 0;
+  if ((flag & FLAG_ECE) !== 0) tcpEnterCwr(sk);
+  if (sk.icsk.caState !== TCP_CA_CWR) tcpTryKeepOpen(sk);
 }
 
 /**
- * An ACK that is out of the ordinary: a duplicate, or any outside of Open. Moves through the states of the picture above.
- * Linux: tcp_fastretrans_alert().
- * @param dupacks duplicate ACKs this one stands for, 0 or 1 @param advanced it acknowledged new data
- * @returns whether segments marked lost may be due: tcpXmitRecovery()
+ * An ACK in Loss. F-RTO (RFC 5682 section 3.1): after the first partial ACK new data is sent instead of retransmissions; when
+ * something sent only once before the timeout is then acknowledged, the timeout was spurious. Linux: tcp_process_loss().
+ * @returns FLAG_REXMIT_*, or 0
  */
-export function tcpFastretransAlert(sk: TcpSk, dupacks: number, advanced: boolean): boolean {
+function tcpProcessLoss(sk: TcpSk, flag: number, dupacks: number): number {
   const tp = sk.tp;
-  const icsk = sk.icsk;
-  if (tp.packetsOut === 0) tp.sackedOut = 0;
-  const state = icsk.caState;
-  if (state === TCP_CA_OPEN) {
-    if (tp.retransOut === 0) tp.retransStamp = 0;
-  } else if (((tp.sndUna - tp.highSeq) | 0) >= 0) {
-    if (state === TCP_CA_CWR) {
-      // Only beyond highSeq: one reduction for each window of data.
-      if (tp.sndUna !== tp.highSeq) {
-        tcpEndCwndReduction(sk);
-        tcpSetCaState(sk, TCP_CA_OPEN);
-      }
-    } else if (state === TCP_CA_RECOVERY) {
-      tcpResetRenoSack(tp);
-      if (tcpHoldRecovery(sk)) return false;
+  const rec = tp.rec;
+  const recovered = ((tp.sndUna - tp.highSeq) | 0) >= 0;
+  const advanced = (flag & FLAG_SND_UNA_ADVANCED) !== 0;
+  const newSent = ((tp.sndNxt - tp.highSeq) | 0) > 0;
+  if (advanced && tcpTryUndoLoss(sk, false)) return 0;
+  if (rec.frto) {
+    if ((flag & FLAG_ORIG_SACK_ACKED) !== 0 && tcpTryUndoLoss(sk, true)) return 0;
+    if (newSent) {
+      // Step 3.a: the loss was real.
+      if ((flag & FLAG_DATA_SACKED) !== 0 || dupacks !== 0) rec.frto = false;
+    } else if (advanced && !recovered) {
+      tp.highSeq = tp.sndNxt;
+      if (sk.sendHead !== null && ((tcpWndEnd(tp) - tp.sndNxt) | 0) > 0) return FLAG_REXMIT_NEW;
+      rec.frto = false;
     }
   }
-  switch (icsk.caState) {
-    case TCP_CA_RECOVERY:
-      if (!advanced) tcpAddRenoSack(tp, dupacks);
-      tcpNewrenoMarkLost(sk, advanced);
-      return true;
-    case TCP_CA_LOSS:
-      if (!tcpProcessLoss(sk, dupacks, advanced)) return true;
-      break;
-    default:
-      if (advanced) tcpResetRenoSack(tp);
-      tcpAddRenoSack(tp, dupacks);
+  if (recovered) {
+    if (!tcpTryUndoRecovery(sk)) tcpSetCaState(sk, TCP_CA_OPEN);
+    return 0;
   }
-  tcpNewrenoMarkLost(sk, advanced);
-  if (tp.lostOut === 0) {
-    if (!anyRetransDone(tp)) tp.retransStamp = 0;
-    if (icsk.caState !== TCP_CA_CWR) tcpTryKeepOpen(sk);
-    return false;
+  if (!tp.sackOk) {
+    if (newSent && dupacks !== 0) tcpAddRenoSack(sk, dupacks);
+    else if (advanced) tcpResetRenoSack(tp);
   }
-  tcpEnterRecovery(sk);
+  return FLAG_REXMIT_LOST;
+}
+
+/** What the peer said it has is not there: it gets a moment, then the timeout forgets it all. Linux: tcp_check_sack_reneging(). */
+function tcpCheckSackReneging(sk: TcpSk, flag: number): boolean {
+  if ((flag & FLAG_SACK_RENEGING) === 0 || (flag & FLAG_SND_UNA_ADVANCED) === 0) return false;
+  const half = sk.tp.srtt >> 4;
+  inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, half > RENEGING_DELAY_MS ? half : RENEGING_DELAY_MS);
   return true;
 }
 
-/** An ACK in Loss. Linux: tcp_process_loss(). @returns whether the state is Open again */
-function tcpProcessLoss(sk: TcpSk, dupacks: number, advanced: boolean): boolean {
+/** highSeq is acknowledged: the episode may be over. @returns whether that is all there is to do */
+function episodeEnds(sk: TcpSk): boolean {
   const tp = sk.tp;
-  if (((tp.sndUna - tp.highSeq) | 0) >= 0) return !tcpHoldRecovery(sk);
-  if (((tp.sndNxt - tp.highSeq) | 0) > 0 && dupacks !== 0) tcpAddRenoSack(tp, dupacks);
-  else if (advanced) tcpResetRenoSack(tp);
+  const state = sk.icsk.caState;
+  if (state === TCP_CA_CWR) {
+    // Only beyond highSeq: one reduction for each window of data.
+    if (tp.sndUna !== tp.highSeq) {
+      tcpEndCwndReduction(sk);
+      tcpSetCaState(sk, TCP_CA_OPEN);
+    }
+  } else if (state === TCP_CA_RECOVERY) {
+    if (!tp.sackOk) tcpResetRenoSack(tp);
+    if (tcpTryUndoRecovery(sk)) return true;
+    tcpEndCwndReduction(sk);
+    tcpSetCaState(sk, TCP_CA_OPEN);
+  }
   return false;
 }
 
-/** Sends what is marked lost, as far as the window now lets it. Linux: tcp_xmit_recovery(). */
-export function tcpXmitRecovery(sk: TcpSk): void {
-  if (sk.state !== TCP_SYN_SENT) tcpXmitRetransmitQueue(sk);
+/**
+ * An ACK that is out of the ordinary: a duplicate, with SACK, or any outside of Open. Moves through the states of the picture
+ * above. Linux: tcp_fastretrans_alert().
+ * @param dupacks duplicate ACKs this one stands for, 0 or 1 @param flags FLAG_* of the ACK
+ * @returns the flags; FLAG_REXMIT_* say what tcpXmitRecovery() is to send
+ */
+export function tcpFastretransAlert(sk: TcpSk, priorUna: number, dupacks: number, flags: number): number {
+  const tp = sk.tp;
+  const icsk = sk.icsk;
+  const advanced = (flags & FLAG_SND_UNA_ADVANCED) !== 0;
+  const ece = (flags & FLAG_ECE) !== 0;
+  let flag = flags;
+  if (tp.packetsOut === 0) tp.sackedOut = 0;
+  if (ece) tp.rec.priorSsthresh = 0;
+  if (tcpCheckSackReneging(sk, flag)) return flag & ~FLAG_SET_XMIT_TIMER;
+  if (icsk.caState === TCP_CA_OPEN) {
+    if (tp.retransOut === 0) tp.retransStamp = 0;
+  } else if (((tp.sndUna - tp.highSeq) | 0) >= 0 && episodeEnds(sk)) {
+    return flag;
+  }
+  const state = icsk.caState;
+  switch (state) {
+    case TCP_CA_RECOVERY:
+      if (!advanced) {
+        if (!tp.sackOk) tcpAddRenoSack(sk, dupacks);
+      } else if (tcpTryUndoPartial(sk, priorUna)) {
+        return flag;
+      }
+      if (tcpTryUndoDsack(sk)) tcpTryToOpen(sk, flag);
+      flag = tcpIdentifyPacketLoss(sk, flag);
+      if (icsk.caState === TCP_CA_RECOVERY) return flag | FLAG_REXMIT_LOST;
+      // Undone; but what else is lost begins a recovery of its own.
+      if (tp.lostOut === 0) return flag;
+      tcpEnterRecovery(sk, ece);
+      return flag | FLAG_REXMIT_LOST;
+    case TCP_CA_LOSS: {
+      const rexmit = tcpProcessLoss(sk, flag, dupacks);
+      flag = tcpIdentifyPacketLoss(sk, flag) | rexmit;
+      if (icsk.caState !== TCP_CA_OPEN && (flag & FLAG_LOST_RETRANS) === 0) return flag;
+      break;
+    }
+    default:
+      if (!tp.sackOk) {
+        if (advanced) tcpResetRenoSack(tp);
+        tcpAddRenoSack(sk, dupacks);
+      }
+      if (icsk.caState <= TCP_CA_DISORDER) tcpTryUndoDsack(sk);
+      flag = tcpIdentifyPacketLoss(sk, flag);
+  }
+  if (tp.lostOut === 0) {
+    tcpTryToOpen(sk, flag);
+    return flag;
+  }
+  tcpEnterRecovery(sk, ece);
+  return flag | FLAG_REXMIT_LOST;
+}
+
+/** Sends what is marked lost, or with F-RTO first new data, as far as the window now lets it. Linux: tcp_xmit_recovery(). */
+export function tcpXmitRecovery(sk: TcpSk, flag: number): void {
+  if (sk.state === TCP_SYN_SENT) return;
+  if ((flag & FLAG_REXMIT_NEW) !== 0) {
+    const tp = sk.tp;
+    tcpPushPendingFrames(sk, tcpCurrentMss(sk), TCP_NAGLE_OFF);
+    if (((tp.sndNxt - tp.highSeq) | 0) > 0) return;
+    tp.rec.frto = false;
+  }
+  tcpXmitRetransmitQueue(sk);
 }

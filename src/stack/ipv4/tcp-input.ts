@@ -27,7 +27,8 @@ import {
 } from "../wire/tcp.ts";
 import { TCP_TIMEWAIT_LEN } from "./inet-timewait-sock.ts";
 import { tcpDone, tcpSetState } from "./tcp.ts";
-import { FLAG_DATA, FLAG_NO_CHALLENGE_ACK, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT, tcpAck, tcpAckUpdateRtt } from "./tcp-ack.ts";
+import { tcpAck, tcpAckUpdateRtt } from "./tcp-ack.ts";
+import { FLAG_DATA, FLAG_NO_CHALLENGE_ACK, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT } from "./tcp-ack-flags.ts";
 import { tcpSendChallengeAck, tcpValidateIncoming } from "./tcp-challenge.ts";
 import { tcpInitCwnd } from "./tcp-cong.ts";
 import { tcpAckSndCheckSlow } from "./tcp-control.ts";

@@ -39,7 +39,8 @@ import { INET_PROTOSW_ICSK, INET_PROTOSW_PERMANENT, inetRegisterProtosw } from "
 import { inetAddProtocol } from "./protocol.ts";
 import { reqskListener } from "./request-sock.ts";
 import { tcpCheckReq, tcpCheckReqReason, tcpChildProcess } from "./tcp-check-req.ts";
-import { tcpReno } from "./tcp-cong.ts";
+import { tcpRegisterCongestionControl } from "./tcp-cong.ts";
+import { tcpCubic } from "./tcp-cubic.ts";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input.ts";
 import { tcpV4Err } from "./tcp-ipv4-err.ts";
 import { tcpV4Connect } from "./tcp-ipv4-open.ts";
@@ -289,8 +290,9 @@ export function tcpV4Init(sizes: TcpSizes): void {
   }));
   tcpOptionsInit();
   secureSeqInit();
-  tcpSockInit(sizes.tcpSocks, tcpReno);
+  tcpSockInit(sizes.tcpSocks, tcpCubic);
   tcpInit(sizes);
+  tcpRegisterCongestionControl(tcpCubic);
   inetAddProtocol(IPPROTO_TCP, Object.freeze({ handler: tcpV4Rcv, errHandler: tcpV4Err }));
   inetRegisterProtosw(Object.freeze({
     type: SOCK_STREAM,

@@ -22,12 +22,14 @@ import { skbAppend, skbQueueHead, type SkbQueue, skbQueuePurge, skbUnlink } from
 import { skbSetOwnerR } from "../core/sock.ts";
 import { TCPHDR_FIN } from "../wire/tcp.ts";
 import { tcpCutFront, tcpFin, tcpQueueRcv, tcpTryCoalesce } from "./tcp-data.ts";
+import { tcpDsackExtend, tcpDsackSet, tcpSackNewOfoSkb, tcpSackRebuild } from "./tcp-sack.ts";
 import { ICSK_ACK_NOW, ICSK_ACK_SCHED, type TcpSk } from "./tcp-sock.ts";
 import { tcpPoolReserve } from "./tcp-window.ts";
 
 /** Forgets all segments beyond the hole (after FIN, at the end). */
 export function tcpOfoPurge(sk: TcpSk): void {
   skbQueuePurge(sk.tp.outOfOrderQueue);
+  sk.tp.rec.numSacks = 0;
 }
 
 /**
@@ -39,6 +41,7 @@ function ofoRoom(sk: TcpSk, seq: number, truesize: number): boolean {
     const last = queue.tail;
     if (last === null || ((last.seq - seq) | 0) <= 0) return false;
     dropOfo(sk, last);
+    tcpSackRebuild(sk.tp);
   }
   return true;
 }
@@ -74,25 +77,33 @@ export function tcpDataQueueOfo(sk: TcpSk, skb: SkBuff): void {
   while (before !== null && ((before.seq - skb.seq) | 0) > 0) before = before.prev;
   if (before !== null && ((before.endSeq - skb.seq) | 0) > 0) {
     if (((skb.endSeq - before.endSeq) | 0) <= 0) {
+      tcpDsackSet(sk, skb.seq, skb.endSeq);
+      tcpSackNewOfoSkb(tp, skb.seq, skb.endSeq);
       dropMerged(sk, skb);
       return;
     }
+    tcpDsackSet(sk, skb.seq, before.endSeq);
     tcpCutFront(skb, before.endSeq);
   }
   for (let next = before === null ? queue.head : before.next; next !== null;) {
     if (((skb.endSeq - next.seq) | 0) <= 0) break;
     if (((skb.endSeq - next.endSeq) | 0) < 0) {
+      tcpDsackExtend(sk, next.seq, skb.endSeq);
       cutEnd(skb, next.seq);
       break;
     }
     const behind: SkBuff | null = next.next;
+    tcpDsackExtend(sk, next.seq, next.endSeq);
     skbUnlink(queue, next);
     dropMerged(sk, next);
     next = behind;
   }
   mib[LINUX_MIB_TCPOFOQUEUE]!++;
+  const start = skb.seq;
+  const end = skb.endSeq;
   const plain = (skb.tcpFlags & TCPHDR_FIN) === 0;
   if (plain && before !== null && (before.tcpFlags & TCPHDR_FIN) === 0 && tcpTryCoalesce(sk, before, skb)) {
+    tcpSackNewOfoSkb(tp, start, end);
     consumeSkb(skb);
     return;
   }
@@ -104,14 +115,22 @@ export function tcpDataQueueOfo(sk: TcpSk, skb: SkBuff): void {
   skbSetOwnerR(skb, sk);
   if (before === null) skbQueueHead(queue, skb);
   else skbAppend(queue, before, skb);
+  tcpSackNewOfoSkb(tp, start, end);
 }
 
 /** The hole is filled as far as rcvNxt: what follows moves to the receive queue. Linux: tcp_ofo_queue(). */
 export function tcpOfoQueue(sk: TcpSk): void {
   const tp = sk.tp;
   const queue = tp.outOfOrderQueue;
+  let dupHigh = tp.rcvNxt;
   for (let skb = queue.head; skb !== null; skb = queue.head) {
     if (((skb.seq - tp.rcvNxt) | 0) > 0) return;
+    if (((skb.seq - dupHigh) | 0) < 0) {
+      // What filled the hole repeats the beginning of this one.
+      const dupEnd = ((skb.endSeq - dupHigh) | 0) < 0 ? skb.endSeq : dupHigh;
+      dupHigh = dupEnd;
+      tcpDsackExtend(sk, skb.seq, dupEnd);
+    }
     skbUnlink(queue, skb);
     if (((skb.endSeq - tp.rcvNxt) | 0) <= 0) {
       dropMerged(sk, skb);
@@ -176,6 +195,7 @@ export function tcpPruneQueue(sk: TcpSk): boolean {
   const queue = sk.tp.outOfOrderQueue;
   mib[LINUX_MIB_PRUNECALLED]!++;
   for (let last = queue.tail; last !== null && sk.rmemAlloc > sk.rcvbuf; last = queue.tail) dropOfo(sk, last);
+  tcpSackRebuild(sk.tp);
   if (sk.rmemAlloc > sk.rcvbuf) {
     dropReadBytes(sk);
     tcpCollapse(sk, sk.receiveQueue);

@@ -141,6 +141,7 @@ export function tcpFastParseOptions(skb: SkBuff, tp: TcpSock): boolean {
   const length = (memView.getUint16(th + TH_OFF_FLAGS) & TCPHDR_DOFF_MASK) >> TCPHDR_DOFF_SHIFT;
   if (length === TCP_HLEN) {
     tp.sawTstamp = false;
+    rxOpt.numSacks = 0;
     return false;
   }
   if (

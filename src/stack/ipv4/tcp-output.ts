@@ -19,13 +19,14 @@ import {
 import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpRetransmitSkb } from "./tcp-retransmit.ts";
 import {
-  ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_LOST, TCPCB_SACKED_RETRANS, type TcpSk,
+  ICSK_TIME_LOSS_PROBE, ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_LOST, TCPCB_SACKED_RETRANS, type TcpSk,
   type TcpSock,
 } from "./tcp-sock.ts";
 import { tcpAdvmss } from "./tcp-synack.ts";
 import { inetCskResetXmitTimer, TCP_TIMEOUT_INIT, tcpProbe0Base, tcpRearmRto } from "./tcp-timer.ts";
+import { tcpScheduleLossProbe } from "./tcp-tlp.ts";
 import {
-  TCP_HEADROOM, tcpFullSpace, tcpInitialWindow, tcpInitializeRcvMss, tcpSelectInitialWindow, tcpSyncMss, tcpWndEnd,
+  TCP_HEADROOM, tcpCurrentMss, tcpFullSpace, tcpInitialWindow, tcpInitializeRcvMss, tcpSelectInitialWindow, tcpSyncMss, tcpWndEnd,
 } from "./tcp-window.ts";
 import { tcpTransmitSkb } from "./tcp-xmit.ts";
 
@@ -129,7 +130,7 @@ export function tcpEventNewDataSent(sk: TcpSk, skb: SkBuff): void {
   sk.sendHead = skb.next;
   tp.sndNxt = skb.endSeq;
   tp.packetsOut = prior + 1;
-  if (prior === 0) tcpRearmRto(sk);
+  if (prior === 0 || sk.icsk.pending === ICSK_TIME_LOSS_PROBE) tcpRearmRto(sk);
   sk.net.mib[LINUX_MIB_TCPORIGDATASENT]!++;
 }
 
@@ -178,9 +179,24 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
   }
   if (sent !== 0) {
     if (tcpInCwndReduction(sk)) tp.prrOut += sent;
+    tcpScheduleLossProbe(sk, false);
     return false;
   }
   return tp.packetsOut === 0 && sk.sendHead !== null;
+}
+
+/** A tail loss probe of new data, whatever the congestion window says (RFC 8985 section 7.3). @returns whether it went */
+export function tcpSendProbeSegment(sk: TcpSk): boolean {
+  const tp = sk.tp;
+  const skb = sk.sendHead;
+  const mss = tcpCurrentMss(sk);
+  if (skb === null) return false;
+  const end = skb.len > mss ? (skb.seq + mss) | 0 : skb.endSeq;
+  if (((end - tcpWndEnd(tp)) | 0) > 0 || (skb.len > mss && tcpFragment(sk, skb, mss) < 0)) return false;
+  if (tcpTransmitSkb(sk, skb, true) < 0) return false;
+  tcpEventNewDataSent(sk, skb);
+  if (skb.len < mss) tp.sndSml = skb.endSeq;
+  return true;
 }
 
 /** Sends what may go; when nothing may and nothing is in flight, times a probe. Linux: __tcp_push_pending_frames(). */

@@ -20,7 +20,7 @@ import { TCPHDR_SYN } from "../wire/tcp.ts";
 import { tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpFragment, tcpWriteQueueFree } from "./tcp-output.ts";
 import {
-  ICSK_TIME_RETRANS, TCPCB_EVER_RETRANS, TCPCB_LOST, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS, type TcpSk,
+  ICSK_TIME_REO_TIMEOUT, ICSK_TIME_RETRANS, TCPCB_EVER_RETRANS, TCPCB_LOST, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS, type TcpSk,
 } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer } from "./tcp-timer.ts";
 import { tcpCurrentMss, tcpWndEnd } from "./tcp-window.ts";
@@ -62,11 +62,12 @@ function sendAgain(sk: TcpSk, skb: SkBuff): number {
 }
 
 /**
- * Sends a segment of the write queue again, cut to the MSS and the window of now. Linux: tcp_retransmit_skb().
+ * Sends a segment of the write queue again, cut to the MSS and the window of now, without counting it as in flight: tail loss
+ * probes are not. Linux: __tcp_retransmit_skb().
  * @returns 0; -EBUSY while an earlier copy has not left this host, -EAGAIN when it lies beyond the window, or another
  * negative errno of a pool or the layers below
  */
-export function tcpRetransmitSkb(sk: TcpSk, skb: SkBuff): number {
+export function tcpRetransmitSegment(sk: TcpSk, skb: SkBuff): number {
   const tp = sk.tp;
   const mib = sk.net.mib;
   if (tp.retransStamp === 0) tp.retransStamp = jiffies === 0 ? 1 : jiffies;
@@ -91,16 +92,29 @@ export function tcpRetransmitSkb(sk: TcpSk, skb: SkBuff): number {
     tcpRetransTryCollapse(sk, skb, mss);
   }
   const err = sendAgain(sk, skb);
+  // Also when it failed: its time of sending has changed, and must not measure a round trip.
+  skb.sacked |= TCPCB_EVER_RETRANS;
   if (err < 0) {
     mib[LINUX_MIB_TCPRETRANSFAIL]!++;
     return err;
   }
-  if ((skb.sacked & TCPCB_SACKED_RETRANS) === 0) tp.retransOut++;
-  skb.sacked |= TCPCB_SACKED_RETRANS | TCPCB_EVER_RETRANS;
   tp.totalRetrans++;
   mib[TCP_MIB_RETRANSSEGS]!++;
   if ((skb.tcpFlags & TCPHDR_SYN) !== 0) mib[LINUX_MIB_TCPSYNRETRANS]!++;
   return 0;
+}
+
+/** Sends a segment again, which then is in flight once more. Linux: tcp_retransmit_skb(). @returns as tcpRetransmitSegment() */
+export function tcpRetransmitSkb(sk: TcpSk, skb: SkBuff): number {
+  const tp = sk.tp;
+  const rec = tp.rec;
+  const err = tcpRetransmitSegment(sk, skb);
+  if (err === 0) {
+    if ((skb.sacked & TCPCB_SACKED_RETRANS) === 0) tp.retransOut++;
+    skb.sacked |= TCPCB_SACKED_RETRANS;
+  }
+  rec.undoRetrans = rec.undoRetrans < 0 ? 1 : rec.undoRetrans + 1;
+  return err;
 }
 
 /** Sends the segments marked lost, from the first one on, while the congestion window lets it. Linux: tcp_xmit_retransmit_queue(). */
@@ -117,6 +131,6 @@ export function tcpXmitRetransmitQueue(sk: TcpSk): void {
     if (tcpRetransmitSkb(sk, skb) < 0) return;
     mib[sk.icsk.caState === TCP_CA_LOSS ? LINUX_MIB_TCPSLOWSTARTRETRANS : LINUX_MIB_TCPFASTRETRANS]!++;
     if (tcpInCwndReduction(sk)) tp.prrOut++;
-    if (skb === head) inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, sk.icsk.rto);
+    if (skb === head && sk.icsk.pending !== ICSK_TIME_REO_TIMEOUT) inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, sk.icsk.rto);
   }
 }

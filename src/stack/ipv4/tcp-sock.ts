@@ -10,7 +10,8 @@ import type { SkBuff } from "../core/skbuff.ts";
 import { TCP_CA_OPEN } from "../../uapi/tcp.ts";
 import { TCP_HLEN } from "../wire/tcp.ts";
 import type { InetSk } from "./inet-sock.ts";
-import type { TcpCongestionOps } from "./tcp-cong.ts";
+import { CA_PRIV_WORDS, type TcpCongestionOps } from "./tcp-cong.ts";
+import { TcpRecovery, tcpRecoveryReset } from "./tcp-recovery-state.ts";
 
 /** A sock with a connection (inet_csk(sk)). */
 export interface InetCsk extends InetSk {
@@ -78,6 +79,8 @@ export class InetConnectionSock implements Pooled {
   /** TCP_CA_* */
   caState = 0;
   caOps: TcpCongestionOps;
+  /** State of the congestion control. */
+  caPriv: Int32Array = new Int32Array(CA_PRIV_WORDS);
   /** Path MTU the MSS was computed from. */
   pmtuCookie = 0;
   synRetries = 0;
@@ -199,6 +202,8 @@ export class TcpSock implements Pooled {
   prrOut = 0;
   /** Segment from which tcpXmitRetransmitQueue goes on. */
   retransmitHint: SkBuff | null = null;
+  /** SACK, RACK, tail loss probe, undo. */
+  rec: TcpRecovery = new TcpRecovery();
 
   /** Segments beyond rcvNxt, in order of sequence number. */
   outOfOrderQueue: SkbQueue = new SkbQueue();
@@ -272,6 +277,7 @@ function tcpSockReset(tp: TcpSock): void {
   tp.reordering = 3;
   tp.totalRetrans = tp.delivered = tp.lost = tp.prrDelivered = tp.prrOut = 0;
   tp.retransmitHint = null;
+  tcpRecoveryReset(tp.rec);
   tp.keepaliveTimeMs = tp.keepaliveIntvlMs = tp.keepaliveProbes = tp.linger2 = 0;
   tp.lastOowAckTime = 0;
   tp.finPending = tp.orphan = false;

@@ -10,11 +10,12 @@ import { delTimer, jiffies, modTimer, type Timer, timerPending, timerSetup } fro
 import { ETIMEDOUT } from "../../uapi/errno.ts";
 import {
   LINUX_MIB_DELAYEDACKLOCKED, LINUX_MIB_DELAYEDACKS, LINUX_MIB_TCPABORTONMEMORY, LINUX_MIB_TCPABORTONTIMEOUT,
-  LINUX_MIB_TCPKEEPALIVE, LINUX_MIB_TCPLOSSFAILURES, LINUX_MIB_TCPRENOFAILURES, LINUX_MIB_TCPTIMEOUTS,
+  LINUX_MIB_TCPKEEPALIVE, LINUX_MIB_TCPLOSSFAILURES, LINUX_MIB_TCPRENOFAILURES,
+  LINUX_MIB_TCPRENORECOVERYFAIL, LINUX_MIB_TCPSACKFAILURES, LINUX_MIB_TCPSACKRECOVERYFAIL, LINUX_MIB_TCPTIMEOUTS,
   LINUX_MIB_TCPWINPROBE,
 } from "../../uapi/snmp.ts";
 import {
-  TCP_CA_LOSS, TCP_CA_RECOVERY, TCP_CLOSE, TCP_FIN_WAIT2, TCP_LISTEN, TCP_SYN_SENT, TCPF_CLOSE, TCPF_LISTEN,
+  TCP_CA_DISORDER, TCP_CA_LOSS, TCP_CA_RECOVERY, TCP_CLOSE, TCP_FIN_WAIT2, TCP_LISTEN, TCP_SYN_SENT, TCPF_CLOSE, TCPF_LISTEN,
   TCPF_SYN_RECV, TCPF_SYN_SENT,
 } from "../../uapi/tcp.ts";
 import { skDstReset, SOCK_DEAD, SOCK_KEEPOPEN, sockHold, sockPut } from "../core/sock.ts";
@@ -24,12 +25,14 @@ import { tcpSendAck, tcpSendActiveReset, tcpSendFin, tcpWriteWakeup } from "./tc
 import { tcpEnterLoss } from "./tcp-fastretrans.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpWriteQueuePurge } from "./tcp-output.ts";
+import { tcpRackReoTimeout } from "./tcp-recovery.ts";
 import { tcpRetransmitSkb } from "./tcp-retransmit.ts";
 import { skStreamWriteSpace } from "./tcp-sendmsg.ts";
 import {
-  ICSK_ACK_SCHED, ICSK_ACK_TIMER, ICSK_TIME_POOL, ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, type InetConnectionSock,
-  type TcpSk,
+  ICSK_ACK_SCHED, ICSK_ACK_TIMER, ICSK_TIME_LOSS_PROBE, ICSK_TIME_POOL, ICSK_TIME_PROBE0, ICSK_TIME_REO_TIMEOUT,
+  ICSK_TIME_RETRANS, type InetConnectionSock, type TcpSk,
 } from "./tcp-sock.ts";
+import { tcpSendLossProbe } from "./tcp-tlp.ts";
 import { TCP_ATO_MIN } from "./tcp-xmit.ts";
 
 /** Bounds of the retransmission timeout in ms, and its value before the first measurement. */
@@ -96,10 +99,26 @@ export function tcpClearXmitTimers(sk: TcpSk): void {
 /** The retransmission timeout starts anew, or with nothing in flight stops. Linux: tcp_rearm_rto(). */
 export function tcpRearmRto(sk: TcpSk): void {
   if (sk.tp.packetsOut === 0) {
-    if (sk.icsk.pending === ICSK_TIME_RETRANS) sk.icsk.pending = 0;
-  } else {
-    inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, sk.icsk.rto);
+    if (sk.icsk.pending === ICSK_TIME_RETRANS || overlaysRto(sk.icsk.pending)) sk.icsk.pending = 0;
+    return;
   }
+  let rto = sk.icsk.rto;
+  if (overlaysRto(sk.icsk.pending)) {
+    // What ran instead took its time from the RTO's.
+    rto = tcpRtoDelta(sk);
+    if (rto < 1) rto = 1;
+  }
+  inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, rto);
+}
+
+/** A timer that runs in place of the RTO's. */
+function overlaysRto(pending: number): boolean {
+  return pending === ICSK_TIME_REO_TIMEOUT || pending === ICSK_TIME_LOSS_PROBE;
+}
+
+/** Ms until the RTO of the first segment in flight. Linux: tcp_rto_delta_us(). */
+export function tcpRtoDelta(sk: TcpSk): number {
+  return (sk.writeQueue.head!.when + sk.icsk.rto - jiffies) | 0;
 }
 
 /** First interval of zero-window probes. Linux: tcp_probe0_base(). */
@@ -190,7 +209,9 @@ function tcpMayRetransmit(sk: TcpSk): boolean {
 function countFailure(sk: TcpSk): void {
   const state = sk.icsk.caState;
   const mib = sk.net.mib;
-  if (state === TCP_CA_RECOVERY) mib[LINUX_MIB_TCPRENOFAILURES]!++;
+  const sackOk = sk.tp.sackOk;
+  if (state === TCP_CA_RECOVERY) mib[sackOk ? LINUX_MIB_TCPSACKRECOVERYFAIL : LINUX_MIB_TCPRENORECOVERYFAIL]!++;
+  else if (state === TCP_CA_DISORDER) mib[sackOk ? LINUX_MIB_TCPSACKFAILURES : LINUX_MIB_TCPRENOFAILURES]!++;
   else if (state === TCP_CA_LOSS) mib[LINUX_MIB_TCPLOSSFAILURES]!++;
 }
 
@@ -303,6 +324,8 @@ function tcpWriteTimer(sk: TcpSk): void {
   icsk.pending = 0;
   if (event === ICSK_TIME_RETRANS) tcpRetransmitTimer(sk);
   else if (event === ICSK_TIME_PROBE0) tcpProbeTimer(sk);
+  else if (event === ICSK_TIME_REO_TIMEOUT) tcpRackReoTimeout(sk);
+  else if (event === ICSK_TIME_LOSS_PROBE) tcpSendLossProbe(sk);
   else if (event === ICSK_TIME_POOL) tcpPoolTimer(sk);
   sockPut(sk);
 }

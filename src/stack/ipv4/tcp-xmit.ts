@@ -14,12 +14,13 @@ import { NETIF_F_CSUM } from "../core/net-device.ts";
 import { CHECKSUM_UNNECESSARY, type SkBuff, skbClone } from "../core/skbuff.ts";
 import { skbSetOwnerW } from "../core/sock.ts";
 import {
-  TCP_HLEN, TCPHDR_ACK, TCPHDR_SYN, TCPOLEN_TSTAMP_ALIGNED, TCPOPT_TSTAMP_WORD, TH_ACK, TH_OFF_FLAGS, TH_OPTIONS,
-  TH_SEQ, TH_SPORT, TH_SUM,
+  MAX_TCP_OPTION_SPACE, TCP_HLEN, TCPHDR_ACK, TCPHDR_SYN, TCPOLEN_SACK_BASE_ALIGNED, TCPOLEN_SACK_PERBLOCK,
+  TCPOLEN_TSTAMP_ALIGNED, TCPOPT_TSTAMP_WORD, TH_ACK, TH_OFF_FLAGS, TH_OPTIONS, TH_SEQ, TH_SPORT, TH_SUM,
 } from "../wire/tcp.ts";
 import { ipQueueXmit } from "./ip-output.ts";
 import { CA_EVENT_TX_START, tcpCaEvent, tcpPacketsInFlight } from "./tcp-cong.ts";
-import { tcpEnterCwr } from "./tcp-fastretrans.ts";
+import { tcpEnterCwr } from "./tcp-prr.ts";
+import { tcpSackOptionLength, tcpWriteSackOption } from "./tcp-sack.ts";
 import {
   OPTION_SACK_ADVERTISE, OPTION_TS, OPTION_WSCALE, tcpSynOptionBits, tcpSynOptions, tcpWriteSynOptions,
 } from "./tcp-options.ts";
@@ -33,6 +34,8 @@ export const TCP_ATO_MIN = 40;
 export const TCP_PINGPONG_THRESH = 1;
 
 const MAX_WINDOW_FIELD = 65535;
+/** Bytes of a SACK option with one block. */
+const ONE_SACK_BLOCK = TCPOLEN_SACK_BASE_ALIGNED + TCPOLEN_SACK_PERBLOCK;
 
 /** Which options our SYN carries; a SYN that answers one (simultaneous open) only those the peer offered. */
 function synOptionBits(sk: TcpSk, flags: number): number {
@@ -87,7 +90,12 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
   const payload = skb.len;
   const syn = (flags & TCPHDR_SYN) !== 0;
   const bits = syn ? synOptionBits(sk, flags) : 0;
-  const headerLen = syn ? TCP_HLEN + tcpSynOptions(bits) : tp.tcpHeaderLen;
+  const plainLen = syn ? TCP_HLEN + tcpSynOptions(bits) : tp.tcpHeaderLen;
+  const rec = tp.rec;
+  // A segment with data has room for blocks when it is not full; a buffer has none for more than one.
+  const sackLen = !syn && (rec.numSacks !== 0 || rec.dsack)
+    ? tcpSackOptionLength(tp, payload === 0 ? MAX_TCP_OPTION_SPACE : Math.min(tp.mssCache - payload, ONE_SACK_BLOCK)) : 0;
+  const headerLen = plainLen + sackLen;
   const th = skb.data - headerLen;
   const length = payload + headerLen;
   skb.data = th;
@@ -103,7 +111,8 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
     tcpWriteSynOptions(th + TH_OPTIONS, bits, tcpAdvertiseMss(sk), tp.rcvWscale, tsval, tp.tsRecent);
   } else {
     window = tcpSelectWindow(sk);
-    if (headerLen === TCP_HLEN + TCPOLEN_TSTAMP_ALIGNED) {
+    if (sackLen !== 0) tcpWriteSackOption(tp, th + plainLen, sackLen);
+    if (plainLen === TCP_HLEN + TCPOLEN_TSTAMP_ALIGNED) {
       view.setInt32(th + TH_OPTIONS, TCPOPT_TSTAMP_WORD);
       view.setInt32(th + TH_OPTIONS + 4, tsval);
       view.setInt32(th + TH_OPTIONS + 8, tp.tsRecent);

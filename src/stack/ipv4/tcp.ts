@@ -29,6 +29,7 @@ import { inetCskDestroySock, inetCskListenStop } from "./inet-connection-sock.ts
 import { TCP_TIMEWAIT_LEN } from "./inet-timewait-sock.ts";
 import { tcpChallengeInit } from "./tcp-challenge.ts";
 import { TCP_INFINITE_SSTHRESH, TCP_INIT_CWND, tcpCongInit, tcpSetCaState } from "./tcp-cong.ts";
+import { tcpRecoveryReset } from "./tcp-recovery-state.ts";
 import { tcpSendActiveReset, tcpSendFin } from "./tcp-control.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpOfoPurge } from "./tcp-ofo.ts";
@@ -266,6 +267,8 @@ export function tcpDisconnect(sock: Sock): number {
   tp.predFlags = tp.rcvWnd = tp.rcvWup = tp.rcvNxt = tp.copiedSeq = tp.windowClamp = 0;
   tp.tstampOk = tp.sawTstamp = tp.wscaleOk = tp.sackOk = false;
   tp.sndWscale = tp.rcvWscale = 0;
+  tp.reordering = sk.net.ipv4.tcpReordering;
+  tcpRecoveryReset(tp.rec);
   tp.lastOowAckTime = 0;
   tp.bytesAcked = tp.bytesReceived = tp.segsIn = tp.segsOut = 0;
   skDstReset(sk);

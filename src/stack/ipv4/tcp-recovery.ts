@@ -1,0 +1,167 @@
+/**
+ * RACK: a segment is lost when one sent enough later has arrived. Linux: net/ipv4/tcp_recovery.c. Read first: RFC 8985
+ * sections 6 (algorithm) and 3 (why).
+ *
+ * "Enough" is the reordering window: nothing until reordering was seen and three segments beyond the hole have arrived, else a
+ * quarter of the shortest round trip, more when D-SACKs tell that it was too little. Time has a grain of 1 ms here; within one
+ * the sequence number decides, as the RFC has it. Linux keeps a list by time of sending; here the write queue is walked, which
+ * only happens while something is missing.
+ */
+import { jiffies } from "../../lib/timer.ts";
+import { LINUX_MIB_TCPLOSTRETRANSMIT } from "../../uapi/snmp.ts";
+import { TCP_CA_RECOVERY } from "../../uapi/tcp.ts";
+import type { SkBuff } from "../core/skbuff.ts";
+import { tcpPacketsInFlight } from "./tcp-cong.ts";
+import { tcpEnterRecovery } from "./tcp-fastretrans.ts";
+import { tcpCwndReduction } from "./tcp-prr.ts";
+import { RTT_UNKNOWN } from "./tcp-recovery-state.ts";
+import { tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
+import {
+  ICSK_TIME_REO_TIMEOUT, ICSK_TIME_RETRANS, TCPCB_LOST, TCPCB_RETRANS, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS,
+  type TcpSk, type TcpSock,
+} from "./tcp-sock.ts";
+import { inetCskResetXmitTimer, tcpRearmRto } from "./tcp-timer.ts";
+
+/** Bits of tcp_recovery. */
+const TCP_RACK_STATIC_REO_WND = 2;
+const TCP_RACK_NO_DUPTHRESH = 4;
+/** Recoveries over which a widened reordering window is kept. */
+export const TCP_RACK_RECOVERY_THRESH = 16;
+const MAX_STEPS = 255;
+/** Shortest timer in ms. Linux: TCP_TIMEOUT_MIN. */
+export const TCP_TIMEOUT_MIN = 2;
+
+/** Marks a segment lost; a retransmission lost again may be sent again. Linux: tcp_mark_skb_lost(). */
+export function tcpMarkSkbLost(sk: TcpSk, skb: SkBuff): void {
+  const tp = sk.tp;
+  const sacked = skb.sacked;
+  if ((sacked & TCPCB_SACKED_ACKED) !== 0) return;
+  if ((sacked & TCPCB_LOST) === 0) {
+    tp.lostOut++;
+    tp.lost++;
+    skb.sacked = sacked | TCPCB_LOST;
+  } else if ((sacked & TCPCB_SACKED_RETRANS) !== 0) {
+    skb.sacked = sacked & ~TCPCB_SACKED_RETRANS;
+    tp.retransOut--;
+    tp.lost++;
+    sk.net.mib[LINUX_MIB_TCPLOSTRETRANSMIT]!++;
+  }
+  const hint = tp.retransmitHint;
+  if (hint !== null && ((skb.seq - hint.seq) | 0) < 0) tp.retransmitHint = skb;
+}
+
+/** Was the segment (sent at t1, ending at seq1) sent after the other? Linux: tcp_skb_sent_after(). */
+function sentAfter(t1: number, t2: number, seq1: number, seq2: number): boolean {
+  const later = (t1 - t2) | 0;
+  return later > 0 || (later === 0 && ((seq1 - seq2) | 0) > 0);
+}
+
+/** How long a segment may be overtaken before it counts as lost, in ms. Linux: tcp_rack_reo_wnd(). */
+function tcpRackReoWnd(sk: TcpSk): number {
+  const tp = sk.tp;
+  const rec = tp.rec;
+  if (rec.reordSeen === 0) {
+    if (sk.icsk.caState >= TCP_CA_RECOVERY) return 0;
+    if (tp.sackedOut >= tp.reordering && (sk.net.ipv4.tcpRecovery & TCP_RACK_NO_DUPTHRESH) === 0) return 0;
+  }
+  const srtt = tp.srtt >> 3;
+  if (rec.minRtt === RTT_UNKNOWN) return srtt;
+  const window = (rec.minRtt * rec.reoWndSteps) >> 2;
+  return window < srtt ? window : srtt;
+}
+
+/** Ms until a segment counts as lost; 0 or less: it does. Linux: tcp_rack_skb_timeout(). */
+export function tcpRackSkbTimeout(tp: TcpSock, skb: SkBuff, reoWnd: number): number {
+  return (tp.rec.rackRtt + reoWnd - ((jiffies - skb.when) | 0)) | 0;
+}
+
+/** Marks what is lost. @returns ms until the last of the overtaken segments would be; 0 for none. Linux: tcp_rack_detect_loss() */
+function tcpRackDetectLoss(sk: TcpSk): number {
+  const tp = sk.tp;
+  const rec = tp.rec;
+  const reoWnd = tcpRackReoWnd(sk);
+  const stop = sk.sendHead;
+  const mstamp = rec.rackMstamp;
+  const endSeq = rec.rackEndSeq;
+  let timeout = 0;
+  for (let skb = sk.writeQueue.head; skb !== null && skb !== stop; skb = skb.next) {
+    const sacked = skb.sacked;
+    if ((sacked & TCPCB_SACKED_ACKED) !== 0 || (sacked & (TCPCB_LOST | TCPCB_SACKED_RETRANS)) === TCPCB_LOST) continue;
+    if (!sentAfter(mstamp, skb.when, endSeq, skb.endSeq)) continue;
+    const remaining = tcpRackSkbTimeout(tp, skb, reoWnd);
+    if (remaining <= 0) tcpMarkSkbLost(sk, skb);
+    else if (remaining > timeout) timeout = remaining;
+  }
+  return timeout;
+}
+
+/** Looks for losses after an ACK. @returns whether the timer now waits for more. Linux: tcp_rack_mark_lost(). */
+export function tcpRackMarkLost(sk: TcpSk): boolean {
+  const rec = sk.tp.rec;
+  if (!rec.rackAdvanced) return false;
+  rec.rackAdvanced = false;
+  const timeout = tcpRackDetectLoss(sk);
+  if (timeout === 0) return false;
+  const when = timeout + TCP_TIMEOUT_MIN;
+  inetCskResetXmitTimer(sk, ICSK_TIME_REO_TIMEOUT, when < sk.icsk.rto ? when : sk.icsk.rto);
+  return true;
+}
+
+/** A segment sent at `when` and ending at `endSeq` was delivered. Linux: tcp_rack_advance(). */
+export function tcpRackAdvance(tp: TcpSock, sacked: number, endSeq: number, when: number): void {
+  const rec = tp.rec;
+  const rtt = (jiffies - when) | 0;
+  // Too soon for the retransmission: it was the original that arrived.
+  if ((sacked & TCPCB_RETRANS) !== 0 && rec.minRtt !== RTT_UNKNOWN && rtt < rec.minRtt) return;
+  rec.rackAdvanced = true;
+  rec.rackRtt = rtt;
+  if (sentAfter(when, rec.rackMstamp, endSeq, rec.rackEndSeq)) {
+    rec.rackMstamp = when;
+    rec.rackEndSeq = endSeq;
+  }
+}
+
+/** The reordering window is over: what was overtaken is lost. Linux: tcp_rack_reo_timeout(). */
+export function tcpRackReoTimeout(sk: TcpSk): void {
+  const tp = sk.tp;
+  const icsk = sk.icsk;
+  const priorInFlight = tcpPacketsInFlight(tp);
+  const priorLost = tp.lost;
+  tcpRackDetectLoss(sk);
+  if (priorInFlight !== tcpPacketsInFlight(tp)) {
+    if (icsk.caState !== TCP_CA_RECOVERY) {
+      tcpEnterRecovery(sk, false);
+      tcpCwndReduction(sk, 1, tp.lost - priorLost, false);
+    }
+    tcpXmitRetransmitQueue(sk);
+  }
+  if (icsk.pending !== ICSK_TIME_RETRANS) tcpRearmRto(sk);
+}
+
+/**
+ * D-SACKs widen the reordering window by a quarter of the round trip, once per round trip; after 16 recoveries without one it is
+ * narrow again. Linux: tcp_rack_update_reo_wnd(), which knows a round trip by counting deliveries; here sndUna tells.
+ */
+export function tcpRackUpdateReoWnd(sk: TcpSk): void {
+  if ((sk.net.ipv4.tcpRecovery & TCP_RACK_STATIC_REO_WND) !== 0) return;
+  const tp = sk.tp;
+  const rec = tp.rec;
+  if (rec.rackDsackSeen && rec.reoWndPersist !== 0 && ((tp.sndUna - rec.reoWndSeq) | 0) < 0) rec.rackDsackSeen = false;
+  if (rec.rackDsackSeen) {
+    if (rec.reoWndSteps < MAX_STEPS) rec.reoWndSteps++;
+    rec.rackDsackSeen = false;
+    rec.reoWndSeq = tp.sndNxt;
+    rec.reoWndPersist = TCP_RACK_RECOVERY_THRESH;
+  } else if (rec.reoWndPersist === 0) {
+    rec.reoWndSteps = 1;
+  }
+}
+
+/** The shortest round trip of the last tcp_min_rtt_wlen seconds. Linux: tcp_update_rtt_min(), there a windowed filter of three. */
+export function tcpUpdateRttMin(sk: TcpSk, rttMs: number): void {
+  const rec = sk.tp.rec;
+  const now = jiffies;
+  if (rttMs > rec.minRtt && ((now - rec.minRttStamp) | 0) < sk.net.ipv4.tcpMinRttWlen * 1000) return;
+  rec.minRtt = rttMs < 1 ? 1 : rttMs;
+  rec.minRttStamp = now;
+}

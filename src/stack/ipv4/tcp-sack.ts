@@ -1,0 +1,120 @@
+/**
+ * SACK, the receiver's side: which blocks lie beyond the hole, which range came twice, and the option that says so. Linux:
+ * tcp_dsack_set(), tcp_sack_new_ofo_skb() and tcp_sack_remove() of net/ipv4/tcp_input.c, tcp_established_options() of
+ * net/ipv4/tcp_output.c. Read first: RFC 2018 sections 3 and 4 (the block that changed last comes first), RFC 2883 (D-SACK).
+ *
+ * Unlike Linux no segment is shortened to make room for blocks: one with data carries them only as far as it has room left. What
+ * arrives out of order is answered at once by an ACK of its own anyway.
+ */
+import { memView } from "../../lib/memory.ts";
+import { LINUX_MIB_TCPDSACKOFOSENT, LINUX_MIB_TCPDSACKOLDSENT } from "../../uapi/snmp.ts";
+import {
+  MAX_TCP_OPTION_SPACE, TCP_HLEN, TCPOLEN_SACK_BASE, TCPOLEN_SACK_BASE_ALIGNED, TCPOLEN_SACK_PERBLOCK, TCPOPT_NOP,
+  TCPOPT_SACK,
+} from "../wire/tcp.ts";
+import { TCP_NUM_SACKS, type TcpRecovery } from "./tcp-recovery-state.ts";
+import type { TcpSk, TcpSock } from "./tcp-sock.ts";
+
+/** NOP NOP SACK and a length to be added. */
+const SACK_WORD = (TCPOPT_NOP << 24) | (TCPOPT_NOP << 16) | (TCPOPT_SACK << 8) | TCPOLEN_SACK_BASE;
+
+/** These bytes came before: the next ACK tells. Linux: tcp_dsack_set(). */
+export function tcpDsackSet(sk: TcpSk, start: number, end: number): void {
+  const tp = sk.tp;
+  if (!tp.sackOk || sk.net.ipv4.tcpDsack === 0) return;
+  const rec = tp.rec;
+  sk.net.mib[((start - tp.rcvNxt) | 0) < 0 ? LINUX_MIB_TCPDSACKOLDSENT : LINUX_MIB_TCPDSACKOFOSENT]!++;
+  rec.dsack = true;
+  rec.dupStart = start;
+  rec.dupEnd = end;
+}
+
+/** And these too, when they touch the range that will be told. Linux: tcp_dsack_extend(). */
+export function tcpDsackExtend(sk: TcpSk, start: number, end: number): void {
+  const rec = sk.tp.rec;
+  if (!rec.dsack) {
+    tcpDsackSet(sk, start, end);
+    return;
+  }
+  if (((start - rec.dupEnd) | 0) > 0 || ((rec.dupStart - end) | 0) > 0) return;
+  if (((start - rec.dupStart) | 0) < 0) rec.dupStart = start;
+  if (((end - rec.dupEnd) | 0) > 0) rec.dupEnd = end;
+}
+
+/** Removes block `index`. */
+function removeBlock(rec: TcpRecovery, index: number): void {
+  const blocks = rec.blocks;
+  const last = --rec.numSacks;
+  for (let i = index * 2; i < last * 2; i++) blocks[i] = blocks[i + 2]!;
+}
+
+/** A segment was kept beyond the hole: its block, with all that it touches, becomes the first. Linux: tcp_sack_new_ofo_skb(). */
+export function tcpSackNewOfoSkb(tp: TcpSock, start: number, end: number): void {
+  if (!tp.sackOk) return;
+  const rec = tp.rec;
+  const blocks = rec.blocks;
+  let low = start;
+  let high = end;
+  for (let i = 0; i < rec.numSacks;) {
+    const from = blocks[i * 2]!;
+    const to = blocks[i * 2 + 1]!;
+    if (((low - to) | 0) > 0 || ((from - high) | 0) > 0) {
+      i++;
+      continue;
+    }
+    if (((from - low) | 0) < 0) low = from;
+    if (((to - high) | 0) > 0) high = to;
+    removeBlock(rec, i);
+  }
+  const kept = rec.numSacks < TCP_NUM_SACKS ? rec.numSacks : TCP_NUM_SACKS - 1;
+  for (let i = kept * 2 - 1; i >= 0; i--) blocks[i + 2] = blocks[i]!;
+  blocks[0] = low;
+  blocks[1] = high;
+  rec.numSacks = kept + 1;
+}
+
+/** rcvNxt has moved: blocks it has reached are no news any more. Linux: tcp_sack_remove(). */
+export function tcpSackRemove(tp: TcpSock): void {
+  const rec = tp.rec;
+  if (tp.outOfOrderQueue.qlen === 0) {
+    rec.numSacks = 0;
+    return;
+  }
+  for (let i = 0; i < rec.numSacks;) {
+    if (((tp.rcvNxt - rec.blocks[i * 2]!) | 0) >= 0) removeBlock(rec, i);
+    else i++;
+  }
+}
+
+/** Segments out of order were dropped: what is still there is told, block by block. Linux: tcp_sack_reset() and what follows it. */
+export function tcpSackRebuild(tp: TcpSock): void {
+  tp.rec.numSacks = 0;
+  for (let skb = tp.outOfOrderQueue.tail; skb !== null; skb = skb.prev) tcpSackNewOfoSkb(tp, skb.seq, skb.endSeq);
+}
+
+/** Bytes of the SACK option of the next segment when `room` bytes are left for it; 0 when there is nothing to tell. */
+export function tcpSackOptionLength(tp: TcpSock, room: number): number {
+  const rec = tp.rec;
+  let count = rec.numSacks + (rec.dsack ? 1 : 0);
+  if (count === 0) return 0;
+  const option = MAX_TCP_OPTION_SPACE - (tp.tcpHeaderLen - TCP_HLEN);
+  const most = (((option < room ? option : room) - TCPOLEN_SACK_BASE_ALIGNED) / TCPOLEN_SACK_PERBLOCK) | 0;
+  if (count > most) count = most;
+  return count <= 0 ? 0 : TCPOLEN_SACK_BASE_ALIGNED + count * TCPOLEN_SACK_PERBLOCK;
+}
+
+/** Writes the option of that many bytes at `offset`. The duplicate comes first and is told once. */
+export function tcpWriteSackOption(tp: TcpSock, offset: number, length: number): void {
+  const rec = tp.rec;
+  const view = memView;
+  const end = offset + length;
+  let at = offset + TCPOLEN_SACK_BASE_ALIGNED;
+  view.setInt32(offset, SACK_WORD + length - TCPOLEN_SACK_BASE_ALIGNED);
+  if (rec.dsack) {
+    view.setInt32(at, rec.dupStart);
+    view.setInt32(at + 4, rec.dupEnd);
+    at += TCPOLEN_SACK_PERBLOCK;
+    rec.dsack = false;
+  }
+  for (let i = 0; at < end; i++, at += 4) view.setInt32(at, rec.blocks[i]!);
+}

@@ -1,0 +1,229 @@
+/**
+ * SACK, the sender's side: blocks of an ACK into the scoreboard, which is the `sacked` bits of the write queue. Linux:
+ * tcp_sacktag_write_queue() of net/ipv4/tcp_input.c. Read first: RFC 2018 section 5, RFC 2883 section 4 (D-SACK),
+ * RFC 6675 section 4.
+ *
+ * Each segment sent is one of: unknown, sacked (S), lost (L), retransmitted (R), L and R, S and R. sackedOut, lostOut and
+ * retransOut count the bits. Segments here are never longer than an MSS, so that a block covers a segment whole or says nothing
+ * of it.
+ */
+import { memView } from "../../lib/memory.ts";
+import {
+  LINUX_MIB_TCPDSACKIGNOREDDUBIOUS, LINUX_MIB_TCPDSACKIGNOREDNOUNDO, LINUX_MIB_TCPDSACKIGNOREDOLD,
+  LINUX_MIB_TCPDSACKOFORECV, LINUX_MIB_TCPDSACKRECV, LINUX_MIB_TCPDSACKRECVSEGS, LINUX_MIB_TCPSACKDISCARD,
+  LINUX_MIB_TCPSACKREORDER, LINUX_MIB_TCPTSREORDER,
+} from "../../uapi/snmp.ts";
+import { TCP_CA_LOSS } from "../../uapi/tcp.ts";
+import type { SkBuff } from "../core/skbuff.ts";
+import { FLAG_DATA_SACKED, FLAG_DSACK_TLP, FLAG_DSACKING_ACK, FLAG_ORIG_SACK_ACKED } from "./tcp-ack-flags.ts";
+import { rxOpt } from "./tcp-options.ts";
+import { tcpRackAdvance } from "./tcp-recovery.ts";
+import {
+  TCPCB_LOST, TCPCB_RETRANS, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
+} from "./tcp-sock.ts";
+
+/** Most segments of reordering believed in (tcp_max_reordering). */
+const TCP_MAX_REORDERING = 300;
+
+/** What the ACK at hand has told so far: FLAG_*, lowest reordered number, times of sending of what it sacked. */
+let ackFlag = 0;
+let reord = 0;
+/** The ACK sacked segments sent once: when the first and the last of them had left. */
+export let sackTimed = false;
+export let firstSackt = 0;
+export let lastSackt = 0;
+
+/** The end of what is known to have arrived. Linux: tcp_highest_sack_seq(). */
+export function tcpHighestSackSeq(tp: TcpSock): number {
+  return tp.sackedOut === 0 ? tp.sndUna : tp.rec.highestSackSeq;
+}
+
+/** Data from `low` on arrived after data beyond it: the estimate of reordering follows. Linux: tcp_check_sack_reordering(). */
+export function tcpCheckSackReordering(sk: TcpSk, low: number, byTimestamp: boolean): void {
+  const tp = sk.tp;
+  const metric = (tcpHighestSackSeq(tp) - low) | 0;
+  if (metric <= 0) return;
+  const mss = tp.mssCache;
+  if (metric > tp.reordering * mss) {
+    const segments = ((metric + mss - 1) / mss) | 0;
+    tp.reordering = segments < TCP_MAX_REORDERING ? segments : TCP_MAX_REORDERING;
+  }
+  tp.rec.reordSeen++;
+  sk.net.mib[byTimestamp ? LINUX_MIB_TCPTSREORDER : LINUX_MIB_TCPSACKREORDER]!++;
+}
+
+/** May a block be believed? A D-SACK only as far as retransmissions go that could be undone. Linux: tcp_is_sackblock_valid(). */
+function sackblockValid(tp: TcpSock, dsack: boolean, start: number, end: number): boolean {
+  if (((end - tp.sndNxt) | 0) > 0 || ((start - end) | 0) >= 0 || ((start - tp.sndNxt) | 0) >= 0) return false;
+  if (((start - tp.sndUna) | 0) > 0) return true;
+  const marker = tp.rec.undoMarker;
+  if (!dsack || marker === 0 || ((end - tp.sndUna) | 0) > 0) return false;
+  if (((start - marker) | 0) >= 0) return true;
+  return ((end - marker) | 0) > 0 && ((end - start) | 0) <= tp.maxWindow;
+}
+
+/** The peer got these bytes twice. @returns the number of segments; 0 when it cannot be true. Linux: tcp_dsack_seen() */
+function dsackSeen(tp: TcpSock, start: number, end: number): number {
+  const length = (end - start) | 0;
+  const rec = tp.rec;
+  if (length <= 0 || length > tp.maxWindow) return 0;
+  let segments = 1;
+  if (length > tp.mssCache) segments = ((length + tp.mssCache - 1) / tp.mssCache) | 0;
+  else if (rec.tlpHighSeq !== 0 && rec.tlpHighSeq === end) ackFlag |= FLAG_DSACK_TLP;
+  rec.dsackDups += segments;
+  // More duplicates than retransmissions: the network made them.
+  if (rec.dsackDups > tp.totalRetrans) return 0;
+  if (rec.reordSeen !== 0 && (ackFlag & FLAG_DSACK_TLP) === 0) rec.rackDsackSeen = true;
+  ackFlag |= FLAG_DSACKING_ACK;
+  return segments;
+}
+
+/** Is the first block a D-SACK: below the acknowledgment, or within the second block (RFC 2883 section 4)? Linux: tcp_check_dsack(). */
+function checkDsack(sk: TcpSk, ack: number, priorUna: number): boolean {
+  const tp = sk.tp;
+  const rec = tp.rec;
+  const mib = sk.net.mib;
+  const view = memView;
+  const at = rxOpt.sackOffset;
+  const start = view.getInt32(at);
+  const end = view.getInt32(at + 4);
+  if (((start - ack) | 0) < 0) {
+    mib[LINUX_MIB_TCPDSACKRECV]!++;
+  } else {
+    if (rxOpt.numSacks < 2) return false;
+    if (((end - view.getInt32(at + 12)) | 0) > 0 || ((start - view.getInt32(at + 8)) | 0) < 0) return false;
+    mib[LINUX_MIB_TCPDSACKOFORECV]!++;
+  }
+  const segments = dsackSeen(tp, start, end);
+  if (segments === 0) {
+    mib[LINUX_MIB_TCPDSACKIGNOREDDUBIOUS]!++;
+    return false;
+  }
+  mib[LINUX_MIB_TCPDSACKRECVSEGS]! += segments;
+  if (
+    rec.undoMarker !== 0 && rec.undoRetrans > 0 && ((end - priorUna) | 0) <= 0 && ((end - rec.undoMarker) | 0) > 0
+  ) {
+    rec.undoRetrans = rec.undoRetrans > segments ? rec.undoRetrans - segments : 0;
+  }
+  return true;
+}
+
+/** A segment in flight is known to have arrived. */
+function tagDelivered(tp: TcpSock, skb: SkBuff): void {
+  const rec = tp.rec;
+  const sacked = skb.sacked;
+  const seq = skb.seq;
+  const endSeq = skb.endSeq;
+  tcpRackAdvance(tp, sacked, endSeq, skb.when);
+  let bits = sacked;
+  if ((sacked & TCPCB_SACKED_RETRANS) !== 0) {
+    // Not marked lost: the retransmission is believed to be on its way still.
+    if ((sacked & TCPCB_LOST) !== 0) {
+      bits &= ~(TCPCB_LOST | TCPCB_SACKED_RETRANS);
+      tp.lostOut--;
+      tp.retransOut--;
+    }
+  } else {
+    if ((sacked & TCPCB_RETRANS) === 0) {
+      if (((seq - tcpHighestSackSeq(tp)) | 0) < 0 && ((seq - reord) | 0) < 0) reord = seq;
+      if (((endSeq - tp.highSeq) | 0) <= 0) ackFlag |= FLAG_ORIG_SACK_ACKED;
+      if (!sackTimed) {
+        sackTimed = true;
+        firstSackt = skb.when;
+      }
+      lastSackt = skb.when;
+    }
+    if ((sacked & TCPCB_LOST) !== 0) {
+      bits &= ~TCPCB_LOST;
+      tp.lostOut--;
+    }
+  }
+  if (tp.sackedOut === 0 || ((endSeq - rec.highestSackSeq) | 0) > 0) rec.highestSackSeq = endSeq;
+  skb.sacked = bits | TCPCB_SACKED_ACKED;
+  ackFlag |= FLAG_DATA_SACKED;
+  tp.sackedOut++;
+  tp.delivered++;
+}
+
+/** Takes one segment that a block covers. Linux: tcp_sacktag_one(). */
+function tagSegment(tp: TcpSock, skb: SkBuff, dsack: boolean): void {
+  const rec = tp.rec;
+  const sacked = skb.sacked;
+  if (dsack && (sacked & TCPCB_RETRANS) !== 0) {
+    if (rec.undoMarker !== 0 && rec.undoRetrans > 0 && ((skb.endSeq - rec.undoMarker) | 0) > 0) rec.undoRetrans--;
+    if ((sacked & TCPCB_SACKED_ACKED) !== 0 && ((skb.seq - reord) | 0) < 0) reord = skb.seq;
+  }
+  if (((skb.endSeq - tp.sndUna) | 0) <= 0) return;
+  if ((sacked & TCPCB_SACKED_ACKED) === 0) tagDelivered(tp, skb);
+  // Both copies have arrived.
+  if (dsack && (skb.sacked & TCPCB_SACKED_RETRANS) !== 0) {
+    skb.sacked &= ~TCPCB_SACKED_RETRANS;
+    tp.retransOut--;
+  }
+}
+
+/** Takes the segments that a block covers whole. Linux: tcp_sacktag_walk(). */
+function tagBlock(sk: TcpSk, start: number, end: number, dsack: boolean): void {
+  const tp = sk.tp;
+  const stop = sk.sendHead;
+  for (let skb = sk.writeQueue.head; skb !== null && skb !== stop; skb = skb.next) {
+    if (((skb.seq - end) | 0) >= 0) return;
+    if (((skb.seq - start) | 0) >= 0 && ((skb.endSeq - end) | 0) <= 0) tagSegment(tp, skb, dsack);
+  }
+}
+
+function countInvalid(sk: TcpSk, dsack: boolean, ack: number, end: number): void {
+  const tp = sk.tp;
+  let index = LINUX_MIB_TCPSACKDISCARD;
+  if (dsack) index = tp.rec.undoMarker === 0 ? LINUX_MIB_TCPDSACKIGNOREDNOUNDO : LINUX_MIB_TCPDSACKIGNOREDOLD;
+  // One that ACKs which overtook each other brought is merely old.
+  else if (ack !== tp.sndUna && ((end - tp.sndUna) | 0) <= 0) return;
+  sk.net.mib[index]!++;
+}
+
+/** Of the blocks whose bits are set in `left`, the one that begins lowest. */
+function lowestBlock(left: number): number {
+  let best = -1;
+  let low = 0;
+  for (let i = 0; i < rxOpt.numSacks; i++) {
+    if ((left & (1 << i)) === 0) continue;
+    const start = memView.getInt32(rxOpt.sackOffset + (i << 3));
+    if (best < 0 || ((start - low) | 0) < 0) {
+      best = i;
+      low = start;
+    }
+  }
+  return best;
+}
+
+/**
+ * Takes the SACK blocks of an ACK (they are in `rxOpt`) into the scoreboard; sndUna has moved already, the queue not.
+ * Linux: tcp_sacktag_write_queue(). @returns FLAG_*
+ */
+export function tcpSacktagWriteQueue(sk: TcpSk, ack: number, priorUna: number): number {
+  const tp = sk.tp;
+  ackFlag = 0;
+  sackTimed = false;
+  reord = tp.sndNxt;
+  const dsackFound = checkDsack(sk, ack, priorUna);
+  if (((ack - priorUna) | 0) < -tp.maxWindow) return 0;
+  if (tp.packetsOut === 0) return ackFlag;
+  // The lowest block first, so that one ACK with several new blocks is not taken for reordering.
+  for (let left = (1 << rxOpt.numSacks) - 1; left !== 0;) {
+    const index = lowestBlock(left);
+    left &= ~(1 << index);
+    const at = rxOpt.sackOffset + (index << 3);
+    const start = memView.getInt32(at);
+    const end = memView.getInt32(at + 4);
+    const dsack = index === 0 && dsackFound;
+    if (!sackblockValid(tp, dsack, start, end)) countInvalid(sk, dsack, ack, end);
+    else if (((end - priorUna) | 0) > 0) tagBlock(sk, start, end, dsack);
+  }
+  if (sk.icsk.caState !== TCP_CA_LOSS || tp.rec.undoMarker !== 0) tcpCheckSackReordering(sk, reord, false);
+  return ackFlag;
+}
+
+/** Forgets the times of the last ACK's blocks: the one at hand has none. */
+export function tcpSackStateClear(): void {
+  sackTimed = false;
+}

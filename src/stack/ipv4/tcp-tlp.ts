@@ -1,0 +1,89 @@
+/**
+ * Tail loss probe: when the last segments of a flight are lost nothing comes back to tell; after two round trips new data, or the
+ * last segment again, makes the peer answer. Linux: tcp_schedule_loss_probe() and tcp_send_loss_probe() of
+ * net/ipv4/tcp_output.c, tcp_process_tlp_ack() of net/ipv4/tcp_input.c. Read first: RFC 8985 section 7.
+ */
+import { LINUX_MIB_TCPLOSSPROBERECOVERY, LINUX_MIB_TCPLOSSPROBES } from "../../uapi/snmp.ts";
+import { TCP_CA_CWR, TCP_CA_OPEN } from "../../uapi/tcp.ts";
+import { FLAG_DATA_SACKED, FLAG_DSACK_TLP, FLAG_NOT_DUP, FLAG_SND_UNA_ADVANCED } from "./tcp-ack-flags.ts";
+import { tcpSetCaState } from "./tcp-cong.ts";
+import { tcpSendProbeSegment } from "./tcp-output.ts";
+import { tcpEndCwndReduction, tcpInitCwndReduction } from "./tcp-prr.ts";
+import { TCP_TIMEOUT_MIN } from "./tcp-recovery.ts";
+import { tcpRetransmitSegment } from "./tcp-retransmit.ts";
+import { ICSK_TIME_LOSS_PROBE, type TcpSk } from "./tcp-sock.ts";
+import { inetCskResetXmitTimer, TCP_RTO_MIN, TCP_TIMEOUT_INIT, tcpRearmRto, tcpRtoDelta } from "./tcp-timer.ts";
+import { tcpTryKeepOpen } from "./tcp-undo.ts";
+
+/** tcp_early_retrans: probes are on. */
+const TLP_ON = 3;
+
+/**
+ * Times a probe instead of the retransmission, when nothing is being repaired. Linux: tcp_schedule_loss_probe().
+ * @param advancing the timeout starts anew now @returns false when the RTO is to be timed
+ */
+export function tcpScheduleLossProbe(sk: TcpSk, advancing: boolean): boolean {
+  const tp = sk.tp;
+  const icsk = sk.icsk;
+  const state = icsk.caState;
+  if (!tp.sackOk || tp.packetsOut === 0 || (state !== TCP_CA_OPEN && state !== TCP_CA_CWR)) return false;
+  if (sk.net.ipv4.tcpEarlyRetrans < TLP_ON) return false;
+  let timeout = TCP_TIMEOUT_INIT;
+  // One segment alone may wait for the peer's delayed ACK.
+  if (tp.srtt !== 0) timeout = (tp.srtt >> 2) + (tp.packetsOut === 1 ? TCP_RTO_MIN : TCP_TIMEOUT_MIN);
+  const rto = advancing ? icsk.rto : tcpRtoDelta(sk);
+  if (rto > 0 && rto < timeout) timeout = rto;
+  inetCskResetXmitTimer(sk, ICSK_TIME_LOSS_PROBE, timeout);
+  return true;
+}
+
+/** After an ACK: times a probe or the RTO. Linux: tcp_set_xmit_timer(). */
+export function tcpSetXmitTimer(sk: TcpSk): void {
+  if (!tcpScheduleLossProbe(sk, true)) tcpRearmRto(sk);
+}
+
+/** Sends the probe: new data if there is any and the peer's window lets it, else the last segment. @returns whether it went */
+function sendProbe(sk: TcpSk): boolean {
+  const rec = sk.tp.rec;
+  rec.tlpRetrans = false;
+  if (tcpSendProbeSegment(sk)) return true;
+  const head = sk.sendHead;
+  if (head !== null && head.prev === null) return false;
+  const last = head === null ? sk.writeQueue.tail : head.prev;
+  if (last === null || tcpRetransmitSegment(sk, last) < 0) return false;
+  rec.tlpRetrans = true;
+  return true;
+}
+
+/** The probe is due. Linux: tcp_send_loss_probe(). */
+export function tcpSendLossProbe(sk: TcpSk): void {
+  const tp = sk.tp;
+  if (tp.packetsOut === 0) return;
+  // One at a time.
+  if (tp.rec.tlpHighSeq === 0 && sendProbe(sk)) {
+    tp.rec.tlpHighSeq = tp.sndNxt;
+    sk.net.mib[LINUX_MIB_TCPLOSSPROBES]!++;
+    // The RTO counts from now.
+    sk.icsk.pending = 0;
+  }
+  tcpRearmRto(sk);
+}
+
+/** An ACK while a probe was on its way: was there a loss that the probe repaired? Linux: tcp_process_tlp_ack(). */
+export function tcpProcessTlpAck(sk: TcpSk, ack: number, flag: number): void {
+  const rec = sk.tp.rec;
+  const beyond = (ack - rec.tlpHighSeq) | 0;
+  if (beyond < 0) return;
+  if (!rec.tlpRetrans || (flag & FLAG_DSACK_TLP) !== 0) {
+    rec.tlpHighSeq = 0;
+  } else if (beyond > 0) {
+    // No duplicate was reported: the original was lost, and congestion control must know.
+    tcpInitCwndReduction(sk);
+    tcpSetCaState(sk, TCP_CA_CWR);
+    tcpEndCwndReduction(sk);
+    tcpTryKeepOpen(sk);
+    sk.net.mib[LINUX_MIB_TCPLOSSPROBERECOVERY]!++;
+  } else if ((flag & (FLAG_SND_UNA_ADVANCED | FLAG_NOT_DUP | FLAG_DATA_SACKED)) === 0) {
+    rec.tlpHighSeq = 0;
+  }
+}
