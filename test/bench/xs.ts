@@ -1,7 +1,8 @@
 /** `bench xs`: compute units and heap slots for each packet of every path, in the real XS engine. */
-import { MEASURED_BOARD, MEASURED_PACKETS, PATHS, type PathCost, XsBoard } from "../xs/measure.ts";
+import { buildBundle, MEASURED_BOARD, MEASURED_PACKETS, PATHS, type PathCost, XsBoard } from "../xs/measure.ts";
 
 export async function benchXs(): Promise<{ engine: string; paths: PathCost[] }> {
+  buildBundle();
   const board = await XsBoard.start();
   await board.boot(MEASURED_BOARD);
   await board.attach();

@@ -23,10 +23,13 @@ const BAD =
   'icmp.checksum.status == "Bad"';
 const RETRANSMISSIONS = "tcp.analysis.retransmission || tcp.analysis.fast_retransmission || tcp.analysis.spurious_retransmission";
 
+/** Bodies of random bytes, cut short by the capture, are not to be read as HTTP: what looks like a header there is none. */
+const NO_HTTP = ["-d", "tcp.port==80,data", "-d", "tcp.port==8000,data"];
+
 /** The lines tshark prints for the packets that match. */
 export async function tsharkLines(file: string, filter: string): Promise<string[]> {
   const options = CHECKSUMS.flatMap((option) => ["-o", option]);
-  const { stdout } = await promisify(execFile)("tshark", ["-n", "-r", file, ...options, "-Y", filter], {
+  const { stdout } = await promisify(execFile)("tshark", ["-n", "-r", file, ...NO_HTTP, ...options, "-Y", filter], {
     maxBuffer: 64 * 1024 * 1024,
     env: { ...process.env, XDG_CONFIG_HOME: OUT },
   });
