@@ -22,6 +22,8 @@ export interface BoardOptions {
   readonly sketch: string;
   readonly sketchArgs: readonly string[];
   readonly config: ConfigOptions;
+  /** net.ipv4 settings by their name in Linux (tcp_sack). */
+  readonly sysctls: Readonly<Record<string, number>>;
   readonly tap: string | undefined;
   /** The board's address in host order, and its prefix length. */
   readonly addr: number;
@@ -45,6 +47,7 @@ export const USAGE = `usage: npm run board -- SKETCH [options] [-- SKETCH ARGUME
   --gateway A             default route
   --mac M  --mtu N        the device's address and MTU
   --preset P              tiny, small, default or host; single sizes by --set OPTION=NUMBER (may be repeated)
+  --sysctl NAME=NUMBER    a setting of net.ipv4 by its name in Linux, as tcp_sack=0 (may be repeated)
   --pcap FILE  --snap N   captures every frame, or its first N bytes
   --loss 0.02 --delay 20 --jitter 10 --reorder 0.05 --duplicate 0.01 --corrupt 0.001 --rate 10 --seed 7
                           a bad line, both ways: probabilities, ms, Mbit/s`;
@@ -91,13 +94,14 @@ function parseForward(text: string): Forward {
   return { hostPort: parsePort(host, "--forward's host port"), boardPort: parsePort(board, "--forward's board port") };
 }
 
-function parseSet(words: readonly string[]): Record<string, number> {
-  const sizes: Record<string, number> = {};
-  for (const word of words) {
+/** Words NAME=NUMBER of an option that may be repeated. */
+function parseSettings(words: unknown, option: string): Record<string, number> {
+  const settings: Record<string, number> = {};
+  for (const word of (words ?? []) as readonly string[]) {
     const [name, value] = word.split("=");
-    sizes[name!] = parseNumber(value ?? "", "set") ?? 0;
+    settings[name!] = parseNumber(value ?? "", option) ?? 0;
   }
-  return sizes;
+  return settings;
 }
 
 type Texts = Readonly<Record<string, string | undefined>>;
@@ -147,6 +151,7 @@ export function parseBoardOptions(args: readonly string[]): BoardOptions {
         ...Object.fromEntries(TEXT_OPTIONS.map((name) => [name, { type: "string" as const }])),
         forward: { type: "string", multiple: true },
         set: { type: "string", multiple: true },
+        sysctl: { type: "string", multiple: true },
       },
       allowPositionals: true,
     });
@@ -170,7 +175,8 @@ export function parseBoardOptions(args: readonly string[]): BoardOptions {
     sketch,
     sketchArgs: end < 0 ? [] : args.slice(end + 1),
     // boot() checks names and ranges itself.
-    config: { preset: texts["preset"] ?? "default", ...parseSet((parsed.values["set"] ?? []) as string[]) } as ConfigOptions,
+    config: { preset: texts["preset"] ?? "default", ...parseSettings(parsed.values["set"], "set") } as ConfigOptions,
+    sysctls: parseSettings(parsed.values["sysctl"], "sysctl"),
     tap: texts["tap"],
     addr: parseAddress(address!, "--addr"),
     prefixLength,

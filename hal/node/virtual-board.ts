@@ -83,10 +83,21 @@ function bringUp(net: Net, dev: NetDevice, options: BoardOptions): void {
   if (options.gateway !== 0) must(ipRouteAdd(net, 0, 0, options.gateway, 0), "--gateway");
 }
 
+/** Changes settings of the namespace: tcp_sack is its field tcpSack. @throws UserError for a name that it has not */
+function applySysctls(net: Net, sysctls: Readonly<Record<string, number>>): void {
+  const settings = net.ipv4 as unknown as Record<string, number>;
+  for (const [name, value] of Object.entries(sysctls)) {
+    const field = name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+    if (typeof settings[field] !== "number") throw new UserError(`--sysctl: there is no net.ipv4 setting ${name}`);
+    settings[field] = value;
+  }
+}
+
 /** Boots the board and starts its sketch. @throws UserError for options that cannot be */
 export async function startBoard(options: BoardOptions): Promise<VirtualBoard> {
   asked(() => boot(options.config));
   const net = initNet;
+  applySysctls(net, options.sysctls);
   const attachment = options.tap === undefined ? await attachToWire(options) : attachToTap(options, options.tap);
   const { dev, host } = attachment;
   const bare = poolsInUse();

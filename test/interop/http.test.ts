@@ -67,11 +67,13 @@ type Job = (t: ExecutionContext, net: Netns, bytes: number) => Promise<void>;
 async function boardServes(t: ExecutionContext, jobs: readonly Job[], bytes: number, line: readonly string[]): Promise<void> {
   const net = await Netns.create(t);
   const pcap = captureFile(t);
-  const board = await net.board("bulk-server", ["--preset", "host", ...line, "--pcap", pcap, "--snap", "128"]);
+  const lossless = line.length === 0;
+  const probes = lossless ? await net.withoutProbes() : [];
+  const board = await net.board("bulk-server", ["--preset", "host", ...line, ...probes, "--pcap", pcap, "--snap", "128"]);
   for (const job of jobs) await job(t, net, bytes);
   const report = await board.stop();
   t.is(report.inUseAtEnd, report.inUseAtStart, JSON.stringify(report.pools));
-  await assertCleanCapture(t, pcap, line.length === 0);
+  await assertCleanCapture(t, pcap, lossless);
 }
 
 async function boardFetches(t: ExecutionContext, bytes: number, options: readonly string[]): Promise<void> {
@@ -98,7 +100,7 @@ interop("curl fetches the page of examples/http-server", async (t) => {
   t.timeout(30_000);
   const net = await Netns.create(t);
   const pcap = captureFile(t);
-  const board = await net.board("http-server", ["--preset", "small", "--pcap", pcap]);
+  const board = await net.board("http-server", ["--preset", "small", "--pcap", pcap, ...(await net.withoutProbes())]);
   const page = await net.must("curl", "-sS", "--fail", `http://${BOARD_ADDR}/`);
   t.true(page.includes("linnet"));
   const absent = await net.run("curl", ["-sS", "-o", "/dev/null", "-w", "%{http_code}", `http://${BOARD_ADDR}/nothing-here`]);
