@@ -21,6 +21,8 @@ export class NetnsIpv4 {
   ipUnprivilegedPortStart = 0;
   somaxconn = 4096;
   tcpMaxSynBacklog = 128;
+  /** SYN cookies: 1 when the SYN queue is full, 2 always, 0 never. */
+  tcpSyncookies = 1;
   tcpSynRetries = 6;
   tcpSynackRetries = 5;
   tcpRetries1 = 3;

@@ -8,9 +8,7 @@ import { getRandomU32 } from "../../lib/random.ts";
 import { EAFNOSUPPORT, ENETUNREACH } from "../../uapi/errno.ts";
 import { IPPROTO_TCP } from "../../uapi/in.ts";
 import { AF_INET } from "../../uapi/socket.ts";
-import {
-  IPSTATS_MIB_OUTNOROUTES, LINUX_MIB_LISTENOVERFLOWS, LINUX_MIB_TCPREQQFULLDROP,
-} from "../../uapi/snmp.ts";
+import { IPSTATS_MIB_OUTNOROUTES, LINUX_MIB_LISTENOVERFLOWS } from "../../uapi/snmp.ts";
 import { TCP_CLOSE, TCP_MSS_DEFAULT, TCP_SYN_SENT } from "../../uapi/tcp.ts";
 import { dstRelease } from "../core/dst.ts";
 import type { SkBuff } from "../core/skbuff.ts";
@@ -25,14 +23,15 @@ import {
   skAcceptqIsFull, tcpListendrop,
 } from "./inet-connection-sock.ts";
 import {
-  ehashReqBase, inetEhashNolisten, inetEhashRemove, inetNodeFaddr, inetNodeFport, inetNodeLaddr,
+  ehashReqBase, inetEhashNolisten, inetEhashRemove, inetNodeFaddr, inetNodeFport, inetNodeLaddr, inetNodeSetKey,
 } from "./inet-hashtables.ts";
 import {
   inetReqskAlloc, REQ_INFO, REQ_RCV_ISN, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
-  REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskFree,
+  REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskFree, reqskSpare,
 } from "./request-sock.ts";
 import { ipRouteOutputFlow } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
+import { cookieV4InitSequence, tcpSynFloodAction } from "./syncookies.ts";
 import { tcpCreateOpenreqChild, tcpOpenreqInitRwin } from "./tcp-minisocks.ts";
 import { rxOpt, tcpMssClamp, tcpParseOptions } from "./tcp-options.ts";
 import { tcpConnect } from "./tcp-output.ts";
@@ -41,6 +40,9 @@ import type { TcpSk } from "./tcp-sock.ts";
 import { tcpAdvmss, tcpV4SendSynack } from "./tcp-synack.ts";
 import { tcpInitializeRcvMss, tcpSyncMss } from "./tcp-window.ts";
 import { tcpDone, tcpSetState } from "./tcp.ts";
+
+/** net.ipv4.tcp_syncookies: whatever the length of the SYN queue. */
+const SYNCOOKIES_ALWAYS = 2;
 
 /** Flow record of connect(). */
 let flow: Flowi4;
@@ -120,19 +122,25 @@ function connRequest(sk: TcpSk, skb: SkBuff): boolean {
   let isn = skb.when;
   if (((skb.dst as Rtable).flags & (RTCF_BROADCAST | RTCF_MULTICAST)) !== 0) return false;
   // A peer of a connection in TIME_WAIT has proved to be there, and is let in.
-  if (isn === 0 && inetCskReqskQueueIsFull(sk)) {
-    net.mib[LINUX_MIB_TCPREQQFULLDROP]!++;
-    return false;
-  }
+  const syncookies = net.ipv4.tcpSyncookies;
+  let cookie = isn === 0 && (syncookies === SYNCOOKIES_ALWAYS || inetCskReqskQueueIsFull(sk));
+  if (cookie && !tcpSynFloodAction(net)) return false;
   if (skAcceptqIsFull(sk)) {
     net.mib[LINUX_MIB_LISTENOVERFLOWS]!++;
     return false;
   }
   tcpParseOptions(skb, rxOpt, null, net.ipv4);
-  const req = inetReqskAlloc(sk, tcpMssClamp(rxOpt, sk.tp.userMss));
+  const mss = tcpMssClamp(rxOpt, sk.tp.userMss);
+  let req = cookie ? -1 : inetReqskAlloc(sk, mss);
   if (req < 0) {
-    net.mib[LINUX_MIB_TCPREQQFULLDROP]!++;
-    return false;
+    // No request is left in the whole machine: that is a full queue too.
+    if (!cookie && (isn !== 0 || !tcpSynFloodAction(net))) return false;
+    cookie = true;
+    req = reqskSpare(sk, mss);
+    if (!rxOpt.sawTstamp) {
+      rxOpt.wscaleOk = rxOpt.sackOk = false;
+      rxOpt.sndWscale = 0;
+    }
   }
   const laddr = memView.getInt32(skb.nh + IPH_DADDR);
   const faddr = memView.getInt32(skb.nh + IPH_SADDR);
@@ -147,13 +155,21 @@ function connRequest(sk: TcpSk, skb: SkBuff): boolean {
   }
   const rt = inetCskRouteReq(sk, laddr, faddr);
   if (rt === null) {
-    reqskFree(req);
+    if (!cookie) reqskFree(req);
     return false;
   }
+  if (cookie) {
+    cookieV4InitSequence(sk, skb, req);
+    tcpOpenreqInitRwin(req, sk, rt);
+    inetNodeSetKey(ehashReqBase + req, net, laddr, sk.inet.num, faddr, fport, sk.boundDevIf);
+    tcpV4SendSynack(sk, rt, req);
+    dstRelease(rt);
+    return true;
+  }
   if (isn === 0) {
-    // The last quarter of the queue is for peers that have proved to be there: none has.
+    // Without cookies the last quarter of the queue is for peers that have proved to be there: none has.
     const most = net.ipv4.tcpMaxSynBacklog;
-    if (most - icsk.reqskQlen < most >> 2) {
+    if (syncookies === 0 && most - icsk.reqskQlen < most >> 2) {
       dstRelease(rt);
       reqskFree(req);
       return false;

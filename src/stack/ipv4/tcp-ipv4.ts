@@ -38,6 +38,7 @@ import { inetTimewaitInit, inetTwskDeschedulePut } from "./inet-timewait-sock.ts
 import { INET_PROTOSW_ICSK, INET_PROTOSW_PERMANENT, inetRegisterProtosw } from "./inetsw.ts";
 import { inetAddProtocol } from "./protocol.ts";
 import { reqskListener } from "./request-sock.ts";
+import { cookieV4Check, syncookiesInit } from "./syncookies.ts";
 import { tcpCheckReq, tcpChildProcess } from "./tcp-check-req.ts";
 import { tcpReno } from "./tcp-cong.ts";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input.ts";
@@ -171,15 +172,20 @@ function toRequest(net: Net, req: number, skb: SkBuff): number {
   } else if (child === sk) {
     deliver(sk, skb);
   } else {
-    child.refcnt++;
-    if (tcpChildProcess(sk, child, skb) !== 0) {
-      tcpV4SendReset(child, skb);
-      kfreeSkb(skb, SKB_DROP_REASON_NOT_SPECIFIED);
-    }
-    sockPut(child);
+    toChild(sk, child, skb);
   }
   sockPut(sk);
   return 0;
+}
+
+/** The segment that made a new sock is its first one. */
+function toChild(sk: TcpSk, child: TcpSk, skb: SkBuff): void {
+  child.refcnt++;
+  if (tcpChildProcess(sk, child, skb) !== 0) {
+    tcpV4SendReset(child, skb);
+    kfreeSkb(skb, SKB_DROP_REASON_NOT_SPECIFIED);
+  }
+  sockPut(child);
 }
 
 /** A segment for a connection in TIME_WAIT. */
@@ -217,6 +223,14 @@ export function tcpV4DoRcv(sock: Sock, skb: SkBuff): number {
   if (sk.state === TCP_ESTABLISHED) {
     tcpRcvEstablished(sk, skb);
     return 0;
+  }
+  if (sk.state === TCP_LISTEN && (skb.tcpFlags & TCPHDR_SYN) === 0) {
+    const child = cookieV4Check(sk, skb);
+    if (child !== sk) {
+      if (child === null) kfreeSkb(skb, SKB_DROP_REASON_NOT_SPECIFIED);
+      else toChild(sk, child, skb);
+      return 0;
+    }
   }
   if (tcpRcvStateProcess(sk, skb) !== 0) {
     tcpV4SendReset(sk, skb);
@@ -279,7 +293,8 @@ export interface TcpSizes {
  * Builds TCP's tables and pools and registers the protocol. Boot time only, after netInit(), sockInit() and inetInit().
  */
 export function tcpV4Init(sizes: TcpSizes): void {
-  inetHashtablesInit(sizes.socks, sizes.requestSocks, sizes.timewaitSocks, sizes.ehashBuckets);
+  // One more request than the slab has: the spare row of request-sock.ts has a four-tuple too.
+  inetHashtablesInit(sizes.socks, sizes.requestSocks + 1, sizes.timewaitSocks, sizes.ehashBuckets);
   inetBindBucketInit(sizes.bindBuckets);
   inetBindInit();
   inetTimewaitInit(sizes.timewaitSocks);
@@ -288,6 +303,7 @@ export function tcpV4Init(sizes: TcpSizes): void {
   }));
   tcpOptionsInit();
   secureSeqInit();
+  syncookiesInit();
   tcpV4OpenInit();
   tcpSockInit(sizes.tcpSocks, tcpReno);
   tcpInit(sizes);
