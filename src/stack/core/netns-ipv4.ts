@@ -50,4 +50,6 @@ export class NetnsIpv4 {
   tcpLowLatency = 0;
   tcpMinSndMss = 48;
   tcpAutocorking = 1;
+  /** Unsent bytes up to which a socket may write; negative for no limit. */
+  tcpNotsentLowat = -1;
 }

@@ -11,6 +11,7 @@ import {
 import { TCP_CA_OPEN } from "../../uapi/tcp.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { TCPHDR_SYN, TH_WIN } from "../wire/tcp.ts";
+import { TCP_CHRONO_BUSY, tcpChronoStop } from "./tcp-chrono.ts";
 import { tcpInCwndReduction, tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
 import { tcpSendChallengeAck, tcpStoreTsRecent } from "./tcp-challenge.ts";
 import { tcpCwndReduction, tcpFastretransAlert, tcpRemoveRenoSacks, tcpXmitRecovery } from "./tcp-fastretrans.ts";
@@ -124,6 +125,7 @@ function tcpCleanRtxQueue(sk: TcpSk, flags: number): number {
     tcpWriteQueueFree(sk, skb);
   }
   if (acked === 0) return flag;
+  if (sk.writeQueue.head === null) tcpChronoStop(sk, TCP_CHRONO_BUSY);
   let rtt = -1;
   if (timed && (flag & FLAG_RETRANS_DATA_ACKED) === 0) rtt = (jiffies - first) | 0;
   else if (tp.sawTstamp && tp.rcvTsecr !== 0 && (flags & FLAG_SND_UNA_ADVANCED) !== 0) rtt = (jiffies - tp.rcvTsecr) | 0;
@@ -207,7 +209,10 @@ export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
   const priorOut = tp.packetsOut;
   if (advance > 0) {
     flag |= FLAG_SND_UNA_ADVANCED;
-    icsk.retransmits = 0;
+    if (icsk.retransmits !== 0) {
+      tp.totalRtoTime += (jiffies - tp.rtoStamp) | 0;
+      icsk.retransmits = 0;
+    }
     tp.bytesAcked += advance;
   }
   if ((flag & FLAG_UPDATE_TS_RECENT) !== 0 && tp.sawTstamp && ((seq - tp.rcvWup) | 0) <= 0) tcpStoreTsRecent(tp);

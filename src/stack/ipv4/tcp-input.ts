@@ -38,6 +38,7 @@ import { skStreamWriteSpace } from "./tcp-sendmsg.ts";
 import { ICSK_ACK_SCHED, type TcpSk } from "./tcp-sock.ts";
 import { tcpRcvSynsent } from "./tcp-synsent.ts";
 import { tcpFinTime, tcpResetKeepaliveTimer } from "./tcp-timer.ts";
+import { tcpUrg } from "./tcp-urgent.ts";
 import {
   tcpCurrentMss, tcpFastPathCheck, tcpFastPathOn, tcpInitBufferSpace, tcpInitializeRcvMss, tcpSyncMss,
 } from "./tcp-window.ts";
@@ -172,6 +173,7 @@ function rcvSlowPath(sk: TcpSk, skb: SkBuff): void {
     kfreeSkb(skb, ackDropReason(answer));
     return;
   }
+  tcpUrg(sk, skb);
   tcpDataQueue(sk, skb);
   if (sk.state === TCP_CLOSE) return;
   tcpDataSndCheck(sk);
@@ -348,6 +350,7 @@ export function tcpRcvStateProcess(sk: TcpSk, skb: SkBuff): number {
   }
   const ended = stateAcked(sk, skb);
   if (ended >= 0) return ended;
+  tcpUrg(sk, skb);
   if (stateData(sk, skb) !== 0) return 1;
   // Read anew: the data may have ended the connection.
   if (sk.state !== TCP_CLOSE) {

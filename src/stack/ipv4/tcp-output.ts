@@ -14,12 +14,13 @@ import {
 import { skbAppend, skbDequeue, skbQueueTail, skbUnlink } from "../core/skb-queue.ts";
 import { SOCK_DONE } from "../core/sock.ts";
 import {
-  TCP_HLEN, TCPHDR_ACK, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN, TCPOLEN_TSTAMP_ALIGNED,
+  TCP_HLEN, TCPHDR_ACK, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN, TCPHDR_URG, TCPOLEN_TSTAMP_ALIGNED,
 } from "../wire/tcp.ts";
+import { TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, tcpChronoStart, tcpChronoStop } from "./tcp-chrono.ts";
 import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpRetransmitSkb } from "./tcp-retransmit.ts";
 import {
-  ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_LOST, TCPCB_SACKED_RETRANS, type TcpSk,
+  ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_EOR, TCPCB_LOST, TCPCB_SACKED_RETRANS, type TcpSk,
   type TcpSock,
 } from "./tcp-sock.ts";
 import { tcpAdvmss } from "./tcp-synack.ts";
@@ -65,6 +66,7 @@ export function tcpAddWriteQueueTail(sk: TcpSk, skb: SkBuff): void {
   skbQueueTail(sk.writeQueue, skb);
   sk.wmemQueued += skb.truesize;
   if (sk.sendHead === null) sk.sendHead = skb;
+  if (sk.writeQueue.head === skb) tcpChronoStart(sk.tp, TCP_CHRONO_BUSY);
 }
 
 /** Takes a segment out of the write queue and ends it. */
@@ -89,6 +91,7 @@ export function tcpWriteQueuePurge(sk: TcpSk): void {
   tp.packetsOut = 0;
   tp.lostOut = tp.retransOut = tp.sackedOut = 0;
   tp.finPending = false;
+  tcpChronoStop(sk, TCP_CHRONO_BUSY);
   sk.icsk.backoff = 0;
 }
 
@@ -111,6 +114,7 @@ export function tcpFragment(sk: TcpSk, skb: SkBuff, length: number): number {
   rest.when = skb.when;
   const sacked = skb.sacked;
   rest.sacked = sacked;
+  skb.sacked = sacked & ~TCPCB_EOR;
   // Only what was sent is in the counts; a segment of the send queue lies behind sndNxt.
   if (((skb.seq - tp.sndNxt) | 0) < 0) {
     tp.packetsOut++;
@@ -138,7 +142,7 @@ export function tcpEventNewDataSent(sk: TcpSk, skb: SkBuff): void {
  * 3.7.4 in Minshall's form: only a small segment in flight holds the next small one back). Linux: tcp_nagle_test().
  */
 function tcpNagleTest(tp: TcpSock, skb: SkBuff, mss: number, nonagle: number): boolean {
-  if ((nonagle & TCP_NAGLE_PUSH) !== 0 || skb.len >= mss || (skb.tcpFlags & TCPHDR_FIN) !== 0) return true;
+  if ((nonagle & TCP_NAGLE_PUSH) !== 0 || skb.len >= mss || (skb.tcpFlags & (TCPHDR_FIN | TCPHDR_URG)) !== 0) return true;
   if ((nonagle & TCP_NAGLE_CORK) !== 0) return false;
   if (nonagle !== 0 || tp.packetsOut === 0) return true;
   const small = tp.sndSml;
@@ -155,6 +159,7 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
   const tp = sk.tp;
   let sent = 0;
   let limited = false;
+  let rwndLimited = false;
   for (let skb = sk.sendHead; skb !== null; skb = sk.sendHead) {
     if (tcpPacketsInFlight(tp) >= tp.sndCwnd) {
       limited = true;
@@ -162,7 +167,10 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
     }
     const len = skb.len;
     const end = len > mss ? (skb.seq + mss) | 0 : skb.endSeq;
-    if (((end - tcpWndEnd(tp)) | 0) > 0) break;
+    if (((end - tcpWndEnd(tp)) | 0) > 0) {
+      rwndLimited = true;
+      break;
+    }
     if (!tcpNagleTest(tp, skb, mss, skb.next === null ? nonagle : TCP_NAGLE_PUSH)) break;
     if (len > mss && tcpFragment(sk, skb, mss) < 0) break;
     if (tcpTransmitSkb(sk, skb, true) < 0) break;
@@ -172,6 +180,8 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
     sent++;
     if (pushOne) break;
   }
+  if (rwndLimited) tcpChronoStart(tp, TCP_CHRONO_RWND_LIMITED);
+  else if (tp.chronoType === TCP_CHRONO_RWND_LIMITED) tcpChronoStop(sk, TCP_CHRONO_RWND_LIMITED);
   if (sent !== 0 || limited) {
     if (tcpPacketsInFlight(tp) >= tp.sndCwnd) limited = true;
     tcpCwndValidate(sk, limited);

@@ -14,7 +14,7 @@ import { NETIF_F_CSUM } from "../core/net-device.ts";
 import { CHECKSUM_UNNECESSARY, type SkBuff, skbClone } from "../core/skbuff.ts";
 import { skbSetOwnerW } from "../core/sock.ts";
 import {
-  TCP_HLEN, TCPHDR_ACK, TCPHDR_SYN, TCPOLEN_TSTAMP_ALIGNED, TCPOPT_TSTAMP_WORD, TH_ACK, TH_OFF_FLAGS, TH_OPTIONS,
+  TCP_HLEN, TCPHDR_ACK, TCPHDR_SYN, TCPHDR_URG, TCPOLEN_TSTAMP_ALIGNED, TCPOPT_TSTAMP_WORD, TH_ACK, TH_OFF_FLAGS, TH_OPTIONS,
   TH_SEQ, TH_SPORT, TH_SUM,
 } from "../wire/tcp.ts";
 import { ipQueueXmit } from "./ip-output.ts";
@@ -25,6 +25,7 @@ import {
 } from "./tcp-options.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 import { ICSK_ACK_SCHED } from "./tcp-sock.ts";
+import { tcpUrgentPointer } from "./tcp-urgent.ts";
 import { tcpAdvertiseMss, tcpSelectWindow } from "./tcp-window.ts";
 
 /** Shortest time an acknowledgment waits for data to ride on, in ms. Linux: TCP_ATO_MIN. */
@@ -64,6 +65,7 @@ function tcpEventDataSent(sk: TcpSk): void {
   const now = jiffies;
   if (tcpPacketsInFlight(tp) === 0) tcpCaEvent(sk, CA_EVENT_TX_START);
   tp.lsndtime = now;
+  tp.dataSegsOut++;
   if (((now - icsk.ackLrcvtime) | 0) < icsk.ackAto) icsk.ackPingpong = TCP_PINGPONG_THRESH;
 }
 
@@ -83,7 +85,7 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
     // The queue keeps the socket alive itself; the packet below does until it is gone.
     skbSetOwnerW(skb, sk);
   }
-  const flags = skb.tcpFlags;
+  let flags = skb.tcpFlags;
   const payload = skb.len;
   const syn = (flags & TCPHDR_SYN) !== 0;
   const bits = syn ? synOptionBits(sk, flags) : 0;
@@ -109,12 +111,17 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
       view.setInt32(th + TH_OPTIONS + 8, tp.tsRecent);
     }
   }
+  let urgent = 0;
+  if ((flags & TCPHDR_URG) !== 0) {
+    urgent = tcpUrgentPointer(tp, skb.seq);
+    if (urgent === 0) flags &= ~TCPHDR_URG;
+  }
   view.setInt32(th + TH_SPORT, (inet.num << 16) | inet.dport);
   view.setInt32(th + TH_SEQ, skb.seq);
   view.setInt32(th + TH_ACK, (flags & TCPHDR_ACK) !== 0 ? tp.rcvNxt : 0);
   view.setInt32(th + TH_OFF_FLAGS, (headerLen << 26) | (flags << 16) | window);
-  // Checksum 0 and urgent pointer 0.
-  view.setInt32(th + TH_SUM, 0);
+  // Checksum 0 and urgent pointer.
+  view.setInt32(th + TH_SUM, urgent);
   const dst = sk.dst;
   if (dst !== null && (dst.dev!.features & NETIF_F_CSUM) !== 0) {
     skb.ipSummed = CHECKSUM_UNNECESSARY;
