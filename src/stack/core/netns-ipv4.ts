@@ -50,6 +50,8 @@ export class NetnsIpv4 {
   tcpLowLatency = 0;
   tcpMinSndMss = 48;
   tcpAutocorking = 1;
+  /** Bits TFO_*: 1 client, 2 server, 0x200 server without cookies, 0x400 server without TCP_FASTOPEN. */
+  tcpFastopen = 1;
   /** Unsent bytes up to which a socket may write; negative for no limit. */
   tcpNotsentLowat = -1;
 }

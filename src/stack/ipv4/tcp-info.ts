@@ -4,7 +4,7 @@
  * the words; a Uint8Array their bytes, low first.
  */
 import { jiffies } from "../../lib/timer.ts";
-import { TCPI_OPT_SACK, TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE } from "../../uapi/tcp.ts";
+import { TCPI_OPT_SACK, TCPI_OPT_SYN_DATA, TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE } from "../../uapi/tcp.ts";
 import {
   TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, TCP_CHRONO_SNDBUF_LIMITED, tcpChronoMs,
 } from "./tcp-chrono.ts";
@@ -68,7 +68,8 @@ function stateWord(sk: TcpSk): number {
 function optionsWord(sk: TcpSk): number {
   const tp = sk.tp;
   const options = (tp.tstampOk ? TCPI_OPT_TIMESTAMPS : 0) | (tp.sackOk ? TCPI_OPT_SACK : 0)
-    | (tp.wscaleOk ? TCPI_OPT_WSCALE : 0);
+    | (tp.wscaleOk ? TCPI_OPT_WSCALE : 0)
+    | (tp.synDataAcked ? TCPI_OPT_SYN_DATA : 0);
   return (sk.icsk.backoff & 255) | (options << 8) | (((tp.rcvWscale << 4) | tp.sndWscale) << 16);
 }
 

@@ -196,8 +196,11 @@ export function tcpInitTransfer(sk: TcpSk): void {
 function synRecvAcked(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
   if (tp.srtt === 0 && tp.sawTstamp && tp.rcvTsecr !== 0) tcpAckUpdateRtt(sk, (jiffies - tp.rcvTsecr) | 0);
-  tcpInitTransfer(sk);
-  tp.copiedSeq = tp.rcvNxt;
+  // A fast open sock carries data since its SYN.
+  if (tp.fastopenRsk === null) {
+    tcpInitTransfer(sk);
+    tp.copiedSeq = tp.rcvNxt;
+  }
   tcpSetState(sk, TCP_ESTABLISHED);
   sk.stateChange(sk);
   tp.sndUna = skb.ackSeq;

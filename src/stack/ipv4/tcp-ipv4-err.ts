@@ -93,7 +93,9 @@ function sockErr(sk: TcpSk, err: number): void {
     sk.errSoft = err;
     return;
   }
-  if (sk.state === TCP_SYN_SENT || sk.state === TCP_SYN_RECV) {
+  // A fast open sock that a program has is as good as established.
+  const taken = sk.tp.fastopenRsk !== null && sk.socket !== null;
+  if (sk.state === TCP_SYN_SENT || (sk.state === TCP_SYN_RECV && !taken)) {
     sk.err = err;
     sk.errorReport(sk);
     tcpDone(sk);

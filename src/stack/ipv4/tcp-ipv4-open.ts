@@ -32,6 +32,7 @@ import {
 import { ipRouteOutputFlow } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 import { cookieV4InitSequence, tcpSynFloodAction } from "./syncookies.ts";
+import { tcpTryFastopen } from "./tcp-fastopen.ts";
 import { tcpCreateOpenreqChild, tcpOpenreqInitRwin } from "./tcp-minisocks.ts";
 import { rxOpt, tcpMssClamp, tcpParseOptions } from "./tcp-options.ts";
 import { tcpConnect } from "./tcp-output.ts";
@@ -178,6 +179,12 @@ function connRequest(sk: TcpSk, skb: SkBuff): boolean {
   }
   reqRows[at + REQ_SND_ISN] = isn;
   tcpOpenreqInitRwin(req, sk, rt);
+  inetNodeSetKey(ehashReqBase + req, net, laddr, sk.inet.num, faddr, fport, sk.boundDevIf);
+  if (tcpTryFastopen(sk, skb, req, rxOpt) !== null) {
+    dstRelease(rt);
+    reqskFree(req);
+    return true;
+  }
   inetCskReqskQueueHashAdd(sk, req, laddr, faddr, fport);
   tcpV4SendSynack(sk, rt, req);
   dstRelease(rt);

@@ -41,6 +41,7 @@ import { reqskListener } from "./request-sock.ts";
 import { cookieV4Check, syncookiesInit } from "./syncookies.ts";
 import { tcpCheckReq, tcpChildProcess } from "./tcp-check-req.ts";
 import { tcpReno } from "./tcp-cong.ts";
+import { tcpFastopenInit, tcpFastopenListen } from "./tcp-fastopen.ts";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input.ts";
 import { tcpV4Err } from "./tcp-ipv4-err.ts";
 import { tcpV4Connect, tcpV4OpenInit } from "./tcp-ipv4-open.ts";
@@ -248,6 +249,12 @@ function tcpAlloc(net: Net): Sock | null {
   return null;
 }
 
+/** listen(). Linux: __inet_listen_sk(). */
+function tcpListen(sk: Sock, backlog: number): number {
+  tcpFastopenListen(sk as TcpSk, backlog);
+  return inetCskListenStart(sk, backlog);
+}
+
 function tcpFree(sk: Sock): void {
   if (sk.tp !== null) tcpPartsFree(sk as TcpSk);
   inetSkFree(sk);
@@ -274,7 +281,7 @@ export const tcpProt: Proto = Object.freeze({
   getPort: inetCskGetPort,
   poll: tcpPoll,
   accept: inetCskAccept,
-  listen: inetCskListenStart,
+  listen: tcpListen,
   keepalive: tcpSetKeepalive,
 });
 
@@ -304,6 +311,7 @@ export function tcpV4Init(sizes: TcpSizes): void {
   tcpOptionsInit();
   secureSeqInit();
   syncookiesInit();
+  tcpFastopenInit();
   tcpV4OpenInit();
   tcpSockInit(sizes.tcpSocks, tcpReno);
   tcpInit(sizes);

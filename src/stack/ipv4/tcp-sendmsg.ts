@@ -113,7 +113,7 @@ function tcpPush(sk: TcpSk, more: boolean, mss: number, nonagle: number): void {
 function sendmsgLocked(sk: TcpSk, msg: Msghdr, length: number): number {
   const tp = sk.tp;
   const inState = 1 << sk.state;
-  if ((inState & CAN_SEND) === 0) {
+  if ((inState & CAN_SEND) === 0 && tp.fastopenRsk === null) {
     if (sk.err !== 0 || (inState & OPENING) === 0) return streamError(sk);
     tcpSetNoSpace(sk);
     return -EAGAIN;

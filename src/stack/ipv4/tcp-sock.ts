@@ -225,6 +225,12 @@ export class TcpSock implements Pooled {
   urgData = 0;
   urgSeq = 0;
   sndUp = 0;
+  /** Fast Open: most socks that may wait for their last ACK, how many do (listener); the listener while this one does. */
+  fastopenMaxQlen = 0;
+  fastopenQlen = 0;
+  fastopenRsk: TcpSk | null = null;
+  /** The data of a SYN was taken (TCPI_OPT_SYN_DATA). */
+  synDataAcked = false;
   /** TCP_INQ: recvmsg() tells what is left to read. */
   recvmsgInq = false;
   bytesAcked = 0;
@@ -302,12 +308,15 @@ function tcpSockReset(tp: TcpSock): void {
   tp.finPending = tp.orphan = false;
   tp.confirmStamp = tp.notsentLowat = 0;
   tp.recvmsgInq = false;
+  tp.fastopenMaxQlen = tp.fastopenQlen = 0;
+  tp.fastopenRsk = null;
   tcpStatsReset(tp);
 }
 
 /** What counts for one connection of a sock: urgent data and TCP_INFO's totals. */
 export function tcpStatsReset(tp: TcpSock): void {
   tp.urgData = tp.urgSeq = tp.sndUp = 0;
+  tp.synDataAcked = false;
   tp.bytesAcked = tp.bytesReceived = tp.segsIn = tp.segsOut = 0;
   tp.dataSegsIn = tp.dataSegsOut = tp.bytesRetrans = tp.rcvOoopack = 0;
   tp.totalRto = tp.totalRtoRecoveries = tp.totalRtoTime = tp.rtoStamp = 0;

@@ -30,6 +30,7 @@ import { TCP_TIMEWAIT_LEN } from "./inet-timewait-sock.ts";
 import { tcpChallengeInit } from "./tcp-challenge.ts";
 import { TCP_INFINITE_SSTHRESH, TCP_INIT_CWND, tcpCongInit, tcpSetCaState } from "./tcp-cong.ts";
 import { tcpSendActiveReset, tcpSendFin } from "./tcp-control.ts";
+import { tcpFastopenRemove } from "./tcp-fastopen.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpOfoPurge } from "./tcp-ofo.ts";
 import { tcpWriteQueuePurge } from "./tcp-output.ts";
@@ -101,6 +102,7 @@ export function tcpSetState(sk: TcpSk, state: number): void {
   } else if (old === TCP_ESTABLISHED) {
     mib[TCP_MIB_CURRESTAB]!--;
   }
+  if (old === TCP_SYN_RECV) tcpFastopenRemove(sk);
   if (state !== TCP_CLOSE) {
     sk.state = state;
     return;
@@ -291,7 +293,7 @@ export function tcpPoll(sock: Sock): number {
   let mask = 0;
   if (shutdown === SHUTDOWN_MASK || state === TCP_CLOSE) mask |= EPOLLHUP;
   if ((shutdown & RCV_SHUTDOWN) !== 0) mask |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
-  if (state !== TCP_SYN_SENT && state !== TCP_SYN_RECV) {
+  if (state !== TCP_SYN_SENT && (state !== TCP_SYN_RECV || sk.tp.fastopenRsk !== null)) {
     if (tcpStreamIsReadable(sk)) mask |= EPOLLIN | EPOLLRDNORM;
     if ((shutdown & SEND_SHUTDOWN) !== 0 || tcpIsWriteable(sk)) mask |= EPOLLOUT | EPOLLWRNORM;
     else tcpSetNoSpace(sk);
