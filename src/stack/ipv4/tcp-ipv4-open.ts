@@ -32,6 +32,7 @@ import {
 import { ipRouteOutputFlow } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 import { cookieV4InitSequence, tcpSynFloodAction } from "./syncookies.ts";
+import { FASTOPEN_REQ_ASK, FASTOPEN_REQ_NONE, tcpFastopenCookieCheck } from "./tcp-fastopen-client.ts";
 import { tcpTryFastopen } from "./tcp-fastopen.ts";
 import { tcpCreateOpenreqChild, tcpOpenreqInitRwin } from "./tcp-minisocks.ts";
 import { rxOpt, tcpMssClamp, tcpParseOptions } from "./tcp-options.ts";
@@ -96,7 +97,15 @@ export function tcpV4Connect(sock: Sock, addr: Sockaddr): number {
     if (tp.writeSeq === 0) tp.writeSeq = secureTcpSeq(inet.saddr, daddr, inet.num, inet.dport);
     tp.tsoffset = secureTcpTsOff(net, inet.saddr, daddr);
     inet.id = getRandomU32() & 0xffff;
+    if (tp.fastopenConnect && tp.fastopenReq === FASTOPEN_REQ_NONE) {
+      if (tcpFastopenCookieCheck(sk)) {
+        tp.deferConnect = true;
+        return 0;
+      }
+      tp.fastopenReq = FASTOPEN_REQ_ASK;
+    }
     err = tcpConnect(sk);
+    tp.fastopenReq = FASTOPEN_REQ_NONE;
     if (err === 0) return 0;
   } else {
     dstRelease(rt);

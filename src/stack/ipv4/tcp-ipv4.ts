@@ -41,6 +41,7 @@ import { reqskListener } from "./request-sock.ts";
 import { cookieV4Check, syncookiesInit } from "./syncookies.ts";
 import { tcpCheckReq, tcpChildProcess } from "./tcp-check-req.ts";
 import { tcpReno } from "./tcp-cong.ts";
+import { tcpFastopenClientInit } from "./tcp-fastopen-client.ts";
 import { tcpFastopenInit, tcpFastopenListen } from "./tcp-fastopen.ts";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input.ts";
 import { tcpV4Err } from "./tcp-ipv4-err.ts";
@@ -255,6 +256,10 @@ function tcpListen(sk: Sock, backlog: number): number {
   return inetCskListenStart(sk, backlog);
 }
 
+function tcpDeferred(sk: Sock): boolean {
+  return (sk as TcpSk).tp.deferConnect;
+}
+
 function tcpFree(sk: Sock): void {
   if (sk.tp !== null) tcpPartsFree(sk as TcpSk);
   inetSkFree(sk);
@@ -283,6 +288,7 @@ export const tcpProt: Proto = Object.freeze({
   accept: inetCskAccept,
   listen: tcpListen,
   keepalive: tcpSetKeepalive,
+  deferred: tcpDeferred,
 });
 
 /** The sizes TCP needs; the names are the options of boot(). */
@@ -312,6 +318,7 @@ export function tcpV4Init(sizes: TcpSizes): void {
   secureSeqInit();
   syncookiesInit();
   tcpFastopenInit();
+  tcpFastopenClientInit();
   tcpV4OpenInit();
   tcpSockInit(sizes.tcpSocks, tcpReno);
   tcpInit(sizes);

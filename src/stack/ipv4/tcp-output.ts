@@ -18,6 +18,7 @@ import {
 } from "../wire/tcp.ts";
 import { TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, tcpChronoStart, tcpChronoStop } from "./tcp-chrono.ts";
 import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
+import { FASTOPEN_REQ_NONE, tcpSendSynData } from "./tcp-fastopen-client.ts";
 import { tcpRetransmitSkb } from "./tcp-retransmit.ts";
 import {
   ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_EOR, TCPCB_LOST, TCPCB_SACKED_RETRANS, type TcpSk,
@@ -252,7 +253,8 @@ export function tcpConnect(sk: TcpSk): number {
   skbQueueTail(sk.writeQueue, skb);
   sk.wmemQueued += skb.truesize;
   tp.packetsOut = 1;
-  tcpTransmitSkb(sk, skb, true);
+  if (tp.fastopenReq !== FASTOPEN_REQ_NONE) tcpSendSynData(sk);
+  else tcpTransmitSkb(sk, skb, true);
   tp.sndNxt = tp.pushedSeq = tp.writeSeq;
   sk.net.mib[TCP_MIB_ACTIVEOPENS]!++;
   inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, sk.icsk.rto);

@@ -5,8 +5,8 @@
  * A writer is refused (-EAGAIN) when half of sndbuf is in use, or when the pool is down to the reserve that incoming segments
  * need; it hears EPOLLOUT when there is room again, by the ACK that frees its segments, or by a timer when others hold the pool.
  */
-import { EAGAIN, EPIPE } from "../../uapi/errno.ts";
-import { MSG_EOR, MSG_MORE, MSG_OOB } from "../../uapi/socket.ts";
+import { EAGAIN, EINPROGRESS, EINVAL, EOPNOTSUPP, EPIPE } from "../../uapi/errno.ts";
+import { AF_UNSPEC, MSG_EOR, MSG_FASTOPEN, MSG_MORE, MSG_OOB } from "../../uapi/socket.ts";
 import { TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_SYN_RECV, TCPF_SYN_SENT } from "../../uapi/tcp.ts";
 import { type SkBuff, skbBuffersAvailable, skbPut } from "../core/skbuff.ts";
 import { lockSock, releaseSock, SEND_SHUTDOWN, type Sock, sockError, skStreamWake } from "../core/sock.ts";
@@ -14,7 +14,8 @@ import { copyFromIter, type Msghdr } from "../core/sockaddr.ts";
 import { TCPHDR_ACK, TCPHDR_PSH } from "../wire/tcp.ts";
 import { TCP_CHRONO_SNDBUF_LIMITED, tcpChronoStart, tcpChronoStop } from "./tcp-chrono.ts";
 import { tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
-import { tcpAddWriteQueueTail, tcpPushOne, tcpPushPendingFrames, tcpSegmentRoom, tcpStreamAllocSkb } from "./tcp-output.ts";
+import { FASTOPEN_REQ_DATA, FASTOPEN_REQ_NONE, tcpFastopenSetMessage, TFO_CLIENT_ENABLE } from "./tcp-fastopen-client.ts";
+import { tcpAddWriteQueueTail, tcpConnect, tcpPushOne, tcpPushPendingFrames, tcpSegmentRoom, tcpStreamAllocSkb } from "./tcp-output.ts";
 import { ICSK_TIME_POOL, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_EOR, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer, TCP_POOL_RETRY_MS } from "./tcp-timer.ts";
 import { tcpMarkUrg } from "./tcp-urgent.ts";
@@ -112,6 +113,46 @@ function tcpPush(sk: TcpSk, more: boolean, mss: number, nonagle: number): void {
 /** Linux: tcp_sendmsg_locked(). */
 function sendmsgLocked(sk: TcpSk, msg: Msghdr, length: number): number {
   const tp = sk.tp;
+  let sent = 0;
+  if ((msg.flags & MSG_FASTOPEN) !== 0 || tp.deferConnect) {
+    const err = sendmsgFastopen(sk, msg, length);
+    sent = tp.synDataCopied;
+    tp.synDataCopied = 0;
+    if (err === -EINPROGRESS && sent > 0) return sent;
+    if (err < 0) return err;
+  }
+  return sendmsgData(sk, msg, length - sent, sent);
+}
+
+/**
+ * The write connects, and its beginning goes with the SYN. Linux: tcp_sendmsg_fastopen().
+ * @returns 0 when connected already, -EINPROGRESS, or another negative errno
+ */
+function sendmsgFastopen(sk: TcpSk, msg: Msghdr, length: number): number {
+  const tp = sk.tp;
+  const socket = sk.socket;
+  if ((sk.net.ipv4.tcpFastopen & TFO_CLIENT_ENABLE) === 0 || (msg.name !== null && msg.name.family === AF_UNSPEC)) {
+    return -EOPNOTSUPP;
+  }
+  if (socket === null) return -EPIPE;
+  tcpFastopenSetMessage(msg, length);
+  tp.fastopenReq = FASTOPEN_REQ_DATA;
+  let err: number;
+  if (tp.deferConnect) {
+    tp.deferConnect = false;
+    err = tcpConnect(sk);
+    if (err === 0) err = -EINPROGRESS;
+  } else {
+    err = msg.name === null ? -EINVAL : socket.ops!.connect(socket, msg.name, 0);
+  }
+  tp.fastopenReq = FASTOPEN_REQ_NONE;
+  tcpFastopenSetMessage(null, 0);
+  return err;
+}
+
+/** @param before bytes of the message that the SYN took */
+function sendmsgData(sk: TcpSk, msg: Msghdr, length: number, before: number): number {
+  const tp = sk.tp;
   const inState = 1 << sk.state;
   if ((inState & CAN_SEND) === 0 && tp.fastopenRsk === null) {
     if (sk.err !== 0 || (inState & OPENING) === 0) return streamError(sk);
@@ -157,10 +198,10 @@ function sendmsgLocked(sk: TcpSk, msg: Msghdr, length: number): number {
     // No room for the rest: what is there goes now, for its ACK makes the room.
     tcpPush(sk, false, mss, TCP_NAGLE_PUSH);
     tcpSetNoSpace(sk);
-    return copied > 0 ? copied : -EAGAIN;
+    return copied + before > 0 ? copied + before : -EAGAIN;
   }
   tcpPush(sk, (msg.flags & MSG_MORE) !== 0, mss, tp.nonagle);
-  return copied;
+  return copied + before;
 }
 
 /**

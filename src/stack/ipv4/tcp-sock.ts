@@ -229,6 +229,15 @@ export class TcpSock implements Pooled {
   fastopenMaxQlen = 0;
   fastopenQlen = 0;
   fastopenRsk: TcpSk | null = null;
+  /** The client: FASTOPEN_REQ_*; TCP_FASTOPEN_CONNECT is set; connect() waits for the first write. */
+  fastopenReq = 0;
+  fastopenConnect = false;
+  deferConnect = false;
+  /** Our SYN carried the option, in its experimental form, and data, so many bytes. */
+  synFastopen = false;
+  synFastopenExp = false;
+  synData = false;
+  synDataCopied = 0;
   /** The data of a SYN was taken (TCPI_OPT_SYN_DATA). */
   synDataAcked = false;
   /** TCP_INQ: recvmsg() tells what is left to read. */
@@ -310,6 +319,8 @@ function tcpSockReset(tp: TcpSock): void {
   tp.recvmsgInq = false;
   tp.fastopenMaxQlen = tp.fastopenQlen = 0;
   tp.fastopenRsk = null;
+  tp.fastopenReq = 0;
+  tp.fastopenConnect = tp.deferConnect = false;
   tcpStatsReset(tp);
 }
 
@@ -317,6 +328,8 @@ function tcpSockReset(tp: TcpSock): void {
 export function tcpStatsReset(tp: TcpSock): void {
   tp.urgData = tp.urgSeq = tp.sndUp = 0;
   tp.synDataAcked = false;
+  tp.synFastopen = tp.synFastopenExp = tp.synData = false;
+  tp.synDataCopied = 0;
   tp.bytesAcked = tp.bytesReceived = tp.segsIn = tp.segsOut = 0;
   tp.dataSegsIn = tp.dataSegsOut = tp.bytesRetrans = tp.rcvOoopack = 0;
   tp.totalRto = tp.totalRtoRecoveries = tp.totalRtoTime = tp.rtoStamp = 0;

@@ -3,10 +3,10 @@
  * Times are in the unit of the option: seconds for the keepalive options and TCP_LINGER2, ms for TCP_USER_TIMEOUT.
  */
 import { jiffies } from "../../lib/timer.ts";
-import { EINVAL, ENOPROTOOPT, EPERM } from "../../uapi/errno.ts";
+import { EINVAL, ENOPROTOOPT, EOPNOTSUPP, EPERM } from "../../uapi/errno.ts";
 import { SOL_IP, SOL_TCP } from "../../uapi/socket.ts";
 import {
-  TCP_CC_INFO, TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_FASTOPEN, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
+  TCP_CC_INFO, TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
   TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_REPAIR, TCP_SYNCNT,
   TCP_THIN_DUPACK, TCP_THIN_LINEAR_TIMEOUTS, TCP_TIMESTAMP, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
   TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN,
@@ -15,6 +15,7 @@ import { lockSock, releaseSock, type Sock, SOCK_KEEPOPEN } from "../core/sock.ts
 import { ipGetsockopt, ipSetsockopt } from "./ip-sockglue.ts";
 import { tcpSetCongestionControl } from "./tcp-cong.ts";
 import { fastopenQueueTune } from "./tcp-fastopen.ts";
+import { TFO_CLIENT_ENABLE } from "./tcp-fastopen-client.ts";
 import { tcpGetInfo } from "./tcp-info.ts";
 import { tcpPushPendingFrames } from "./tcp-output.ts";
 import { tcpCleanupRbuf } from "./tcp-recvmsg.ts";
@@ -190,6 +191,12 @@ function setOption(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int
       if (value < 0 || ((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) === 0) return -EINVAL;
       fastopenQueueTune(sk, value);
       return 0;
+    case TCP_FASTOPEN_CONNECT:
+      if (value < 0 || value > 1) return -EINVAL;
+      if ((sk.net.ipv4.tcpFastopen & TFO_CLIENT_ENABLE) === 0) return -EOPNOTSUPP;
+      if (sk.state !== TCP_CLOSE) return -EINVAL;
+      tp.fastopenConnect = value !== 0;
+      return 0;
     case TCP_INQ:
       if (value < 0 || value > 1) return -EINVAL;
       tp.recvmsgInq = value !== 0;
@@ -255,6 +262,8 @@ function optionValue(sk: TcpSk, name: number): number {
       return icsk.userTimeoutMs;
     case TCP_NOTSENT_LOWAT:
       return tp.notsentLowat;
+    case TCP_FASTOPEN_CONNECT:
+      return tp.fastopenConnect ? 1 : 0;
     case TCP_FASTOPEN:
       return tp.fastopenMaxQlen;
     case TCP_TIMESTAMP:

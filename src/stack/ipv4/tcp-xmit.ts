@@ -19,6 +19,7 @@ import {
 } from "../wire/tcp.ts";
 import { ipQueueXmit } from "./ip-output.ts";
 import { CA_EVENT_TX_START, tcpCaEvent, tcpPacketsInFlight } from "./tcp-cong.ts";
+import { tcpSynFastopenSize, tcpWriteSynFastopen } from "./tcp-fastopen-client.ts";
 import { tcpEnterCwr } from "./tcp-fastretrans.ts";
 import {
   OPTION_SACK_ADVERTISE, OPTION_TS, OPTION_WSCALE, tcpSynOptionBits, tcpSynOptions, tcpWriteSynOptions,
@@ -89,7 +90,8 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
   const payload = skb.len;
   const syn = (flags & TCPHDR_SYN) !== 0;
   const bits = syn ? synOptionBits(sk, flags) : 0;
-  const headerLen = syn ? TCP_HLEN + tcpSynOptions(bits) : tp.tcpHeaderLen;
+  const fastopen = syn ? tcpSynFastopenSize() : 0;
+  const headerLen = syn ? TCP_HLEN + tcpSynOptions(bits) + fastopen : tp.tcpHeaderLen;
   const th = skb.data - headerLen;
   const length = payload + headerLen;
   skb.data = th;
@@ -102,7 +104,8 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
   let window: number;
   if (syn) {
     window = tp.rcvWnd < MAX_WINDOW_FIELD ? tp.rcvWnd : MAX_WINDOW_FIELD;
-    tcpWriteSynOptions(th + TH_OPTIONS, bits, tcpAdvertiseMss(sk), tp.rcvWscale, tsval, tp.tsRecent);
+    const end = tcpWriteSynOptions(th + TH_OPTIONS, bits, tcpAdvertiseMss(sk), tp.rcvWscale, tsval, tp.tsRecent);
+    if (fastopen !== 0) tcpWriteSynFastopen(end);
   } else {
     window = tcpSelectWindow(sk);
     if (headerLen === TCP_HLEN + TCPOLEN_TSTAMP_ALIGNED) {

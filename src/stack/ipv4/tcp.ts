@@ -298,6 +298,9 @@ export function tcpPoll(sock: Sock): number {
     if ((shutdown & SEND_SHUTDOWN) !== 0 || tcpIsWriteable(sk)) mask |= EPOLLOUT | EPOLLWRNORM;
     else tcpSetNoSpace(sk);
     if ((sk.tp.urgData & TCP_URG_VALID) !== 0) mask |= EPOLLPRI;
+  } else if (sk.tp.deferConnect) {
+    // The first write connects.
+    mask |= EPOLLOUT | EPOLLWRNORM;
   }
   if (sk.err !== 0 || sk.errorQueue.head !== null) mask |= EPOLLERR;
   return mask;
