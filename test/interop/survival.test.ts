@@ -9,6 +9,9 @@ import { assertCleanCapture, captureFile } from "./tshark.ts";
 const missing = interopMissing(["curl", "nc", "tshark", "python3"]);
 const interop = missing === null ? test.serial : test.serial.skip;
 
+/** A listener and five connections, with what belongs to them. */
+const CONNECTIONS = ["socks=7", "tcpSocks=6", "files=8", "epollItems=8"].flatMap((size) => ["--set", size]);
+
 /** Runs a Python program in the namespace; its standard output. */
 async function python(net: Netns, program: string): Promise<string> {
   return net.must("python3", "-c", program);
@@ -121,7 +124,7 @@ for i in range(200):
 interop("40 clients at once on a board of 5 connections are all served, one after another", async (t) => {
   t.timeout(180_000);
   const net = await Netns.create(t);
-  const board = await net.board("http-server", ["--preset", "small", "--set", "tcpSocks=6"]);
+  const board = await net.board("http-server", ["--preset", "small", ...CONNECTIONS]);
   const answered = await python(net, `
 import socket, threading, time
 served = []
