@@ -4,7 +4,6 @@
  */
 export class NetnsIpv4 {
   ipDefaultTtl = 64;
-  ipForward = 0;
   ipNoPmtuDisc = 0;
   icmpEchoIgnoreAll = 0;
   icmpEchoIgnoreBroadcasts = 1;

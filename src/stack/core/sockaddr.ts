@@ -78,13 +78,6 @@ export function msgRewind(msg: Msghdr): void {
   msg.done = 0;
 }
 
-/** Bytes behind the cursor. Linux: msg_data_left(). */
-export function msgDataLeft(msg: Msghdr): number {
-  let left = -msg.done;
-  for (let i = msg.cursor; i < msg.iovlen; i++) left += msg.iovLength[i]!;
-  return left;
-}
-
 /** Copies up to `length` bytes from the message to the arena and moves on; returns the count. Linux: copy_from_iter(). */
 export function copyFromIter(dst: number, msg: Msghdr, length: number): number {
   let left = length;

@@ -100,11 +100,6 @@ export function rtDstAlloc(net: Net, dev: NetDevice, flags: number, type: number
   return rt;
 }
 
-/** Is what a next hop keeps still right? Linux: rt_cache_valid(). */
-export function rtCacheValid(rt: Rtable | null, net: Net): boolean {
-  return rt !== null && rt.genid === net.rtGenid;
-}
-
 /** A next hop gives up the entry it keeps; others may still hold it. */
 export function rtCacheDrop(rt: Rtable | null): void {
   if (rt === null) return;
