@@ -12,10 +12,14 @@ import { World } from "./world.ts";
 test.serial("SYNs beyond the SYN queue and beyond the accept queue", (t) => {
   const world = new World({ peers: ["p"] });
   const { kernel } = world.board;
+  kernel.setSyncookies(0);
   world.listen(world.board, 80, 1);
   const p = world.peer();
   p.sendTcp({ sport: 1, dport: 80, flags: "S" });
   const { tcp } = p.expect(isTcp({ flags: "SA" }));
+  // Like the accept queue, the SYN queue holds one more than the backlog.
+  p.sendTcp({ sport: 9, dport: 80, flags: "S" });
+  p.expect(isTcp({ flags: "SA", dport: 9 }));
   p.sendTcp({ sport: 2, dport: 80, flags: "S" });
   world.runFor(1);
   t.is(kernel.drops(SKB_DROP_REASON_TCP_REQQFULL), 1);

@@ -76,6 +76,11 @@ export function unregister(dev: NetDevice): void {
   unregisterNetdev(dev);
 }
 
+/** net.ipv4.tcp_syncookies. */
+export function setSyncookies(value: number): void {
+  initNet.ipv4.tcpSyncookies = value;
+}
+
 export function mib(index: number): number {
   return initNet.mib[index]!;
 }

@@ -20,6 +20,8 @@ export class NetnsIpv4 {
   ipUnprivilegedPortStart = 0;
   somaxconn = 4096;
   tcpMaxSynBacklog = 128;
+  /** SYN cookies: 1 when the SYN queue is full, 2 always, 0 never. */
+  tcpSyncookies = 1;
   tcpSynRetries = 6;
   tcpSynackRetries = 5;
   tcpRetries1 = 3;
@@ -53,4 +55,8 @@ export class NetnsIpv4 {
   tcpInvalidRatelimitMs = 500;
   tcpChallengeAckLimit = 1000;
   tcpMinSndMss = 48;
+  /** Bits TFO_*: 1 client, 2 server, 0x200 server without cookies, 0x400 server without TCP_FASTOPEN. */
+  tcpFastopen = 1;
+  /** Unsent bytes up to which a socket may write; negative for no limit. */
+  tcpNotsentLowat = -1;
 }

@@ -69,6 +69,8 @@ export interface Proto {
   accept?(sk: Sock): Sock | number;
   /** Connection-oriented protocols: enters TCP_LISTEN (inet_csk_listen_start). */
   listen?(sk: Sock, backlog: number): number;
+  /** connect() waits for the first write (TCP_FASTOPEN_CONNECT). */
+  deferred?(sk: Sock): boolean;
   /** SO_KEEPALIVE changed (tcp_set_keepalive). */
   keepalive?(sk: Sock, on: boolean): void;
 }

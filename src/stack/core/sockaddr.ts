@@ -3,7 +3,7 @@
  * Linux: include/linux/socket.h, uapi/linux/in.h. Owns the cursor functions that move bytes between a message and a packet.
  */
 import { copyFromUser, copyToUser } from "../../lib/memory.ts";
-import { AF_INET, AF_UNSPEC } from "../../uapi/socket.ts";
+import { AF_INET, AF_UNSPEC, MSG_CTRUNC } from "../../uapi/socket.ts";
 
 /** sockaddr_in: an IPv4 address and a port. Fields are filled by calls that answer an address. */
 export class SockaddrIn {
@@ -116,6 +116,30 @@ export function copyToIter(src: number, length: number, msg: Msghdr): number {
   msg.cursor = i;
   msg.done = done;
   return length - left;
+}
+
+/** Answers a control message of one value; without room MSG_CTRUNC says so. Linux: put_cmsg(). */
+export function putCmsg(msg: Msghdr, level: number, type: number, value: number): void {
+  const control = msg.control;
+  const at = msg.controllen;
+  if (control === null || at + 4 > control.length) {
+    msg.flags |= MSG_CTRUNC;
+    return;
+  }
+  control[at] = level;
+  control[at + 1] = type;
+  control[at + 2] = 1;
+  control[at + 3] = value;
+  msg.controllen = at + 4;
+}
+
+/** Puts one byte at the cursor of the message and moves on; false when there is no room. */
+export function putIter(msg: Msghdr, byte: number): boolean {
+  while (msg.cursor < msg.iovlen && msg.done >= msg.iovLength[msg.cursor]!) msgAdvance(msg, 0);
+  if (msg.cursor >= msg.iovlen) return false;
+  msg.iovBase[msg.cursor]![msg.iovOffset[msg.cursor]! + msg.done] = byte;
+  msgAdvance(msg, 1);
+  return true;
 }
 
 /** Moves the cursor inside the current buffer, and on to the next one at its end. */

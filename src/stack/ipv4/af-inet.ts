@@ -158,12 +158,14 @@ function streamConnectLocked(sock: Socket, sk: InetSk, addr: Sockaddr): number {
     case SS_CONNECTED:
       return -EISCONN;
     case SS_CONNECTING:
+      if (sk.prot.deferred?.(sk) === true) return -EISCONN;
       break;
     case SS_UNCONNECTED: {
       if (sk.state !== TCP_CLOSE) return -EISCONN;
       const err = sk.prot.connect(sk, addr);
       if (err < 0) return err;
       sock.state = SS_CONNECTING;
+      if (sk.prot.deferred?.(sk) === true) return 0;
       waiting = -EINPROGRESS;
       break;
     }

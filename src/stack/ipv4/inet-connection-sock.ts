@@ -52,13 +52,9 @@ export function skAcceptqIsFull(sk: Sock): boolean {
   return sk.ackBacklog > sk.maxAckBacklog;
 }
 
-/**
- * The SYN queue is as long as the backlog. Linux: inet_csk_reqsk_queue_is_full(), which with a backlog of 0 is always
- * true, and SYN cookies answer; here one request is let in even then.
- */
+/** The SYN queue holds more than the backlog, like the accept queue. Linux: inet_csk_reqsk_queue_is_full(). */
 export function inetCskReqskQueueIsFull(sk: TcpSk): boolean {
-  const qlen = sk.icsk.reqskQlen;
-  return qlen !== 0 && qlen >= sk.maxAckBacklog;
+  return sk.icsk.reqskQlen > sk.maxAckBacklog;
 }
 
 /** Counts a SYN or ACK that a full queue turned away. Linux: tcp_listendrop(). */
@@ -136,7 +132,7 @@ export function inetCskAccept(sock: Sock): TcpSk | number {
  * Puts a connection whose handshake is complete at the end of the accept queue; when the listener is gone it is
  * forgotten and the answer is null. Linux: inet_csk_reqsk_queue_add().
  */
-function acceptQueueAdd(sk: TcpSk, child: TcpSk): TcpSk | null {
+export function inetCskReqskQueueAdd(sk: TcpSk, child: TcpSk): TcpSk | null {
   if (sk.state !== TCP_LISTEN) {
     inetChildForget(child);
     return null;
@@ -183,7 +179,7 @@ export function inetCskReqskQueueDrop(sk: TcpSk, req: number): void {
  */
 export function inetCskCompleteHashdance(sk: TcpSk, child: TcpSk, req: number): TcpSk | null {
   inetCskReqskQueueDrop(sk, req);
-  return acceptQueueAdd(sk, child);
+  return inetCskReqskQueueAdd(sk, child);
 }
 
 /**

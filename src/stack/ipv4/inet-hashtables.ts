@@ -122,15 +122,22 @@ export function inetEhashInsert(
   node: number, net: Net, laddr: number, lport: number, faddr: number, fport: number, boundDevIf: number,
 ): void {
   if (links[node] !== UNHASHED) throw new Error(`inetEhashInsert: node ${node} is hashed already`);
+  inetNodeSetKey(node, net, laddr, lport, faddr, fport, boundDevIf);
+  const bucket = inetEhashfn(net, laddr, lport, faddr, fport) & headMask;
+  links[node] = heads[bucket]!;
+  heads[bucket] = node;
+}
+
+/** Gives a node in no chain its four-tuple, for the functions that read it. */
+export function inetNodeSetKey(
+  node: number, net: Net, laddr: number, lport: number, faddr: number, fport: number, boundDevIf: number,
+): void {
   const at = node << 2;
   lastNet = null;
   keys[at] = laddr;
   keys[at + 1] = faddr;
   keys[at + 2] = (lport << 16) | fport;
   keys[at + 3] = (net.id << 16) | boundDevIf;
-  const bucket = inetEhashfn(net, laddr, lport, faddr, fport) & headMask;
-  links[node] = heads[bucket]!;
-  heads[bucket] = node;
 }
 
 /** Takes a node out of its chain; false when it was in none. Linux: sk_nulls_del_node_init_rcu(). */

@@ -73,7 +73,8 @@ let onTimeout: (req: number) => void;
  */
 export function requestSockInit(count: number, timeout: (req: number) => void): void {
   slab = slabCreate("request_sock_TCP", count);
-  reqRows = int32Table("request_sock_rows", count * REQ_WORDS);
+  // One more than the slab has: the spare row.
+  reqRows = int32Table("request_sock_rows", (count + 1) * REQ_WORDS);
   reqRows.fill(FREE);
   firsts = uint16Table("request_sock_firsts", CLASSES);
   lasts = uint16Table("request_sock_lasts", CLASSES);
@@ -100,14 +101,27 @@ export function reqskSize(): number {
  */
 export function inetReqskAlloc(listener: TcpSk, mss: number): number {
   const req = slabAlloc(slab);
-  if (req < 0) return -1;
+  if (req >= 0) reqskFresh(req, listener, mss);
+  return req;
+}
+
+/**
+ * The spare row as a new request: for one that lives for a single call and is never in a table (SYN cookies). It is not
+ * freed.
+ */
+export function reqskSpare(listener: TcpSk, mss: number): number {
+  const req = slab.size;
+  reqskFresh(req, listener, mss);
+  return req;
+}
+
+function reqskFresh(req: number, listener: TcpSk, mss: number): void {
   const at = req * REQ_WORDS;
   reqRows[at + REQ_TS_RECENT] = reqRows[at + REQ_TS_OFFSET] = 0;
   reqRows[at + REQ_LAST_OOW_ACK_TIME] = 0;
   reqRows[at + REQ_INFO] = 0;
   reqRows[at + REQ_LINKS] = UNLISTED;
   reqRows[at + REQ_LISTENER_MSS] = (listener.index << 16) | mss;
-  return req;
 }
 
 /** Gives a request in no table back. Linux: reqsk_free(). */

@@ -17,6 +17,7 @@ import {
   FLAG_SACK_RENEGING, FLAG_SET_XMIT_TIMER, FLAG_SLOWPATH, FLAG_SND_UNA_ADVANCED, FLAG_SYN_ACKED, FLAG_UPDATE_TS_RECENT,
   FLAG_WIN_UPDATE,
 } from "./tcp-ack-flags.ts";
+import { TCP_CHRONO_BUSY, tcpChronoStop } from "./tcp-chrono.ts";
 import { tcpInCwndReduction, tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
 import { tcpSendChallengeAck, tcpStoreTsRecent } from "./tcp-challenge.ts";
 import { tcpFastretransAlert, tcpRemoveRenoSacks, tcpXmitRecovery } from "./tcp-fastretrans.ts";
@@ -162,6 +163,7 @@ function tcpCleanRtxQueue(sk: TcpSk, flags: number, priorFack: number): number {
     return flag;
   }
   flag |= FLAG_SET_XMIT_TIMER;
+  if (sk.writeQueue.head === null) tcpChronoStop(sk, TCP_CHRONO_BUSY);
   if (!sackOk) {
     tcpRemoveRenoSacks(sk, acked);
     if ((flag & FLAG_RETRANS_DATA_ACKED) !== 0) flag &= ~FLAG_ORIG_SACK_ACKED;
@@ -269,7 +271,10 @@ export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
   const priorFack = tp.sackOk ? tcpHighestSackSeq(tp) : prior;
   if (advance > 0) {
     flag |= FLAG_SND_UNA_ADVANCED;
-    icsk.retransmits = 0;
+    if (icsk.retransmits !== 0) {
+      tp.totalRtoTime += (jiffies - tp.rtoStamp) | 0;
+      icsk.retransmits = 0;
+    }
     tp.bytesAcked += advance;
   }
   if ((flag & FLAG_UPDATE_TS_RECENT) !== 0 && tp.sawTstamp && ((seq - tp.rcvWup) | 0) <= 0) tcpStoreTsRecent(tp);

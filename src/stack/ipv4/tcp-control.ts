@@ -14,6 +14,7 @@ import {
   ICSK_ACK_NOW, ICSK_ACK_PUSHED, ICSK_ACK_SCHED, ICSK_ACK_TIMER, ICSK_TIME_POOL, TCP_NAGLE_OFF, type TcpSk, type TcpSock,
 } from "./tcp-sock.ts";
 import { inetCskResetDelackTimer, inetCskResetXmitTimer, TCP_POOL_RETRY_MS } from "./tcp-timer.ts";
+import { tcpUrgFlag } from "./tcp-urgent.ts";
 import { tcpCurrentMss, tcpWindowWanted, tcpWndEnd } from "./tcp-window.ts";
 import { TCP_ATO_MIN, tcpTransmitSkb } from "./tcp-xmit.ts";
 
@@ -163,7 +164,8 @@ export function tcpWriteWakeup(sk: TcpSk, mib: number): number {
 function tcpXmitProbeSkb(sk: TcpSk, mib: number): number {
   const skb = tcpControlSkb(false);
   if (skb === null) return -1;
-  tcpInitNondataSkb(skb, (sk.tp.sndUna - 1) | 0, TCPHDR_ACK);
+  const seq = (sk.tp.sndUna - 1) | 0;
+  tcpInitNondataSkb(skb, seq, TCPHDR_ACK | tcpUrgFlag(sk.tp, seq));
   sk.net.mib[mib]!++;
   return tcpTransmitSkb(sk, skb, false);
 }

@@ -94,6 +94,7 @@ function tcpGrowWindow(sk: TcpSk, skb: SkBuff): void {
 export function tcpEventDataRecv(sk: TcpSk, skb: SkBuff): void {
   const icsk = sk.icsk;
   icsk.ackPending |= ICSK_ACK_SCHED;
+  sk.tp.dataSegsIn++;
   const len = skb.len;
   if (len === icsk.ackRcvMss) icsk.ackLastSegSize = 0;
   else tcpMeasureRcvMss(sk, skb);

@@ -4,11 +4,14 @@
  * the words; a Uint8Array their bytes, low first.
  */
 import { jiffies } from "../../lib/timer.ts";
-import { TCPI_OPT_SACK, TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE } from "../../uapi/tcp.ts";
-import type { TcpSk } from "./tcp-sock.ts";
+import { TCPI_OPT_SACK, TCPI_OPT_SYN_DATA, TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE } from "../../uapi/tcp.ts";
+import {
+  TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, TCP_CHRONO_SNDBUF_LIMITED, tcpChronoMs,
+} from "./tcp-chrono.ts";
+import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 
-/** Words of the answer: those of Linux up to tcpi_total_retrans. */
-export const TCP_INFO_WORDS = 26;
+/** Words of the answer: those of Linux up to tcpi_total_rto_time. */
+export const TCP_INFO_WORDS = 62;
 
 /** Indices of the words. */
 export const TCPI_STATE = 0;
@@ -34,6 +37,26 @@ export const TCPI_ADVMSS = 21;
 export const TCPI_REORDERING = 22;
 export const TCPI_RCV_SPACE = 24;
 export const TCPI_TOTAL_RETRANS = 25;
+/** 64-bit fields from here on where two words are left: the low word is at the index. */
+export const TCPI_BYTES_ACKED = 30;
+export const TCPI_BYTES_RECEIVED = 32;
+export const TCPI_SEGS_OUT = 34;
+export const TCPI_SEGS_IN = 35;
+export const TCPI_NOTSENT_BYTES = 36;
+export const TCPI_DATA_SEGS_IN = 38;
+export const TCPI_DATA_SEGS_OUT = 39;
+export const TCPI_BUSY_TIME = 42;
+export const TCPI_RWND_LIMITED = 44;
+export const TCPI_SNDBUF_LIMITED = 46;
+export const TCPI_DELIVERED = 48;
+export const TCPI_BYTES_SENT = 50;
+export const TCPI_BYTES_RETRANS = 52;
+export const TCPI_RCV_OOOPACK = 56;
+export const TCPI_SND_WND = 57;
+export const TCPI_RCV_WND = 58;
+/** Two 16-bit fields: timeouts, and series of them. */
+export const TCPI_TOTAL_RTO = 60;
+export const TCPI_TOTAL_RTO_TIME = 61;
 
 /** State, congestion state, retransmits and probes as bytes. */
 function stateWord(sk: TcpSk): number {
@@ -45,8 +68,64 @@ function stateWord(sk: TcpSk): number {
 function optionsWord(sk: TcpSk): number {
   const tp = sk.tp;
   const options = (tp.tstampOk ? TCPI_OPT_TIMESTAMPS : 0) | (tp.sackOk ? TCPI_OPT_SACK : 0)
-    | (tp.wscaleOk ? TCPI_OPT_WSCALE : 0);
+    | (tp.wscaleOk ? TCPI_OPT_WSCALE : 0)
+    | (tp.synDataAcked ? TCPI_OPT_SYN_DATA : 0);
   return (sk.icsk.backoff & 255) | (options << 8) | (((tp.rcvWscale << 4) | tp.sndWscale) << 16);
+}
+
+/** A 64-bit field: its low word at `index`, its high word behind. */
+function word64(value: number, high: boolean): number {
+  return high ? (value / 0x100000000) | 0 : value | 0;
+}
+
+/** Payload sent, retransmissions included. */
+function bytesSent(sk: TcpSk): number {
+  const tp = sk.tp;
+  return tp.bytesAcked + ((tp.sndNxt - tp.sndUna) | 0) + tp.bytesRetrans;
+}
+
+/** The words behind tcpi_total_retrans: totals of the connection. Rates (pacing, delivery) and ECN are 0. */
+function infoCounter(sk: TcpSk, index: number): number {
+  const tp = sk.tp;
+  const unsent = (tp.writeSeq - tp.sndNxt) | 0;
+  switch (index) {
+    case TCPI_BYTES_ACKED: return word64(tp.bytesAcked, false);
+    case TCPI_BYTES_ACKED + 1: return word64(tp.bytesAcked, true);
+    case TCPI_BYTES_RECEIVED: return word64(tp.bytesReceived, false);
+    case TCPI_BYTES_RECEIVED + 1: return word64(tp.bytesReceived, true);
+    case TCPI_SEGS_OUT: return tp.segsOut;
+    case TCPI_SEGS_IN: return tp.segsIn;
+    case TCPI_NOTSENT_BYTES: return unsent > 0 ? unsent : 0;
+    case TCPI_DATA_SEGS_IN: return tp.dataSegsIn;
+    case TCPI_DATA_SEGS_OUT: return tp.dataSegsOut;
+    case TCPI_BUSY_TIME:
+    case TCPI_BUSY_TIME + 1: return chronoWord(tp, TCP_CHRONO_BUSY, index - TCPI_BUSY_TIME);
+    case TCPI_RWND_LIMITED:
+    case TCPI_RWND_LIMITED + 1: return chronoWord(tp, TCP_CHRONO_RWND_LIMITED, index - TCPI_RWND_LIMITED);
+    case TCPI_SNDBUF_LIMITED:
+    case TCPI_SNDBUF_LIMITED + 1: return chronoWord(tp, TCP_CHRONO_SNDBUF_LIMITED, index - TCPI_SNDBUF_LIMITED);
+    case TCPI_DELIVERED: return tp.delivered;
+    case TCPI_BYTES_SENT: return word64(bytesSent(sk), false);
+    case TCPI_BYTES_SENT + 1: return word64(bytesSent(sk), true);
+    case TCPI_BYTES_RETRANS: return word64(tp.bytesRetrans, false);
+    case TCPI_BYTES_RETRANS + 1: return word64(tp.bytesRetrans, true);
+    case TCPI_RCV_OOOPACK: return tp.rcvOoopack;
+    case TCPI_SND_WND: return tp.sndWnd;
+    case TCPI_RCV_WND: return tp.rcvWnd;
+    case TCPI_TOTAL_RTO: return (tp.totalRto & 0xffff) | (tp.totalRtoRecoveries << 16);
+    case TCPI_TOTAL_RTO_TIME:
+      return tp.totalRtoTime + (sk.icsk.retransmits !== 0 ? (jiffies - tp.rtoStamp) | 0 : 0);
+    default: return 0;
+  }
+}
+
+/** A clock in µs, as its low or high word; the three are told apart as Linux does: busy includes both others. */
+function chronoWord(tp: TcpSock, type: number, half: number): number {
+  let ms = tcpChronoMs(tp, type);
+  if (type === TCP_CHRONO_BUSY) {
+    ms += tcpChronoMs(tp, TCP_CHRONO_RWND_LIMITED) + tcpChronoMs(tp, TCP_CHRONO_SNDBUF_LIMITED);
+  }
+  return word64(ms * 1000, half !== 0);
 }
 
 /** One word of the answer. */
@@ -77,7 +156,7 @@ function infoWord(sk: TcpSk, index: number): number {
     case TCPI_REORDERING: return tp.reordering;
     case TCPI_RCV_SPACE: return tp.rcvWnd;
     case TCPI_TOTAL_RETRANS: return tp.totalRetrans;
-    default: return 0;
+    default: return infoCounter(sk, index);
   }
 }
 

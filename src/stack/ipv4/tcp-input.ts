@@ -40,6 +40,7 @@ import { skStreamWriteSpace } from "./tcp-sendmsg.ts";
 import { ICSK_ACK_SCHED, type TcpSk } from "./tcp-sock.ts";
 import { tcpRcvSynsent } from "./tcp-synsent.ts";
 import { tcpFinTime, tcpResetKeepaliveTimer } from "./tcp-timer.ts";
+import { tcpUrg } from "./tcp-urgent.ts";
 import {
   tcpCurrentMss, tcpFastPathCheck, tcpFastPathOn, tcpInitBufferSpace, tcpInitializeRcvMss, tcpSyncMss,
 } from "./tcp-window.ts";
@@ -175,6 +176,7 @@ function rcvSlowPath(sk: TcpSk, skb: SkBuff): void {
     kfreeSkb(skb, ackDropReason(answer));
     return;
   }
+  tcpUrg(sk, skb);
   tcpDataQueue(sk, skb);
   if (sk.state === TCP_CLOSE) return;
   tcpDataSndCheck(sk);
@@ -197,8 +199,11 @@ export function tcpInitTransfer(sk: TcpSk): void {
 function synRecvAcked(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
   if (tp.srtt === 0 && tp.sawTstamp && tp.rcvTsecr !== 0) tcpAckUpdateRtt(sk, (jiffies - tp.rcvTsecr) | 0);
-  tcpInitTransfer(sk);
-  tp.copiedSeq = tp.rcvNxt;
+  // A fast open sock carries data since its SYN.
+  if (tp.fastopenRsk === null) {
+    tcpInitTransfer(sk);
+    tp.copiedSeq = tp.rcvNxt;
+  }
   tcpSetState(sk, TCP_ESTABLISHED);
   sk.stateChange(sk);
   tp.sndUna = skb.ackSeq;
@@ -354,6 +359,7 @@ export function tcpRcvStateProcess(sk: TcpSk, skb: SkBuff): number {
   }
   const ended = stateAcked(sk, skb);
   if (ended >= 0) return ended;
+  tcpUrg(sk, skb);
   const reason = stateData(sk, skb);
   if (reason !== 0) return reason;
   // Read anew: the data may have ended the connection.

@@ -1,31 +1,27 @@
 /**
- * What ICMP errors do to TCP. Linux: tcp_v4_err() and tcp_v4_mtu_reduced() of net/ipv4/tcp_ipv4.c. Read first: RFC 5927
+ * What ICMP errors do to TCP. Linux: tcp_v4_err() of net/ipv4/tcp_ipv4.c; a smaller path MTU is in tcp-mtu.ts. Read first: RFC 5927
  * (attacks by ICMP: the sequence number quoted must be in flight), RFC 1122 section 4.2.3.9, RFC 1191 (path MTU).
  */
 import { memView } from "../../lib/memory.ts";
-import { EHOSTUNREACH, EMSGSIZE, ENOENT, EPROTO } from "../../uapi/errno.ts";
+import { EHOSTUNREACH, ENOENT, EPROTO } from "../../uapi/errno.ts";
 import {
   ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_HOST_UNREACH, ICMP_NET_UNREACH, ICMP_PARAMETERPROB, ICMP_TIME_EXCEEDED,
   NR_ICMP_UNREACH,
 } from "../../uapi/icmp.ts";
-import { IP_PMTUDISC_DONT } from "../../uapi/in.ts";
 import {
   ICMP_MIB_INERRORS, LINUX_MIB_LOCKDROPPEDICMPS, LINUX_MIB_OUTOFWINDOWICMPS,
 } from "../../uapi/snmp.ts";
-import { TCP_CLOSE, TCP_SYN_RECV, TCP_SYN_SENT, TCPF_CLOSE, TCPF_LISTEN } from "../../uapi/tcp.ts";
+import { TCP_CLOSE, TCP_SYN_RECV, TCP_SYN_SENT } from "../../uapi/tcp.ts";
 import type { SkBuff } from "../core/skbuff.ts";
-import { skDstCheck } from "../core/sock.ts";
 import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
 import { IPH_DADDR, IPH_SADDR, IPH_VER_IHL } from "../wire/ip.ts";
 import { TH_DPORT, TH_SEQ, TH_SPORT } from "../wire/tcp.ts";
 import { icmpErrConvert } from "./icmp.ts";
 import { inetCskReqskQueueDrop, tcpListendrop } from "./inet-connection-sock.ts";
 import { ehashReqBase, ehashTwBase, inetLookupEstablished, inetNodeSock } from "./inet-hashtables.ts";
-import { ipDontFragment } from "./ip-output.ts";
 import { REQ_SND_ISN, REQ_WORDS, reqRows, reqskListener } from "./request-sock.ts";
-import { dstMtu } from "./rtable.ts";
+import { tcpV4MtuReduced } from "./tcp-mtu.ts";
 import type { TcpSk } from "./tcp-sock.ts";
-import { tcpSyncMss } from "./tcp-window.ts";
 import { tcpDone } from "./tcp.ts";
 
 /**
@@ -93,7 +89,9 @@ function sockErr(sk: TcpSk, err: number): void {
     sk.errSoft = err;
     return;
   }
-  if (sk.state === TCP_SYN_SENT || sk.state === TCP_SYN_RECV) {
+  // A fast open sock that a program has is as good as established.
+  const taken = sk.tp.fastopenRsk !== null && sk.socket !== null;
+  if (sk.state === TCP_SYN_SENT || (sk.state === TCP_SYN_RECV && !taken)) {
     sk.err = err;
     sk.errorReport(sk);
     tcpDone(sk);
@@ -116,16 +114,4 @@ function reqErr(req: number, seq: number, abort: boolean): void {
     inetCskReqskQueueDrop(sk, req);
     tcpListendrop(sk);
   }
-}
-
-/** The path takes only smaller packets: the route learns it, segments shrink. Linux: tcp_v4_mtu_reduced(). */
-function tcpV4MtuReduced(sk: TcpSk, mtu: number): void {
-  if (((1 << sk.state) & (TCPF_LISTEN | TCPF_CLOSE)) !== 0) return;
-  const dst = skDstCheck(sk);
-  if (dst === null) return;
-  dst.ops.updatePmtu(dst, sk, null, mtu);
-  const pmtu = dstMtu(dst);
-  // If nothing else helps, this is what the program will hear.
-  if (mtu < pmtu && ipDontFragment(sk)) sk.errSoft = EMSGSIZE;
-  if (sk.inet.pmtudisc !== IP_PMTUDISC_DONT && sk.icsk.pmtuCookie > pmtu) tcpSyncMss(sk, pmtu);
 }

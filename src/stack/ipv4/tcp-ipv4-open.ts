@@ -12,9 +12,7 @@ import {
 import { EAFNOSUPPORT, ENETUNREACH } from "../../uapi/errno.ts";
 import { IPPROTO_TCP } from "../../uapi/in.ts";
 import { AF_INET } from "../../uapi/socket.ts";
-import {
-  IPSTATS_MIB_OUTNOROUTES, LINUX_MIB_LISTENOVERFLOWS, LINUX_MIB_TCPREQQFULLDROP,
-} from "../../uapi/snmp.ts";
+import { IPSTATS_MIB_OUTNOROUTES, LINUX_MIB_LISTENOVERFLOWS } from "../../uapi/snmp.ts";
 import { TCP_CLOSE, TCP_MSS_DEFAULT, TCP_SYN_SENT } from "../../uapi/tcp.ts";
 import { dstRelease } from "../core/dst.ts";
 import type { SkBuff } from "../core/skbuff.ts";
@@ -29,14 +27,17 @@ import {
   skAcceptqIsFull, tcpListendrop,
 } from "./inet-connection-sock.ts";
 import {
-  ehashReqBase, inetEhashNolisten, inetEhashRemove, inetNodeFaddr, inetNodeFport, inetNodeLaddr,
+  ehashReqBase, inetEhashNolisten, inetEhashRemove, inetNodeFaddr, inetNodeFport, inetNodeLaddr, inetNodeSetKey,
 } from "./inet-hashtables.ts";
 import {
   inetReqskAlloc, REQ_INFO, REQ_RCV_ISN, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
-  REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskFree,
+  REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskFree, reqskSpare,
 } from "./request-sock.ts";
 import { ipRouteOutputFlow } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
+import { cookieV4InitSequence, tcpSynFloodAction } from "./syncookies.ts";
+import { FASTOPEN_REQ_ASK, FASTOPEN_REQ_NONE, tcpFastopenCookieCheck } from "./tcp-fastopen-client.ts";
+import { tcpTryFastopen } from "./tcp-fastopen.ts";
 import { tcpCreateOpenreqChild, tcpOpenreqInitRwin } from "./tcp-minisocks.ts";
 import { rxOpt, tcpMssClamp, tcpParseOptions } from "./tcp-options.ts";
 import { tcpConnect } from "./tcp-output.ts";
@@ -45,6 +46,9 @@ import type { TcpSk } from "./tcp-sock.ts";
 import { tcpAdvmss, tcpV4SendSynack } from "./tcp-synack.ts";
 import { tcpInitializeRcvMss, tcpSyncMss } from "./tcp-window.ts";
 import { tcpDone, tcpSetState } from "./tcp.ts";
+
+/** net.ipv4.tcp_syncookies: whatever the length of the SYN queue. */
+const SYNCOOKIES_ALWAYS = 2;
 
 /**
  * connect(): route, source address, port, and the SYN. Linux: tcp_v4_connect().
@@ -87,7 +91,15 @@ export function tcpV4Connect(sock: Sock, addr: Sockaddr): number {
     if (tp.writeSeq === 0) tp.writeSeq = secureTcpSeq(inet.saddr, daddr, inet.num, inet.dport);
     tp.tsoffset = secureTcpTsOff(net, inet.saddr, daddr);
     inet.id = getRandomU32() & 0xffff;
+    if (tp.fastopenConnect && tp.fastopenReq === FASTOPEN_REQ_NONE) {
+      if (tcpFastopenCookieCheck(sk)) {
+        tp.deferConnect = true;
+        return 0;
+      }
+      tp.fastopenReq = FASTOPEN_REQ_ASK;
+    }
     err = tcpConnect(sk);
+    tp.fastopenReq = FASTOPEN_REQ_NONE;
     if (err === 0) return 0;
   } else {
     dstRelease(rt);
@@ -115,19 +127,25 @@ function connRequest(sk: TcpSk, skb: SkBuff): number {
   let isn = skb.when;
   if (((skb.dst as Rtable).flags & (RTCF_BROADCAST | RTCF_MULTICAST)) !== 0) return SKB_DROP_REASON_IP_INVALID_DEST;
   // A peer of a connection in TIME_WAIT has proved to be there, and is let in.
-  if (isn === 0 && inetCskReqskQueueIsFull(sk)) {
-    net.mib[LINUX_MIB_TCPREQQFULLDROP]!++;
-    return SKB_DROP_REASON_TCP_REQQFULL;
-  }
+  const syncookies = net.ipv4.tcpSyncookies;
+  let cookie = isn === 0 && (syncookies === SYNCOOKIES_ALWAYS || inetCskReqskQueueIsFull(sk));
+  if (cookie && !tcpSynFloodAction(net)) return SKB_DROP_REASON_TCP_REQQFULL;
   if (skAcceptqIsFull(sk)) {
     net.mib[LINUX_MIB_LISTENOVERFLOWS]!++;
     return SKB_DROP_REASON_TCP_LISTEN_OVERFLOW;
   }
   tcpParseOptions(skb, rxOpt, null, net.ipv4);
-  const req = inetReqskAlloc(sk, tcpMssClamp(rxOpt, sk.tp.userMss));
+  const mss = tcpMssClamp(rxOpt, sk.tp.userMss);
+  let req = cookie ? -1 : inetReqskAlloc(sk, mss);
   if (req < 0) {
-    net.mib[LINUX_MIB_TCPREQQFULLDROP]!++;
-    return SKB_DROP_REASON_TCP_REQQFULL;
+    // No request is left in the whole machine: that is a full queue too.
+    if (!cookie && (isn !== 0 || !tcpSynFloodAction(net))) return SKB_DROP_REASON_TCP_REQQFULL;
+    cookie = true;
+    req = reqskSpare(sk, mss);
+    if (!rxOpt.sawTstamp) {
+      rxOpt.wscaleOk = rxOpt.sackOk = false;
+      rxOpt.sndWscale = 0;
+    }
   }
   const laddr = memView.getInt32(skb.nh + IPH_DADDR);
   const faddr = memView.getInt32(skb.nh + IPH_SADDR);
@@ -142,13 +160,21 @@ function connRequest(sk: TcpSk, skb: SkBuff): number {
   }
   const rt = inetCskRouteReq(sk, laddr, faddr);
   if (rt === null) {
-    reqskFree(req);
+    if (!cookie) reqskFree(req);
     return SKB_DROP_REASON_IP_OUTNOROUTES;
   }
+  if (cookie) {
+    cookieV4InitSequence(sk, skb, req);
+    tcpOpenreqInitRwin(req, sk, rt);
+    inetNodeSetKey(ehashReqBase + req, net, laddr, sk.inet.num, faddr, fport, sk.boundDevIf);
+    tcpV4SendSynack(sk, rt, req);
+    dstRelease(rt);
+    return 0;
+  }
   if (isn === 0) {
-    // The last quarter of the queue is for peers that have proved to be there: none has.
+    // Without cookies the last quarter of the queue is for peers that have proved to be there: none has.
     const most = net.ipv4.tcpMaxSynBacklog;
-    if (most - icsk.reqskQlen < most >> 2) {
+    if (syncookies === 0 && most - icsk.reqskQlen < most >> 2) {
       dstRelease(rt);
       reqskFree(req);
       return SKB_DROP_REASON_TCP_REQQFULL;
@@ -157,6 +183,12 @@ function connRequest(sk: TcpSk, skb: SkBuff): number {
   }
   reqRows[at + REQ_SND_ISN] = isn;
   tcpOpenreqInitRwin(req, sk, rt);
+  inetNodeSetKey(ehashReqBase + req, net, laddr, sk.inet.num, faddr, fport, sk.boundDevIf);
+  if (tcpTryFastopen(sk, skb, req, rxOpt) !== null) {
+    dstRelease(rt);
+    reqskFree(req);
+    return 0;
+  }
   inetCskReqskQueueHashAdd(sk, req, laddr, faddr, fport);
   tcpV4SendSynack(sk, rt, req);
   dstRelease(rt);

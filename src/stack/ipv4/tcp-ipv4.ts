@@ -8,6 +8,7 @@ import { memView } from "../../lib/memory.ts";
 import {
   SKB_CONSUMED, SKB_DROP_REASON_NO_SOCKET, SKB_DROP_REASON_OTHERHOST, SKB_DROP_REASON_PKT_TOO_SMALL,
   SKB_DROP_REASON_SOCKET_BACKLOG, SKB_DROP_REASON_TCP_CSUM, SKB_DROP_REASON_TCP_INVALID_SEQUENCE,
+  SKB_DROP_REASON_TCP_LISTEN_OVERFLOW,
 } from "../../uapi/drop-reason.ts";
 import { IPPROTO_TCP } from "../../uapi/in.ts";
 import { SOCK_STREAM } from "../../uapi/socket.ts";
@@ -38,9 +39,12 @@ import { inetTimewaitInit, inetTwskDeschedulePut } from "./inet-timewait-sock.ts
 import { INET_PROTOSW_ICSK, INET_PROTOSW_PERMANENT, inetRegisterProtosw } from "./inetsw.ts";
 import { inetAddProtocol } from "./protocol.ts";
 import { reqskListener } from "./request-sock.ts";
+import { cookieV4Check, syncookiesInit } from "./syncookies.ts";
 import { tcpCheckReq, tcpCheckReqReason, tcpChildProcess } from "./tcp-check-req.ts";
 import { tcpRegisterCongestionControl } from "./tcp-cong.ts";
 import { tcpCubic } from "./tcp-cubic.ts";
+import { tcpFastopenClientInit } from "./tcp-fastopen-client.ts";
+import { tcpFastopenInit, tcpFastopenListen } from "./tcp-fastopen.ts";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input.ts";
 import { tcpV4Err } from "./tcp-ipv4-err.ts";
 import { tcpV4Connect } from "./tcp-ipv4-open.ts";
@@ -171,16 +175,21 @@ function toRequest(net: Net, req: number, skb: SkBuff): number {
   } else if (child === sk) {
     deliver(sk, skb);
   } else {
-    child.refcnt++;
-    const reason = tcpChildProcess(sk, child, skb);
-    if (reason !== 0) {
-      tcpV4SendReset(child, skb);
-      kfreeSkb(skb, reason);
-    }
-    sockPut(child);
+    toChild(sk, child, skb);
   }
   sockPut(sk);
   return 0;
+}
+
+/** The segment that made a new sock is its first one. */
+function toChild(sk: TcpSk, child: TcpSk, skb: SkBuff): void {
+  child.refcnt++;
+  const reason = tcpChildProcess(sk, child, skb);
+  if (reason !== 0) {
+    tcpV4SendReset(child, skb);
+    kfreeSkb(skb, reason);
+  }
+  sockPut(child);
 }
 
 /** A segment for a connection in TIME_WAIT. */
@@ -219,6 +228,14 @@ export function tcpV4DoRcv(sock: Sock, skb: SkBuff): number {
     tcpRcvEstablished(sk, skb);
     return 0;
   }
+  if (sk.state === TCP_LISTEN && (skb.tcpFlags & TCPHDR_SYN) === 0) {
+    const child = cookieV4Check(sk, skb);
+    if (child !== sk) {
+      if (child === null) kfreeSkb(skb, SKB_DROP_REASON_TCP_LISTEN_OVERFLOW);
+      else toChild(sk, child, skb);
+      return 0;
+    }
+  }
   const reason = tcpRcvStateProcess(sk, skb);
   if (reason !== 0) {
     tcpV4SendReset(sk, skb);
@@ -234,6 +251,16 @@ function tcpAlloc(net: Net): Sock | null {
   if (tcpPartsAlloc(sk as TcpSk)) return sk;
   sockPut(sk);
   return null;
+}
+
+/** listen(). Linux: __inet_listen_sk(). */
+function tcpListen(sk: Sock, backlog: number): number {
+  tcpFastopenListen(sk as TcpSk, backlog);
+  return inetCskListenStart(sk, backlog);
+}
+
+function tcpDeferred(sk: Sock): boolean {
+  return (sk as TcpSk).tp.deferConnect;
 }
 
 function tcpFree(sk: Sock): void {
@@ -262,8 +289,9 @@ export const tcpProt: Proto = Object.freeze({
   getPort: inetCskGetPort,
   poll: tcpPoll,
   accept: inetCskAccept,
-  listen: inetCskListenStart,
+  listen: tcpListen,
   keepalive: tcpSetKeepalive,
+  deferred: tcpDeferred,
 });
 
 /** The sizes TCP needs; the names are the options of boot(). */
@@ -281,7 +309,8 @@ export interface TcpSizes {
  * Builds TCP's tables and pools and registers the protocol. Boot time only, after netInit(), sockInit() and inetInit().
  */
 export function tcpV4Init(sizes: TcpSizes): void {
-  inetHashtablesInit(sizes.socks, sizes.requestSocks, sizes.timewaitSocks, sizes.ehashBuckets);
+  // One more request than the slab has: the spare row of request-sock.ts has a four-tuple too.
+  inetHashtablesInit(sizes.socks, sizes.requestSocks + 1, sizes.timewaitSocks, sizes.ehashBuckets);
   inetBindBucketInit(sizes.bindBuckets);
   inetBindInit();
   inetTimewaitInit(sizes.timewaitSocks);
@@ -290,6 +319,9 @@ export function tcpV4Init(sizes: TcpSizes): void {
   }));
   tcpOptionsInit();
   secureSeqInit();
+  syncookiesInit();
+  tcpFastopenInit();
+  tcpFastopenClientInit();
   tcpSockInit(sizes.tcpSocks, tcpCubic);
   tcpInit(sizes);
   tcpRegisterCongestionControl(tcpCubic);

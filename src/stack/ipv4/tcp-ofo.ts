@@ -70,6 +70,8 @@ export function tcpDataQueueOfo(sk: TcpSk, skb: SkBuff): void {
   const mib = sk.net.mib;
   const queue = tp.outOfOrderQueue;
   tp.predFlags = 0;
+  tp.rcvOoopack++;
+  tp.dataSegsIn++;
   // A hole is told of at once, by a duplicate ACK (RFC 5681 section 4.2).
   sk.icsk.ackPending |= ICSK_ACK_SCHED | ICSK_ACK_NOW;
   // The last segment that begins at or before this one.

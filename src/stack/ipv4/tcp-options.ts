@@ -10,15 +10,19 @@ import { TCP_MSS_DEFAULT } from "../../uapi/tcp.ts";
 import type { NetnsIpv4 } from "../core/netns-ipv4.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import {
-  TCP_HLEN, TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_SYN, TCPOLEN_MSS, TCPOLEN_MSS_ALIGNED, TCPOLEN_SACK_BASE,
+  TCP_HLEN, TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_SYN, TCPOLEN_EXP_FASTOPEN_BASE, TCPOLEN_FASTOPEN_BASE, TCPOLEN_MSS, TCPOLEN_MSS_ALIGNED, TCPOLEN_SACK_BASE,
   TCPOLEN_SACK_PERBLOCK, TCPOLEN_SACK_PERM, TCPOLEN_SACKPERM_ALIGNED, TCPOLEN_TIMESTAMP, TCPOLEN_TSTAMP_ALIGNED,
-  TCPOLEN_WINDOW, TCPOLEN_WSCALE_ALIGNED, TCPOPT_EOL, TCPOPT_MSS, TCPOPT_NOP, TCPOPT_SACK, TCPOPT_SACK_PERM,
+  TCPOLEN_WINDOW, TCPOLEN_WSCALE_ALIGNED, TCPOPT_EOL, TCPOPT_EXP, TCPOPT_FASTOPEN, TCPOPT_FASTOPEN_MAGIC, TCPOPT_MSS, TCPOPT_NOP, TCPOPT_SACK, TCPOPT_SACK_PERM,
   TCPOPT_TIMESTAMP, TCPOPT_TSTAMP_WORD, TCPOPT_WINDOW, TH_OFF_FLAGS, TH_OPTIONS,
 } from "../wire/tcp.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 
 /** Largest window shift (RFC 7323 section 2.3). Linux: TCP_MAX_WSCALE. */
 export const TCP_MAX_WSCALE = 14;
+
+/** Bytes of a Fast Open cookie (RFC 7413 section 4.1.1). */
+const TCP_FASTOPEN_COOKIE_MIN = 4;
+const TCP_FASTOPEN_COOKIE_MAX = 16;
 
 /** Bits that say which options a SYN or SYN-ACK of ours carries beside the MSS. Linux: OPTION_*. */
 export const OPTION_SACK_ADVERTISE = 1;
@@ -46,6 +50,11 @@ export class TcpOptionsReceived {
   sndWscale = 0;
   /** In a SYN: SACK is permitted. */
   sackOk = false;
+  /** In a SYN: bytes of the Fast Open cookie, 0 when one is asked for, -1 without the option; where it lies. */
+  foLen = -1;
+  foOffset = 0;
+  /** The option came in its experimental form (RFC 7413 appendix A). */
+  foExp = false;
 }
 
 /** The record that callers of tcpParseOptions() share; valid until the next segment is parsed. */
@@ -65,6 +74,15 @@ function tcpClearOptions(rx: TcpOptionsReceived): void {
   rx.mss = 0;
   rx.wscaleOk = rx.sackOk = false;
   rx.sndWscale = 0;
+  rx.foLen = -1;
+}
+
+/** Notes a Fast Open option; a length that is odd or no cookie's does not count. Linux: tcp_parse_fastopen_option(). */
+function parseFastopen(rx: TcpOptionsReceived, offset: number, length: number, exp: boolean): void {
+  if ((length & 1) !== 0 || (length !== 0 && (length < TCP_FASTOPEN_COOKIE_MIN || length > TCP_FASTOPEN_COOKIE_MAX))) return;
+  rx.foLen = length;
+  rx.foOffset = offset;
+  rx.foExp = exp;
 }
 
 /**
@@ -115,6 +133,14 @@ export function tcpParseOptions(
         break;
       case TCPOPT_SACK_PERM:
         if (length === TCPOLEN_SACK_PERM && syn && sysctl!.tcpSack !== 0) rx.sackOk = true;
+        break;
+      case TCPOPT_FASTOPEN:
+        if (syn) parseFastopen(rx, at + 2, length - TCPOLEN_FASTOPEN_BASE, false);
+        break;
+      case TCPOPT_EXP:
+        if (syn && length >= TCPOLEN_EXP_FASTOPEN_BASE && view.getUint16(at + 2) === TCPOPT_FASTOPEN_MAGIC) {
+          parseFastopen(rx, at + 4, length - TCPOLEN_EXP_FASTOPEN_BASE, true);
+        }
         break;
       case TCPOPT_SACK:
         if (

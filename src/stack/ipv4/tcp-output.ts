@@ -14,13 +14,15 @@ import {
 import { skbAppend, skbDequeue, skbQueueTail, skbUnlink } from "../core/skb-queue.ts";
 import { SOCK_DONE } from "../core/sock.ts";
 import {
-  TCP_HLEN, TCPHDR_ACK, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN, TCPOLEN_TSTAMP_ALIGNED,
+  TCP_HLEN, TCPHDR_ACK, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN, TCPHDR_URG, TCPOLEN_TSTAMP_ALIGNED,
 } from "../wire/tcp.ts";
+import { TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, tcpChronoStart, tcpChronoStop } from "./tcp-chrono.ts";
 import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
+import { FASTOPEN_REQ_NONE, tcpSendSynData } from "./tcp-fastopen-client.ts";
 import { tcpRetransmitSkb } from "./tcp-retransmit.ts";
 import {
-  ICSK_TIME_LOSS_PROBE, ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_LOST, TCPCB_SACKED_RETRANS, type TcpSk,
-  type TcpSock,
+  ICSK_TIME_LOSS_PROBE, ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_EOR, TCPCB_LOST,
+  TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
 } from "./tcp-sock.ts";
 import { tcpAdvmss } from "./tcp-synack.ts";
 import { inetCskResetXmitTimer, TCP_TIMEOUT_INIT, tcpProbe0Base, tcpRearmRto } from "./tcp-timer.ts";
@@ -66,6 +68,7 @@ export function tcpAddWriteQueueTail(sk: TcpSk, skb: SkBuff): void {
   skbQueueTail(sk.writeQueue, skb);
   sk.wmemQueued += skb.truesize;
   if (sk.sendHead === null) sk.sendHead = skb;
+  if (sk.writeQueue.head === skb) tcpChronoStart(sk.tp, TCP_CHRONO_BUSY);
 }
 
 /** Takes a segment out of the write queue and ends it. */
@@ -90,6 +93,7 @@ export function tcpWriteQueuePurge(sk: TcpSk): void {
   tp.packetsOut = 0;
   tp.lostOut = tp.retransOut = tp.sackedOut = 0;
   tp.finPending = false;
+  tcpChronoStop(sk, TCP_CHRONO_BUSY);
   sk.icsk.backoff = 0;
 }
 
@@ -112,6 +116,7 @@ export function tcpFragment(sk: TcpSk, skb: SkBuff, length: number): number {
   rest.when = skb.when;
   const sacked = skb.sacked;
   rest.sacked = sacked;
+  skb.sacked = sacked & ~TCPCB_EOR;
   // Only what was sent is in the counts; a segment of the send queue lies behind sndNxt.
   if (((skb.seq - tp.sndNxt) | 0) < 0) {
     tp.packetsOut++;
@@ -139,7 +144,7 @@ export function tcpEventNewDataSent(sk: TcpSk, skb: SkBuff): void {
  * 3.7.4 in Minshall's form: only a small segment in flight holds the next small one back). Linux: tcp_nagle_test().
  */
 function tcpNagleTest(tp: TcpSock, skb: SkBuff, mss: number, nonagle: number): boolean {
-  if ((nonagle & TCP_NAGLE_PUSH) !== 0 || skb.len >= mss || (skb.tcpFlags & TCPHDR_FIN) !== 0) return true;
+  if ((nonagle & TCP_NAGLE_PUSH) !== 0 || skb.len >= mss || (skb.tcpFlags & (TCPHDR_FIN | TCPHDR_URG)) !== 0) return true;
   if ((nonagle & TCP_NAGLE_CORK) !== 0) return false;
   if (nonagle !== 0 || tp.packetsOut === 0) return true;
   const small = tp.sndSml;
@@ -156,6 +161,7 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
   const tp = sk.tp;
   let sent = 0;
   let limited = false;
+  let rwndLimited = false;
   for (let skb = sk.sendHead; skb !== null; skb = sk.sendHead) {
     if (tcpPacketsInFlight(tp) >= tp.sndCwnd) {
       limited = true;
@@ -163,7 +169,10 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
     }
     const len = skb.len;
     const end = len > mss ? (skb.seq + mss) | 0 : skb.endSeq;
-    if (((end - tcpWndEnd(tp)) | 0) > 0) break;
+    if (((end - tcpWndEnd(tp)) | 0) > 0) {
+      rwndLimited = true;
+      break;
+    }
     if (!tcpNagleTest(tp, skb, mss, skb.next === null ? nonagle : TCP_NAGLE_PUSH)) break;
     if (len > mss && tcpFragment(sk, skb, mss) < 0) break;
     if (tcpTransmitSkb(sk, skb, true) < 0) break;
@@ -173,6 +182,8 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
     sent++;
     if (pushOne) break;
   }
+  if (rwndLimited) tcpChronoStart(tp, TCP_CHRONO_RWND_LIMITED);
+  else if (tp.chronoType === TCP_CHRONO_RWND_LIMITED) tcpChronoStop(sk, TCP_CHRONO_RWND_LIMITED);
   if (sent !== 0 || limited) {
     if (tcpPacketsInFlight(tp) >= tp.sndCwnd) limited = true;
     tcpCwndValidate(sk, limited);
@@ -258,7 +269,8 @@ export function tcpConnect(sk: TcpSk): number {
   skbQueueTail(sk.writeQueue, skb);
   sk.wmemQueued += skb.truesize;
   tp.packetsOut = 1;
-  tcpTransmitSkb(sk, skb, true);
+  if (tp.fastopenReq !== FASTOPEN_REQ_NONE) tcpSendSynData(sk);
+  else tcpTransmitSkb(sk, skb, true);
   tp.sndNxt = tp.pushedSeq = tp.writeSeq;
   sk.net.mib[TCP_MIB_ACTIVEOPENS]!++;
   inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, sk.icsk.rto);

@@ -2,21 +2,24 @@
  * recv() of a TCP socket, and the window update that follows from reading. Linux: tcp_recvmsg() and tcp_cleanup_rbuf() of
  * net/ipv4/tcp.c. Read first: RFC 9293 sections 3.10.3 (RECEIVE) and 3.8.6.2.2 (when to open the window).
  */
-import { EAGAIN, EINVAL, ENOTCONN } from "../../uapi/errno.ts";
-import { MSG_OOB, MSG_PEEK, MSG_TRUNC } from "../../uapi/socket.ts";
-import { TCP_CLOSE, TCP_LISTEN } from "../../uapi/tcp.ts";
+import { EAGAIN, ENOTCONN } from "../../uapi/errno.ts";
+import { MSG_OOB, MSG_PEEK, MSG_TRUNC, SOL_TCP } from "../../uapi/socket.ts";
+import { TCP_CLOSE, TCP_CM_INQ, TCP_LISTEN } from "../../uapi/tcp.ts";
 import { consumeSkb, type SkBuff } from "../core/skbuff.ts";
 import { skbDequeue } from "../core/skb-queue.ts";
-import { lockSock, RCV_SHUTDOWN, releaseSock, type Sock, SOCK_DONE, sockError } from "../core/sock.ts";
-import { copyToIter, type Msghdr } from "../core/sockaddr.ts";
+import { lockSock, RCV_SHUTDOWN, releaseSock, type Sock, SOCK_DONE, SOCK_URGINLINE, sockError } from "../core/sock.ts";
+import { copyToIter, type Msghdr, putCmsg } from "../core/sockaddr.ts";
 import { tcpSendAck } from "./tcp-control.ts";
 import { ICSK_ACK_PUSHED, ICSK_ACK_PUSHED2, ICSK_ACK_SCHED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
+import { tcpRecvUrg, tcpUrgLimit } from "./tcp-urgent.ts";
 import { tcpFastPathCheck, tcpReceiveWindow, tcpWindowWanted } from "./tcp-window.ts";
 
 /** Bytes that wait to be read. Linux: tcp_inq(). */
 export function tcpInq(sk: TcpSk): number {
   const tp = sk.tp;
   const waiting = (tp.rcvNxt - tp.copiedSeq) | 0;
+  const mark = (tp.urgSeq - tp.copiedSeq) | 0;
+  if (tp.urgData !== 0 && mark >= 0 && mark < waiting && (sk.flags & SOCK_URGINLINE) === 0) return mark;
   return (sk.flags & SOCK_DONE) !== 0 && waiting > 0 ? waiting - 1 : waiting;
 }
 
@@ -48,9 +51,19 @@ function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: n
   let seq = tp.copiedSeq;
   let left = length;
   for (let skb = queue.head; skb !== null && left > 0;) {
+    if (tp.urgData !== 0) {
+      // A call stops before the mark; the next one begins behind the urgent byte, or with it when it is inline.
+      const atMark = tp.urgSeq === seq;
+      if (atMark && left < length) break;
+      if (atMark && (sk.flags & SOCK_URGINLINE) === 0) {
+        seq = (seq + 1) | 0;
+        if (!peek) tp.copiedSeq = seq;
+      }
+    }
     const offset = (seq - skb.seq) | 0;
     const available = skb.len - offset;
-    const used = available < left ? available : left;
+    let used = available < left ? available : left;
+    if (tp.urgData !== 0) used = tcpUrgLimit(sk, seq, used);
     if ((flags & MSG_TRUNC) === 0) copyToIter(skb.data + offset, used, msg);
     seq = (seq + used) | 0;
     left -= used;
@@ -59,6 +72,7 @@ function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: n
       continue;
     }
     tp.copiedSeq = seq;
+    if (tp.urgData !== 0 && ((seq - tp.urgSeq) | 0) > 0) tp.urgData = 0;
     if (used < available) break;
     const next: SkBuff | null = skb.next;
     skbDequeue(queue);
@@ -76,6 +90,12 @@ function nothingToRead(sk: TcpSk): number {
   return sk.state === TCP_CLOSE ? -ENOTCONN : -EAGAIN;
 }
 
+/** TCP_INQ: what is left to read, as a control message; after the peer's FIN at least 1. Linux: tcp_inq_hint(). */
+function putInq(sk: TcpSk, msg: Msghdr): void {
+  const waiting = (sk.tp.rcvNxt - sk.tp.copiedSeq) | 0;
+  putCmsg(msg, SOL_TCP, TCP_CM_INQ, waiting === 0 && (sk.flags & SOCK_DONE) !== 0 ? 1 : waiting);
+}
+
 /**
  * Reads what is there, up to `length` bytes. Nothing blocks, so MSG_WAITALL reads no more than what is there. MSG_PEEK leaves it,
  * MSG_TRUNC discards it uncopied. Linux: tcp_recvmsg().
@@ -84,8 +104,12 @@ function nothingToRead(sk: TcpSk): number {
 export function tcpRecvmsg(sock: Sock, msg: Msghdr, length: number, flags: number): number {
   const sk = sock as TcpSk;
   if (sk.state === TCP_LISTEN) return -ENOTCONN;
-  if ((flags & MSG_OOB) !== 0) return -EINVAL;
   lockSock(sk);
+  if ((flags & MSG_OOB) !== 0) {
+    const urgent = tcpRecvUrg(sk, msg, length, flags);
+    releaseSock(sk);
+    return urgent;
+  }
   const tp = sk.tp;
   let copied = copyQueue(sk, tp, msg, length, flags);
   if (copied === 0 && length > 0) {
@@ -95,5 +119,6 @@ export function tcpRecvmsg(sock: Sock, msg: Msghdr, length: number, flags: numbe
     if (sk.state !== TCP_CLOSE) tcpCleanupRbuf(sk, copied);
   }
   releaseSock(sk);
+  if (tp.recvmsgInq && copied >= 0) putInq(sk, msg);
   return copied;
 }

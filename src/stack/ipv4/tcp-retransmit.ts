@@ -20,7 +20,8 @@ import { TCPHDR_SYN } from "../wire/tcp.ts";
 import { tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpFragment, tcpWriteQueueFree } from "./tcp-output.ts";
 import {
-  ICSK_TIME_REO_TIMEOUT, ICSK_TIME_RETRANS, TCPCB_EVER_RETRANS, TCPCB_LOST, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS, type TcpSk,
+  ICSK_TIME_REO_TIMEOUT, ICSK_TIME_RETRANS, TCPCB_EOR, TCPCB_EVER_RETRANS, TCPCB_LOST, TCPCB_SACKED_ACKED,
+  TCPCB_SACKED_RETRANS, type TcpSk,
 } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer } from "./tcp-timer.ts";
 import { tcpCurrentMss, tcpWndEnd } from "./tcp-window.ts";
@@ -32,7 +33,7 @@ const NOTHING_QUEUED = 1;
 /** Appends the segments behind `skb` that were sent too and fit into one MSS. Linux: tcp_retrans_try_collapse(). */
 function tcpRetransTryCollapse(sk: TcpSk, skb: SkBuff, mss: number): void {
   const tp = sk.tp;
-  if ((skb.tcpFlags & TCPHDR_SYN) !== 0 || skbCloned(skb)) return;
+  if ((skb.tcpFlags & TCPHDR_SYN) !== 0 || skbCloned(skb) || (skb.sacked & TCPCB_EOR) !== 0) return;
   for (let next = skb.next; next !== null && next !== sk.sendHead; next = skb.next) {
     const length = next.len;
     if (skb.len + length > mss || skb.tail + length > skb.head + skbBufferBytes) return;
@@ -44,11 +45,12 @@ function tcpRetransTryCollapse(sk: TcpSk, skb: SkBuff, mss: number): void {
     skb.len += length;
     skb.endSeq = next.endSeq;
     skb.tcpFlags |= next.tcpFlags;
-    skb.sacked |= sacked & TCPCB_EVER_RETRANS;
+    skb.sacked |= sacked & (TCPCB_EVER_RETRANS | TCPCB_EOR);
     tp.packetsOut--;
     if ((sacked & TCPCB_LOST) !== 0) tp.lostOut--;
     if ((sacked & TCPCB_SACKED_RETRANS) !== 0) tp.retransOut--;
     tcpWriteQueueFree(sk, next);
+    if ((sacked & TCPCB_EOR) !== 0) return;
   }
 }
 
@@ -99,6 +101,7 @@ export function tcpRetransmitSegment(sk: TcpSk, skb: SkBuff): number {
     return err;
   }
   tp.totalRetrans++;
+  tp.bytesRetrans += skb.len;
   mib[TCP_MIB_RETRANSSEGS]!++;
   if ((skb.tcpFlags & TCPHDR_SYN) !== 0) mib[LINUX_MIB_TCPSYNRETRANS]!++;
   return 0;

@@ -5,17 +5,20 @@
  * A writer is refused (-EAGAIN) when half of sndbuf is in use, or when the pool is down to the reserve that incoming segments
  * need; it hears EPOLLOUT when there is room again, by the ACK that frees its segments, or by a timer when others hold the pool.
  */
-import { EAGAIN, EPIPE } from "../../uapi/errno.ts";
-import { MSG_MORE } from "../../uapi/socket.ts";
+import { EAGAIN, EINPROGRESS, EINVAL, EOPNOTSUPP, EPIPE } from "../../uapi/errno.ts";
+import { AF_UNSPEC, MSG_EOR, MSG_FASTOPEN, MSG_MORE, MSG_OOB } from "../../uapi/socket.ts";
 import { TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_SYN_RECV, TCPF_SYN_SENT } from "../../uapi/tcp.ts";
 import { type SkBuff, skbBuffersAvailable, skbPut } from "../core/skbuff.ts";
 import { lockSock, releaseSock, SEND_SHUTDOWN, type Sock, sockError, skStreamWake } from "../core/sock.ts";
 import { copyFromIter, type Msghdr } from "../core/sockaddr.ts";
 import { TCPHDR_ACK, TCPHDR_PSH } from "../wire/tcp.ts";
+import { TCP_CHRONO_SNDBUF_LIMITED, tcpChronoStart, tcpChronoStop } from "./tcp-chrono.ts";
 import { tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
-import { tcpAddWriteQueueTail, tcpPushOne, tcpPushPendingFrames, tcpSegmentRoom, tcpStreamAllocSkb } from "./tcp-output.ts";
-import { ICSK_TIME_POOL, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, type TcpSk, type TcpSock } from "./tcp-sock.ts";
+import { FASTOPEN_REQ_DATA, FASTOPEN_REQ_NONE, tcpFastopenSetMessage, TFO_CLIENT_ENABLE } from "./tcp-fastopen-client.ts";
+import { tcpAddWriteQueueTail, tcpConnect, tcpPushOne, tcpPushPendingFrames, tcpSegmentRoom, tcpStreamAllocSkb } from "./tcp-output.ts";
+import { ICSK_TIME_POOL, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_EOR, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer, TCP_POOL_RETRY_MS } from "./tcp-timer.ts";
+import { tcpMarkUrg } from "./tcp-urgent.ts";
 import { tcpCurrentMss, tcpPoolReserve } from "./tcp-window.ts";
 
 const CAN_SEND = TCPF_ESTABLISHED | TCPF_CLOSE_WAIT;
@@ -26,17 +29,20 @@ function poolHasRoom(): boolean {
   return skbBuffersAvailable() > tcpPoolReserve;
 }
 
-/** Is there room in the send buffer for a segment, and not too much unsent? Linux: sk_stream_memory_free(). */
-function tcpMemoryFree(sk: TcpSk): boolean {
+/**
+ * Is there room in the send buffer for a segment, and not too much unsent (TCP_NOTSENT_LOWAT; negative: no limit)?
+ * Linux: tcp_stream_memory_free(). @param wake 1 when a writer would be woken: only half of the limit, so that it is worth it
+ */
+function tcpMemoryFree(sk: TcpSk, wake: number): boolean {
   const tp = sk.tp;
-  const lowat = tp.notsentLowat;
-  return sk.wmemQueued < sk.sndbuf && (lowat === 0 || ((tp.writeSeq - tp.sndNxt) | 0) < lowat);
+  const lowat = tp.notsentLowat !== 0 ? tp.notsentLowat : sk.net.ipv4.tcpNotsentLowat;
+  return sk.wmemQueued < sk.sndbuf && (lowat < 0 || ((tp.writeSeq - tp.sndNxt) | 0) << wake < lowat);
 }
 
 /** Does EPOLLOUT hold: at least a third of the buffer is free? Linux: sk_stream_is_writeable(). */
 export function tcpIsWriteable(sk: TcpSk): boolean {
   const used = sk.wmemQueued;
-  return sk.sndbuf - used >= used >> 1 && tcpMemoryFree(sk) && poolHasRoom();
+  return sk.sndbuf - used >= used >> 1 && tcpMemoryFree(sk, 1) && poolHasRoom();
 }
 
 /** A writer is refused: it is told when it is worth trying again. */
@@ -60,6 +66,7 @@ export function skStreamWriteSpace(sock: Sock): void {
   const sk = sock as TcpSk;
   if (tcpIsWriteable(sk)) {
     socket.noSpace = false;
+    if (sk.tp.chronoType === TCP_CHRONO_SNDBUF_LIMITED) tcpChronoStop(sk, TCP_CHRONO_SNDBUF_LIMITED);
     skStreamWake(sk);
   } else {
     waitForPool(sk);
@@ -106,8 +113,48 @@ function tcpPush(sk: TcpSk, more: boolean, mss: number, nonagle: number): void {
 /** Linux: tcp_sendmsg_locked(). */
 function sendmsgLocked(sk: TcpSk, msg: Msghdr, length: number): number {
   const tp = sk.tp;
+  let sent = 0;
+  if ((msg.flags & MSG_FASTOPEN) !== 0 || tp.deferConnect) {
+    const err = sendmsgFastopen(sk, msg, length);
+    sent = tp.synDataCopied;
+    tp.synDataCopied = 0;
+    if (err === -EINPROGRESS && sent > 0) return sent;
+    if (err < 0) return err;
+  }
+  return sendmsgData(sk, msg, length - sent, sent);
+}
+
+/**
+ * The write connects, and its beginning goes with the SYN. Linux: tcp_sendmsg_fastopen().
+ * @returns 0 when connected already, -EINPROGRESS, or another negative errno
+ */
+function sendmsgFastopen(sk: TcpSk, msg: Msghdr, length: number): number {
+  const tp = sk.tp;
+  const socket = sk.socket;
+  if ((sk.net.ipv4.tcpFastopen & TFO_CLIENT_ENABLE) === 0 || (msg.name !== null && msg.name.family === AF_UNSPEC)) {
+    return -EOPNOTSUPP;
+  }
+  if (socket === null) return -EPIPE;
+  tcpFastopenSetMessage(msg, length);
+  tp.fastopenReq = FASTOPEN_REQ_DATA;
+  let err: number;
+  if (tp.deferConnect) {
+    tp.deferConnect = false;
+    err = tcpConnect(sk);
+    if (err === 0) err = -EINPROGRESS;
+  } else {
+    err = msg.name === null ? -EINVAL : socket.ops!.connect(socket, msg.name, 0);
+  }
+  tp.fastopenReq = FASTOPEN_REQ_NONE;
+  tcpFastopenSetMessage(null, 0);
+  return err;
+}
+
+/** @param before bytes of the message that the SYN took */
+function sendmsgData(sk: TcpSk, msg: Msghdr, length: number, before: number): number {
+  const tp = sk.tp;
   const inState = 1 << sk.state;
-  if ((inState & CAN_SEND) === 0) {
+  if ((inState & CAN_SEND) === 0 && tp.fastopenRsk === null) {
     if (sk.err !== 0 || (inState & OPENING) === 0) return streamError(sk);
     tcpSetNoSpace(sk);
     return -EAGAIN;
@@ -122,8 +169,8 @@ function sendmsgLocked(sk: TcpSk, msg: Msghdr, length: number): number {
   while (copied < length) {
     // Only a segment that was never sent may grow: the bytes of others are shared with their clones.
     let skb = sk.sendHead !== null ? sk.writeQueue.tail : null;
-    if (skb === null || skb.len >= goal) {
-      skb = tcpMemoryFree(sk) ? tcpSkbEntail(sk) : null;
+    if (skb === null || skb.len >= goal || (skb.sacked & TCPCB_EOR) !== 0) {
+      skb = tcpMemoryFree(sk, 0) ? tcpSkbEntail(sk) : null;
       if (skb === null) break;
     }
     let chunk = goal - skb.len;
@@ -133,7 +180,11 @@ function sendmsgLocked(sk: TcpSk, msg: Msghdr, length: number): number {
     tp.writeSeq = (tp.writeSeq + chunk) | 0;
     skb.endSeq = (skb.endSeq + chunk) | 0;
     copied += chunk;
-    if (copied === length || skb.len < goal) continue;
+    if (copied === length) {
+      if ((msg.flags & MSG_EOR) !== 0) skb.sacked |= TCPCB_EOR;
+      continue;
+    }
+    if (skb.len < goal) continue;
     if (forcedPush(tp)) {
       tcpMarkPush(tp, skb);
       tcpPushPendingFrames(sk, mss, TCP_NAGLE_PUSH);
@@ -141,14 +192,16 @@ function sendmsgLocked(sk: TcpSk, msg: Msghdr, length: number): number {
       tcpPushOne(sk, mss);
     }
   }
+  if ((msg.flags & MSG_OOB) !== 0 && copied > 0) tcpMarkUrg(sk);
   if (copied < length) {
+    if (!tcpMemoryFree(sk, 0)) tcpChronoStart(tp, TCP_CHRONO_SNDBUF_LIMITED);
     // No room for the rest: what is there goes now, for its ACK makes the room.
     tcpPush(sk, false, mss, TCP_NAGLE_PUSH);
     tcpSetNoSpace(sk);
-    return copied > 0 ? copied : -EAGAIN;
+    return copied + before > 0 ? copied + before : -EAGAIN;
   }
   tcpPush(sk, (msg.flags & MSG_MORE) !== 0, mss, tp.nonagle);
-  return copied;
+  return copied + before;
 }
 
 /**

@@ -28,6 +28,8 @@ export const TCPCB_SACKED_ACKED = 0x01;
 /** Retransmitted since it was marked lost. */
 export const TCPCB_SACKED_RETRANS = 0x02;
 export const TCPCB_LOST = 0x04;
+/** The program's record ends here (MSG_EOR): nothing is appended. */
+export const TCPCB_EOR = 0x40;
 /** Retransmitted at any time: its acknowledgment times nothing (Karn). */
 export const TCPCB_EVER_RETRANS = 0x80;
 export const TCPCB_RETRANS = TCPCB_SACKED_RETRANS | TCPCB_EVER_RETRANS;
@@ -224,10 +226,48 @@ export class TcpSock implements Pooled {
   confirmStamp = 0;
   /** Unsent bytes from which on no more are taken (TCP_NOTSENT_LOWAT); 0 for no limit. */
   notsentLowat = 0;
+  /** Urgent data received: the byte with a TCP_URG_* bit, 0 for none, and its number; sent: the number behind the byte. */
+  urgData = 0;
+  urgSeq = 0;
+  sndUp = 0;
+  /** Fast Open: most socks that may wait for their last ACK, how many do (listener); the listener while this one does. */
+  fastopenMaxQlen = 0;
+  fastopenQlen = 0;
+  fastopenRsk: TcpSk | null = null;
+  /** The client: FASTOPEN_REQ_*; TCP_FASTOPEN_CONNECT is set; connect() waits for the first write. */
+  fastopenReq = 0;
+  fastopenConnect = false;
+  deferConnect = false;
+  /** Our SYN carried the option, in its experimental form, and data, so many bytes. */
+  synFastopen = false;
+  synFastopenExp = false;
+  synData = false;
+  synDataCopied = 0;
+  /** The data of a SYN was taken (TCPI_OPT_SYN_DATA). */
+  synDataAcked = false;
+  /** TCP_INQ: recvmsg() tells what is left to read. */
+  recvmsgInq = false;
   bytesAcked = 0;
   bytesReceived = 0;
   segsIn = 0;
   segsOut = 0;
+
+  // TCP_INFO only.
+  dataSegsIn = 0;
+  dataSegsOut = 0;
+  bytesRetrans = 0;
+  rcvOoopack = 0;
+  totalRto = 0;
+  totalRtoRecoveries = 0;
+  totalRtoTime = 0;
+  /** When the last series of timeouts began. */
+  rtoStamp = 0;
+  /** The running TCP_CHRONO_* clock, since when, and the totals in ms. */
+  chronoType = 0;
+  chronoStart = 0;
+  chronoBusy = 0;
+  chronoRwnd = 0;
+  chronoSndbuf = 0;
   poolNext: Pooled | null = null;
 }
 
@@ -282,7 +322,24 @@ function tcpSockReset(tp: TcpSock): void {
   tp.lastOowAckTime = 0;
   tp.finPending = tp.orphan = false;
   tp.confirmStamp = tp.notsentLowat = 0;
+  tp.recvmsgInq = false;
+  tp.fastopenMaxQlen = tp.fastopenQlen = 0;
+  tp.fastopenRsk = null;
+  tp.fastopenReq = 0;
+  tp.fastopenConnect = tp.deferConnect = false;
+  tcpStatsReset(tp);
+}
+
+/** What counts for one connection of a sock: urgent data and TCP_INFO's totals. */
+export function tcpStatsReset(tp: TcpSock): void {
+  tp.urgData = tp.urgSeq = tp.sndUp = 0;
+  tp.synDataAcked = false;
+  tp.synFastopen = tp.synFastopenExp = tp.synData = false;
+  tp.synDataCopied = 0;
   tp.bytesAcked = tp.bytesReceived = tp.segsIn = tp.segsOut = 0;
+  tp.dataSegsIn = tp.dataSegsOut = tp.bytesRetrans = tp.rcvOoopack = 0;
+  tp.totalRto = tp.totalRtoRecoveries = tp.totalRtoTime = tp.rtoStamp = 0;
+  tp.chronoType = tp.chronoStart = tp.chronoBusy = tp.chronoRwnd = tp.chronoSndbuf = 0;
 }
 
 /** Takes both parts for a sock; false (and none taken) when a pool is empty. Every field is at its default. */

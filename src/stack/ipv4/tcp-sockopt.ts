@@ -2,16 +2,20 @@
  * Socket options of level SOL_TCP. Linux: do_tcp_setsockopt() and do_tcp_getsockopt() of net/ipv4/tcp.c. Read first: tcp(7).
  * Times are in the unit of the option: seconds for the keepalive options and TCP_LINGER2, ms for TCP_USER_TIMEOUT.
  */
-import { EINVAL, ENOPROTOOPT } from "../../uapi/errno.ts";
+import { jiffies } from "../../lib/timer.ts";
+import { EINVAL, ENOPROTOOPT, EOPNOTSUPP, EPERM } from "../../uapi/errno.ts";
 import { SOL_IP, SOL_TCP } from "../../uapi/socket.ts";
 import {
-  TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
-  TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
+  TCP_CC_INFO, TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
+  TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_REPAIR, TCP_SYNCNT,
+  TCP_THIN_DUPACK, TCP_THIN_LINEAR_TIMEOUTS, TCP_TIMESTAMP, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
   TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN,
 } from "../../uapi/tcp.ts";
 import { lockSock, releaseSock, type Sock, SOCK_KEEPOPEN } from "../core/sock.ts";
 import { ipGetsockopt, ipSetsockopt } from "./ip-sockglue.ts";
 import { tcpSetCongestionControl } from "./tcp-cong.ts";
+import { fastopenQueueTune } from "./tcp-fastopen.ts";
+import { TFO_CLIENT_ENABLE } from "./tcp-fastopen-client.ts";
 import { tcpGetInfo } from "./tcp-info.ts";
 import { tcpPushPendingFrames } from "./tcp-output.ts";
 import { tcpCleanupRbuf } from "./tcp-recvmsg.ts";
@@ -124,8 +128,15 @@ function setWindowClamp(sk: TcpSk, value: number): number {
     tp.windowClamp = 0;
     return 0;
   }
-  tp.windowClamp = value < SOCK_MIN_RCVBUF_HALF ? SOCK_MIN_RCVBUF_HALF : value;
-  if (tp.rcvSsthresh > tp.windowClamp) tp.rcvSsthresh = tp.windowClamp;
+  const old = tp.windowClamp;
+  const clamp = value < SOCK_MIN_RCVBUF_HALF ? SOCK_MIN_RCVBUF_HALF : value;
+  tp.windowClamp = clamp;
+  if (clamp < old) {
+    if (tp.rcvSsthresh > clamp) tp.rcvSsthresh = clamp;
+  } else if (clamp > old) {
+    const wanted = tp.rcvWnd < clamp ? tp.rcvWnd : clamp;
+    if (wanted > tp.rcvSsthresh) tp.rcvSsthresh = wanted;
+  }
   return 0;
 }
 
@@ -176,6 +187,27 @@ function setOption(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int
       tp.notsentLowat = value;
       skStreamWriteSpace(sk);
       return 0;
+    case TCP_FASTOPEN:
+      if (value < 0 || ((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) === 0) return -EINVAL;
+      fastopenQueueTune(sk, value);
+      return 0;
+    case TCP_FASTOPEN_CONNECT:
+      if (value < 0 || value > 1) return -EINVAL;
+      if ((sk.net.ipv4.tcpFastopen & TFO_CLIENT_ENABLE) === 0) return -EOPNOTSUPP;
+      if (sk.state !== TCP_CLOSE) return -EINVAL;
+      tp.fastopenConnect = value !== 0;
+      return 0;
+    case TCP_INQ:
+      if (value < 0 || value > 1) return -EINVAL;
+      tp.recvmsgInq = value !== 0;
+      return 0;
+    case TCP_THIN_LINEAR_TIMEOUTS:
+    case TCP_THIN_DUPACK:
+      // Both are accepted and change nothing: RACK and early retransmit have made them obsolete.
+      return value < 0 || value > 1 ? -EINVAL : 0;
+    case TCP_TIMESTAMP:
+    case TCP_REPAIR:
+      return -EPERM;
     case TCP_CONGESTION:
       return opt === null ? -EINVAL : tcpSetCongestionControl(sk, opt);
     default:
@@ -230,6 +262,18 @@ function optionValue(sk: TcpSk, name: number): number {
       return icsk.userTimeoutMs;
     case TCP_NOTSENT_LOWAT:
       return tp.notsentLowat;
+    case TCP_FASTOPEN_CONNECT:
+      return tp.fastopenConnect ? 1 : 0;
+    case TCP_FASTOPEN:
+      return tp.fastopenMaxQlen;
+    case TCP_TIMESTAMP:
+      return (jiffies + tp.tsoffset) | 0;
+    case TCP_INQ:
+      return tp.recvmsgInq ? 1 : 0;
+    case TCP_THIN_LINEAR_TIMEOUTS:
+    case TCP_THIN_DUPACK:
+    case TCP_REPAIR:
+      return 0;
     default:
       return -ENOPROTOOPT;
   }
@@ -254,6 +298,8 @@ export function tcpGetsockopt(sock: Sock, level: number, name: number, out: Uint
   if (level !== SOL_TCP) return -ENOPROTOOPT;
   if (name === TCP_INFO) return tcpGetInfo(sk, out);
   if (name === TCP_CONGESTION) return putName(sk, out);
+  // No algorithm here has anything to tell (Linux: only Vegas, DCTCP and BBR do).
+  if (name === TCP_CC_INFO) return 0;
   const value = optionValue(sk, name);
   if (value === -ENOPROTOOPT) return value;
   const bytes = out.BYTES_PER_ELEMENT === 1 ? 4 : 1;

@@ -21,6 +21,7 @@ import {
   REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
   REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskCountRetrans, reqskHas, reqskRcvWscale, reqskRetrans,
 } from "./request-sock.ts";
+import { tcpSynackFastopenSize, tcpWriteFastopenOption } from "./tcp-fastopen.ts";
 import { OPTION_SACK_ADVERTISE, OPTION_TS, OPTION_WSCALE, tcpSynOptions, tcpWriteSynOptions } from "./tcp-options.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
@@ -43,7 +44,8 @@ export function tcpAdvmss(sk: TcpSk, dst: DstEntry): number {
 export function tcpMakeSynack(sk: TcpSk, dst: DstEntry, req: number): SkBuff | null {
   const options = (reqskHas(req, REQ_TSTAMP_OK) ? OPTION_TS : 0) | (reqskHas(req, REQ_WSCALE_OK) ? OPTION_WSCALE : 0)
     | (reqskHas(req, REQ_SACK_OK) ? OPTION_SACK_ADVERTISE : 0);
-  const headerLen = TCP_HLEN + tcpSynOptions(options);
+  const cookie = tcpSynackFastopenSize();
+  const headerLen = TCP_HLEN + tcpSynOptions(options) + cookie;
   const skb = allocSkb(MAX_HEADER + headerLen);
   if (skb === null) return null;
   skbReserve(skb, MAX_HEADER);
@@ -62,10 +64,11 @@ export function tcpMakeSynack(sk: TcpSk, dst: DstEntry, req: number): SkBuff | n
   view.setUint16(th + TH_OFF_FLAGS, (headerLen << TCPHDR_DOFF_SHIFT) | TCPHDR_SYN | TCPHDR_ACK);
   view.setUint16(th + TH_WIN, window > WINDOW_MAX ? WINDOW_MAX : window);
   view.setInt32(th + TH_SUM, 0);
-  tcpWriteSynOptions(
+  const end = tcpWriteSynOptions(
     th + TCP_HLEN, options, tcpAdvmss(sk, dst), reqskRcvWscale(req),
     (jiffies + reqRows[at + REQ_TS_OFFSET]!) | 0, reqRows[at + REQ_TS_RECENT]!,
   );
+  if (cookie !== 0) tcpWriteFastopenOption(end);
   const sum = csumPartial(th, headerLen);
   const check = csumTcpudpMagic(inetNodeLaddr(node), inetNodeFaddr(node), headerLen, IPPROTO_TCP, sum);
   view.setUint16(th + TH_SUM, check);

@@ -18,6 +18,7 @@ import { tcpAck } from "./tcp-ack.ts";
 import { FLAG_SLOWPATH } from "./tcp-ack-flags.ts";
 import { TCP_DELACK_MAX, tcpSendAck } from "./tcp-control.ts";
 import { tcpEnterQuickackMode } from "./tcp-data.ts";
+import { tcpRcvFastopenSynack } from "./tcp-fastopen-client.ts";
 import { tcpInitTransfer, tcpReset } from "./tcp-input.ts";
 import { tcpPawsReject } from "./tcp-minisocks.ts";
 import { rxOpt, tcpMssClamp, tcpParseOptions } from "./tcp-options.ts";
@@ -108,8 +109,11 @@ function rcvAck(sk: TcpSk, skb: SkBuff): number {
   takeOptions(sk);
   takeSyn(sk, skb);
   tcpFinishConnect(sk);
+  const again = tcpRcvFastopenSynack(sk);
   consumeSkb(skb);
   if ((sk.flags & SOCK_DEAD) === 0) sk.stateChange(sk);
+  // What was in the SYN and goes again carries the acknowledgment.
+  if (again) return 0;
   if (sk.sendHead !== null || icsk.deferAccept !== 0 || icsk.ackPingpong !== 0) {
     // Data is about to go: the ACK of the SYN-ACK can ride on it.
     icsk.ackPending |= ICSK_ACK_SCHED;

@@ -242,7 +242,12 @@ function tcpRetransmitTimer(sk: TcpSk): void {
   } else {
     sk.net.mib[LINUX_MIB_TCPTIMEOUTS]!++;
     if (!tcpMayRetransmit(sk)) return;
-    if (icsk.retransmits === 0) countFailure(sk);
+    if (icsk.retransmits === 0) {
+      countFailure(sk);
+      tp.totalRtoRecoveries++;
+      tp.rtoStamp = jiffies;
+    }
+    tp.totalRto++;
     tcpEnterLoss(sk);
     icsk.retransmits++;
     if (tcpRetransmitSkb(sk, head) < 0) {

@@ -14,11 +14,12 @@ import { NETIF_F_CSUM } from "../core/net-device.ts";
 import { CHECKSUM_UNNECESSARY, type SkBuff, skbClone } from "../core/skbuff.ts";
 import { skbSetOwnerW } from "../core/sock.ts";
 import {
-  MAX_TCP_OPTION_SPACE, TCP_HLEN, TCPHDR_ACK, TCPHDR_SYN, TCPOLEN_SACK_BASE_ALIGNED, TCPOLEN_SACK_PERBLOCK,
+  MAX_TCP_OPTION_SPACE, TCP_HLEN, TCPHDR_ACK, TCPHDR_SYN, TCPHDR_URG, TCPOLEN_SACK_BASE_ALIGNED, TCPOLEN_SACK_PERBLOCK,
   TCPOLEN_TSTAMP_ALIGNED, TCPOPT_TSTAMP_WORD, TH_ACK, TH_OFF_FLAGS, TH_OPTIONS, TH_SEQ, TH_SPORT, TH_SUM,
 } from "../wire/tcp.ts";
 import { ipQueueXmit } from "./ip-output.ts";
 import { CA_EVENT_TX_START, tcpCaEvent, tcpPacketsInFlight } from "./tcp-cong.ts";
+import { tcpSynFastopenSize, tcpWriteSynFastopen } from "./tcp-fastopen-client.ts";
 import { tcpEnterCwr } from "./tcp-prr.ts";
 import { tcpSackOptionLength, tcpWriteSackOption } from "./tcp-sack.ts";
 import {
@@ -26,6 +27,7 @@ import {
 } from "./tcp-options.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 import { ICSK_ACK_SCHED } from "./tcp-sock.ts";
+import { tcpUrgentPointer } from "./tcp-urgent.ts";
 import { tcpAdvertiseMss, tcpSelectWindow } from "./tcp-window.ts";
 
 /** Shortest time an acknowledgment waits for data to ride on, in ms. Linux: TCP_ATO_MIN. */
@@ -67,6 +69,7 @@ function tcpEventDataSent(sk: TcpSk): void {
   const now = jiffies;
   if (tcpPacketsInFlight(tp) === 0) tcpCaEvent(sk, CA_EVENT_TX_START);
   tp.lsndtime = now;
+  tp.dataSegsOut++;
   if (((now - icsk.ackLrcvtime) | 0) < icsk.ackAto) icsk.ackPingpong = TCP_PINGPONG_THRESH;
 }
 
@@ -86,11 +89,12 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
     // The queue keeps the socket alive itself; the packet below does until it is gone.
     skbSetOwnerW(skb, sk);
   }
-  const flags = skb.tcpFlags;
+  let flags = skb.tcpFlags;
   const payload = skb.len;
   const syn = (flags & TCPHDR_SYN) !== 0;
   const bits = syn ? synOptionBits(sk, flags) : 0;
-  const plainLen = syn ? TCP_HLEN + tcpSynOptions(bits) : tp.tcpHeaderLen;
+  const fastopen = syn ? tcpSynFastopenSize() : 0;
+  const plainLen = syn ? TCP_HLEN + tcpSynOptions(bits) + fastopen : tp.tcpHeaderLen;
   const rec = tp.rec;
   // A segment with data has room for blocks when it is not full; a buffer has none for more than one.
   const sackLen = !syn && (rec.numSacks !== 0 || rec.dsack)
@@ -108,7 +112,8 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
   let window: number;
   if (syn) {
     window = tp.rcvWnd < MAX_WINDOW_FIELD ? tp.rcvWnd : MAX_WINDOW_FIELD;
-    tcpWriteSynOptions(th + TH_OPTIONS, bits, tcpAdvertiseMss(sk), tp.rcvWscale, tsval, tp.tsRecent);
+    const end = tcpWriteSynOptions(th + TH_OPTIONS, bits, tcpAdvertiseMss(sk), tp.rcvWscale, tsval, tp.tsRecent);
+    if (fastopen !== 0) tcpWriteSynFastopen(end);
   } else {
     window = tcpSelectWindow(sk);
     if (sackLen !== 0) tcpWriteSackOption(tp, th + plainLen, sackLen);
@@ -118,12 +123,17 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
       view.setInt32(th + TH_OPTIONS + 8, tp.tsRecent);
     }
   }
+  let urgent = 0;
+  if ((flags & TCPHDR_URG) !== 0) {
+    urgent = tcpUrgentPointer(tp, skb.seq);
+    if (urgent === 0) flags &= ~TCPHDR_URG;
+  }
   view.setInt32(th + TH_SPORT, (inet.num << 16) | inet.dport);
   view.setInt32(th + TH_SEQ, skb.seq);
   view.setInt32(th + TH_ACK, (flags & TCPHDR_ACK) !== 0 ? tp.rcvNxt : 0);
   view.setInt32(th + TH_OFF_FLAGS, (headerLen << 26) | (flags << 16) | window);
-  // Checksum 0 and urgent pointer 0.
-  view.setInt32(th + TH_SUM, 0);
+  // Checksum 0 and urgent pointer.
+  view.setInt32(th + TH_SUM, urgent);
   const dst = sk.dst;
   if (dst !== null && (dst.dev!.features & NETIF_F_CSUM) !== 0) {
     skb.ipSummed = CHECKSUM_UNNECESSARY;

@@ -6,9 +6,9 @@
  * sk.state changes in tcpSetState() only, which also stops the timers and takes the socket out of the tables at the end.
  */
 import { ECONNRESET, EINVAL, ENOIOCTLCMD } from "../../uapi/errno.ts";
-import { SIOCINQ, SIOCOUTQ, SIOCOUTQNSD } from "../../uapi/ioctl.ts";
+import { SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD } from "../../uapi/ioctl.ts";
 import {
-  EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLRDNORM, EPOLLWRNORM,
+  EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, EPOLLRDNORM, EPOLLWRNORM,
 } from "../../uapi/poll.ts";
 import {
   LINUX_MIB_TCPABORTONCLOSE, LINUX_MIB_TCPABORTONDATA, LINUX_MIB_TCPABORTONLINGER, LINUX_MIB_TCPABORTONMEMORY,
@@ -22,7 +22,7 @@ import {
 import { skbQueuePurge } from "../core/skb-queue.ts";
 import {
   lockSock, RCV_SHUTDOWN, releaseSock, SEND_SHUTDOWN, SHUTDOWN_MASK, skDstReset, type Sock, SOCK_BINDADDR_LOCK,
-  SOCK_BINDPORT_LOCK, SOCK_DEAD, SOCK_DONE, SOCK_LINGER, sockHold, sockOrphan, sockPut,
+  SOCK_BINDPORT_LOCK, SOCK_DEAD, SOCK_DONE, SOCK_LINGER, SOCK_URGINLINE, sockHold, sockOrphan, sockPut,
 } from "../core/sock.ts";
 import { inetPutPort } from "./inet-bind-bucket.ts";
 import { inetCskDestroySock, inetCskListenStop } from "./inet-connection-sock.ts";
@@ -31,12 +31,14 @@ import { tcpChallengeInit } from "./tcp-challenge.ts";
 import { TCP_INFINITE_SSTHRESH, TCP_INIT_CWND, tcpCongInit, tcpSetCaState } from "./tcp-cong.ts";
 import { tcpRecoveryReset } from "./tcp-recovery-state.ts";
 import { tcpSendActiveReset, tcpSendFin } from "./tcp-control.ts";
+import { tcpFastopenRemove } from "./tcp-fastopen.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpOfoPurge } from "./tcp-ofo.ts";
 import { tcpWriteQueuePurge } from "./tcp-output.ts";
 import { tcpInq } from "./tcp-recvmsg.ts";
 import { skStreamWriteSpace, tcpIsWriteable, tcpSetNoSpace } from "./tcp-sendmsg.ts";
-import type { TcpSk } from "./tcp-sock.ts";
+import { type TcpSk, tcpStatsReset } from "./tcp-sock.ts";
+import { TCP_URG_VALID, tcpAtMark } from "./tcp-urgent.ts";
 import { TCP_TIMEOUT_INIT, tcpClearXmitTimers, tcpFinTime, tcpInitXmitTimers, tcpResetKeepaliveTimer } from "./tcp-timer.ts";
 import { tcpReceiveWindow, tcpWindowInit } from "./tcp-window.ts";
 
@@ -101,6 +103,7 @@ export function tcpSetState(sk: TcpSk, state: number): void {
   } else if (old === TCP_ESTABLISHED) {
     mib[TCP_MIB_CURRESTAB]!--;
   }
+  if (old === TCP_SYN_RECV) tcpFastopenRemove(sk);
   if (state !== TCP_CLOSE) {
     sk.state = state;
     return;
@@ -270,7 +273,7 @@ export function tcpDisconnect(sock: Sock): number {
   tp.reordering = sk.net.ipv4.tcpReordering;
   tcpRecoveryReset(tp.rec);
   tp.lastOowAckTime = 0;
-  tp.bytesAcked = tp.bytesReceived = tp.segsIn = tp.segsOut = 0;
+  tcpStatsReset(tp);
   skDstReset(sk);
   if (sk.err !== 0) sk.errorReport(sk);
   return 0;
@@ -278,9 +281,12 @@ export function tcpDisconnect(sock: Sock): number {
 
 /** Is there enough to read for EPOLLIN: SO_RCVLOWAT, or as much as the window lets come? Linux: tcp_stream_is_readable(). */
 function tcpStreamIsReadable(sk: TcpSk): boolean {
-  const waiting = tcpInq(sk);
+  const tp = sk.tp;
+  const waiting = (tp.rcvNxt - tp.copiedSeq) | 0;
   if (waiting <= 0) return false;
-  return waiting >= sk.rcvlowat || sk.rmemAlloc > sk.rcvbuf || tcpReceiveWindow(sk.tp) <= sk.icsk.ackRcvMss;
+  // An urgent byte that is next is not for read().
+  const target = tcpAtMark(tp) && (sk.flags & SOCK_URGINLINE) === 0 ? sk.rcvlowat + 1 : sk.rcvlowat;
+  return waiting >= target || sk.rmemAlloc > sk.rcvbuf || tcpReceiveWindow(sk.tp) <= sk.icsk.ackRcvMss;
 }
 
 /** EPOLL* bits that hold now. A program that hears no EPOLLOUT will be told when it holds. Linux: tcp_poll(). */
@@ -292,19 +298,27 @@ export function tcpPoll(sock: Sock): number {
   let mask = 0;
   if (shutdown === SHUTDOWN_MASK || state === TCP_CLOSE) mask |= EPOLLHUP;
   if ((shutdown & RCV_SHUTDOWN) !== 0) mask |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
-  if (state !== TCP_SYN_SENT && state !== TCP_SYN_RECV) {
+  if (state !== TCP_SYN_SENT && (state !== TCP_SYN_RECV || sk.tp.fastopenRsk !== null)) {
     if (tcpStreamIsReadable(sk)) mask |= EPOLLIN | EPOLLRDNORM;
     if ((shutdown & SEND_SHUTDOWN) !== 0 || tcpIsWriteable(sk)) mask |= EPOLLOUT | EPOLLWRNORM;
     else tcpSetNoSpace(sk);
+    if ((sk.tp.urgData & TCP_URG_VALID) !== 0) mask |= EPOLLPRI;
+  } else if (sk.tp.deferConnect) {
+    // The first write connects.
+    mask |= EPOLLOUT | EPOLLWRNORM;
   }
   if (sk.err !== 0 || sk.errorQueue.head !== null) mask |= EPOLLERR;
   return mask;
 }
 
-/** SIOCINQ, SIOCOUTQ, SIOCOUTQNSD: bytes to read, not acknowledged, not sent. Linux: tcp_ioctl(). */
+/** SIOCINQ, SIOCOUTQ, SIOCOUTQNSD: bytes to read, not acknowledged, not sent; SIOCATMARK: at the urgent byte? Linux: tcp_ioctl(). */
 export function tcpIoctl(sock: Sock, request: number, out: Int32Array): number {
   const sk = sock as TcpSk;
   const tp = sk.tp;
+  if (request === SIOCATMARK) {
+    out[0] = tcpAtMark(tp) ? 1 : 0;
+    return 0;
+  }
   if (request !== SIOCINQ && request !== SIOCOUTQ && request !== SIOCOUTQNSD) return -ENOIOCTLCMD;
   if (sk.state === TCP_LISTEN) return -EINVAL;
   const opening = sk.state === TCP_SYN_SENT || sk.state === TCP_SYN_RECV;

@@ -1,0 +1,217 @@
+/**
+ * TCP Fast Open, the client: what is written goes with the SYN, when a cookie of the server is known. Linux:
+ * tcp_send_syn_data() of net/ipv4/tcp_output.c, tcp_rcv_fastopen_synack() of net/ipv4/tcp_input.c, tcp_sendmsg_fastopen() of
+ * net/ipv4/tcp.c, the Fast Open part of net/ipv4/tcp_metrics.c. Read first: RFC 7413 sections 4.1.3 and 4.2. Owns the cache
+ * of cookies (tcp_metrics): the oldest entry makes way.
+ */
+import { mem8, memView } from "../../lib/memory.ts";
+import { int32Table } from "../../lib/table.ts";
+import { LINUX_MIB_TCPFASTOPENACTIVE, LINUX_MIB_TCPFASTOPENACTIVEFAIL } from "../../uapi/snmp.ts";
+import { allocSkbFclone, consumeSkb, skbBufferBytes, skbPut, skbReserve } from "../core/skbuff.ts";
+import { skbQueueTail } from "../core/skb-queue.ts";
+import { copyFromIter, type Msghdr } from "../core/sockaddr.ts";
+import {
+  MAX_TCP_OPTION_SPACE, TCP_MAX_HLEN, TCPHDR_ACK, TCPHDR_PSH, TCPHDR_SYN, TCPOLEN_EXP_FASTOPEN_BASE,
+  TCPOLEN_FASTOPEN_BASE, TCPOPT_EXP, TCPOPT_FASTOPEN, TCPOPT_FASTOPEN_MAGIC, TCPOPT_NOP,
+} from "../wire/tcp.ts";
+import { rxOpt } from "./tcp-options.ts";
+import { tcpMarkSkbLost } from "./tcp-recovery.ts";
+import { tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
+import type { TcpSk } from "./tcp-sock.ts";
+import { TCP_HEADROOM } from "./tcp-window.ts";
+import { tcpTransmitSkb } from "./tcp-xmit.ts";
+
+/** Bits of net.ipv4.tcp_fastopen. */
+export const TFO_CLIENT_ENABLE = 1;
+export const TFO_CLIENT_NO_COOKIE = 4;
+
+/** tp.fastopenReq: connect() is to ask for a cookie or use one; a cookie (or leave without one) is there, so data may go. */
+export const FASTOPEN_REQ_NONE = 0;
+export const FASTOPEN_REQ_ASK = 1;
+export const FASTOPEN_REQ_DATA = 2;
+
+/** IP and TCP header without options. */
+const IP_TCP_HLEN = 40;
+const ENTRIES = 4;
+/** Words of an entry: address, namespace, MSS, cookie length | form << 8 | attempt << 9, the cookie. */
+const ENTRY_WORDS = 8;
+const COOKIE_WORD = 4;
+const EXP = 1 << 8;
+const TRY_EXP_SHIFT = 9;
+
+let entries: Int32Array;
+let nextEntry = 0;
+/** What the SYN about to leave carries: the entry whose cookie; -1 a request, -2 nothing. In the experimental form? */
+let synEntry = -2;
+let synExp = false;
+/** The message whose beginning goes with the SYN, and how much there is of it. */
+let synMsg: Msghdr | null = null;
+let synMsgLength = 0;
+
+/** Boot time only. */
+export function tcpFastopenClientInit(): void {
+  entries = int32Table("tcp_metrics", ENTRIES * ENTRY_WORDS);
+  nextEntry = 0;
+  synEntry = -2;
+  synMsg = null;
+}
+
+/** Forgets every cookie. Linux: `ip tcp_metrics flush all`. */
+export function tcpMetricsFlush(): void {
+  entries.fill(0);
+}
+
+function findEntry(sk: TcpSk): number {
+  const daddr = sk.inet.daddr;
+  const id = sk.net.id;
+  for (let i = 0; i < ENTRIES; i++) {
+    const at = i * ENTRY_WORDS;
+    if (entries[at] === daddr && entries[at + 1] === id && entries[at + 3] !== 0) return i;
+  }
+  return -1;
+}
+
+/** The entry of the peer, made when there is none: the oldest makes way. */
+function makeEntry(sk: TcpSk): number {
+  let i = findEntry(sk);
+  if (i >= 0) return i;
+  i = nextEntry;
+  nextEntry = (i + 1) % ENTRIES;
+  const at = i * ENTRY_WORDS;
+  entries[at] = sk.inet.daddr;
+  entries[at + 1] = sk.net.id;
+  entries[at + 2] = entries[at + 3] = 0;
+  return i;
+}
+
+/** Is a cookie of the peer known, or none needed: may data go with the SYN? Linux: tcp_fastopen_cookie_check(). */
+export function tcpFastopenCookieCheck(sk: TcpSk): boolean {
+  if ((sk.net.ipv4.tcpFastopen & TFO_CLIENT_NO_COOKIE) !== 0) return true;
+  const entry = findEntry(sk);
+  return entry >= 0 && (entries[entry * ENTRY_WORDS + 3]! & 0xff) !== 0;
+}
+
+/** The data for the SYN of the connect() that follows. */
+export function tcpFastopenSetMessage(msg: Msghdr | null, length: number): void {
+  synMsg = msg;
+  synMsgLength = length;
+}
+
+/** Bytes of the Fast Open option of the SYN at hand, padded. */
+export function tcpSynFastopenSize(): number {
+  if (synEntry === -2) return 0;
+  const cookie = synEntry < 0 ? 0 : entries[synEntry * ENTRY_WORDS + 3]! & 0xff;
+  return (cookie + (synExp ? TCPOLEN_EXP_FASTOPEN_BASE : TCPOLEN_FASTOPEN_BASE) + 3) & ~3;
+}
+
+/** Writes that option. */
+export function tcpWriteSynFastopen(offset: number): void {
+  const view = memView;
+  const cookie = synEntry < 0 ? 0 : entries[synEntry * ENTRY_WORDS + 3]! & 0xff;
+  let at = offset;
+  if (synExp) {
+    view.setUint8(at, TCPOPT_EXP);
+    view.setUint8(at + 1, TCPOLEN_EXP_FASTOPEN_BASE + cookie);
+    view.setUint16(at + 2, TCPOPT_FASTOPEN_MAGIC);
+    at += TCPOLEN_EXP_FASTOPEN_BASE;
+  } else {
+    view.setUint8(at, TCPOPT_FASTOPEN);
+    view.setUint8(at + 1, TCPOLEN_FASTOPEN_BASE + cookie);
+    at += TCPOLEN_FASTOPEN_BASE;
+  }
+  const from = synEntry * ENTRY_WORDS + COOKIE_WORD;
+  for (let i = 0; i < cookie; i++) mem8[at++] = entries[from + (i >> 2)]! >> ((i & 3) << 3);
+  while (((at - offset) & 3) !== 0) mem8[at++] = TCPOPT_NOP;
+}
+
+/**
+ * Sends the SYN with a cookie and data, with a request for a cookie, or plain: the first time only. The SYN is the head of
+ * the write queue. Linux: tcp_send_syn_data().
+ */
+export function tcpSendSynData(sk: TcpSk): void {
+  const tp = sk.tp;
+  const syn = sk.writeQueue.head!;
+  const entry = findEntry(sk);
+  const info = entry < 0 ? 0 : entries[entry * ENTRY_WORDS + 3]!;
+  const noCookie = (sk.net.ipv4.tcpFastopen & TFO_CLIENT_NO_COOKIE) !== 0;
+  tp.synFastopen = true;
+  tp.synFastopenExp = synExp = (info & 0xff) !== 0 ? (info & EXP) !== 0 : info >> TRY_EXP_SHIFT === 1;
+  if (!noCookie && (info & 0xff) === 0) {
+    synEntry = -1;
+    tcpTransmitSkb(sk, syn, true);
+    synEntry = -2;
+    return;
+  }
+  synEntry = noCookie ? -2 : entry;
+  if (!sendWithData(sk, syn.seq, entry)) tcpTransmitSkb(sk, syn, true);
+  synEntry = -2;
+}
+
+/** The SYN and what fits of the message as one packet; the data is queued behind the SYN. False when there is none. */
+function sendWithData(sk: TcpSk, isn: number, entry: number): boolean {
+  const tp = sk.tp;
+  const msg = synMsg;
+  if (msg === null || synMsgLength === 0) return false;
+  const cached = entry < 0 ? 0 : entries[entry * ENTRY_WORDS + 2]!;
+  // The peer's MSS is not known before its SYN-ACK, but for the last time.
+  const path = sk.icsk.pmtuCookie - IP_TCP_HLEN;
+  const mtuMss = path < tp.advmss ? path : tp.advmss;
+  let space = (cached !== 0 && cached < mtuMss ? cached : mtuMss) - MAX_TCP_OPTION_SPACE;
+  const room = skbBufferBytes - TCP_HEADROOM - TCP_MAX_HLEN;
+  if (space > room) space = room;
+  if (space > synMsgLength) space = synMsgLength;
+  const data = allocSkbFclone(skbBufferBytes);
+  if (data === null) return false;
+  skbReserve(data, TCP_HEADROOM + TCP_MAX_HLEN);
+  const copied = copyFromIter(skbPut(data, space), msg, space);
+  if (copied < space) {
+    consumeSkb(data);
+    return false;
+  }
+  data.sacked = 0;
+  data.tcpFlags = TCPHDR_SYN;
+  data.seq = isn;
+  data.endSeq = (isn + 1 + space) | 0;
+  tp.writeSeq = data.endSeq;
+  skbQueueTail(sk.writeQueue, data);
+  sk.wmemQueued += data.truesize;
+  tcpTransmitSkb(sk, data, true);
+  sk.writeQueue.head!.when = data.when;
+  data.seq = (isn + 1) | 0;
+  data.tcpFlags = TCPHDR_ACK | TCPHDR_PSH;
+  tp.packetsOut++;
+  tp.synData = true;
+  tp.synDataCopied = space;
+  return true;
+}
+
+/**
+ * The SYN-ACK, its options in rxOpt, its acknowledgment taken in: keeps the cookie, and data that was not taken goes again
+ * at once. Linux: tcp_rcv_fastopen_synack(). @returns whether data was sent again
+ */
+export function tcpRcvFastopenSynack(sk: TcpSk): boolean {
+  const tp = sk.tp;
+  const rx = rxOpt;
+  if (!tp.synFastopen) return false;
+  const data = tp.synData ? sk.writeQueue.head : null;
+  const at = (rx.foLen > 0 ? makeEntry(sk) : findEntry(sk)) * ENTRY_WORDS;
+  if (rx.foLen > 0) {
+    entries[at + 3] = rx.foLen | (rx.foExp ? EXP : 0);
+    entries.fill(0, at + COOKIE_WORD, at + ENTRY_WORDS);
+    for (let i = 0; i < rx.foLen; i++) entries[at + COOKIE_WORD + (i >> 2)]! |= mem8[rx.foOffset + i]! << ((i & 3) << 3);
+  } else if (!tp.synData && tp.totalRetrans === 0) {
+    // Asked and not answered: the other form next time, and then this one again.
+    entries[makeEntry(sk) * ENTRY_WORDS + 3] = (tp.synFastopenExp ? 2 : 1) << TRY_EXP_SHIFT;
+  }
+  if (at >= 0 && tp.mssClamp !== 0) entries[at + 2] = tp.mssClamp;
+  const mib = sk.net.mib;
+  if (data !== null) {
+    mib[LINUX_MIB_TCPFASTOPENACTIVEFAIL]!++;
+    tcpMarkSkbLost(sk, data);
+    tcpXmitRetransmitQueue(sk);
+    return true;
+  }
+  tp.synDataAcked = tp.synData;
+  if (tp.synData) mib[LINUX_MIB_TCPFASTOPENACTIVE]!++;
+  return false;
+}

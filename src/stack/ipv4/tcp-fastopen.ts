@@ -1,0 +1,218 @@
+/**
+ * TCP Fast Open, the server: data in the SYN of a peer that has shown before, by a cookie, that it is where it says.
+ * Linux: net/ipv4/tcp_fastopen.c. Read first: RFC 7413. Owns the key of the cookies and the cookie of the SYN-ACK at hand.
+ *
+ * A cookie is SipHash of both addresses, eight bytes. The connection of a good cookie is made at the SYN: a sock in SYN_RECV
+ * in the accept queue, its SYN-ACK the first segment of its write queue, so that the retransmission timer sends it again.
+ * `tp.fastopenRsk` is its listener until the peer's ACK; at most TCP_FASTOPEN such socks may wait for one.
+ */
+import { mem8, memView } from "../../lib/memory.ts";
+import { getRandomU32 } from "../../lib/random.ts";
+import { siphash2u32, siphashHi } from "../../lib/siphash.ts";
+import { int32Table } from "../../lib/table.ts";
+import {
+  LINUX_MIB_TCPFASTOPENCOOKIEREQD, LINUX_MIB_TCPFASTOPENLISTENOVERFLOW, LINUX_MIB_TCPFASTOPENPASSIVE,
+  LINUX_MIB_TCPFASTOPENPASSIVEFAIL,
+} from "../../uapi/snmp.ts";
+import { consumeSkb, type SkBuff, skbClone, skbPull } from "../core/skbuff.ts";
+import { skbQueueTail } from "../core/skb-queue.ts";
+import { sockHold, sockPut } from "../core/sock.ts";
+import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
+import {
+  TCPHDR_ACK, TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_SYN, TCPOLEN_EXP_FASTOPEN_BASE, TCPOLEN_FASTOPEN_BASE,
+  TCPOPT_EXP, TCPOPT_FASTOPEN, TCPOPT_FASTOPEN_MAGIC, TCPOPT_NOP, TH_OFF_FLAGS, TH_WIN,
+} from "../wire/tcp.ts";
+import { inetCskPrepareForcedClose, inetCskReqskQueueAdd } from "./inet-connection-sock.ts";
+import { tcpQueueRcv } from "./tcp-data.ts";
+import { tcpInitTransfer } from "./tcp-input.ts";
+import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
+import type { TcpOptionsReceived } from "./tcp-options.ts";
+import { tcpControlSkb, tcpInitNondataSkb } from "./tcp-output.ts";
+import { ICSK_TIME_RETRANS, type TcpSk } from "./tcp-sock.ts";
+import { inetCskResetXmitTimer } from "./tcp-timer.ts";
+import { tcpTransmitSkb } from "./tcp-xmit.ts";
+import { tcpDone } from "./tcp.ts";
+
+/** Bits of net.ipv4.tcp_fastopen. */
+export const TFO_SERVER_ENABLE = 2;
+export const TFO_SERVER_COOKIE_NOT_REQD = 0x200;
+export const TFO_SERVER_WO_SOCKOPT1 = 0x400;
+
+/** Bytes of a cookie of ours, and words of the key. */
+const COOKIE_SIZE = 8;
+export const TCP_FASTOPEN_KEY_WORDS = 4;
+
+/** Key of the cookies, unless the listener has its own. Linux: net.ipv4.tcp_fastopen_key. */
+let fastopenKey: Int32Array;
+/** The two words of the cookie last made, in wire order from the low byte on. */
+let cookieLow = 0;
+let cookieHigh = 0;
+/** The SYN-ACK about to be made carries that cookie: bytes of the option, 0 for none; and in the experimental form? */
+let synackSize = 0;
+let synackExp = false;
+
+/** Makes the key. Boot time only, after randomInit. */
+export function tcpFastopenInit(): void {
+  fastopenKey = int32Table("fastopen_key", TCP_FASTOPEN_KEY_WORDS);
+  for (let i = 0; i < TCP_FASTOPEN_KEY_WORDS; i++) fastopenKey[i] = getRandomU32();
+  synackSize = 0;
+}
+
+/** Sets the key, as sysctl net.ipv4.tcp_fastopen_key does: its four words. */
+export function tcpFastopenSetKey(a: number, b: number, c: number, d: number): void {
+  fastopenKey[0] = a;
+  fastopenKey[1] = b;
+  fastopenKey[2] = c;
+  fastopenKey[3] = d;
+}
+
+/** TCP_FASTOPEN, and listen() by sysctl: how many socks may wait for the last ACK. Linux: fastopen_queue_tune(). */
+export function fastopenQueueTune(sk: TcpSk, backlog: number): void {
+  const most = sk.net.ipv4.somaxconn;
+  sk.tp.fastopenMaxQlen = backlog < 0 || backlog > most ? most : backlog;
+}
+
+/** listen(): Fast Open without the option, where the sysctl wants that. */
+export function tcpFastopenListen(sk: TcpSk, backlog: number): void {
+  const wanted = TFO_SERVER_ENABLE | TFO_SERVER_WO_SOCKOPT1;
+  if ((sk.net.ipv4.tcpFastopen & wanted) === wanted && sk.tp.fastopenMaxQlen === 0) fastopenQueueTune(sk, backlog);
+}
+
+function swap(word: number): number {
+  return (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24);
+}
+
+/** Makes the cookie of the sender of a SYN. Linux: __tcp_fastopen_cookie_gen_cipher(). */
+function cookieGen(skb: SkBuff): void {
+  const saddr = swap(memView.getInt32(skb.nh + IPH_SADDR));
+  const daddr = swap(memView.getInt32(skb.nh + IPH_DADDR));
+  cookieLow = siphash2u32(saddr, daddr, fastopenKey);
+  cookieHigh = siphashHi();
+}
+
+/** Is the cookie of the SYN the one last made? Takes the same time whatever it is. */
+function cookieIsRight(rx: TcpOptionsReceived): boolean {
+  if (rx.foLen !== COOKIE_SIZE) return false;
+  const low = memView.getInt32(rx.foOffset, true) ^ cookieLow;
+  return (low | (memView.getInt32(rx.foOffset + 4, true) ^ cookieHigh)) === 0;
+}
+
+/** May one more sock wait for its last ACK? Linux: tcp_fastopen_queue_check(). */
+function queueCheck(sk: TcpSk): boolean {
+  const tp = sk.tp;
+  if (tp.fastopenMaxQlen === 0) return false;
+  if (tp.fastopenQlen < tp.fastopenMaxQlen) return true;
+  sk.net.mib[LINUX_MIB_TCPFASTOPENLISTENOVERFLOW]!++;
+  return false;
+}
+
+/**
+ * A SYN that may open fast. When it does, the connection is made, its SYN-ACK is sent and it is in the accept queue; else
+ * the SYN-ACK of its request may be to carry a cookie (tcpSynackFastopenSize). Linux: tcp_try_fastopen().
+ * @param req the request, of which nothing is needed when the answer is not null
+ */
+export function tcpTryFastopen(sk: TcpSk, skb: SkBuff, req: number, rx: TcpOptionsReceived): TcpSk | null {
+  const mib = sk.net.mib;
+  const mode = sk.net.ipv4.tcpFastopen;
+  const synData = skb.endSeq !== ((skb.seq + 1) | 0);
+  const asked = rx.foLen;
+  synackSize = 0;
+  if (asked === 0) mib[LINUX_MIB_TCPFASTOPENCOOKIEREQD]!++;
+  if ((mode & TFO_SERVER_ENABLE) === 0 || (!synData && asked < 0) || !queueCheck(sk)) return null;
+  const free = (mode & TFO_SERVER_COOKIE_NOT_REQD) !== 0;
+  if (!free && asked < 0) return null;
+  cookieGen(skb);
+  if (free || (asked > 0 && cookieIsRight(rx))) {
+    const child = createChild(sk, skb, req);
+    mib[child === null ? LINUX_MIB_TCPFASTOPENPASSIVEFAIL : LINUX_MIB_TCPFASTOPENPASSIVE]!++;
+    return child;
+  }
+  if (asked > 0) mib[LINUX_MIB_TCPFASTOPENPASSIVEFAIL]!++;
+  synackExp = rx.foExp;
+  synackSize = (COOKIE_SIZE + (synackExp ? TCPOLEN_EXP_FASTOPEN_BASE : TCPOLEN_FASTOPEN_BASE) + 3) & ~3;
+  return null;
+}
+
+/** Bytes of the cookie option that the next SYN-ACK gets; it is given once. */
+export function tcpSynackFastopenSize(): number {
+  const size = synackSize;
+  synackSize = 0;
+  return size;
+}
+
+/** Writes the cookie option of a SYN-ACK, padded to whole words. */
+export function tcpWriteFastopenOption(offset: number): void {
+  const view = memView;
+  let at = offset;
+  if (synackExp) {
+    view.setUint8(at, TCPOPT_EXP);
+    view.setUint8(at + 1, TCPOLEN_EXP_FASTOPEN_BASE + COOKIE_SIZE);
+    view.setUint16(at + 2, TCPOPT_FASTOPEN_MAGIC);
+    at += TCPOLEN_EXP_FASTOPEN_BASE;
+  } else {
+    view.setUint8(at, TCPOPT_FASTOPEN);
+    view.setUint8(at + 1, TCPOLEN_FASTOPEN_BASE + COOKIE_SIZE);
+    at += TCPOLEN_FASTOPEN_BASE;
+  }
+  view.setInt32(at, cookieLow, true);
+  view.setInt32(at + 4, cookieHigh, true);
+  if (!synackExp) mem8[at + 8] = mem8[at + 9] = TCPOPT_NOP;
+}
+
+/** The connection of a good SYN, its SYN-ACK sent; null when a pool or a queue is full. Linux: tcp_fastopen_create_child(). */
+function createChild(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
+  const child = tcpV4SynRecvSock(sk, skb, req);
+  if (child === null) return null;
+  const tp = child.tp;
+  const isn = (tp.sndNxt - 1) | 0;
+  const synack = tcpControlSkb(true);
+  if (synack === null) {
+    inetCskPrepareForcedClose(child);
+    tcpDone(child);
+    return null;
+  }
+  // The window of a SYN is never shifted.
+  tp.sndWnd = tp.maxWindow = memView.getUint16(skb.th + TH_WIN);
+  tp.sndUna = isn;
+  // The SYN-ACK in flight is no small segment: it holds no data back (Nagle).
+  tp.sndSml = isn;
+  tp.fastopenRsk = sk;
+  sockHold(sk);
+  sk.tp.fastopenQlen++;
+  tcpInitTransfer(child);
+  addSynData(child, skb);
+  tcpInitNondataSkb(synack, isn, TCPHDR_SYN | TCPHDR_ACK);
+  skbQueueTail(child.writeQueue, synack);
+  child.wmemQueued += synack.truesize;
+  tp.packetsOut = 1;
+  tcpTransmitSkb(child, synack, true);
+  inetCskResetXmitTimer(child, ICSK_TIME_RETRANS, child.icsk.rto);
+  if (inetCskReqskQueueAdd(sk, child) !== null) sk.dataReady(sk);
+  return child;
+}
+
+/** The data of the SYN is the first to be read. Linux: tcp_fastopen_add_skb(). */
+function addSynData(child: TcpSk, skb: SkBuff): void {
+  const headerLen = (memView.getUint16(skb.th + TH_OFF_FLAGS) & TCPHDR_DOFF_MASK) >> TCPHDR_DOFF_SHIFT;
+  if (skb.len <= headerLen) return;
+  const data = skbClone(skb);
+  if (data === null) return;
+  const tp = child.tp;
+  skbPull(data, headerLen);
+  data.seq = tp.rcvNxt;
+  data.endSeq = skb.endSeq;
+  data.tcpFlags = skb.tcpFlags & ~TCPHDR_SYN;
+  if (tcpQueueRcv(child, data)) consumeSkb(data);
+  tp.rcvWup = tp.rcvNxt;
+  tp.synDataAcked = true;
+  tp.dataSegsIn++;
+}
+
+/** The sock has its last ACK, or ends: it counts among the waiting no more. Linux: reqsk_fastopen_remove(). */
+export function tcpFastopenRemove(sk: TcpSk): void {
+  const listener = sk.tp.fastopenRsk;
+  if (listener === null) return;
+  sk.tp.fastopenRsk = null;
+  listener.tp.fastopenQlen--;
+  sockPut(listener);
+}

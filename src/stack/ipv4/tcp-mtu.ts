@@ -1,0 +1,59 @@
+/**
+ * The path takes only smaller packets: what was too large for it goes again at once, in smaller segments. Linux:
+ * tcp_v4_mtu_reduced() of net/ipv4/tcp_ipv4.c, tcp_simple_retransmit() of net/ipv4/tcp_input.c. Read first: RFC 1191
+ * sections 3 and 6.4, RFC 5927 section 7 (the caller has checked that the quoted number is in flight).
+ */
+import { EMSGSIZE } from "../../uapi/errno.ts";
+import { IP_PMTUDISC_DONT, IP_PMTUDISC_INTERFACE, IP_PMTUDISC_OMIT } from "../../uapi/in.ts";
+import { TCP_CA_LOSS, TCP_SYN_SENT, TCPF_CLOSE, TCPF_LISTEN } from "../../uapi/tcp.ts";
+import { skDstCheck } from "../core/sock.ts";
+import { ipDontFragment } from "./ip-output.ts";
+import { dstMtu } from "./rtable.ts";
+import { tcpCurrentSsthresh, tcpSetCaState } from "./tcp-cong.ts";
+import { tcpMarkSkbLost } from "./tcp-recovery.ts";
+import { tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
+import type { TcpSk } from "./tcp-sock.ts";
+import { tcpCurrentMss, tcpSyncMss } from "./tcp-window.ts";
+
+/**
+ * Segments in flight that are longer than the MSS now are lost for another reason than congestion: they go again, and the
+ * window stays as it is. Of a SYN with data nothing can have come through. Linux: tcp_simple_retransmit().
+ */
+export function tcpSimpleRetransmit(sk: TcpSk): void {
+  const tp = sk.tp;
+  const mss = tp.synData && sk.state === TCP_SYN_SENT ? -1 : tcpCurrentMss(sk);
+  for (let skb = sk.writeQueue.head; skb !== null && skb !== sk.sendHead; skb = skb.next) {
+    if (skb.len > mss) tcpMarkSkbLost(sk, skb);
+  }
+  tp.retransmitHint = null;
+  if (tp.lostOut === 0) return;
+  const most = tp.packetsOut - tp.lostOut;
+  if (!tp.sackOk && tp.sackedOut > most) tp.sackedOut = most;
+  if (sk.icsk.caState !== TCP_CA_LOSS) {
+    tp.highSeq = tp.sndNxt;
+    tp.sndSsthresh = tcpCurrentSsthresh(sk);
+    tp.rec.priorSsthresh = tp.rec.undoMarker = 0;
+    tcpSetCaState(sk, TCP_CA_LOSS);
+  }
+  tcpXmitRetransmitQueue(sk);
+}
+
+/**
+ * "Fragmentation needed": the route learns the MTU (never below net.ipv4.route.min_pmtu), segments shrink, and what was in
+ * flight and is too long goes again. Linux: tcp_v4_mtu_reduced(). @param mtu of the next hop, as ICMP named it
+ */
+export function tcpV4MtuReduced(sk: TcpSk, mtu: number): void {
+  if (((1 << sk.state) & (TCPF_LISTEN | TCPF_CLOSE)) !== 0) return;
+  const discovery = sk.inet.pmtudisc;
+  if (discovery === IP_PMTUDISC_INTERFACE || discovery === IP_PMTUDISC_OMIT) return;
+  const dst = skDstCheck(sk);
+  if (dst === null) return;
+  dst.ops.updatePmtu(dst, sk, null, mtu);
+  const pmtu = dstMtu(dst);
+  // If nothing else helps, this is what the program will hear.
+  if (mtu < pmtu && ipDontFragment(sk)) sk.errSoft = EMSGSIZE;
+  if (discovery === IP_PMTUDISC_DONT || sk.icsk.pmtuCookie <= pmtu) return;
+  tcpSyncMss(sk, pmtu);
+  // A call in progress may be walking the queue; then the timer does it.
+  if (!sk.owned) tcpSimpleRetransmit(sk);
+}

@@ -1,0 +1,114 @@
+/**
+ * Urgent data: one byte out of band beside the stream. Linux: tcp_urg() and tcp_check_urg() of net/ipv4/tcp_input.c,
+ * tcp_recv_urg() and tcp_mark_urg() of net/ipv4/tcp.c. Read first: RFC 9293 section 3.8.5, RFC 6093 (what everybody does:
+ * the pointer names the byte after the last urgent one), tcp(7) on MSG_OOB.
+ *
+ * The byte stays in the receive queue and is skipped there, unless SO_OOBINLINE makes it a part of the stream. While one is
+ * pending header prediction is off (tcpFastPathCheck). Segments to send that begin before the urgent point carry
+ * TCPHDR_URG in skb.tcpFlags; the pointer is computed when they leave.
+ */
+import { mem8, memView } from "../../lib/memory.ts";
+import { EAGAIN, EINVAL, ENOTCONN } from "../../uapi/errno.ts";
+import { MSG_OOB, MSG_PEEK, MSG_TRUNC } from "../../uapi/socket.ts";
+import { TCP_CLOSE } from "../../uapi/tcp.ts";
+import { consumeSkb, type SkBuff } from "../core/skbuff.ts";
+import { skbDequeue } from "../core/skb-queue.ts";
+import { RCV_SHUTDOWN, SOCK_DEAD, SOCK_DONE, SOCK_URGINLINE } from "../core/sock.ts";
+import { type Msghdr, putIter } from "../core/sockaddr.ts";
+import { TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_SYN, TCPHDR_URG, TH_OFF_FLAGS, TH_URP } from "../wire/tcp.ts";
+import type { TcpSk, TcpSock } from "./tcp-sock.ts";
+
+/** tp.urgData: the byte with one of these; 0 for none. */
+export const TCP_URG_VALID = 0x0100;
+/** It was announced and has not come. */
+export const TCP_URG_NOTYET = 0x0200;
+/** The program has it; the mark stays until the stream has passed it. */
+export const TCP_URG_READ = 0x0400;
+
+const MAX_URGENT_POINTER = 0xffff;
+
+/** A segment names an urgent byte. Linux: tcp_check_urg(). */
+function tcpCheckUrg(sk: TcpSk, skb: SkBuff): void {
+  const tp = sk.tp;
+  const pointer = memView.getUint16(skb.th + TH_URP);
+  const at = (skb.seq + (pointer === 0 ? 0 : pointer - 1)) | 0;
+  // Read already, behind what came, or not beyond the one we have.
+  if (((tp.copiedSeq - at) | 0) > 0 || ((at - tp.rcvNxt) | 0) < 0) return;
+  if (tp.urgData !== 0 && ((at - tp.urgSeq) | 0) <= 0) return;
+  const inline = (sk.flags & SOCK_URGINLINE) !== 0;
+  if (tp.urgData !== 0 && tp.urgSeq === tp.copiedSeq && !inline && tp.copiedSeq !== tp.rcvNxt) {
+    // The old byte is next in the stream and will be nobody's: only the newest is out of band.
+    const head = sk.receiveQueue.head;
+    tp.copiedSeq = (tp.copiedSeq + 1) | 0;
+    if (head !== null && ((tp.copiedSeq - head.endSeq) | 0) >= 0) consumeSkb(skbDequeue(sk.receiveQueue)!);
+  }
+  tp.urgData = TCP_URG_NOTYET;
+  tp.urgSeq = at;
+  tp.predFlags = 0;
+}
+
+/** The urgent part of an accepted segment whose header is not yet pulled. Linux: tcp_urg(). */
+export function tcpUrg(sk: TcpSk, skb: SkBuff): void {
+  const tp = sk.tp;
+  const flags = skb.tcpFlags;
+  if ((flags & TCPHDR_URG) !== 0) tcpCheckUrg(sk, skb);
+  if (tp.urgData !== TCP_URG_NOTYET) return;
+  const headerLen = (memView.getUint16(skb.th + TH_OFF_FLAGS) & TCPHDR_DOFF_MASK) >> TCPHDR_DOFF_SHIFT;
+  const at = ((tp.urgSeq - skb.seq) | 0) + headerLen - ((flags & TCPHDR_SYN) >> 1);
+  if (at < headerLen || at >= skb.len) return;
+  tp.urgData = TCP_URG_VALID | mem8[skb.th + at]!;
+  if ((sk.flags & SOCK_DEAD) === 0) sk.dataReady(sk);
+}
+
+/** The stream is just before the urgent byte. For SIOCATMARK. */
+export function tcpAtMark(tp: TcpSock): boolean {
+  return tp.urgData !== 0 && tp.urgSeq === tp.copiedSeq;
+}
+
+/**
+ * How many of `used` bytes from `seq` on may be read in one go: the call stops before the mark. The urgent byte itself,
+ * when it is first and not to be inline, answers 0.
+ */
+export function tcpUrgLimit(sk: TcpSk, seq: number, used: number): number {
+  const offset = (sk.tp.urgSeq - seq) | 0;
+  if (offset < 0 || offset >= used) return used;
+  return offset === 0 && (sk.flags & SOCK_URGINLINE) !== 0 ? used : offset;
+}
+
+/** recv(MSG_OOB). @returns 1, 0 at the end, -EINVAL (none, inline, or read), -EAGAIN (announced), -ENOTCONN. */
+export function tcpRecvUrg(sk: TcpSk, msg: Msghdr, length: number, flags: number): number {
+  const tp = sk.tp;
+  const urgent = tp.urgData;
+  if ((sk.flags & SOCK_URGINLINE) !== 0 || urgent === 0 || urgent === TCP_URG_READ) return -EINVAL;
+  if (sk.state === TCP_CLOSE && (sk.flags & SOCK_DONE) === 0) return -ENOTCONN;
+  if ((urgent & TCP_URG_VALID) === 0) {
+    return sk.state === TCP_CLOSE || (sk.shutdown & RCV_SHUTDOWN) !== 0 ? 0 : -EAGAIN;
+  }
+  if ((flags & MSG_PEEK) === 0) tp.urgData = TCP_URG_READ;
+  msg.flags |= MSG_OOB;
+  if (length <= 0) {
+    msg.flags |= MSG_TRUNC;
+    return 0;
+  }
+  if ((flags & MSG_TRUNC) === 0) putIter(msg, urgent & 255);
+  return 1;
+}
+
+/** send(MSG_OOB): the last byte written is urgent, and every segment up to it says so. Linux: tcp_mark_urg(). */
+export function tcpMarkUrg(sk: TcpSk): void {
+  sk.tp.sndUp = sk.tp.writeSeq;
+  for (let skb = sk.writeQueue.head; skb !== null; skb = skb.next) skb.tcpFlags |= TCPHDR_URG;
+}
+
+/** The urgent pointer of a segment that begins at `seq`; 0 when it is not to have one (URG off). */
+export function tcpUrgentPointer(tp: TcpSock, seq: number): number {
+  const pointer = (tp.sndUp - seq) | 0;
+  if (pointer <= 0) return 0;
+  if (pointer <= MAX_URGENT_POINTER) return pointer;
+  return ((seq + MAX_URGENT_POINTER - tp.sndNxt) | 0) > 0 ? MAX_URGENT_POINTER : 0;
+}
+
+/** For a segment without data: TCPHDR_URG while an urgent byte waits to be sent (behind a closed window, RFC 9293 3.8.5). */
+export function tcpUrgFlag(tp: TcpSock, seq: number): number {
+  return ((tp.sndUp - seq) | 0) > 0 && ((tp.sndUp - tp.writeSeq) | 0) <= 0 && tp.sndUp !== 0 ? TCPHDR_URG : 0;
+}
