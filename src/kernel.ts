@@ -5,7 +5,7 @@
 import type { Hal } from "../hal/hal.ts";
 import { setMemoryHooks } from "./lib/memory.ts";
 import { randomInit } from "./lib/random.ts";
-import { doSoftirq, runWorkqueue, setSoftirqWake, softirqInit, softirqPending } from "./lib/softirq.ts";
+import { doSoftirq, runWorkqueue, setSoftirqWake, softirqInit, softirqsRaised } from "./lib/softirq.ts";
 import { nextTimerDelay, runTimers, tick, timersInit } from "./lib/timer.ts";
 
 /** Bytes asked of the platform for the generator's key. */
@@ -38,16 +38,16 @@ export function kernelPoll(): number {
   inTurn = true;
   try {
     const now = machine.now() | 0;
-    if (softirqPending() !== 0) {
+    if (softirqsRaised !== 0) {
       // What has arrived is heard before timers fire: after a stall (a busy program, a garbage collection) the
       // acknowledgment in the ring must not be overtaken by the retransmission it makes needless.
       tick(now);
       doSoftirq();
     }
     runTimers(now);
-    const busy = doSoftirq();
+    const busy = softirqsRaised !== 0 && doSoftirq();
     const left = runWorkqueue();
-    if (busy || left || softirqPending() !== 0) return 0;
+    if (busy || left || softirqsRaised !== 0) return 0;
     return nextTimerDelay();
   } finally {
     inTurn = false;

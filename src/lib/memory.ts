@@ -136,7 +136,18 @@ export function memZero(offset: number, length: number): void {
 
 /** Copies within the arena; the areas may overlap. */
 export function memCopy(dst: number, src: number, length: number): void {
-  mem8.copyWithin(dst, src, src + length);
+  if (((dst | src | length) & 3) === 0) mem32.copyWithin(dst >> 2, src >> 2, (src + length) >> 2);
+  else mem8.copyWithin(dst, src, src + length);
+}
+
+/**
+ * Copies within the arena between areas that do not overlap: in words where both begin at the same place of a word, as
+ * XS works a copy off element by element.
+ */
+function copyApart(dst: number, src: number, length: number): void {
+  const bytes = ((dst | src) & 3) === 0 ? length & ~3 : 0;
+  if (bytes !== 0) mem32.copyWithin(dst >> 2, src >> 2, (src + bytes) >> 2);
+  if (bytes !== length) mem8.copyWithin(dst + bytes, src + bytes, src + length);
 }
 
 /**
@@ -145,7 +156,7 @@ export function memCopy(dst: number, src: number, length: number): void {
  */
 export function copyToUser(user: Uint8Array, userOffset: number, src: number, length: number): void {
   if (user.buffer === arena) {
-    mem8.copyWithin(user.byteOffset + userOffset, src, src + length);
+    copyApart(user.byteOffset + userOffset, src, length);
     return;
   }
   if (length < SHORT_COPY) {
@@ -163,12 +174,12 @@ export function copyToUser(user: Uint8Array, userOffset: number, src: number, le
   const end = src + length;
   let at = src;
   for (; at + size <= end; at += size) {
-    mem8.copyWithin(STAGING, at, at + size);
+    copyApart(STAGING, at, size);
     user.set(view, userOffset + at - src);
   }
   if (at === end) return;
   // The rest is shorter than the view: let the last copy overlap the one before it.
-  mem8.copyWithin(STAGING, end - size, end);
+  copyApart(STAGING, end - size, size);
   user.set(view, userOffset + length - size);
 }
 
@@ -179,8 +190,7 @@ export function copyToUser(user: Uint8Array, userOffset: number, src: number, le
  */
 export function copyFromUser(dst: number, user: Uint8Array, userOffset: number, length: number): void {
   if (user.buffer === arena) {
-    const from = user.byteOffset + userOffset;
-    mem8.copyWithin(dst, from, from + length);
+    copyApart(dst, user.byteOffset + userOffset, length);
     return;
   }
   if (length >= SHORT_COPY) {

@@ -37,7 +37,8 @@ export class Work<T = unknown> {
 }
 
 let actions: ((() => void) | null)[];
-let raised = 0;
+/** The set of softirqs raised and not yet run, `1 << nr` each; for the turn of the machine, which asks often. */
+export let softirqsRaised = 0;
 let running = false;
 let wakeMachine: (() => void) | null = null;
 let taskletFirst: Tasklet | null = null;
@@ -54,7 +55,7 @@ const clz32 = Math.clz32;
 export function softirqInit(): void {
   actions = account("softirq", []);
   for (let i = 0; i < NR_SOFTIRQS; i++) actions.push(null);
-  raised = 0;
+  softirqsRaised = 0;
   running = false;
   wakeMachine = null;
   taskletFirst = null;
@@ -78,13 +79,13 @@ export function setSoftirqWake(wake: () => void): void {
 
 /** Asks for a softirq to be run at the end of the interrupt or in the next turn. */
 export function raiseSoftirq(nr: number): void {
-  if (raised === 0 && !running && wakeMachine !== null) wakeMachine();
-  raised |= 1 << nr;
+  if (softirqsRaised === 0 && !running && wakeMachine !== null) wakeMachine();
+  softirqsRaised |= 1 << nr;
 }
 
 /** The set of softirqs raised and not yet run, `1 << nr` each; 0 = none. */
 export function softirqPending(): number {
-  return raised;
+  return softirqsRaised;
 }
 
 /** Is a softirq running now? */
@@ -98,12 +99,12 @@ export function inSoftirq(): boolean {
  * @returns whether work is left for the next turn
  */
 export function doSoftirq(): boolean {
-  if (running) return raised !== 0;
+  if (running) return softirqsRaised !== 0;
   running = true;
   try {
-    for (let round = 0; raised !== 0 && round < MAX_SOFTIRQ_RESTART; round++) {
-      let batch = raised;
-      raised = 0;
+    for (let round = 0; softirqsRaised !== 0 && round < MAX_SOFTIRQ_RESTART; round++) {
+      let batch = softirqsRaised;
+      softirqsRaised = 0;
       while (batch !== 0) {
         // Most often packets came in and nothing else is raised.
         const nr = batch === 1 << NET_RX_SOFTIRQ ? NET_RX_SOFTIRQ : 31 - clz32(batch & -batch);
@@ -115,7 +116,7 @@ export function doSoftirq(): boolean {
   } finally {
     running = false;
   }
-  return raised !== 0;
+  return softirqsRaised !== 0;
 }
 
 /** Says what a tasklet does. It must not be scheduled. Linux: tasklet_setup(). */
@@ -161,7 +162,7 @@ function taskletAction(): void {
     const fn = at.fn;
     if (fn !== null) fn(at.arg);
   }
-  if (taskletFirst === null) raised &= ~(1 << TASKLET_SOFTIRQ);
+  if (taskletFirst === null) softirqsRaised &= ~(1 << TASKLET_SOFTIRQ);
 }
 
 /** Says what a piece of work does. It must not be pending. Linux: INIT_WORK(). */

@@ -1,6 +1,7 @@
 /**
  * sk_buff: a packet's header object over a data buffer out of a fixed pool. Linux: include/linux/skbuff.h,
- * net/core/skbuff.c. Owns the two pools (headers and data buffers), the reference counts and the drop counters.
+ * net/core/skbuff.c. Owns the two pools (headers and data buffers), the reference counts and the drop counters. A header
+ * that ends with its buffer to itself keeps it: most packets are allocated and freed as the pair that they are.
  *
  *      head          data                tail            head + skbBufferBytes
  *       |  headroom   |  len bytes (linear)  |   tailroom     |
@@ -97,6 +98,8 @@ export let skbDropCounts: Uint32Array;
 
 let heads: Pool<SkBuff>;
 let buffers: Slab;
+/** Free headers that kept their buffer, linked by `next`; in neither pool's free list, and counted as free in both. */
+let pairs: SkBuff | null = null;
 /** How many headers share each buffer. */
 let bufferRefs: Uint8Array;
 let bufferBase = 0;
@@ -109,6 +112,7 @@ let dropMonitor: ((skb: SkBuff, reason: number) => void) | null = null;
  */
 export function skbInit(headCount: number, bufferCount: number, bufferBytes: number): void {
   skbBufferBytes = bufferBytes;
+  pairs = null;
   heads = poolCreate("skbuff_head_cache", headCount, () => {
     const skb = new SkBuff();
     skb.truesize = bufferBytes + SKB_OVERHEAD_BYTES;
@@ -131,9 +135,9 @@ export function skbBuffersAvailable(): number {
   return buffers.size - buffers.inUse;
 }
 
-/** Makes a header new; what it refers to is null since skbRelease(). @param head where its data buffer begins */
-function skbReset(skb: SkBuff, head: number): void {
-  skb.data = skb.tail = skb.head = skb.mac = skb.nh = skb.th = head;
+/** Makes a header over the buffer at `skb.head` new; what it refers to is null since skbRelease(). */
+function skbReset(skb: SkBuff): void {
+  skb.data = skb.tail = skb.mac = skb.nh = skb.th = skb.head;
   skb.len = skb.tcpFlags = 0;
   skb.next = skb.prev = null;
   skb.pktType = PACKET_HOST;
@@ -147,13 +151,22 @@ function bufferOf(skb: SkBuff): number {
   return ((skb.head - bufferBase) / skbBufferBytes) | 0;
 }
 
-/**
- * A packet with an empty data buffer: data = tail = head. Linux: alloc_skb().
- * @param size bytes that must fit, headroom included
- * @returns null when a pool is empty (counted there) or no buffer is that large
- */
-export function allocSkb(size: number): SkBuff | null {
-  if (size > skbBufferBytes) return null;
+/** A header without a buffer, or null. When there are only pairs left one of them is parted. */
+function allocHead(): SkBuff | null {
+  const pair = pairs;
+  if (heads.free === null && pair !== null) {
+    pairs = pair.next;
+    pair.next = null;
+    heads.inUse++;
+    buffers.inUse++;
+    slabFree(buffers, bufferOf(pair));
+    poolFree(heads, pair);
+  }
+  return poolAlloc(heads);
+}
+
+/** Makes a pair of a free header and a free buffer; null when one of the pools is empty (counted there). */
+function allocPair(): SkBuff | null {
   const skb = poolAlloc(heads);
   if (skb === null) return null;
   const buffer = slabAlloc(buffers);
@@ -162,7 +175,24 @@ export function allocSkb(size: number): SkBuff | null {
     return null;
   }
   bufferRefs[buffer] = 1;
-  skbReset(skb, bufferBase + buffer * skbBufferBytes);
+  skb.head = bufferBase + buffer * skbBufferBytes;
+  skbReset(skb);
+  return skb;
+}
+
+/**
+ * A packet with an empty data buffer: data = tail = head. Linux: alloc_skb().
+ * @param size bytes that must fit, headroom included
+ * @returns null when a pool is empty (counted there) or no buffer is that large
+ */
+export function allocSkb(size: number): SkBuff | null {
+  if (size > skbBufferBytes) return null;
+  const skb = pairs;
+  if (skb === null) return allocPair();
+  pairs = skb.next;
+  if (++heads.inUse > heads.peak) heads.peak = heads.inUse;
+  if (++buffers.inUse > buffers.peak) buffers.peak = buffers.inUse;
+  skbReset(skb);
   return skb;
 }
 
@@ -170,7 +200,7 @@ export function allocSkb(size: number): SkBuff | null {
 export function allocSkbFclone(size: number): SkBuff | null {
   const skb = allocSkb(size);
   if (skb === null) return null;
-  const companion = poolAlloc(heads);
+  const companion = allocHead();
   if (companion === null) {
     consumeSkb(skb);
     return null;
@@ -206,16 +236,22 @@ function skbRelease(skb: SkBuff): void {
     skb.fragList = null;
     skbFreeChain(frags);
   }
-  const buffer = ((skb.head - bufferBase) / skbBufferBytes) | 0;
-  const refs = bufferRefs[buffer]! - 1;
-  bufferRefs[buffer] = refs;
-  if (refs === 0) slabFree(buffers, buffer);
   skb.dev = null;
   const companion = skb.fclone;
   if (companion !== null) {
     skb.fclone = null;
     poolFree(heads, companion);
   }
+  const buffer = ((skb.head - bufferBase) / skbBufferBytes) | 0;
+  const refs = bufferRefs[buffer]!;
+  if (refs === 1) {
+    skb.next = pairs;
+    pairs = skb;
+    heads.inUse--;
+    buffers.inUse--;
+    return;
+  }
+  bufferRefs[buffer] = refs - 1;
   poolFree(heads, skb);
 }
 
@@ -230,10 +266,16 @@ function skbFreeChain(first: SkBuff): void {
   }
 }
 
+/** One user less: was it the last one? */
+function skbLastUser(skb: SkBuff): boolean {
+  const users = --skb.users;
+  if (users < 0) throw new Error("skbuff: packet freed twice");
+  return users === 0;
+}
+
 /** Ends a packet that was not delivered, counted under its reason (SKB_DROP_REASON_*). Linux: kfree_skb_reason(). */
 export function kfreeSkb(skb: SkBuff, reason: number): void {
-  if (--skb.users > 0) return;
-  if (skb.users < 0) throw new Error("kfreeSkb: packet freed twice");
+  if (!skbLastUser(skb)) return;
   skbDropCounts[reason]!++;
   if (dropMonitor !== null) dropMonitor(skb, reason);
   skbRelease(skb);
@@ -241,8 +283,8 @@ export function kfreeSkb(skb: SkBuff, reason: number): void {
 
 /** Ends a packet that did its work. Linux: consume_skb(). */
 export function consumeSkb(skb: SkBuff): void {
-  if (--skb.users > 0) return;
-  if (skb.users < 0) throw new Error("consumeSkb: packet freed twice");
+  if (skb.users === 1) skb.users = 0;
+  else if (!skbLastUser(skb)) return;
   if (dropMonitor !== null) dropMonitor(skb, SKB_CONSUMED);
   skbRelease(skb);
 }
@@ -298,10 +340,11 @@ function shareFrags(from: SkBuff, to: SkBuff): void {
 
 /** A second header over the same data; it belongs to no socket. Null when the pool is empty. Linux: skb_clone(). */
 export function skbClone(skb: SkBuff): SkBuff | null {
-  const clone = skb.fclone ?? poolAlloc(heads);
+  const clone = skb.fclone ?? allocHead();
   if (clone === null) return null;
   skb.fclone = null;
-  skbReset(clone, skb.head);
+  clone.head = skb.head;
+  skbReset(clone);
   bufferRefs[bufferOf(skb)]!++;
   copyHeader(skb, clone);
   if (skb.fragList !== null) shareFrags(skb, clone);
