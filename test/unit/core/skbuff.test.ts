@@ -106,6 +106,31 @@ test.serial("the first clone of an fclone pair needs nothing from the pool", (t)
   for (const other of others) consumeSkb(other);
 });
 
+test.serial("packets that kept their buffer are parted when only a header is wanted, and found again", (t) => {
+  // As many headers as buffers: every free header has kept one.
+  poolsReset();
+  memoryInit(MEM_OVERHEAD_BYTES + 4 * BUFFER_BYTES);
+  skbInit(4, 4, BUFFER_BYTES);
+  const all = Array.from({ length: 4 }, () => allocSkb(10)!);
+  t.is(allocSkb(10), null);
+  for (const skb of all) consumeSkb(skb);
+  t.is(poolsInUse(), 0);
+  t.is(skbBuffersAvailable(), 4);
+  const original = packet(1, 2, 3);
+  const clone = skbClone(original)!;
+  t.deepEqual([...mem8.slice(clone.data, clone.tail)], [1, 2, 3]);
+  t.is(skbBuffersAvailable(), 3);
+  const others = [allocSkb(10), allocSkb(10)];
+  t.false(others.includes(null), "four headers, of which the clone is one");
+  t.is(allocSkb(10), null);
+  t.is(skbClone(original), null);
+  consumeSkb(original);
+  t.deepEqual([...mem8.slice(clone.data, clone.tail)], [1, 2, 3], "the last header has the buffer");
+  consumeSkb(clone);
+  for (const skb of others) consumeSkb(skb!);
+  t.is(skbBuffersAvailable(), 4);
+});
+
 test.serial("a copy is independent of its original, and split moves the rest", (t) => {
   const skb = packet(1, 2, 3, 4);
   const copy = skbCopy(skb)!;
