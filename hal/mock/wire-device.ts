@@ -11,7 +11,7 @@ import { NapiStruct, NETDEV_TX_BUSY, NETDEV_TX_OK, NetDevice } from "../../src/s
 import { consumeSkb, netdevAllocSkb, skbPutData, type SkBuff } from "../../src/stack/core/skbuff.ts";
 import { ARPHRD_ETHER } from "../../src/uapi/if-arp.ts";
 import { ETH_DATA_LEN, ETH_HLEN } from "../../src/uapi/if-ether.ts";
-import { parseMac } from "./mac.ts";
+import { parseMac } from "../mac.ts";
 import type { Wire, WirePort } from "./wire.ts";
 
 export interface WireDeviceOptions {

@@ -1,5 +1,5 @@
 /** `npm run board -- SKETCH …`: runs one example on this machine, on a TAP or on a virtual wire (usage in options.ts). */
-import { formatMac } from "../mock/mac.ts";
+import { formatMac } from "../mac.ts";
 import { formatAddress, parseBoardOptions, USAGE, UsageError, UserError } from "./options.ts";
 import { neighbourAddress, startBoard } from "./virtual-board.ts";
 

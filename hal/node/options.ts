@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { ConfigOptions } from "../../src/index.ts";
 import { checkImpairment, type Impairment } from "../mock/impair.ts";
-import { parseMac } from "../mock/mac.ts";
+import { parseMac } from "../mac.ts";
 
 export const EXAMPLES = new URL("../../examples/", import.meta.url);
 

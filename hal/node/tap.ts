@@ -19,7 +19,7 @@ import { ETH_DATA_LEN, ETH_HLEN } from "../../src/uapi/if-ether.ts";
 import { VLAN_HLEN } from "../../src/stack/wire/vlan.ts";
 import { errnoName } from "../../src/uapi/errno.ts";
 import type { Impairment } from "../mock/impair.ts";
-import { formatMac, parseMac } from "../mock/mac.ts";
+import { formatMac, parseMac } from "../mac.ts";
 import { RealScheduler } from "../mock/schedule.ts";
 import { createWireDevice } from "../mock/wire-device.ts";
 import { Wire } from "../mock/wire.ts";

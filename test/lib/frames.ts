@@ -2,8 +2,8 @@
  * Frames as plain records: built for injection, parsed for checking. Addresses are text, flags are letters (SYN-ACK is
  * "SA"), sequence numbers unsigned. Written from the RFCs alone, not from the stack's own code: it is the second opinion.
  */
-import type { MacAddress } from "../../hal/mock/mac.ts";
-import { formatMac } from "../../hal/mock/mac.ts";
+import type { MacAddress } from "../../hal/mac.ts";
+import { formatMac } from "../../hal/mac.ts";
 
 export const ETHER_IP = 0x0800;
 export const ETHER_ARP = 0x0806;

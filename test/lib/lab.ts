@@ -13,7 +13,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import type { ExecutionContext } from "ava";
 import { VirtualClock } from "../../hal/mock/clock.ts";
 import type { Impairment } from "../../hal/mock/impair.ts";
-import { type MacAddress, formatMac } from "../../hal/mock/mac.ts";
+import { type MacAddress, formatMac } from "../../hal/mac.ts";
 import { createWireDevice } from "../../hal/mock/wire-device.ts";
 import { Wire } from "../../hal/mock/wire.ts";
 import { pcapHeader, pcapRecord } from "../../hal/node/pcap.ts";

@@ -3,8 +3,8 @@
  * stack, so it answers nothing by itself.
  */
 import type { VirtualClock } from "../../hal/mock/clock.ts";
-import type { MacAddress } from "../../hal/mock/mac.ts";
-import { formatMac } from "../../hal/mock/mac.ts";
+import type { MacAddress } from "../../hal/mac.ts";
+import { formatMac } from "../../hal/mac.ts";
 import type { Wire, WirePort } from "../../hal/mock/wire.ts";
 import { assertFrame, type Check } from "./check.ts";
 import {

@@ -4,7 +4,7 @@
  */
 import test, { type ExecutionContext } from "ava";
 import { Prng } from "../../hal/mock/impair.ts";
-import type { MacAddress } from "../../hal/mock/mac.ts";
+import type { MacAddress } from "../../hal/mac.ts";
 import { SKB_DROP_REASON_NAMES } from "../../src/uapi/drop-reason.ts";
 import { EAGAIN } from "../../src/uapi/errno.ts";
 import { SOCK_DGRAM } from "../../src/uapi/socket.ts";

@@ -6,7 +6,7 @@
 import type { ExecutionContext } from "ava";
 import { VirtualClock } from "../../hal/mock/clock.ts";
 import type { Impairment } from "../../hal/mock/impair.ts";
-import { formatMac, type MacAddress } from "../../hal/mock/mac.ts";
+import { formatMac, type MacAddress } from "../../hal/mac.ts";
 import { Wire } from "../../hal/mock/wire.ts";
 import { importInKernel } from "../../hal/node/second-kernel.ts";
 import type { ConfigOptions, NetDevice } from "../../src/index.ts";

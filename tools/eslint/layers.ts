@@ -44,7 +44,9 @@ export const LAYERS: Readonly<Record<string, Layer>> = Object.freeze({
   src: { from: ["src"], types: CONTRACT, packages: /^#platform$/ },
   "hal/hal.ts": { from: [] },
   "hal/platform.d.ts": { from: [], types: CONTRACT },
-  "hal/enc28j60": { from: ["src", "hal/hal.ts"], packages: /^embedded:/ },
+  "hal/enc28j60": { from: ["src", "hal/hal.ts", "hal/mac.ts"], packages: /^embedded:/ },
+  // Built on the host's virtual time and wire; the driver may not import it, so no board's bundle has it.
+  "hal/enc28j60/simulator": { from: ["src", "hal/mock", "hal/mac.ts"] },
   "hal/esp32": { from: ["src", "hal/hal.ts"] },
   "hal/xs": { from: ["src", "hal/hal.ts"], packages: /^(timer|time|embedded:.*)$/ },
   "hal/node": { from: ["src", "hal"], packages: /^(node:.*|koffi|#platform|linnet(\/.*)?)$/ },

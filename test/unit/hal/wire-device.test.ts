@@ -1,7 +1,7 @@
 /** The device on the mock wire: its rings, and what it counts. */
 import test from "ava";
 import { wirePortOf } from "../../../hal/mock/wire-device.ts";
-import { formatMac, parseMac } from "../../../hal/mock/mac.ts";
+import { formatMac, parseMac } from "../../../hal/mac.ts";
 import { AF_INET, devClose, devOpen, recv, SOCK_DGRAM, SockaddrIn, bind, sendto } from "../../../src/index.ts";
 import { isUdp } from "../../lib/check.ts";
 import { ascii } from "../../lib/frames.ts";

@@ -64,6 +64,12 @@ ruleTester().run("linnet/layers", layers, {
       errors: [{ messageId: "upward", data: { layer: "hal/enc28j60", target: "hal/node" } }],
     },
     {
+      name: "a board's driver does not know the simulator",
+      ...inFile("hal/enc28j60/index.ts"),
+      code: 'import { a } from "./simulator/index.ts";',
+      errors: [{ messageId: "upward", data: { layer: "hal/enc28j60", target: "hal/enc28j60/simulator" } }],
+    },
+    {
       name: "nothing of ours imports a test",
       ...inFile("src/index.ts"),
       code: 'import { a } from "../test/lib/a.ts";',
