@@ -133,3 +133,21 @@ test.serial("one more of a thing costs what one of it costs", (t) => {
   t.is(each("tcp_sock") + each("inet_connection_sock"), more.total - base.total);
   t.true(each("tcp_sock") > 512);
 });
+
+/** What a connection may cost that has no sock: issue 3. */
+const SMALL_ENTRY_BYTES = 64;
+
+for (const option of ["timewaitSocks", "requestSocks"] as const) {
+  test.serial(`one more of ${option} costs at most ${SMALL_ENTRY_BYTES} bytes in the whole budget, and no packet buffer`, (t) => {
+    for (const preset of ["small", "default"] as const) {
+      const few = resolveConfig({ preset })[option];
+      const base = budget({ preset });
+      const more = budget({ preset, [option]: few + 100 });
+      const each = (more.total - base.total) / 100;
+      t.true(each > 0 && each <= SMALL_ENTRY_BYTES, `${each} bytes`);
+      t.is(more.slots, base.slots, "objects");
+      const packets = (list: typeof base): number => list.pools.find((pool) => pool.name === "packet_memory")!.bytes;
+      t.is(packets(more), packets(base));
+    }
+  });
+}
