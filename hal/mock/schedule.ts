@@ -64,11 +64,16 @@ export class EventQueue {
   }
 }
 
-/** Real time: Node's clock and one of its timers. */
+/** Node's timers count whole milliseconds and may be late by one: the last one is waited for in turns of the event loop. */
+const TIMER_GRAIN_MS = 1;
+
+/** Real time: Node's clock, one of its timers, and turns of its loop when it is about to happen. */
 export class RealScheduler implements Scheduler {
   private readonly queue = new EventQueue();
   private timer: NodeJS.Timeout | null = null;
+  private immediate: NodeJS.Immediate | null = null;
   private timerMs = Infinity;
+  private readonly due = (): void => this.fire();
 
   timeMs(): number {
     return performance.now();
@@ -81,10 +86,15 @@ export class RealScheduler implements Scheduler {
 
   private arm(): void {
     if (this.timer !== null) clearTimeout(this.timer);
-    const { nextMs } = this.queue;
+    if (this.immediate !== null) clearImmediate(this.immediate);
     this.timer = null;
+    this.immediate = null;
+    const { nextMs } = this.queue;
     this.timerMs = nextMs;
-    if (nextMs !== Infinity) this.timer = setTimeout(() => this.fire(), Math.max(0, nextMs - performance.now()));
+    if (nextMs === Infinity) return;
+    const wait = nextMs - performance.now() - TIMER_GRAIN_MS;
+    if (wait < TIMER_GRAIN_MS) this.immediate = setImmediate(this.due);
+    else this.timer = setTimeout(this.due, wait);
   }
 
   private fire(): void {

@@ -22,7 +22,7 @@ import type { Impairment } from "../mock/impair.ts";
 import { formatMac, parseMac } from "../mac.ts";
 import { RealScheduler } from "../mock/schedule.ts";
 import { createWireDevice } from "../mock/wire-device.ts";
-import { Wire } from "../mock/wire.ts";
+import { Wire, type WirePort } from "../mock/wire.ts";
 
 export interface TapOptions {
   /** The TAP's name on the Linux side; it is made if it does not exist. */
@@ -224,16 +224,16 @@ function directDevice(file: TapFile, options: TapOptions, mac: string): NetDevic
   return dev;
 }
 
-/** The TAP at one end of a mock wire, the device at the other: impairment in both directions, in real time. */
-function impairedDevice(file: TapFile, options: TapOptions, impairment: Impairment, mac: string): NetDevice {
-  const wire = new Wire(new RealScheduler(), impairment);
-  const { name, mtu, weight } = options;
-  const dev = createWireDevice(wire, { name, mtu, weight, mac });
+/**
+ * Joins a TAP to a mock wire: frames go both ways, in real time.
+ * @returns its port
+ */
+export function attachTap(wire: Wire, file: TapFile, name: string): WirePort {
   const inbound = new Uint8Array(MAX_FRAME);
   const outbound = new Uint8Array(MAX_FRAME);
   const inboundAddress = addressOf(inbound);
   const outboundAddress = addressOf(outbound);
-  const port = wire.attach(options.tap, (frame) => {
+  const port = wire.attach(name, (frame) => {
     outbound.set(frame);
     file.write(outboundAddress, frame.length);
   });
@@ -245,7 +245,16 @@ function impairedDevice(file: TapFile, options: TapOptions, impairment: Impairme
     }
     file.waitReadable();
   };
-  file.onGone = () => wire.setCarrier(false);
   file.waitReadable();
+  return port;
+}
+
+/** The TAP at one end of a mock wire, the device at the other: impairment in both directions. */
+function impairedDevice(file: TapFile, options: TapOptions, impairment: Impairment, mac: string): NetDevice {
+  const wire = new Wire(new RealScheduler(), impairment);
+  const { name, mtu, weight } = options;
+  const dev = createWireDevice(wire, { name, mtu, weight, mac });
+  attachTap(wire, file, options.tap);
+  file.onGone = () => wire.setCarrier(false);
   return dev;
 }
