@@ -45,12 +45,12 @@ function named(names: readonly string[], values: ArrayLike<number>): Record<stri
  * Takes the device away, and with it addresses, routes, what they cached, and neighbours; then lets timers run out until
  * the pools are as full as at the start.
  */
-function runOut(net: Net, dev: NetDevice, step: () => boolean, inUseAtStart: number): void {
+function runOut(net: Net, dev: NetDevice, step: () => boolean | number, inUseAtStart: number): void {
   unregisterNetdev(dev);
   let passed = 0;
   while (passed < RUN_OUT_MS) {
     const delay = net.poll();
-    if (step() || delay === 0) continue;
+    if (step() === true || delay === 0) continue;
     fibFlushCached(net);
     if (delay < 0 || poolsInUse() <= inUseAtStart) return;
     skipTime(delay);
@@ -59,7 +59,7 @@ function runOut(net: Net, dev: NetDevice, step: () => boolean, inUseAtStart: num
 }
 
 /** Ends the stack's activity and says what is left. The run loop is stopped before; the device is gone after. */
-export function finalReport(net: Net, dev: NetDevice, step: () => boolean, inUseAtStart: number): BoardReport {
+export function finalReport(net: Net, dev: NetDevice, step: () => boolean | number, inUseAtStart: number): BoardReport {
   const counters = named(SNMP_NAMES, net.mib);
   const drops = named(SKB_DROP_REASON_NAMES, skbDropCounts);
   runOut(net, dev, step, inUseAtStart);

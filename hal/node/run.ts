@@ -25,7 +25,7 @@ export interface Turning {
 
 class NodeLoop implements Loop {
   private readonly net: Turning;
-  private readonly step: () => boolean;
+  private readonly step: () => boolean | number;
   private immediate: NodeJS.Immediate | null = null;
   private timer: NodeJS.Timeout | null = null;
   private readonly keepAlive = setInterval(() => undefined, KEEP_ALIVE_MS);
@@ -36,7 +36,7 @@ class NodeLoop implements Loop {
   /** Not at once but after Node has looked for events: a frame that came during a stall is heard before timers fire. */
   private readonly late = (): void => this.request();
 
-  constructor(net: Turning, step: () => boolean) {
+  constructor(net: Turning, step: () => boolean | number) {
     this.net = net;
     this.step = step;
   }
@@ -57,7 +57,9 @@ class NodeLoop implements Loop {
       for (let turns = 0; busy && turns < TURNS_PER_BURST && !this.stopped; turns++) {
         this.wanted = false;
         delay = this.net.poll();
-        busy = this.step() || delay === 0 || this.wanted;
+        const result = this.step();
+        busy = result === true || delay === 0 || this.wanted;
+        if (typeof result === "number" && (delay < 0 || result < delay)) delay = result;
       }
     } finally {
       this.running = false;
@@ -80,10 +82,11 @@ let current: NodeLoop | null = null;
 
 /**
  * Starts the loop of this kernel.
- * @param step the sketch's: called after each turn of the stack, again while it answers true (it did work)
+ * @param step the sketch's: called after each turn of the stack, again while it answers true (it did work), or after so
+ * many ms, at least 1, when it answers a number
  * @throws Error when a loop runs already
  */
-export function run(net: Turning, step: () => boolean = () => false): Loop {
+export function run(net: Turning, step: () => boolean | number = () => false): Loop {
   if (current !== null) throw new Error("run: a loop runs already; stop it first");
   current = new NodeLoop(net, step);
   current.request();

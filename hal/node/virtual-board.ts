@@ -16,8 +16,11 @@ import { run } from "./run.ts";
 import { importInKernel } from "./second-kernel.ts";
 import { openTap } from "./tap.ts";
 
-/** A sketch: opens its sockets and returns what is called after each turn; true when it did work. */
-export type Sketch = (net: Net, ...args: string[]) => () => boolean;
+/**
+ * A sketch: opens its sockets and returns what is called after each turn; true when it did work, a number of ms when it wants
+ * to be called again by then.
+ */
+export type Sketch = (net: Net, ...args: string[]) => () => boolean | number;
 
 const BOARD_MAC = "02:00:0a:00:00:02";
 const HOST_MAC = "02:00:0a:00:00:01";
