@@ -2,7 +2,11 @@
 import { parseArgs } from "node:util";
 import { benchXs } from "./xs.ts";
 
-const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = { xs: benchXs };
+const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
+  xs: benchXs,
+  // Boots kernels when it is loaded.
+  loss: async () => (await import("./loss/bench.ts")).benchLoss(),
+};
 
 const { values, positionals } = parseArgs({ options: { json: { type: "boolean", default: false } }, allowPositionals: true });
 const bench = BENCHMARKS[positionals[0] ?? ""];

@@ -4,17 +4,8 @@
  */
 import test from "ava";
 import type { Impairment } from "../../hal/mock/impair.ts";
-import type { ConfigOptions } from "../../src/index.ts";
+import { DELAYS_MS, LOSSES, RECEIVERS } from "./sweep.ts";
 import { type Machine, Transfer, World } from "./world.ts";
-
-/** Sizes of boards by what they can advertise: half of the truesize (2048) of so many packets. */
-const BOARDS: readonly (readonly [number, ConfigOptions])[] = [
-  [4, { preset: "small", buffers: 13, skbs: 20, rcvbufPackets: 4, sndbufPackets: 4 }],
-  [16, { preset: "default", buffers: 40, skbs: 64, rcvbufPackets: 16, sndbufPackets: 14 }],
-  [64, { preset: "default", buffers: 140, skbs: 240, rcvbufPackets: 64, sndbufPackets: 60 }],
-];
-const LOSSES = [0, 0.001, 0.01, 0.05, 0.2];
-const DELAYS_MS = [1, 20, 200];
 
 /** What is sent each way: enough to leave slow start where nothing is lost, little where each byte is dear. */
 function bytesAt(loss: number): number {
@@ -44,7 +35,7 @@ function column(speed: number, width: number): string {
   return speed.toFixed(1).padStart(width);
 }
 
-for (const [kilobytes, board] of BOARDS) {
+for (const { kilobytes, board } of RECEIVERS) {
   test.serial(`transfers over lines of all losses and delays, windows of ${kilobytes} KB`, (t) => {
     const lines = ["loss %  delay ms   to board KB/s  from board KB/s"];
     for (const loss of LOSSES) {
@@ -74,7 +65,7 @@ const MIXES: readonly (readonly [string, Impairment])[] = [
 for (const [name, wire] of MIXES) {
   test.serial(`transfers over a line with ${name}`, (t) => {
     const lines: string[] = [];
-    for (const [kilobytes, board] of BOARDS) {
+    for (const { kilobytes, board } of RECEIVERS) {
       for (const seed of [1, 2]) {
         const world = new World({ seed, board, wire });
         const { down, up } = run(world, seed === 1 ? world.host : world.board, 60_000);
