@@ -5,16 +5,16 @@
 import { platform } from "#platform";
 import type { Hal } from "../hal/hal.ts";
 import { type Config, type ConfigOptions, resolveConfig } from "./config.ts";
-import { kernelInit, kernelPoll } from "./kernel.ts";
+import { KERNEL_WORDS, kernelInit, kernelPoll } from "./kernel.ts";
 import {
-  CORE_INITCALL, DEVICE_INITCALL, doInitcalls, FS_INITCALL, type Initcall, SUBSYS_INITCALL,
+  CORE_INITCALL, DEVICE_INITCALL, doInitcalls, FS_INITCALL, type Initcall, initcallWords, SUBSYS_INITCALL,
 } from "./lib/initcall.ts";
 import { MEM_ZERO_BYTES, memoryInit } from "./lib/memory.ts";
 import { poolsReset } from "./lib/pool.ts";
 import { netdevInit, registerNetdev } from "./netif/dev.ts";
 import { loopbackInit, loopbackUp } from "./netif/loopback.ts";
 import { initNet, netInit } from "./stack/core/net.ts";
-import { SKB_OVERHEAD_BYTES, skbInit } from "./stack/core/skbuff.ts";
+import { SKB_OVERHEAD_BYTES, skbInit, skbWords } from "./stack/core/skbuff.ts";
 import { sockInit } from "./stack/core/sock.ts";
 import { familiesInit } from "./stack/core/socket.ts";
 import { sockoptInit } from "./stack/core/sockopt.ts";
@@ -22,10 +22,13 @@ import { inetInit } from "./stack/ipv4/af-inet.ts";
 import { arpInit } from "./stack/ipv4/arp.ts";
 import { devinetInit } from "./stack/ipv4/devinet.ts";
 import { fibInit } from "./stack/ipv4/fib-frontend.ts";
+import { ICMP_RATELIMIT_WORDS } from "./stack/ipv4/icmp-ratelimit.ts";
 import { inetSockInit } from "./stack/ipv4/inet-sock.ts";
 import { ipInit } from "./stack/ipv4/ip-input.ts";
-import { tcpV4Init } from "./stack/ipv4/tcp-ipv4.ts";
+import { IP_IDENT_WORDS } from "./stack/ipv4/ip-output.ts";
+import { tcpV4Init, tcpV4Words } from "./stack/ipv4/tcp-ipv4.ts";
 import { udpInit } from "./stack/ipv4/udp.ts";
+import { filesWords } from "./stack/socket/files.ts";
 import { socketInit } from "./stack/socket/socket.ts";
 
 export { initNet } from "./stack/core/net.ts";
@@ -46,10 +49,16 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
       memoryInit(MEM_ZERO_BYTES + c.staging + c.userMemory + c.buffers * c.bufferBytes, c.userMemory, c.staging),
   },
   { level: CORE_INITCALL, name: "net_ns", init: () => netInit({ register: registerNetdev, poll: kernelPoll }) },
-  { level: CORE_INITCALL, name: "skb", init: (c) => skbInit(c.skbs, c.buffers, c.bufferBytes) },
+  {
+    level: CORE_INITCALL,
+    name: "skb",
+    words: (c) => skbWords(c.buffers),
+    init: (c) => skbInit(c.skbs, c.buffers, c.bufferBytes),
+  },
   {
     level: CORE_INITCALL,
     name: "sock",
+    words: (c) => filesWords(c.files),
     init: (c) => {
       const packet = packetBytes(c);
       sockInit(c.socks, c.rcvbufPackets * packet, c.sndbufPackets * packet, initNet);
@@ -62,6 +71,7 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
   {
     level: FS_INITCALL,
     name: "inet",
+    words: () => ICMP_RATELIMIT_WORDS + IP_IDENT_WORDS,
     init: (c) => {
       devinetInit(c.ifaddrs);
       fibInit(c.routes, c.fibInfos);
@@ -72,7 +82,7 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
     },
   },
   { level: FS_INITCALL, name: "udp", init: () => udpInit() },
-  { level: FS_INITCALL, name: "tcp", init: (c) => tcpV4Init(c) },
+  { level: FS_INITCALL, name: "tcp", words: (c) => tcpV4Words(c), init: (c) => tcpV4Init(c) },
   {
     level: DEVICE_INITCALL,
     name: "loopback",
@@ -91,7 +101,7 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
 export function boot(options: BootOptions = {}): void {
   const { hal = platform, ...sizes } = options;
   const config = resolveConfig(sizes);
-  poolsReset();
+  poolsReset(KERNEL_WORDS + initcallWords(initcalls, config));
   kernelInit(hal);
   doInitcalls(initcalls, config);
 }

@@ -3,12 +3,13 @@
  * builds, so that it cannot go out of date. Host only: a board that does not import it does not carry it.
  *
  * A slot of XS is 16 bytes. An object takes one for itself and one for each property, an array one and 16 bytes for each
- * element, a typed array seven and its bytes, an ArrayBuffer two and its bytes; a buffer's chunk has 8 bytes of its own
+ * element, a typed array seven and its bytes (that of all tables is named by them, and "words" is what it costs besides), an ArrayBuffer two and its bytes; a buffer's chunk has 8 bytes of its own
  * (measured: reference/xs.md).
  */
 import { boot } from "./boot.ts";
 import type { ConfigOptions } from "./config.ts";
 import { setAccountWatch } from "./lib/account.ts";
+import { words } from "./lib/table.ts";
 
 export const SLOT_BYTES = 16;
 const CHUNK_BYTES = 8;
@@ -79,7 +80,23 @@ function addCost(value: unknown, reported: ReadonlySet<object>, seen: Set<object
  */
 export function budget(options: ConfigOptions): Budget {
   const reports = new Map<object, string>();
-  setAccountWatch((name, object) => reports.set(object, name));
+  const pools = new Map<string, PoolBudget>();
+  const add = (name: string, bytes: number): void => {
+    const entry = pools.get(name) ?? { name, count: 0, bytesEach: 0, bytes: 0 };
+    entry.count++;
+    entry.bytes += bytes;
+    entry.bytesEach = Math.round(entry.bytes / entry.count);
+    pools.set(name, entry);
+  };
+  let tableBytes = 0;
+  setAccountWatch((name, thing) => {
+    if (typeof thing === "object") {
+      reports.set(thing, name);
+    } else {
+      tableBytes += thing;
+      add(name, thing);
+    }
+  });
   try {
     boot(options);
   } finally {
@@ -87,17 +104,12 @@ export function budget(options: ConfigOptions): Budget {
   }
   const reported = new Set(reports.keys());
   const seen = new Set<object>();
-  const pools = new Map<string, PoolBudget>();
   let slots = 0;
   for (const [object, name] of reports) {
     const cost = { slots: 0, bytes: 0 };
     addCost(object, reported, seen, cost);
     slots += cost.slots;
-    const entry = pools.get(name) ?? { name, count: 0, bytesEach: 0, bytes: 0 };
-    entry.count++;
-    entry.bytes += cost.bytes + cost.slots * SLOT_BYTES;
-    entry.bytesEach = Math.round(entry.bytes / entry.count);
-    pools.set(name, entry);
+    add(name, cost.bytes + cost.slots * SLOT_BYTES - (object === words ? tableBytes : 0));
   }
   const list = [...pools.values()];
   return { preset: options.preset ?? "default", total: list.reduce((sum, pool) => sum + pool.bytes, 0), slots, pools: list };

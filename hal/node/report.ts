@@ -5,10 +5,10 @@
  * to one deadline after the other until the pools are as full as at the start.
  */
 import { type Net, type NetDevice, poolForEach, poolsInUse } from "../../src/index.ts";
-import { SKB_DROP_REASON_NAMES } from "../../src/uapi/drop-reason.ts";
+import { SKB_DROP_REASON_MAX, SKB_DROP_REASON_NAMES } from "../../src/uapi/drop-reason.ts";
 import { SNMP_NAMES } from "../../src/uapi/snmp.ts";
 import { unregisterNetdev } from "../../src/netif/dev.ts";
-import { skbDropCounts } from "../../src/stack/core/skbuff.ts";
+import { skbDropCount } from "../../src/stack/core/skbuff.ts";
 import { fibFlushCached } from "../../src/stack/ipv4/fib-semantics.ts";
 import { skipTime } from "./platform.ts";
 
@@ -61,7 +61,7 @@ function runOut(net: Net, dev: NetDevice, step: () => boolean | number, inUseAtS
 /** Ends the stack's activity and says what is left. The run loop is stopped before; the device is gone after. */
 export function finalReport(net: Net, dev: NetDevice, step: () => boolean | number, inUseAtStart: number): BoardReport {
   const counters = named(SNMP_NAMES, net.mib);
-  const drops = named(SKB_DROP_REASON_NAMES, skbDropCounts);
+  const drops = named(SKB_DROP_REASON_NAMES, Array.from({ length: SKB_DROP_REASON_MAX }, (_, reason) => skbDropCount(reason)));
   runOut(net, dev, step, inUseAtStart);
   const pools: PoolReport[] = [];
   poolForEach(({ name, size, inUse, peak, failures }) => pools.push({ name, size, inUse, peak, failures }));

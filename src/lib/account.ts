@@ -3,8 +3,11 @@
  * the calls cost a comparison each. Linux's counterpart is the table of /proc/slabinfo with its object sizes.
  */
 
-/** Hears of each object made at boot (with all it owns), under the name of the pool or table it belongs to. */
-export type AccountWatch = (name: string, object: object) => void;
+/**
+ * Hears of each object made at boot (with all it owns), under the name of the pool or table it belongs to; of a table in
+ * `words` it hears the number of bytes.
+ */
+export type AccountWatch = (name: string, thing: object | number) => void;
 
 let watch: AccountWatch | null = null;
 
@@ -13,8 +16,8 @@ export function setAccountWatch(listener: AccountWatch | null): void {
   watch = listener;
 }
 
-/** Reports an object. Boot time only. */
-export function account<T extends object>(name: string, object: T): T {
-  if (watch !== null) watch(name, object);
-  return object;
+/** Reports an object, or bytes of a table. Boot time only. */
+export function account<T extends object | number>(name: string, thing: T): T {
+  if (watch !== null) watch(name, thing);
+  return thing;
 }

@@ -12,7 +12,16 @@ export const DEVICE_INITCALL = 6;
 export interface Initcall<C> {
   readonly level: number;
   readonly name: string;
+  /** Words its tables will take (lib/table.ts); none when missing. */
+  words?(config: C): number;
   init(config: C): void;
+}
+
+/** Words that the tables of all calls will take together. */
+export function initcallWords<C>(calls: readonly Initcall<C>[], config: C): number {
+  let sum = 0;
+  for (let i = 0; i < calls.length; i++) sum += calls[i]!.words?.(config) ?? 0;
+  return sum;
 }
 
 /** Runs all calls of level 1, then 2, …; within a level in the order of the list. */

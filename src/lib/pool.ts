@@ -1,12 +1,13 @@
 /**
  * Fixed pools, the only source of objects after boot: of objects (a free list through the objects themselves) and of
- * rows in typed-array tables (a free list in an index array). Linux: mm/slab.c, kmem_cache_alloc(), /proc/slabinfo.
+ * rows in typed-array tables (a free list of 16 bits for each). Linux: mm/slab.c, kmem_cache_alloc(), /proc/slabinfo.
  *
  * Each pool knows how many of it are in use, were at most, and how often it was empty when asked. Freeing what is not
  * in use is a bug and is caught at once. All pools are listed in a registry, in the order of their making.
  */
 
 import { account } from "./account.ts";
+import { halfTable, halves, wordsReset } from "./table.ts";
 
 /** What every pool can tell. */
 export interface PoolStats {
@@ -46,8 +47,8 @@ export class Pool<T extends Pooled> implements PoolStats {
 export class Slab implements PoolStats {
   /** First free index, -1 = none. */
   free = -1;
-  /** For each index the next free one, -1 = last, SLAB_IN_USE = taken. */
-  readonly next: Int16Array | Int32Array;
+  /** Where in `halves` is, for each index, the next free one, SLAB_LAST or SLAB_IN_USE. */
+  readonly next: number;
   inUse = 0;
   peak = 0;
   failures = 0;
@@ -57,17 +58,21 @@ export class Slab implements PoolStats {
   constructor(name: string, size: number) {
     this.name = name;
     this.size = size;
-    this.next = size < 0x8000 ? new Int16Array(size) : new Int32Array(size);
+    this.next = halfTable(name, size, SLAB_LAST);
   }
 }
 
-const SLAB_IN_USE = -2;
+/** Nothing free behind it. */
+const SLAB_LAST = 0xffff;
+/** Taken. Most indices that a slab can have. */
+const SLAB_IN_USE = 0xfffe;
 
 let registry: PoolStats[];
 
-/** Forgets every pool. The first thing a boot does. */
-export function poolsReset(): void {
+/** Forgets every pool and table. The first thing a boot does. @param tableWords room for tables, in words (table.ts) */
+export function poolsReset(tableWords = 0): void {
   registry = [];
+  wordsReset(tableWords);
 }
 
 /**
@@ -121,10 +126,10 @@ export function poolAvailable(pool: PoolStats): number {
   return pool.size - pool.inUse;
 }
 
-/** Makes a pool of indices. Boot time. */
+/** Makes a pool of at most 65534 indices. Boot time. */
 export function slabCreate(name: string, size: number): Slab {
   const slab = new Slab(name, size);
-  for (let index = 0; index < size; index++) slab.next[index] = index + 1 < size ? index + 1 : -1;
+  for (let index = 0; index + 1 < size; index++) halves[slab.next + index] = index + 1;
   if (size > 0) slab.free = 0;
   account(name, slab);
   registry.push(slab);
@@ -138,8 +143,10 @@ export function slabAlloc(slab: Slab): number {
     slab.failures++;
     return -1;
   }
-  slab.free = slab.next[index]!;
-  slab.next[index] = SLAB_IN_USE;
+  const at = slab.next + index;
+  const next = halves[at]!;
+  slab.free = next === SLAB_LAST ? -1 : next;
+  halves[at] = SLAB_IN_USE;
   const inUse = slab.inUse + 1;
   slab.inUse = inUse;
   if (inUse > slab.peak) slab.peak = inUse;
@@ -151,10 +158,11 @@ export function slabAlloc(slab: Slab): number {
  * @throws Error when the index is not in use: freed twice, or never the slab's
  */
 export function slabFree(slab: Slab, index: number): void {
-  if (slab.next[index] !== SLAB_IN_USE) {
+  const at = slab.next + index;
+  if (index < 0 || index >= slab.size || halves[at] !== SLAB_IN_USE) {
     throw new Error(`slab ${slab.name}: freed index ${index} that is not in use`);
   }
-  slab.next[index] = slab.free;
+  halves[at] = slab.free;
   slab.free = index;
   slab.inUse--;
 }

@@ -5,14 +5,16 @@
  * rounds, which no known attack comes near), Bernstein, "ChaCha, a variant of Salsa20" (2008).
  * On a board the seed comes from the hardware generator; in a test from a number, so that every run is the same.
  */
-import { account } from "./account.ts";
+import { words, wordTable } from "./table.ts";
 
 const ROUNDS = 8;
+/** Words of the state and of a block, and of all tables here. */
+const STATE_WORDS = 16;
+export const RANDOM_WORDS = 2 * STATE_WORDS;
 
-/** Constants, key, block counter and nonce. */
-let state: Int32Array;
-/** The current block of key stream. */
-let block: Int32Array;
+/** Where in `words` are: constants, key, block counter and nonce; the current block of key stream. */
+let state = 0;
+let block = 0;
 /** First word of the block not yet given away. */
 let used = 16;
 
@@ -23,12 +25,12 @@ const clz32 = Math.clz32;
  * @param seed any number of bytes; 32 or more for secrets. The same seed gives the same numbers.
  */
 export function randomInit(seed: Uint8Array): void {
-  state = account("random", new Int32Array(16));
-  block = account("random", new Int32Array(16));
-  state[0] = 0x61707865;
-  state[1] = 0x3320646e;
-  state[2] = 0x79622d32;
-  state[3] = 0x6b206574;
+  state = wordTable("random", STATE_WORDS);
+  block = wordTable("random", STATE_WORDS);
+  words[state] = 0x61707865;
+  words[state + 1] = 0x3320646e;
+  words[state + 2] = 0x79622d32;
+  words[state + 3] = 0x6b206574;
   mixKey(seed);
   used = 16;
 }
@@ -37,7 +39,7 @@ export function randomInit(seed: Uint8Array): void {
 export function addRandomness(bytes: Uint8Array): void {
   mixKey(bytes);
   nextBlock();
-  for (let i = 0; i < 8; i++) state[4 + i] = block[i]!;
+  for (let i = 0; i < 8; i++) words[state + 4 + i] = words[block + i]!;
   used = 16;
 }
 
@@ -47,7 +49,7 @@ export function getRandomU32(): number {
     nextBlock();
     used = 0;
   }
-  return block[used++]!;
+  return words[block + used++]!;
 }
 
 /** A random number 0..n-1, each as likely as the others. @param n 1 to 2^31; less gives 0 */
@@ -58,6 +60,13 @@ export function getRandomBelow(n: number): number {
     const value = getRandomU32() & mask;
     if (value < n) return value;
   }
+}
+
+/** A table of random words: a key, for those who hash with one. Boot time. @param length in words @returns as wordTable() */
+export function secretTable(name: string, length: number): number {
+  const table = wordTable(name, length);
+  for (let i = 0; i < length; i++) words[table + i] = getRandomU32();
+  return table;
 }
 
 /** Fills a part of an array with random bytes. */
@@ -74,34 +83,31 @@ export function getRandomBytes(bytes: Uint8Array, offset: number, length: number
 function mixKey(bytes: Uint8Array): void {
   for (let i = 0; i < bytes.length; i++) {
     const word = 4 + ((i >> 2) & 7);
-    state[word] = state[word]! ^ (bytes[i]! << ((i & 3) << 3));
+    words[state + word] = words[state + word]! ^ (bytes[i]! << ((i & 3) << 3));
   }
 }
 
 function nextBlock(): void {
-  chachaBlock(state, block, ROUNDS);
-  const low = (state[12]! + 1) | 0;
-  state[12] = low;
-  if (low === 0) state[13] = state[13]! + 1;
+  chachaBlock(words, state, block, ROUNDS);
+  const low = (words[state + 12]! + 1) | 0;
+  words[state + 12] = low;
+  if (low === 0) words[state + 13] = words[state + 13]! + 1;
 }
 
 /**
  * The ChaCha block function: one block of key stream from a state of sixteen words (RFC 8439 section 2.3).
- * @param rounds an even number; 20 is the RFC's cipher
+ * @param x holds the state from `input` on; the block goes to `output` @param rounds an even number; 20 is the RFC's cipher
  */
-export function chachaBlock(input: Int32Array, output: Int32Array, rounds: number): void {
-  output.set(input);
+export function chachaBlock(x: Int32Array, input: number, output: number, rounds: number): void {
+  x.copyWithin(output, input, input + 16);
   for (let i = 0; i < rounds; i += 2) {
-    quarterRound(output, 0, 4, 8, 12);
-    quarterRound(output, 1, 5, 9, 13);
-    quarterRound(output, 2, 6, 10, 14);
-    quarterRound(output, 3, 7, 11, 15);
-    quarterRound(output, 0, 5, 10, 15);
-    quarterRound(output, 1, 6, 11, 12);
-    quarterRound(output, 2, 7, 8, 13);
-    quarterRound(output, 3, 4, 9, 14);
+    for (let column = output; column < output + 4; column++) quarterRound(x, column, column + 4, column + 8, column + 12);
+    quarterRound(x, output, output + 5, output + 10, output + 15);
+    quarterRound(x, output + 1, output + 6, output + 11, output + 12);
+    quarterRound(x, output + 2, output + 7, output + 8, output + 13);
+    quarterRound(x, output + 3, output + 4, output + 9, output + 14);
   }
-  for (let i = 0; i < 16; i++) output[i] = output[i]! + input[i]!;
+  for (let i = 0; i < 16; i++) x[output + i] = x[output + i]! + x[input + i]!;
 }
 
 /** RFC 8439 section 2.1. */

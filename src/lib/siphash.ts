@@ -2,7 +2,7 @@
  * SipHash-2-4, a keyed hash for secrets: sequence numbers, ports, cookies. 64-bit words as pairs of int32.
  *
  * Linux: lib/siphash.c. Read first: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012), RFC 6528.
- * A key is four int32: the 128 bits as little-endian words. Each function returns the low 32 bits of the hash and
+ * A key is four int32 in an array, from `keyAt` on: the 128 bits as little-endian words. Each function returns the low 32 bits of the hash and
  * leaves the high ones for `siphashHi`.
  */
 
@@ -23,30 +23,30 @@ export function siphashHi(): number {
 }
 
 /** Hash of four words, as of their sixteen little-endian bytes. Linux: siphash_4u32(). */
-export function siphash4u32(a: number, b: number, c: number, d: number, key: Int32Array): number {
-  start(key);
+export function siphash4u32(a: number, b: number, c: number, d: number, key: Int32Array, keyAt: number): number {
+  start(key, keyAt);
   compress(a, b);
   compress(c, d);
   return finish(0, 16 << 24);
 }
 
 /** Hash of three words. Linux: siphash_3u32(). */
-export function siphash3u32(a: number, b: number, c: number, key: Int32Array): number {
-  start(key);
+export function siphash3u32(a: number, b: number, c: number, key: Int32Array, keyAt: number): number {
+  start(key, keyAt);
   compress(a, b);
   return finish(c, 12 << 24);
 }
 
 /** Hash of two words. */
-export function siphash2u32(a: number, b: number, key: Int32Array): number {
-  start(key);
+export function siphash2u32(a: number, b: number, key: Int32Array, keyAt: number): number {
+  start(key, keyAt);
   compress(a, b);
   return finish(0, 8 << 24);
 }
 
 /** Hash of bytes. Linux: siphash(). */
-export function siphash(bytes: Uint8Array, offset: number, length: number, key: Int32Array): number {
-  start(key);
+export function siphash(bytes: Uint8Array, offset: number, length: number, key: Int32Array, keyAt: number): number {
+  start(key, keyAt);
   let at = offset;
   for (const end = offset + (length & ~7); at < end; at += 8) {
     compress(
@@ -64,11 +64,11 @@ export function siphash(bytes: Uint8Array, offset: number, length: number, key: 
 }
 
 /** The state from the key and the constants, which spell "somepseudorandomlygeneratedbytes". */
-function start(key: Int32Array): void {
-  const k0l = key[0]!;
-  const k0h = key[1]!;
-  const k1l = key[2]!;
-  const k1h = key[3]!;
+function start(key: Int32Array, at: number): void {
+  const k0l = key[at]!;
+  const k0h = key[at + 1]!;
+  const k1l = key[at + 2]!;
+  const k1h = key[at + 3]!;
   v0l = k0l ^ 0x70736575;
   v0h = k0h ^ 0x736f6d65;
   v1l = k1l ^ 0x6e646f6d;

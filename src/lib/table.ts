@@ -1,21 +1,70 @@
 /**
- * Fixed typed-array tables (hash heads, columns of slabs, counters), registered by name so that the memory budget sees
- * every byte. Boot time only. Linux: alloc_large_system_hash() and its boot messages.
+ * The words: every table of fixed rows (hash heads, keys, secrets, counters, the cold fields of control blocks), one behind
+ * the other in one array. Linux: alloc_large_system_hash() and its boot messages, memblock.
+ *
+ * XS takes 120 bytes for a typed array beside what is in it, and tables of a few words are many. So a table is not an array
+ * but an offset, kept by its owner: `words[base + row * WIDTH + FIELD]`; one of 16-bit numbers is an offset in `halves`. How
+ * many words boot will take is added up first (`words` of the initcalls). What comes later, a namespace or a device, makes
+ * the arrays grow and move, so nobody keeps them: they are read anew each time.
  */
 import { account } from "./account.ts";
 
-export function uint8Table(name: string, length: number): Uint8Array {
-  return account(name, new Uint8Array(length));
+/** All tables, as signed words. */
+export let words: Int32Array;
+/** The same as unsigned 16-bit numbers. */
+export let halves: Uint16Array;
+/** Words given away. */
+let used = 0;
+
+/** Forgets every table and makes room for new ones. The first thing a boot does, by poolsReset(). @param capacity in words */
+export function wordsReset(capacity: number): void {
+  used = 0;
+  setArrays(new Int32Array(capacity));
 }
 
-export function int16Table(name: string, length: number): Int16Array {
-  return account(name, new Int16Array(length));
+function setArrays(array: Int32Array): void {
+  words = account("words", array);
+  halves = account("words", new Uint16Array(array.buffer));
 }
 
-export function uint16Table(name: string, length: number): Uint16Array {
-  return account(name, new Uint16Array(length));
+/**
+ * Makes a table, registered by name so that the memory budget sees every byte. Boot time, and for namespaces and devices
+ * that come later.
+ * @param length in words @param value what every word is at first
+ * @returns its offset in `words`
+ */
+export function wordTable(name: string, length: number, value = 0): number {
+  const base = used;
+  used = base + length;
+  if (used > words.length) grow();
+  words.fill(value, base, used);
+  account(name, length << 2);
+  return base;
 }
 
+/** The same for a table of 16-bit numbers. @returns its offset in `halves` */
+export function halfTable(name: string, length: number, value = 0): number {
+  return wordTable(name, halfWords(length), value | (value << 16)) << 1;
+}
+
+/** Words that a table of so many 16-bit numbers takes. */
+export function halfWords(length: number): number {
+  return (length + 1) >> 1;
+}
+
+/** Words given away so far. */
+export function wordsUsed(): number {
+  return used;
+}
+
+function grow(): void {
+  const old = words;
+  const doubled = old.length << 1;
+  setArrays(new Int32Array(used > doubled ? used : doubled));
+  words.set(old);
+}
+
+/** An array of its own, for tables whose owners pass them around. */
 export function int32Table(name: string, length: number): Int32Array {
   return account(name, new Int32Array(length));
 }

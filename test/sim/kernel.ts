@@ -10,9 +10,10 @@ import {
 } from "../../src/index.ts";
 import { unregisterNetdev } from "../../src/netif/dev.ts";
 import { NEIGH_UPDATE_F_ADMIN, NEIGH_UPDATE_F_OVERRIDE, neighCreate, neighUpdate } from "../../src/stack/core/neighbour.ts";
-import { skbDropCounts } from "../../src/stack/core/skbuff.ts";
+import { skbDropCount } from "../../src/stack/core/skbuff.ts";
 import { arpTbl } from "../../src/stack/ipv4/arp.ts";
 import { fibFlushCached } from "../../src/stack/ipv4/fib-semantics.ts";
+import { SKB_DROP_REASON_MAX } from "../../src/uapi/drop-reason.ts";
 import { NUD_PERMANENT } from "../../src/uapi/rtnetlink.ts";
 
 export * from "../../src/index.ts";
@@ -60,12 +61,12 @@ export function poolFailures(name: string): number {
 
 /** Packets dropped for that reason. */
 export function drops(reason: number): number {
-  return skbDropCounts[reason]!;
+  return skbDropCount(reason);
 }
 
 /** Packets dropped, by reason. */
 export function allDrops(): readonly number[] {
-  return [...skbDropCounts];
+  return Array.from({ length: SKB_DROP_REASON_MAX }, (_, reason) => skbDropCount(reason));
 }
 
 export function closeAll(): void {

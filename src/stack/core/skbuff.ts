@@ -15,7 +15,7 @@
  */
 import { mem8, memCopy, memReserve } from "../../lib/memory.ts";
 import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree, type Slab, slabAlloc, slabCreate, slabFree } from "../../lib/pool.ts";
-import { uint8Table, uint32Table } from "../../lib/table.ts";
+import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.ts";
 import { SKB_CONSUMED, SKB_DROP_REASON_MAX } from "../../uapi/drop-reason.ts";
 import { type DstEntry, dstRelease } from "./dst.ts";
 import type { NetDevice } from "./net-device.ts";
@@ -93,18 +93,23 @@ export class SkBuff implements Pooled {
 
 /** Usable bytes of each data buffer (option `bufferBytes`). */
 export let skbBufferBytes = 0;
-/** Packets not delivered, by SKB_DROP_REASON_*. */
-export let skbDropCounts: Uint32Array;
 
 let heads: Pool<SkBuff>;
 let buffers: Slab;
 /** Free headers that kept their buffer, linked by `next`; in neither pool's free list, and counted as free in both. */
 let pairs: SkBuff | null = null;
-/** How many headers share each buffer. */
-let bufferRefs: Uint8Array;
+/** Where in `halves` it is said how many headers share each buffer. */
+let bufferRefs = 0;
+/** Where in `words` the packets not delivered are counted, by SKB_DROP_REASON_*. */
+let dropCounts = 0;
 let bufferBase = 0;
 /** Test and diagnosis hook, called for each drop before the packet is freed (Linux: the kfree_skb tracepoint). */
 let dropMonitor: ((skb: SkBuff, reason: number) => void) | null = null;
+
+/** Words of the tables below. */
+export function skbWords(bufferCount: number): number {
+  return 2 * halfWords(bufferCount) + SKB_DROP_REASON_MAX;
+}
 
 /**
  * Builds the packet pools. Boot time only.
@@ -119,8 +124,8 @@ export function skbInit(headCount: number, bufferCount: number, bufferBytes: num
     return skb;
   });
   buffers = slabCreate("skbuff_data", bufferCount);
-  bufferRefs = uint8Table("skbuff_data_refs", bufferCount);
-  skbDropCounts = uint32Table("drop_reasons", SKB_DROP_REASON_MAX);
+  bufferRefs = halfTable("skbuff_data", bufferCount);
+  dropCounts = wordTable("drop_reasons", SKB_DROP_REASON_MAX);
   bufferBase = memReserve(bufferCount * bufferBytes, 4);
   dropMonitor = null;
 }
@@ -128,6 +133,11 @@ export function skbInit(headCount: number, bufferCount: number, bufferBytes: num
 /** Installs (or with null removes) the drop tracepoint. */
 export function setDropMonitor(monitor: ((skb: SkBuff, reason: number) => void) | null): void {
   dropMonitor = monitor;
+}
+
+/** Packets not delivered for that reason (SKB_DROP_REASON_*), since boot. */
+export function skbDropCount(reason: number): number {
+  return words[dropCounts + reason]! >>> 0;
 }
 
 /** Free data buffers at this moment. */
@@ -174,7 +184,7 @@ function allocPair(): SkBuff | null {
     poolFree(heads, skb);
     return null;
   }
-  bufferRefs[buffer] = 1;
+  halves[bufferRefs + buffer] = 1;
   skb.head = bufferBase + buffer * skbBufferBytes;
   skbReset(skb);
   return skb;
@@ -243,7 +253,7 @@ function skbRelease(skb: SkBuff): void {
     poolFree(heads, companion);
   }
   const buffer = ((skb.head - bufferBase) / skbBufferBytes) | 0;
-  const refs = bufferRefs[buffer]!;
+  const refs = halves[bufferRefs + buffer]!;
   if (refs === 1) {
     skb.next = pairs;
     pairs = skb;
@@ -251,7 +261,7 @@ function skbRelease(skb: SkBuff): void {
     buffers.inUse--;
     return;
   }
-  bufferRefs[buffer] = refs - 1;
+  halves[bufferRefs + buffer] = refs - 1;
   poolFree(heads, skb);
 }
 
@@ -276,7 +286,7 @@ function skbLastUser(skb: SkBuff): boolean {
 /** Ends a packet that was not delivered, counted under its reason (SKB_DROP_REASON_*). Linux: kfree_skb_reason(). */
 export function kfreeSkb(skb: SkBuff, reason: number): void {
   if (!skbLastUser(skb)) return;
-  skbDropCounts[reason]!++;
+  words[dropCounts + reason]!++;
   if (dropMonitor !== null) dropMonitor(skb, reason);
   skbRelease(skb);
 }
@@ -302,7 +312,7 @@ export function skbShared(skb: SkBuff): boolean {
 
 /** Another header shares the data: the bytes may not be written. */
 export function skbCloned(skb: SkBuff): boolean {
-  return bufferRefs[((skb.head - bufferBase) / skbBufferBytes) | 0] !== 1;
+  return halves[bufferRefs + (((skb.head - bufferBase) / skbBufferBytes) | 0)] !== 1;
 }
 
 function copyHeader(from: SkBuff, to: SkBuff): void {
@@ -345,7 +355,7 @@ export function skbClone(skb: SkBuff): SkBuff | null {
   skb.fclone = null;
   clone.head = skb.head;
   skbReset(clone);
-  bufferRefs[bufferOf(skb)]!++;
+  halves[bufferRefs + bufferOf(skb)]!++;
   copyHeader(skb, clone);
   if (skb.fragList !== null) shareFrags(skb, clone);
   return clone;

@@ -5,7 +5,7 @@
  *
  * Read first: RFC 1812 section 4.3.2.8 (rate limiting).
  */
-import { int32Table } from "../../lib/table.ts";
+import { words, wordTable } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { IFF_LOOPBACK } from "../../uapi/if.ts";
 import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, NR_ICMP_TYPES } from "../../uapi/icmp.ts";
@@ -15,6 +15,8 @@ import type { NetDevice } from "../core/net-device.ts";
 
 /** Destinations remembered. */
 const PEERS = 8;
+/** Words of the table. */
+export const ICMP_RATELIMIT_WORDS = PEERS * 3;
 /** Messages a destination may get at once after silence (XRLIM_BURST_FACTOR). */
 const PEER_BURST = 6;
 /** Least time between two refills of the global bucket, in ms (HZ / 50). */
@@ -22,14 +24,17 @@ const REFILL_MS = 20;
 
 let globalCredit = 0;
 let globalStamp = 0;
-/** For each slot its destination, and at PEER_TOKENS and PEER_STAMP behind it the saved-up time in ms and its last use. */
-let peers: Int32Array;
+/**
+ * Where in `words` each slot has its destination, and at PEER_TOKENS and PEER_STAMP behind it the saved-up time in ms and its
+ * last use.
+ */
+let peers = 0;
 const PEER_TOKENS = PEERS;
 const PEER_STAMP = PEERS << 1;
 
 /** Boot time. */
 export function icmpRatelimitInit(): void {
-  peers = int32Table("icmp_peers", PEERS * 3);
+  peers = wordTable("icmp_peers", ICMP_RATELIMIT_WORDS);
   globalCredit = 0;
   globalStamp = (jiffies - 1000) | 0;
 }
@@ -69,18 +74,18 @@ export function icmpGlobalAllow(net: Net, type: number, code: number): boolean {
 export function icmpPeerAllow(net: Net, dev: NetDevice, daddr: number, type: number, code: number): boolean {
   const timeout = net.ipv4.icmpRatelimit;
   if (timeout === 0 || (dev.flags & IFF_LOOPBACK) !== 0 || unlimited(net, type, code)) return true;
-  const slot = (daddr ^ (daddr >> 8) ^ net.id) & (PEERS - 1);
+  const slot = peers + ((daddr ^ (daddr >> 8) ^ net.id) & (PEERS - 1));
   const most = PEER_BURST * timeout;
   let tokens = most;
-  if (peers[slot] === daddr) {
-    const idle = (jiffies - peers[slot + PEER_STAMP]!) | 0;
-    tokens = idle < 0 || idle >= most ? most : peers[slot + PEER_TOKENS]! + idle;
+  if (words[slot] === daddr) {
+    const idle = (jiffies - words[slot + PEER_STAMP]!) | 0;
+    tokens = idle < 0 || idle >= most ? most : words[slot + PEER_TOKENS]! + idle;
     if (tokens > most) tokens = most;
   }
   const allowed = tokens >= timeout;
-  peers[slot] = daddr;
-  peers[slot + PEER_STAMP] = jiffies;
-  peers[slot + PEER_TOKENS] = allowed ? tokens - timeout : tokens;
+  words[slot] = daddr;
+  words[slot + PEER_STAMP] = jiffies;
+  words[slot + PEER_TOKENS] = allowed ? tokens - timeout : tokens;
   if (!allowed) net.mib[ICMP_MIB_RATELIMITHOST]!++;
   return allowed;
 }

@@ -9,7 +9,7 @@
  *     word 3 first owner: Sock.index + 1, or 0; bit 31: made and used only by connect()
  */
 import { type Slab, slabAlloc, slabCreate, slabFree } from "../../lib/pool.ts";
-import { int16Table, int32Table } from "../../lib/table.ts";
+import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.ts";
 import type { Net } from "../core/net.ts";
 import { type Sock, sockByIndex } from "../core/sock.ts";
 import type { InetCsk } from "./tcp-sock.ts";
@@ -18,23 +18,36 @@ import type { InetCsk } from "./tcp-sock.ts";
 export const BIND_TW_NONE = 0xffff;
 
 const TW_EMPTY = -1;
+/** End of a chain. */
+const END = 0xffff;
 const CONNECT_ONLY = 0x80000000 | 0;
 const OWNER_MASK = 0x7fffffff;
 
 let slab: Slab;
-let rows: Int32Array;
-/** First bucket of each chain, -1 for none. */
-let heads: Int16Array;
+/** Where in `words` the buckets are. */
+let rows = 0;
+/** Where in `halves` the first bucket of each chain is, or END. */
+let heads = 0;
 let headMask = 0;
+
+function headCount(buckets: number): number {
+  let size = 1;
+  while (size < buckets) size <<= 1;
+  return size;
+}
+
+/** Words of the table, and of those of inet-bind.ts that go with it. */
+export function inetBindWords(buckets: number): number {
+  const heads = headCount(buckets);
+  return (buckets << 2) + halfWords(buckets) + halfWords(heads) + heads;
+}
 
 /** Builds the table. Boot time only. @param buckets ports in use at once */
 export function inetBindBucketInit(buckets: number): void {
   slab = slabCreate("tcp_bind_bucket", buckets);
-  rows = int32Table("bhash_rows", buckets << 2);
-  let size = 1;
-  while (size < buckets) size <<= 1;
-  heads = int16Table("bhash_heads", size);
-  heads.fill(-1);
+  rows = wordTable("tcp_bind_bucket", buckets << 2);
+  const size = headCount(buckets);
+  heads = halfTable("tcp_bind_bucket", size, END);
   headMask = size - 1;
 }
 
@@ -46,9 +59,9 @@ export function inetBindHeads(): number {
 /** The bucket of a port, or -1. */
 export function inetBindBucketFind(net: Net, port: number): number {
   const key = (net.id << 16) | port;
-  let bucket = heads[(port + net.id) & headMask]!;
-  while (bucket >= 0 && rows[bucket << 2] !== key) bucket = rows[(bucket << 2) + 2]!;
-  return bucket;
+  let bucket = halves[heads + ((port + net.id) & headMask)]!;
+  while (bucket !== END && words[rows + (bucket << 2)] !== key) bucket = words[rows + (bucket << 2) + 2]!;
+  return bucket === END ? -1 : bucket;
 }
 
 /** No bucket is left. */
@@ -63,52 +76,52 @@ export function inetBindBucketsFull(): boolean {
 export function inetBindBucketCreate(net: Net, port: number, connectOnly: boolean): number {
   const bucket = slabAlloc(slab);
   if (bucket < 0) return -1;
-  const at = bucket << 2;
+  const at = rows + (bucket << 2);
   const head = (port + net.id) & headMask;
-  rows[at] = (net.id << 16) | port;
-  rows[at + 1] = TW_EMPTY;
-  rows[at + 2] = heads[head]!;
-  rows[at + 3] = connectOnly ? CONNECT_ONLY : 0;
-  heads[head] = bucket;
+  words[at] = (net.id << 16) | port;
+  words[at + 1] = TW_EMPTY;
+  words[at + 2] = halves[heads + head]!;
+  words[at + 3] = connectOnly ? CONNECT_ONLY : 0;
+  halves[heads + head] = bucket;
   return bucket;
 }
 
 /** Gives the bucket back when the last owner is gone. Linux: inet_bind_bucket_destroy(). */
 export function inetBindBucketDestroy(bucket: number): void {
-  const at = bucket << 2;
-  if ((rows[at + 3]! & OWNER_MASK) !== 0 || rows[at + 1] !== TW_EMPTY) return;
-  const key = rows[at]!;
+  const at = rows + (bucket << 2);
+  if ((words[at + 3]! & OWNER_MASK) !== 0 || words[at + 1] !== TW_EMPTY) return;
+  const key = words[at]!;
   const head = ((key & 0xffff) + (key >>> 16)) & headMask;
-  const next = rows[at + 2]!;
-  let previous = heads[head]!;
+  const next = words[at + 2]!;
+  let previous = halves[heads + head]!;
   if (previous === bucket) {
-    heads[head] = next;
+    halves[heads + head] = next;
   } else {
-    while (rows[(previous << 2) + 2] !== bucket) previous = rows[(previous << 2) + 2]!;
-    rows[(previous << 2) + 2] = next;
+    while (words[rows + (previous << 2) + 2] !== bucket) previous = words[rows + (previous << 2) + 2]!;
+    words[rows + (previous << 2) + 2] = next;
   }
   slabFree(slab, bucket);
 }
 
 /** First sock that owns the port, or null; the others follow by Sock.bindNext. */
 export function inetBindOwners(bucket: number): Sock | null {
-  const owner = rows[(bucket << 2) + 3]! & OWNER_MASK;
+  const owner = words[rows + (bucket << 2) + 3]! & OWNER_MASK;
   return owner === 0 ? null : sockByIndex(owner - 1);
 }
 
 function setOwners(bucket: number, first: Sock | null): void {
-  const at = (bucket << 2) + 3;
-  rows[at] = (rows[at]! & CONNECT_ONLY) | (first === null ? 0 : first.index + 1);
+  const at = rows + (bucket << 2) + 3;
+  words[at] = (words[at]! & CONNECT_ONLY) | (first === null ? 0 : first.index + 1);
 }
 
 /** Only connections whose port connect() chose own the bucket. Linux: tb->fastreuse < 0 && tb->fastreuseport < 0. */
 export function inetBindConnectOnly(bucket: number): boolean {
-  return rows[(bucket << 2) + 3]! < 0;
+  return words[rows + (bucket << 2) + 3]! < 0;
 }
 
 /** A program bound to the port by number: connect() does not choose it any more. */
 export function inetBindClearConnectOnly(bucket: number): void {
-  rows[(bucket << 2) + 3]! &= OWNER_MASK;
+  words[rows + (bucket << 2) + 3]! &= OWNER_MASK;
 }
 
 /** Makes the sock an owner. Linux: inet_bind_hash(). */
@@ -135,15 +148,15 @@ export function inetPutPort(sk: InetCsk): void {
 
 /** First TIME_WAIT entry that owns the port, or BIND_TW_NONE. */
 export function inetBindTwFirst(bucket: number): number {
-  return rows[(bucket << 2) + 1]! >>> 16;
+  return words[rows + (bucket << 2) + 1]! >>> 16;
 }
 
 /** Last TIME_WAIT entry that owns the port, or BIND_TW_NONE. */
 export function inetBindTwLast(bucket: number): number {
-  return rows[(bucket << 2) + 1]! & 0xffff;
+  return words[rows + (bucket << 2) + 1]! & 0xffff;
 }
 
 /** Sets both ends of the list of TIME_WAIT entries. */
 export function inetBindTwSet(bucket: number, first: number, last: number): void {
-  rows[(bucket << 2) + 1] = (first << 16) | last;
+  words[rows + (bucket << 2) + 1] = (first << 16) | last;
 }

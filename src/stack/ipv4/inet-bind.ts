@@ -6,9 +6,9 @@
  * bind() to port 0 looks at ports of the other parity than the low end of the range first, connect() at those of the
  * same, so that neither uses up what the other shares.
  */
-import { getRandomBelow, getRandomU32 } from "../../lib/random.ts";
+import { getRandomBelow, secretTable } from "../../lib/random.ts";
 import { siphash3u32, siphashHi } from "../../lib/siphash.ts";
-import { int32Table, uint16Table } from "../../lib/table.ts";
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { EADDRINUSE, EADDRNOTAVAIL, ENOMEM } from "../../uapi/errno.ts";
 import { ipv4IsLoopback } from "../../uapi/in.ts";
@@ -34,17 +34,17 @@ const TW_REUSE_DELAY_MS = 1000;
 /** net.ipv4.tcp_tw_reuse: only for connections over loopback. */
 const TW_REUSE_LOOPBACK = 2;
 
-/** Key of the port hash (RFC 6056 calls it secret_key1 and 2). */
-let portSecret: Int32Array;
-/** How far each group of destinations has got in its range; the "table" of RFC 6056's algorithm 4. */
-let tablePerturb: Uint16Array;
+/** Words of the key. */
+export const PORT_SECRET_WORDS = 4;
+/** Where in `words` the key of the port hash is (RFC 6056 calls it secret_key1 and 2). */
+let portSecret = 0;
+/** Where it is said how far each group of destinations has got in its range; the "table" of RFC 6056's algorithm 4. */
+let tablePerturb = 0;
 
 /** Makes the secrets. Boot time only, after inetBindBucketInit. */
 export function inetBindInit(): void {
-  portSecret = int32Table("port_secret", 4);
-  tablePerturb = uint16Table("port_perturb", inetBindHeads());
-  for (let i = 0; i < 4; i++) portSecret[i] = getRandomU32();
-  for (let i = 0; i < tablePerturb.length; i++) tablePerturb[i] = getRandomU32();
+  portSecret = secretTable("port_secret", PORT_SECRET_WORDS);
+  tablePerturb = secretTable("port_perturb", inetBindHeads());
 }
 
 /** Two bound addresses overlap: equal, or one is a wildcard. Linux: ipv4_rcv_saddr_equal(). */
@@ -83,7 +83,7 @@ function inetCskBindConflict(sk: TcpSk, bucket: number, relax: boolean, reusepor
     ) return true;
   }
   for (let tw = inetBindTwFirst(bucket); tw !== BIND_TW_NONE; tw = inetTwskBindNext(tw)) {
-    const info = twRows[tw * TW_WORDS + TW_INFO]!;
+    const info = words[twRows + tw * TW_WORDS + TW_INFO]!;
     const node = ehashTwBase + tw;
     const reuse = (info & TW_REUSE) !== 0;
     const reuseport = (info & TW_REUSEPORT) !== 0;
@@ -169,8 +169,8 @@ export function inetInheritPort(listener: TcpSk, child: TcpSk): number {
  * @param chosen the port was chosen by connect(), which needs tcp_tw_reuse; one that the program named does not
  */
 function tcpTwskUnique(sk: TcpSk, tw: number, chosen: boolean): boolean {
-  const at = tw * TW_WORDS;
-  if ((twRows[at + TW_INFO]! & TW_TSTAMP) === 0) return false;
+  const at = twRows + tw * TW_WORDS;
+  if ((words[at + TW_INFO]! & TW_TSTAMP) === 0) return false;
   if (chosen) {
     const reuse = sk.net.ipv4.tcpTwReuse;
     const node = ehashTwBase + tw;
@@ -178,13 +178,13 @@ function tcpTwskUnique(sk: TcpSk, tw: number, chosen: boolean): boolean {
     if (reuse === TW_REUSE_LOOPBACK && !ipv4IsLoopback(inetNodeLaddr(node)) && !ipv4IsLoopback(inetNodeFaddr(node))) {
       return false;
     }
-    if (((jiffies - twRows[at + TW_TS_RECENT_STAMP]!) | 0) <= TW_REUSE_DELAY_MS) return false;
+    if (((jiffies - words[at + TW_TS_RECENT_STAMP]!) | 0) <= TW_REUSE_DELAY_MS) return false;
   }
   const tp = sk.tp;
-  const seq = (twRows[at + TW_SND_NXT]! + 65535 + 2) | 0;
+  const seq = (words[at + TW_SND_NXT]! + 65535 + 2) | 0;
   tp.writeSeq = seq === 0 ? 1 : seq;
-  tp.tsRecent = twRows[at + TW_TS_RECENT]!;
-  tp.tsRecentStamp = twRows[at + TW_TS_RECENT_STAMP]!;
+  tp.tsRecent = words[at + TW_TS_RECENT]!;
+  tp.tsRecentStamp = words[at + TW_TS_RECENT_STAMP]!;
   return true;
 }
 
@@ -228,9 +228,9 @@ export function inetHashConnect(sk: TcpSk): number {
   const high = net.ipv4.ipLocalPortRangeHigh + 1;
   let remaining = high - low;
   if (remaining > 1) remaining &= ~1;
-  const start = siphash3u32(inet.rcvSaddr, inet.daddr, inet.dport, portSecret) >>> 0;
-  const slot = siphashHi() & (tablePerturb.length - 1);
-  const first = ((start + tablePerturb[slot]!) % remaining) & ~1;
+  const start = siphash3u32(inet.rcvSaddr, inet.daddr, inet.dport, words, portSecret) >>> 0;
+  const perturbed = tablePerturb + (siphashHi() & (inetBindHeads() - 1));
+  const first = ((start + (words[perturbed]! & 0xffff)) % remaining) & ~1;
   for (let parity = 0; parity < 2 && parity < remaining; parity++) {
     let port = low + first + parity;
     for (let i = 0; i < remaining; i += 2, port += 2) {
@@ -243,7 +243,7 @@ export function inetHashConnect(sk: TcpSk): number {
         if (bucket < 0) return -ENOMEM;
         twFound = -1;
       }
-      tablePerturb[slot] = tablePerturb[slot]! + i + 2 + (getRandomBelow(8) << 1);
+      words[perturbed]! += i + 2 + (getRandomBelow(8) << 1);
       inetBindHash(sk, bucket, port);
       return hashUnique(sk);
     }

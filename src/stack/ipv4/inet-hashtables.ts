@@ -11,7 +11,7 @@
 import { account } from "../../lib/account.ts";
 import { jhash3words } from "../../lib/jhash.ts";
 import { getRandomU32 } from "../../lib/random.ts";
-import { int32Table, uint16Table } from "../../lib/table.ts";
+import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.ts";
 import { TCP_LISTEN } from "../../uapi/tcp.ts";
 import type { Net } from "../core/net.ts";
 import { type Sock, sockByIndex } from "../core/sock.ts";
@@ -30,11 +30,11 @@ export let ehashReqBase = 0;
 /** First node of TIME_WAIT entries. */
 export let ehashTwBase = 0;
 
-/** Four words for each node. */
-let keys: Int32Array;
-/** Next node of the chain, END or UNHASHED. */
-let links: Uint16Array;
-let heads: Uint16Array;
+/** Where in `words` each node has four. */
+let keys = 0;
+/** Where in `halves` are: the next node of each in its chain, END or UNHASHED; the first node of each chain, or END. */
+let links = 0;
+let heads = 0;
 let headMask = 0;
 let ehashSecret = 0;
 
@@ -51,6 +51,11 @@ let lastDif = 0;
 let listenHeads: (TcpSk | null)[];
 let listenMask = 0;
 
+/** Words of the tables for so many nodes. */
+export function inetHashtablesWords(nodes: number, buckets: number): number {
+  return (nodes << 2) + halfWords(nodes) + halfWords(buckets);
+}
+
 /**
  * Builds the tables. Boot time only.
  * @param socks handles of socks @param requests half-open connections @param timewaits TIME_WAIT entries; all together
@@ -62,11 +67,9 @@ export function inetHashtablesInit(socks: number, requests: number, timewaits: n
   if (nodes >= UNHASHED) throw new RangeError(`inetHashtablesInit: ${nodes} connections; at most ${UNHASHED - 1}`);
   ehashReqBase = socks;
   ehashTwBase = socks + requests;
-  keys = int32Table("ehash_keys", nodes << 2);
-  links = uint16Table("ehash_links", nodes);
-  links.fill(UNHASHED);
-  heads = uint16Table("ehash_heads", buckets);
-  heads.fill(END);
+  keys = wordTable("ehash", nodes << 2);
+  links = halfTable("ehash", nodes, UNHASHED);
+  heads = halfTable("ehash", buckets, END);
   headMask = buckets - 1;
   lastNet = null;
   ehashSecret = getRandomU32();
@@ -95,11 +98,11 @@ export function inetLookupEstablished(
   }
   const id = net.id;
   const anyDevice = id << 16;
-  const chain = links;
-  const key = keys;
-  let node = heads[jhash3words(daddr, saddr, ports, (ehashSecret + id) | 0) & headMask]!;
+  const key = words;
+  const first = keys;
+  let node = halves[heads + (jhash3words(daddr, saddr, ports, (ehashSecret + id) | 0) & headMask)]!;
   while (node !== END) {
-    const at = node << 2;
+    const at = first + (node << 2);
     if (key[at + 2] === ports && key[at + 1] === saddr && key[at] === daddr) {
       const where = key[at + 3]!;
       if (where === anyDevice || where === (anyDevice | dif)) {
@@ -112,7 +115,7 @@ export function inetLookupEstablished(
         return node;
       }
     }
-    node = chain[node]!;
+    node = halves[links + node]!;
   }
   return -1;
 }
@@ -121,77 +124,77 @@ export function inetLookupEstablished(
 export function inetEhashInsert(
   node: number, net: Net, laddr: number, lport: number, faddr: number, fport: number, boundDevIf: number,
 ): void {
-  if (links[node] !== UNHASHED) throw new Error(`inetEhashInsert: node ${node} is hashed already`);
+  if (halves[links + node] !== UNHASHED) throw new Error(`inetEhashInsert: node ${node} is hashed already`);
   inetNodeSetKey(node, net, laddr, lport, faddr, fport, boundDevIf);
   const bucket = inetEhashfn(net, laddr, lport, faddr, fport) & headMask;
-  links[node] = heads[bucket]!;
-  heads[bucket] = node;
+  halves[links + node] = halves[heads + bucket]!;
+  halves[heads + bucket] = node;
 }
 
 /** Gives a node in no chain its four-tuple, for the functions that read it. */
 export function inetNodeSetKey(
   node: number, net: Net, laddr: number, lport: number, faddr: number, fport: number, boundDevIf: number,
 ): void {
-  const at = node << 2;
+  const at = keys + (node << 2);
   lastNet = null;
-  keys[at] = laddr;
-  keys[at + 1] = faddr;
-  keys[at + 2] = (lport << 16) | fport;
-  keys[at + 3] = (net.id << 16) | boundDevIf;
+  words[at] = laddr;
+  words[at + 1] = faddr;
+  words[at + 2] = (lport << 16) | fport;
+  words[at + 3] = (net.id << 16) | boundDevIf;
 }
 
 /** Takes a node out of its chain; false when it was in none. Linux: sk_nulls_del_node_init_rcu(). */
 export function inetEhashRemove(node: number): boolean {
-  const next = links[node]!;
+  const next = halves[links + node]!;
   if (next === UNHASHED) return false;
   lastNet = null;
-  const at = node << 2;
-  const seed = (ehashSecret + (keys[at + 3]! >>> 16)) | 0;
-  const bucket = jhash3words(keys[at]!, keys[at + 1]!, keys[at + 2]!, seed) & headMask;
-  let previous = heads[bucket]!;
+  const at = keys + (node << 2);
+  const seed = (ehashSecret + (words[at + 3]! >>> 16)) | 0;
+  const bucket = jhash3words(words[at]!, words[at + 1]!, words[at + 2]!, seed) & headMask;
+  let previous = halves[heads + bucket]!;
   if (previous === node) {
-    heads[bucket] = next;
+    halves[heads + bucket] = next;
   } else {
-    while (links[previous] !== node) previous = links[previous]!;
-    links[previous] = next;
+    while (halves[links + previous] !== node) previous = halves[links + previous]!;
+    halves[links + previous] = next;
   }
-  links[node] = UNHASHED;
+  halves[links + node] = UNHASHED;
   return true;
 }
 
 /** Is the node in a chain? */
 export function inetEhashed(node: number): boolean {
-  return links[node] !== UNHASHED;
+  return halves[links + node] !== UNHASHED;
 }
 
 /** Local address of a hashed node. */
 export function inetNodeLaddr(node: number): number {
-  return keys[node << 2]!;
+  return words[keys + (node << 2)]!;
 }
 
 /** Peer address of a hashed node. */
 export function inetNodeFaddr(node: number): number {
-  return keys[(node << 2) + 1]!;
+  return words[keys + (node << 2) + 1]!;
 }
 
 /** Local port of a hashed node. */
 export function inetNodeLport(node: number): number {
-  return keys[(node << 2) + 2]! >>> 16;
+  return words[keys + (node << 2) + 2]! >>> 16;
 }
 
 /** Peer port of a hashed node. */
 export function inetNodeFport(node: number): number {
-  return keys[(node << 2) + 2]! & 0xffff;
+  return words[keys + (node << 2) + 2]! & 0xffff;
 }
 
 /** Device a hashed node is bound to, 0 for none. */
 export function inetNodeBoundDev(node: number): number {
-  return keys[(node << 2) + 3]! & 0xffff;
+  return words[keys + (node << 2) + 3]! & 0xffff;
 }
 
 /** Namespace number of a hashed node (the low 16 bits of Net.id). */
 export function inetNodeNetId(node: number): number {
-  return keys[(node << 2) + 3]! >>> 16;
+  return words[keys + (node << 2) + 3]! >>> 16;
 }
 
 function listenHash(net: Net, port: number): number {
@@ -247,7 +250,7 @@ export function inetLookupListener(
 
 /** Takes part in no lookup. */
 export function skUnhashed(sk: Sock): boolean {
-  return links[sk.index] === UNHASHED && !isListening(sk as TcpSk);
+  return halves[links + sk.index] === UNHASHED && !isListening(sk as TcpSk);
 }
 
 function isListening(sk: TcpSk): boolean {

@@ -7,7 +7,7 @@
  * the slab is empty the oldest entry ends early, so that no new connection fails for want of one.
  */
 import { type Slab, slabAlloc, slabCreate, slabFree } from "../../lib/pool.ts";
-import { int32Table } from "../../lib/table.ts";
+import { halfWords, words, wordTable } from "../../lib/table.ts";
 import { delTimer, jiffies, modTimer, Timer, timerSetup } from "../../lib/timer.ts";
 import { LINUX_MIB_TCPTIMEWAITOVERFLOW, LINUX_MIB_TIMEWAITED } from "../../uapi/snmp.ts";
 import { TCP_TIME_WAIT } from "../../uapi/tcp.ts";
@@ -17,7 +17,7 @@ import {
 } from "./inet-bind-bucket.ts";
 import { ehashTwBase, inetEhashRemove, inetNodeNetId } from "./inet-hashtables.ts";
 
-/** Words of an entry in `twRows`. */
+/** Words of an entry. */
 export const TW_WORDS = 11;
 export const TW_RCV_NXT = 0;
 export const TW_SND_NXT = 1;
@@ -51,8 +51,8 @@ export const TCP_TIMEWAIT_LEN = 60000;
 const NONE = 0xffff;
 const NO_LINKS = -1;
 
-/** TW_WORDS words for each entry. */
-export let twRows: Int32Array;
+/** Where in `words` the entries are, TW_WORDS words each. */
+export let twRows = 0;
 let slab: Slab;
 let timer: Timer<null>;
 /** First and last entry: TIME_WAIT, FIN_WAIT2. */
@@ -63,10 +63,15 @@ let lastFinWait = NONE;
 /** Namespaces by number, to count what happens by timer. */
 let nets: Net[];
 
+/** Words of the table. @param count connections in TIME_WAIT */
+export function inetTimewaitWords(count: number): number {
+  return count * TW_WORDS + halfWords(count);
+}
+
 /** Builds the slab. Boot time only, after inetHashtablesInit and netInit. @param count connections in TIME_WAIT */
 export function inetTimewaitInit(count: number): void {
   slab = slabCreate("tw_sock_TCP", count);
-  twRows = int32Table("tw_sock_rows", count * TW_WORDS);
+  twRows = wordTable("tw_sock_TCP", count * TW_WORDS);
   firstTimeWait = lastTimeWait = firstFinWait = lastFinWait = NONE;
   timer = new Timer<null>();
   timerSetup(timer, twTimer, null);
@@ -88,12 +93,12 @@ function listFirst(finWait: boolean): number {
 }
 
 function isFinWait(tw: number): boolean {
-  return (twRows[tw * TW_WORDS + TW_INFO]! & TW_STATE_MASK) !== TCP_TIME_WAIT;
+  return (words[twRows + tw * TW_WORDS + TW_INFO]! & TW_STATE_MASK) !== TCP_TIME_WAIT;
 }
 
 /** Takes the entry out of its list. */
 function listRemove(tw: number): void {
-  const links = twRows[tw * TW_WORDS + TW_LINKS]!;
+  const links = words[twRows + tw * TW_WORDS + TW_LINKS]!;
   const previous = links >>> 16;
   const next = links & 0xffff;
   const finWait = isFinWait(tw);
@@ -101,43 +106,43 @@ function listRemove(tw: number): void {
     if (finWait) firstFinWait = next;
     else firstTimeWait = next;
   } else {
-    const at = previous * TW_WORDS + TW_LINKS;
-    twRows[at] = (twRows[at]! & ~0xffff) | next;
+    const at = twRows + previous * TW_WORDS + TW_LINKS;
+    words[at] = (words[at]! & ~0xffff) | next;
   }
   if (next === NONE) {
     if (finWait) lastFinWait = previous;
     else lastTimeWait = previous;
   } else {
-    const at = next * TW_WORDS + TW_LINKS;
-    twRows[at] = (twRows[at]! & 0xffff) | (previous << 16);
+    const at = twRows + next * TW_WORDS + TW_LINKS;
+    words[at] = (words[at]! & 0xffff) | (previous << 16);
   }
-  twRows[tw * TW_WORDS + TW_LINKS] = NO_LINKS;
+  words[twRows + tw * TW_WORDS + TW_LINKS] = NO_LINKS;
 }
 
 /** Enters it behind all that end no later: nearly always at the end of the list. */
 function listInsert(tw: number): void {
   const finWait = isFinWait(tw);
-  const expires = twRows[tw * TW_WORDS + TW_EXPIRES]!;
+  const expires = words[twRows + tw * TW_WORDS + TW_EXPIRES]!;
   let previous = finWait ? lastFinWait : lastTimeWait;
   let next = NONE;
-  while (previous !== NONE && ((expires - twRows[previous * TW_WORDS + TW_EXPIRES]!) | 0) < 0) {
+  while (previous !== NONE && ((expires - words[twRows + previous * TW_WORDS + TW_EXPIRES]!) | 0) < 0) {
     next = previous;
-    previous = twRows[previous * TW_WORDS + TW_LINKS]! >>> 16;
+    previous = words[twRows + previous * TW_WORDS + TW_LINKS]! >>> 16;
   }
-  twRows[tw * TW_WORDS + TW_LINKS] = (previous << 16) | next;
+  words[twRows + tw * TW_WORDS + TW_LINKS] = (previous << 16) | next;
   if (previous === NONE) {
     if (finWait) firstFinWait = tw;
     else firstTimeWait = tw;
   } else {
-    const at = previous * TW_WORDS + TW_LINKS;
-    twRows[at] = (twRows[at]! & ~0xffff) | tw;
+    const at = twRows + previous * TW_WORDS + TW_LINKS;
+    words[at] = (words[at]! & ~0xffff) | tw;
   }
   if (next === NONE) {
     if (finWait) lastFinWait = tw;
     else lastTimeWait = tw;
   } else {
-    const at = next * TW_WORDS + TW_LINKS;
-    twRows[at] = (twRows[at]! & 0xffff) | (tw << 16);
+    const at = twRows + next * TW_WORDS + TW_LINKS;
+    words[at] = (words[at]! & 0xffff) | (tw << 16);
   }
 }
 
@@ -148,9 +153,9 @@ function timerUpdate(): void {
     return;
   }
   let expires = 0;
-  if (firstTimeWait !== NONE) expires = twRows[firstTimeWait * TW_WORDS + TW_EXPIRES]!;
+  if (firstTimeWait !== NONE) expires = words[twRows + firstTimeWait * TW_WORDS + TW_EXPIRES]!;
   if (firstFinWait !== NONE) {
-    const other = twRows[firstFinWait * TW_WORDS + TW_EXPIRES]!;
+    const other = words[twRows + firstFinWait * TW_WORDS + TW_EXPIRES]!;
     if (firstTimeWait === NONE || ((other - expires) | 0) < 0) expires = other;
   }
   modTimer(timer, expires);
@@ -165,7 +170,7 @@ function twTimer(): void {
 
 function expireList(finWait: boolean): void {
   for (let tw = listFirst(finWait); tw !== NONE; tw = listFirst(finWait)) {
-    if (((twRows[tw * TW_WORDS + TW_EXPIRES]! - jiffies) | 0) > 0) return;
+    if (((words[twRows + tw * TW_WORDS + TW_EXPIRES]! - jiffies) | 0) > 0) return;
     twNet(tw).mib[LINUX_MIB_TIMEWAITED]!++;
     twKill(tw);
   }
@@ -187,16 +192,16 @@ export function inetTwskAlloc(): number {
     inetTwskDeschedulePut(oldest);
   }
   const tw = slabAlloc(slab);
-  const at = tw * TW_WORDS;
-  twRows[at + TW_LAST_OOW_ACK_TIME] = 0;
-  twRows[at + TW_LINKS] = NO_LINKS;
-  twRows[at + TW_BIND] = NO_LINKS;
+  const at = twRows + tw * TW_WORDS;
+  words[at + TW_LAST_OOW_ACK_TIME] = 0;
+  words[at + TW_LINKS] = NO_LINKS;
+  words[at + TW_BIND] = NO_LINKS;
   return tw;
 }
 
 /** Starts the time of an entry whose TW_INFO is set. Linux: inet_twsk_schedule(). */
 export function inetTwskSchedule(tw: number, timeoMs: number): void {
-  twRows[tw * TW_WORDS + TW_EXPIRES] = jiffies + timeoMs;
+  words[twRows + tw * TW_WORDS + TW_EXPIRES] = jiffies + timeoMs;
   listInsert(tw);
   timerUpdate();
 }
@@ -204,27 +209,27 @@ export function inetTwskSchedule(tw: number, timeoMs: number): void {
 /** Starts the time of an entry anew, in the state given. Linux: inet_twsk_reschedule(). */
 export function inetTwskReschedule(tw: number, state: number, timeoMs: number): void {
   listRemove(tw);
-  const at = tw * TW_WORDS + TW_INFO;
-  twRows[at] = (twRows[at]! & ~TW_STATE_MASK) | state;
+  const at = twRows + tw * TW_WORDS + TW_INFO;
+  words[at] = (words[at]! & ~TW_STATE_MASK) | state;
   inetTwskSchedule(tw, timeoMs);
 }
 
 /** Makes the entry an owner of the bucket. Linux: inet_twsk_add_bind_node(). */
 export function inetTwskBind(tw: number, bucket: number): void {
-  twRows[tw * TW_WORDS + TW_BIND] = (bucket << 16) | NONE;
+  words[twRows + tw * TW_WORDS + TW_BIND] = (bucket << 16) | NONE;
   const last = inetBindTwLast(bucket);
   if (last === BIND_TW_NONE) {
     inetBindTwSet(bucket, tw, tw);
     return;
   }
-  const at = last * TW_WORDS + TW_BIND;
-  twRows[at] = (twRows[at]! & ~0xffff) | tw;
+  const at = twRows + last * TW_WORDS + TW_BIND;
+  words[at] = (words[at]! & ~0xffff) | tw;
   inetBindTwSet(bucket, inetBindTwFirst(bucket), tw);
 }
 
 /** Next TIME_WAIT owner of the same bucket, or BIND_TW_NONE. */
 export function inetTwskBindNext(tw: number): number {
-  return twRows[tw * TW_WORDS + TW_BIND]! & 0xffff;
+  return words[twRows + tw * TW_WORDS + TW_BIND]! & 0xffff;
 }
 
 /**
@@ -232,7 +237,7 @@ export function inetTwskBindNext(tw: number): number {
  * inet_twsk_bind_unhash().
  */
 function twBindUnhash(tw: number): void {
-  const bind = twRows[tw * TW_WORDS + TW_BIND]!;
+  const bind = words[twRows + tw * TW_WORDS + TW_BIND]!;
   const bucket = bind >>> 16;
   if (bucket === NONE) return;
   const next = bind & 0xffff;
@@ -243,12 +248,12 @@ function twBindUnhash(tw: number): void {
   if (previous === NONE) {
     first = next;
   } else {
-    const at = previous * TW_WORDS + TW_BIND;
-    twRows[at] = (twRows[at]! & ~0xffff) | next;
+    const at = twRows + previous * TW_WORDS + TW_BIND;
+    words[at] = (words[at]! & ~0xffff) | next;
   }
   if (last === tw) last = previous;
   inetBindTwSet(bucket, first, last);
-  twRows[tw * TW_WORDS + TW_BIND] = NO_LINKS;
+  words[twRows + tw * TW_WORDS + TW_BIND] = NO_LINKS;
   inetBindBucketDestroy(bucket);
 }
 
@@ -275,8 +280,8 @@ export function inetTwskReclaimBucket(): boolean {
 }
 
 function reclaimFrom(finWait: boolean): boolean {
-  for (let tw = listFirst(finWait); tw !== NONE; tw = twRows[tw * TW_WORDS + TW_LINKS]! & 0xffff) {
-    const bucket = twRows[tw * TW_WORDS + TW_BIND]! >>> 16;
+  for (let tw = listFirst(finWait); tw !== NONE; tw = words[twRows + tw * TW_WORDS + TW_LINKS]! & 0xffff) {
+    const bucket = words[twRows + tw * TW_WORDS + TW_BIND]! >>> 16;
     if (bucket === NONE || inetBindOwners(bucket) !== null) continue;
     for (let owner = inetBindTwFirst(bucket); owner !== BIND_TW_NONE;) {
       const next = inetTwskBindNext(owner);

@@ -11,7 +11,7 @@
  */
 import { memCopy, memView } from "../../lib/memory.ts";
 import { getRandomU32 } from "../../lib/random.ts";
-import { int32Table } from "../../lib/table.ts";
+import { words, wordTable } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { netifRx } from "../../netif/receive.ts";
 import { devQueueXmit } from "../../netif/xmit.ts";
@@ -46,11 +46,13 @@ import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts
 
 /** Counters of the identification field, by destination. */
 const IDENT_SIZE = 16;
+/** Words of their table. */
+export const IP_IDENT_WORDS = IDENT_SIZE << 1;
 
 const imul = Math.imul;
 
-/** The counters, and behind them the jiffies of each one's last use. */
-let idents: Int32Array;
+/** Where in `words` the counters are, and behind them the jiffies of each one's last use. */
+let idents = 0;
 /** Secrets: what spreads destinations over the counters, and what makes their jumps. */
 let identKey = 0;
 let identState = 0;
@@ -62,11 +64,11 @@ let identSlot = 0;
 
 /** Boot time. */
 export function ipOutputInit(): void {
-  idents = int32Table("ip_idents", IDENT_SIZE << 1);
+  idents = wordTable("ip_idents", IP_IDENT_WORDS);
   identKey = getRandomU32();
   identState = getRandomU32();
   identProtocol = -1;
-  for (let i = 0; i < IDENT_SIZE; i++) idents[i] = getRandomU32();
+  for (let i = 0; i < IDENT_SIZE; i++) words[idents + i] = getRandomU32();
 }
 
 /**
@@ -79,23 +81,23 @@ export function ipSelectIdent(saddr: number, daddr: number, protocol: number): n
   if (daddr !== identDaddr || saddr !== identSaddr || protocol !== identProtocol) {
     let hash = imul(saddr ^ identKey, 0x2c1b3c6d) ^ daddr ^ (protocol << 16);
     hash = imul(hash ^ (hash >>> 15), 0x297a2d39);
-    slot = (hash ^ (hash >>> 16)) & (IDENT_SIZE - 1);
+    slot = idents + ((hash ^ (hash >>> 16)) & (IDENT_SIZE - 1));
     identDaddr = daddr;
     identSaddr = saddr;
     identProtocol = protocol;
     identSlot = slot;
   }
   let step = 1;
-  const idle = (jiffies - idents[slot + IDENT_SIZE]!) | 0;
+  const idle = (jiffies - words[slot + IDENT_SIZE]!) | 0;
   if (idle !== 0) {
-    idents[slot + IDENT_SIZE] = jiffies;
+    words[slot + IDENT_SIZE] = jiffies;
     if (idle > 1) {
       identState = (imul(identState, 1664525) + 1013904223) | 0;
       step += (identState >>> 8) % idle;
     }
   }
-  const ident = (idents[slot]! + step) | 0;
-  idents[slot] = ident;
+  const ident = (words[slot]! + step) | 0;
+  words[slot] = ident;
   return ident & 0xffff;
 }
 

@@ -7,12 +7,12 @@
  * so is in the order of their ends; the timer stands at the earliest head.
  */
 import { type Slab, slabAlloc, slabCreate, slabFree } from "../../lib/pool.ts";
-import { int32Table, uint16Table } from "../../lib/table.ts";
+import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.ts";
 import { delTimer, jiffies, modTimer, Timer, timerPending, timerSetup } from "../../lib/timer.ts";
 import { sockByIndex } from "../core/sock.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
-/** Words of a request in `reqRows`. */
+/** Words of a request. */
 export const REQ_WORDS = 11;
 /** Our and the peer's initial sequence number. */
 export const REQ_SND_ISN = 0;
@@ -57,15 +57,20 @@ const NONE = 0xffff;
 const UNLISTED = -1;
 const FREE = -1;
 
-/** REQ_WORDS words for each request. */
-export let reqRows: Int32Array;
+/** Where in `words` the requests are, REQ_WORDS words each. */
+export let reqRows = 0;
 let slab: Slab;
-/** First and last request of each list, by number of doublings. */
-let firsts: Uint16Array;
-let lasts: Uint16Array;
+/** Where in `halves` the first and last request of each list are, by number of doublings. */
+let firsts = 0;
+let lasts = 0;
 let timer: Timer<null>;
 /** What a timeout does; the request is in no list then. */
 let onTimeout: (req: number) => void;
+
+/** Words of the tables. @param count half-open connections */
+export function requestSockWords(count: number): number {
+  return (count + 1) * REQ_WORDS + halfWords(count) + 2 * halfWords(CLASSES);
+}
 
 /**
  * Builds the slab. Boot time only.
@@ -74,12 +79,9 @@ let onTimeout: (req: number) => void;
 export function requestSockInit(count: number, timeout: (req: number) => void): void {
   slab = slabCreate("request_sock_TCP", count);
   // One more than the slab has: the spare row.
-  reqRows = int32Table("request_sock_rows", (count + 1) * REQ_WORDS);
-  reqRows.fill(FREE);
-  firsts = uint16Table("request_sock_firsts", CLASSES);
-  lasts = uint16Table("request_sock_lasts", CLASSES);
-  firsts.fill(NONE);
-  lasts.fill(NONE);
+  reqRows = wordTable("request_sock_TCP", (count + 1) * REQ_WORDS, FREE);
+  firsts = halfTable("request_sock_TCP", CLASSES, NONE);
+  lasts = halfTable("request_sock_TCP", CLASSES, NONE);
   timer = new Timer<null>();
   timerSetup(timer, reqskTimer, null);
   onTimeout = timeout;
@@ -116,80 +118,80 @@ export function reqskSpare(listener: TcpSk, mss: number): number {
 }
 
 function reqskFresh(req: number, listener: TcpSk, mss: number): void {
-  const at = req * REQ_WORDS;
-  reqRows[at + REQ_TS_RECENT] = reqRows[at + REQ_TS_OFFSET] = 0;
-  reqRows[at + REQ_LAST_OOW_ACK_TIME] = 0;
-  reqRows[at + REQ_INFO] = 0;
-  reqRows[at + REQ_LINKS] = UNLISTED;
-  reqRows[at + REQ_LISTENER_MSS] = (listener.index << 16) | mss;
+  const at = reqRows + req * REQ_WORDS;
+  words[at + REQ_TS_RECENT] = words[at + REQ_TS_OFFSET] = 0;
+  words[at + REQ_LAST_OOW_ACK_TIME] = 0;
+  words[at + REQ_INFO] = 0;
+  words[at + REQ_LINKS] = UNLISTED;
+  words[at + REQ_LISTENER_MSS] = (listener.index << 16) | mss;
 }
 
 /** Gives a request in no table back. Linux: reqsk_free(). */
 export function reqskFree(req: number): void {
   reqskTimerStop(req);
-  reqRows[req * REQ_WORDS + REQ_LISTENER_MSS] = FREE;
+  words[reqRows + req * REQ_WORDS + REQ_LISTENER_MSS] = FREE;
   slabFree(slab, req);
 }
 
 /** Its listener. */
 export function reqskListener(req: number): TcpSk {
-  return sockByIndex(reqRows[req * REQ_WORDS + REQ_LISTENER_MSS]! >>> 16) as TcpSk;
+  return sockByIndex(words[reqRows + req * REQ_WORDS + REQ_LISTENER_MSS]! >>> 16) as TcpSk;
 }
 
 /** Is the request in use, and one of this listener? */
 export function reqskIsOf(req: number, listener: TcpSk): boolean {
-  const word = reqRows[req * REQ_WORDS + REQ_LISTENER_MSS]!;
+  const word = words[reqRows + req * REQ_WORDS + REQ_LISTENER_MSS]!;
   return word !== FREE && word >>> 16 === listener.index;
 }
 
 /** The peer's MSS. */
 export function reqskMss(req: number): number {
-  return reqRows[req * REQ_WORDS + REQ_LISTENER_MSS]! & 0xffff;
+  return words[reqRows + req * REQ_WORDS + REQ_LISTENER_MSS]! & 0xffff;
 }
 
 /** Shift of the windows the peer sends. */
 export function reqskSndWscale(req: number): number {
-  return reqRows[req * REQ_WORDS + REQ_INFO]! & 15;
+  return words[reqRows + req * REQ_WORDS + REQ_INFO]! & 15;
 }
 
 /** Shift of the windows we send. */
 export function reqskRcvWscale(req: number): number {
-  return (reqRows[req * REQ_WORDS + REQ_INFO]! >> RCV_WSCALE_SHIFT) & 15;
+  return (words[reqRows + req * REQ_WORDS + REQ_INFO]! >> RCV_WSCALE_SHIFT) & 15;
 }
 
 export function reqskSetRcvWscale(req: number, shift: number): void {
-  const at = req * REQ_WORDS + REQ_INFO;
-  reqRows[at] = (reqRows[at]! & ~(15 << RCV_WSCALE_SHIFT)) | (shift << RCV_WSCALE_SHIFT);
+  const at = reqRows + req * REQ_WORDS + REQ_INFO;
+  words[at] = (words[at]! & ~(15 << RCV_WSCALE_SHIFT)) | (shift << RCV_WSCALE_SHIFT);
 }
 
 /** One of the REQ_* bits. */
 export function reqskHas(req: number, bit: number): boolean {
-  return (reqRows[req * REQ_WORDS + REQ_INFO]! & bit) !== 0;
+  return (words[reqRows + req * REQ_WORDS + REQ_INFO]! & bit) !== 0;
 }
 
 export function reqskSet(req: number, bit: number): void {
-  const at = req * REQ_WORDS + REQ_INFO;
-  reqRows[at] = reqRows[at]! | bit;
+  const at = reqRows + req * REQ_WORDS + REQ_INFO;
+  words[at] = words[at]! | bit;
 }
 
 /** Timeouts so far (num_timeout). */
 export function reqskTimeouts(req: number): number {
-  return (reqRows[req * REQ_WORDS + REQ_INFO]! >> TIMEOUTS_SHIFT) & 0xff;
+  return (words[reqRows + req * REQ_WORDS + REQ_INFO]! >> TIMEOUTS_SHIFT) & 0xff;
 }
 
 /** Counts a timeout; at 255 it stays. */
 export function reqskCountTimeout(req: number): void {
-  if (reqskTimeouts(req) < 0xff) reqRows[req * REQ_WORDS + REQ_INFO]! += 1 << TIMEOUTS_SHIFT;
+  if (reqskTimeouts(req) < 0xff) words[reqRows + req * REQ_WORDS + REQ_INFO]! += 1 << TIMEOUTS_SHIFT;
 }
 
 /** SYN-ACKs sent again so far, at most 127 (num_retrans). */
 export function reqskRetrans(req: number): number {
-  return reqRows[req * REQ_WORDS + REQ_INFO]! >> RETRANS_SHIFT;
+  return words[reqRows + req * REQ_WORDS + REQ_INFO]! >> RETRANS_SHIFT;
 }
 
 /** Counts a SYN-ACK sent again. */
 export function reqskCountRetrans(req: number): void {
-  if (reqskRetrans(req) < RETRANS_MAX) reqRows[req * REQ_WORDS + REQ_INFO]! += 1 << RETRANS_SHIFT;
+  if (reqskRetrans(req) < RETRANS_MAX) words[reqRows + req * REQ_WORDS + REQ_INFO]! += 1 << RETRANS_SHIFT;
 }
 
 /** The list a request with that many timeouts belongs to. */
@@ -206,45 +208,45 @@ export function reqskTimeoutMs(timeouts: number): number {
 /** Starts (or starts anew) the time until the next SYN-ACK, by the number of timeouts so far. */
 export function reqskTimerStart(req: number): void {
   reqskTimerStop(req);
-  const at = req * REQ_WORDS;
+  const at = reqRows + req * REQ_WORDS;
   const timeouts = reqskTimeouts(req);
   const expires = (jiffies + reqskTimeoutMs(timeouts)) | 0;
   const list = timerClass(timeouts);
-  const last = lasts[list]!;
-  reqRows[at + REQ_EXPIRES] = expires;
-  reqRows[at + REQ_LINKS] = (last << 16) | NONE;
+  const last = halves[lasts + list]!;
+  words[at + REQ_EXPIRES] = expires;
+  words[at + REQ_LINKS] = (last << 16) | NONE;
   if (last === NONE) {
-    firsts[list] = req;
+    halves[firsts + list] = req;
   } else {
-    const lastAt = last * REQ_WORDS + REQ_LINKS;
-    reqRows[lastAt] = (reqRows[lastAt]! & ~0xffff) | req;
+    const lastAt = reqRows + last * REQ_WORDS + REQ_LINKS;
+    words[lastAt] = (words[lastAt]! & ~0xffff) | req;
   }
-  lasts[list] = req;
+  halves[lasts + list] = req;
   if (!timerPending(timer) || ((expires - timer.expires) | 0) < 0) modTimer(timer, expires);
 }
 
 /** Takes a request out of its list, if it is in one. Call it before its timeouts are counted up. */
 function reqskTimerStop(req: number): void {
-  const at = req * REQ_WORDS;
-  const links = reqRows[at + REQ_LINKS]!;
+  const at = reqRows + req * REQ_WORDS;
+  const links = words[at + REQ_LINKS]!;
   const previous = links >>> 16;
   const next = links & 0xffff;
   const list = timerClass(reqskTimeouts(req));
   // A list of one has the links of a request in no list.
-  if (links === UNLISTED && firsts[list] !== req) return;
+  if (links === UNLISTED && halves[firsts + list] !== req) return;
   if (previous === NONE) {
-    firsts[list] = next;
+    halves[firsts + list] = next;
   } else {
-    const other = previous * REQ_WORDS + REQ_LINKS;
-    reqRows[other] = (reqRows[other]! & ~0xffff) | next;
+    const other = reqRows + previous * REQ_WORDS + REQ_LINKS;
+    words[other] = (words[other]! & ~0xffff) | next;
   }
   if (next === NONE) {
-    lasts[list] = previous;
+    halves[lasts + list] = previous;
   } else {
-    const other = next * REQ_WORDS + REQ_LINKS;
-    reqRows[other] = (reqRows[other]! & 0xffff) | (previous << 16);
+    const other = reqRows + next * REQ_WORDS + REQ_LINKS;
+    words[other] = (words[other]! & 0xffff) | (previous << 16);
   }
-  reqRows[at + REQ_LINKS] = UNLISTED;
+  words[at + REQ_LINKS] = UNLISTED;
   if (slab.inUse <= 1) delTimer(timer);
 }
 
@@ -252,16 +254,16 @@ function reqskTimerStop(req: number): void {
 function reqskTimer(): void {
   for (let list = 0; list < CLASSES; list++) {
     // What the callback starts anew ends later, here or in a longer list.
-    for (let req = firsts[list]!; req !== NONE; req = firsts[list]!) {
-      if (((reqRows[req * REQ_WORDS + REQ_EXPIRES]! - jiffies) | 0) > 0) break;
+    for (let req = halves[firsts + list]!; req !== NONE; req = halves[firsts + list]!) {
+      if (((words[reqRows + req * REQ_WORDS + REQ_EXPIRES]! - jiffies) | 0) > 0) break;
       reqskTimerStop(req);
       onTimeout(req);
     }
   }
   for (let list = 0; list < CLASSES; list++) {
-    const first = firsts[list]!;
+    const first = halves[firsts + list]!;
     if (first === NONE) continue;
-    const expires = reqRows[first * REQ_WORDS + REQ_EXPIRES]!;
+    const expires = words[reqRows + first * REQ_WORDS + REQ_EXPIRES]!;
     if (!timerPending(timer) || ((expires - timer.expires) | 0) < 0) modTimer(timer, expires);
   }
 }

@@ -10,9 +10,9 @@
  * While a cookie is made or taken back, the request is the spare row of request-sock.ts.
  */
 import { memView } from "../../lib/memory.ts";
-import { getRandomU32 } from "../../lib/random.ts";
+import { secretTable } from "../../lib/random.ts";
 import { siphash4u32 } from "../../lib/siphash.ts";
-import { int32Table } from "../../lib/table.ts";
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import {
   LINUX_MIB_SYNCOOKIESFAILED, LINUX_MIB_SYNCOOKIESRECV, LINUX_MIB_SYNCOOKIESSENT, LINUX_MIB_TCPREQQFULLDOCOOKIES,
@@ -50,13 +50,14 @@ const TSMASK = 63;
 const TS_OPT_WSCALE_MASK = 15;
 const TS_OPT_SACK = 16;
 
-/** Of both hashes; the minute enters the second one inverted, so that it is never the 0 of the first. */
-let synSecret: Int32Array;
+/** Words of the key. */
+export const SYNCOOKIE_WORDS = 4;
+/** Where in `words` the key of both hashes is; the minute enters the second one inverted, so that it is never the 0 of the first. */
+let synSecret = 0;
 
 /** Makes the secret. Boot time only, after randomInit. */
 export function syncookiesInit(): void {
-  synSecret = int32Table("syncookie_secret", 4);
-  for (let i = 0; i < 4; i++) synSecret[i] = getRandomU32();
+  synSecret = secretTable("syncookie_secret", SYNCOOKIE_WORDS);
 }
 
 /** The minute since boot; when the clock wraps after 49 days, the cookies under way are lost. Linux: tcp_cookie_time(). */
@@ -67,17 +68,17 @@ function cookieTime(): number {
 /** Linux: secure_tcp_syn_cookie(). @param data index of the MSS @param ports of the peer and ours, 16 bits each */
 function secureTcpSynCookie(saddr: number, daddr: number, ports: number, sseq: number, data: number): number {
   const count = cookieTime();
-  const tail = (siphash4u32(saddr, daddr, ports, ~count, synSecret) + data) & COOKIEMASK;
-  return (siphash4u32(saddr, daddr, ports, 0, synSecret) + sseq + (count << COOKIEBITS) + tail) | 0;
+  const tail = (siphash4u32(saddr, daddr, ports, ~count, words, synSecret) + data) & COOKIEMASK;
+  return (siphash4u32(saddr, daddr, ports, 0, words, synSecret) + sseq + (count << COOKIEBITS) + tail) | 0;
 }
 
 /** What a cookie carries, or -1 when it is too old; a forged one gives any number. Linux: check_tcp_syn_cookie(). */
 function checkTcpSynCookie(cookie: number, saddr: number, daddr: number, ports: number, sseq: number): number {
   const count = cookieTime();
-  const bare = (cookie - siphash4u32(saddr, daddr, ports, 0, synSecret) - sseq) | 0;
+  const bare = (cookie - siphash4u32(saddr, daddr, ports, 0, words, synSecret) - sseq) | 0;
   const age = (count - (bare >>> COOKIEBITS)) & 0xff;
   if (age >= MAX_SYNCOOKIE_AGE) return -1;
-  return (bare - siphash4u32(saddr, daddr, ports, ~(count - age), synSecret)) & COOKIEMASK;
+  return (bare - siphash4u32(saddr, daddr, ports, ~(count - age), words, synSecret)) & COOKIEMASK;
 }
 
 /**
@@ -104,16 +105,16 @@ function cookieInitTimestamp(info: number): number {
  */
 export function cookieV4InitSequence(sk: TcpSk, skb: SkBuff, req: number): void {
   const view = memView;
-  const at = req * REQ_WORDS;
+  const at = reqRows + req * REQ_WORDS;
   const mss = reqskMss(req);
   let index = msstab.length - 1;
   while (index > 0 && mss < msstab[index]!) index--;
   const ports = (view.getUint16(skb.th + TH_SPORT) << 16) | sk.inet.num;
-  reqRows[at + REQ_SND_ISN] = secureTcpSynCookie(
+  words[at + REQ_SND_ISN] = secureTcpSynCookie(
     view.getInt32(skb.nh + IPH_SADDR), view.getInt32(skb.nh + IPH_DADDR), ports, skb.seq, index,
   );
-  const info = reqRows[at + REQ_INFO]!;
-  if ((info & REQ_TSTAMP_OK) !== 0) reqRows[at + REQ_TS_OFFSET]! += cookieInitTimestamp(info) - jiffies;
+  const info = words[at + REQ_INFO]!;
+  if ((info & REQ_TSTAMP_OK) !== 0) words[at + REQ_TS_OFFSET]! += cookieInitTimestamp(info) - jiffies;
   // A listener has no timestamp of its own: the field says when it last had to use cookies (tcp_synq_overflow).
   sk.tp.tsRecentStamp = jiffies === 0 ? 1 : jiffies;
   sk.net.mib[LINUX_MIB_SYNCOOKIESSENT]!++;
@@ -171,12 +172,12 @@ export function cookieV4Check(sk: TcpSk, skb: SkBuff): TcpSk | null {
   const info = cookieTimestampDecode(sysctl, rxOpt, (rxOpt.rcvTsecr - offset) | 0);
   if (info < 0) return sk;
   const req = reqskSpare(sk, msstab[data]!);
-  const at = req * REQ_WORDS;
-  reqRows[at + REQ_SND_ISN] = cookie;
-  reqRows[at + REQ_RCV_ISN] = rcvIsn;
-  reqRows[at + REQ_TS_RECENT] = rxOpt.rcvTsval;
-  reqRows[at + REQ_TS_OFFSET] = offset;
-  reqRows[at + REQ_INFO] = info;
+  const at = reqRows + req * REQ_WORDS;
+  words[at + REQ_SND_ISN] = cookie;
+  words[at + REQ_RCV_ISN] = rcvIsn;
+  words[at + REQ_TS_RECENT] = rxOpt.rcvTsval;
+  words[at + REQ_TS_OFFSET] = offset;
+  words[at + REQ_INFO] = info;
   inetNodeSetKey(ehashReqBase + req, net, daddr, sk.inet.num, saddr, sport, sk.boundDevIf);
   const rt = inetCskRouteReq(sk, daddr, saddr);
   if (rt === null) return null;

@@ -4,6 +4,7 @@
  * section 5.
  */
 import { memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import {
   SKB_CONSUMED, SKB_DROP_REASON_NOMEM, SKB_DROP_REASON_TCP_CLOSE, SKB_DROP_REASON_TCP_FLAGS,
@@ -52,12 +53,12 @@ function done(reason: number): null {
  *   to do, for the reason in `tcpCheckReqReason`. The segment stays the caller's.
  */
 export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
-  const at = req * REQ_WORDS;
+  const at = reqRows + req * REQ_WORDS;
   const net = sk.net;
   let flags = skb.tcpFlags & STATE_FLAGS;
   const rst = (flags & TCPHDR_RST) !== 0;
   const seq = skb.seq;
-  const rcvIsn = reqRows[at + REQ_RCV_ISN]!;
+  const rcvIsn = words[at + REQ_RCV_ISN]!;
   const rcvNxt = (rcvIsn + 1) | 0;
   let pawsReject = false;
   rxOpt.sawTstamp = false;
@@ -66,7 +67,7 @@ export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
     if (rxOpt.sawTstamp) {
       // When the SYN came is not kept; it was about as long ago as the current timeout.
       const stamp = (jiffies - reqskTimeoutMs(reqskTimeouts(req))) | 0;
-      pawsReject = tcpPawsReject(reqRows[at + REQ_TS_RECENT]!, rxOpt.rcvTsval, stamp, rst);
+      pawsReject = tcpPawsReject(words[at + REQ_TS_RECENT]!, rxOpt.rcvTsval, stamp, rst);
     }
   }
   if (seq === rcvIsn && flags === TCPHDR_SYN && !pawsReject) {
@@ -74,14 +75,14 @@ export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
     if (!oowLimited(sk, skb, at) && tcpRtxSynack(sk, req) === 0) reqskTimerStart(req);
     return done(SKB_CONSUMED);
   }
-  if ((flags & TCPHDR_ACK) !== 0 && skb.ackSeq !== ((reqRows[at + REQ_SND_ISN]! + 1) | 0)) return sk;
-  if (pawsReject || !tcpInWindow(seq, skb.endSeq, rcvNxt, (rcvNxt + reqRows[at + REQ_RCV_WND]!) | 0)) {
+  if ((flags & TCPHDR_ACK) !== 0 && skb.ackSeq !== ((words[at + REQ_SND_ISN]! + 1) | 0)) return sk;
+  if (pawsReject || !tcpInWindow(seq, skb.endSeq, rcvNxt, (rcvNxt + words[at + REQ_RCV_WND]!) | 0)) {
     if (!rst && !oowLimited(sk, skb, at)) tcpV4SendAckReq(req, skb);
     if (!pawsReject) return done(SKB_DROP_REASON_TCP_OVERWINDOW);
     net.mib[LINUX_MIB_PAWSESTABREJECTED]!++;
     return done(SKB_DROP_REASON_TCP_RFC7323_PAWS);
   }
-  if (rxOpt.sawTstamp && ((rcvNxt - seq) | 0) >= 0) reqRows[at + REQ_TS_RECENT] = rxOpt.rcvTsval;
+  if (rxOpt.sawTstamp && ((rcvNxt - seq) | 0) >= 0) words[at + REQ_TS_RECENT] = rxOpt.rcvTsval;
   // A SYN at its first number is outside the window, and only the rest of the segment counts.
   if (seq === rcvIsn) flags &= ~TCPHDR_SYN;
   if ((flags & (TCPHDR_RST | TCPHDR_SYN)) !== 0) {
@@ -99,7 +100,7 @@ export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
   const child = tcpV4SynRecvSock(sk, skb, req);
   if (child !== null) {
     // Karn's rule: a SYN-ACK sent twice measures nothing.
-    if (reqskRetrans(req) === 0) tcpAckUpdateRtt(child, (jiffies - reqRows[at + REQ_SNT_SYNACK]!) | 0);
+    if (reqskRetrans(req) === 0) tcpAckUpdateRtt(child, (jiffies - words[at + REQ_SNT_SYNACK]!) | 0);
     tcpCheckReqReason = SKB_DROP_REASON_TCP_CLOSE;
     return inetCskCompleteHashdance(sk, child, req);
   }
@@ -109,7 +110,7 @@ export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
 }
 
 function oowLimited(sk: TcpSk, skb: SkBuff, at: number): boolean {
-  return tcpOowRateLimited(sk.net, skb, LINUX_MIB_TCPACKSKIPPEDSYNRECV, reqRows, at + REQ_LAST_OOW_ACK_TIME);
+  return tcpOowRateLimited(sk.net, skb, LINUX_MIB_TCPACKSKIPPEDSYNRECV, at + REQ_LAST_OOW_ACK_TIME);
 }
 
 /** The half-open connection ends, with a reset unless that came from the peer. */

@@ -5,7 +5,7 @@
  * of cookies (tcp_metrics): the oldest entry makes way.
  */
 import { mem8, memView } from "../../lib/memory.ts";
-import { int32Table } from "../../lib/table.ts";
+import { words, wordTable } from "../../lib/table.ts";
 import { LINUX_MIB_TCPFASTOPENACTIVE, LINUX_MIB_TCPFASTOPENACTIVEFAIL } from "../../uapi/snmp.ts";
 import { allocSkbFclone, consumeSkb, skbBufferBytes, skbPut, skbReserve } from "../core/skbuff.ts";
 import { skbQueueTail } from "../core/skb-queue.ts";
@@ -39,7 +39,10 @@ const COOKIE_WORD = 4;
 const EXP = 1 << 8;
 const TRY_EXP_SHIFT = 9;
 
-let entries: Int32Array;
+/** Words of the table. */
+export const TCP_METRICS_WORDS = ENTRIES * ENTRY_WORDS;
+/** Where in `words` the entries are. */
+let entries = 0;
 let nextEntry = 0;
 /** What the SYN about to leave carries: the entry whose cookie; -1 a request, -2 nothing. In the experimental form? */
 let synEntry = -2;
@@ -50,7 +53,7 @@ let synMsgLength = 0;
 
 /** Boot time only. */
 export function tcpFastopenClientInit(): void {
-  entries = int32Table("tcp_metrics", ENTRIES * ENTRY_WORDS);
+  entries = wordTable("tcp_metrics", TCP_METRICS_WORDS);
   nextEntry = 0;
   synEntry = -2;
   synMsg = null;
@@ -58,7 +61,7 @@ export function tcpFastopenClientInit(): void {
 
 /** Forgets every cookie. Linux: `ip tcp_metrics flush all`. */
 export function tcpMetricsFlush(): void {
-  entries.fill(0);
+  words.fill(0, entries, entries + TCP_METRICS_WORDS);
 }
 
 function findEntry(sk: TcpSk): number {
@@ -66,7 +69,7 @@ function findEntry(sk: TcpSk): number {
   const id = sk.net.id;
   for (let i = 0; i < ENTRIES; i++) {
     const at = i * ENTRY_WORDS;
-    if (entries[at] === daddr && entries[at + 1] === id && entries[at + 3] !== 0) return i;
+    if (words[entries + at] === daddr && words[entries + at + 1] === id && words[entries + at + 3] !== 0) return i;
   }
   return -1;
 }
@@ -78,9 +81,9 @@ function makeEntry(sk: TcpSk): number {
   i = nextEntry;
   nextEntry = (i + 1) % ENTRIES;
   const at = i * ENTRY_WORDS;
-  entries[at] = sk.inet.daddr;
-  entries[at + 1] = sk.net.id;
-  entries[at + 2] = entries[at + 3] = 0;
+  words[entries + at] = sk.inet.daddr;
+  words[entries + at + 1] = sk.net.id;
+  words[entries + at + 2] = words[entries + at + 3] = 0;
   return i;
 }
 
@@ -88,7 +91,7 @@ function makeEntry(sk: TcpSk): number {
 export function tcpFastopenCookieCheck(sk: TcpSk): boolean {
   if ((sk.net.ipv4.tcpFastopen & TFO_CLIENT_NO_COOKIE) !== 0) return true;
   const entry = findEntry(sk);
-  return entry >= 0 && (entries[entry * ENTRY_WORDS + 3]! & 0xff) !== 0;
+  return entry >= 0 && (words[entries + entry * ENTRY_WORDS + 3]! & 0xff) !== 0;
 }
 
 /** The data for the SYN of the connect() that follows. */
@@ -100,14 +103,14 @@ export function tcpFastopenSetMessage(msg: Msghdr | null, length: number): void 
 /** Bytes of the Fast Open option of the SYN at hand, padded. */
 export function tcpSynFastopenSize(): number {
   if (synEntry === -2) return 0;
-  const cookie = synEntry < 0 ? 0 : entries[synEntry * ENTRY_WORDS + 3]! & 0xff;
+  const cookie = synEntry < 0 ? 0 : words[entries + synEntry * ENTRY_WORDS + 3]! & 0xff;
   return (cookie + (synExp ? TCPOLEN_EXP_FASTOPEN_BASE : TCPOLEN_FASTOPEN_BASE) + 3) & ~3;
 }
 
 /** Writes that option. */
 export function tcpWriteSynFastopen(offset: number): void {
   const view = memView;
-  const cookie = synEntry < 0 ? 0 : entries[synEntry * ENTRY_WORDS + 3]! & 0xff;
+  const cookie = synEntry < 0 ? 0 : words[entries + synEntry * ENTRY_WORDS + 3]! & 0xff;
   let at = offset;
   if (synExp) {
     view.setUint8(at, TCPOPT_EXP);
@@ -120,7 +123,7 @@ export function tcpWriteSynFastopen(offset: number): void {
     at += TCPOLEN_FASTOPEN_BASE;
   }
   const from = synEntry * ENTRY_WORDS + COOKIE_WORD;
-  for (let i = 0; i < cookie; i++) mem8[at++] = entries[from + (i >> 2)]! >> ((i & 3) << 3);
+  for (let i = 0; i < cookie; i++) mem8[at++] = words[entries + from + (i >> 2)]! >> ((i & 3) << 3);
   while (((at - offset) & 3) !== 0) mem8[at++] = TCPOPT_NOP;
 }
 
@@ -132,7 +135,7 @@ export function tcpSendSynData(sk: TcpSk): void {
   const tp = sk.tp;
   const syn = sk.writeQueue.head!;
   const entry = findEntry(sk);
-  const info = entry < 0 ? 0 : entries[entry * ENTRY_WORDS + 3]!;
+  const info = entry < 0 ? 0 : words[entries + entry * ENTRY_WORDS + 3]!;
   const noCookie = (sk.net.ipv4.tcpFastopen & TFO_CLIENT_NO_COOKIE) !== 0;
   tp.synFastopen = true;
   tp.synFastopenExp = synExp = (info & 0xff) !== 0 ? (info & EXP) !== 0 : info >> TRY_EXP_SHIFT === 1;
@@ -152,7 +155,7 @@ function sendWithData(sk: TcpSk, isn: number, entry: number): boolean {
   const tp = sk.tp;
   const msg = synMsg;
   if (msg === null || synMsgLength === 0) return false;
-  const cached = entry < 0 ? 0 : entries[entry * ENTRY_WORDS + 2]!;
+  const cached = entry < 0 ? 0 : words[entries + entry * ENTRY_WORDS + 2]!;
   // The peer's MSS is not known before its SYN-ACK, but for the last time.
   const path = sk.icsk.pmtuCookie - IP_TCP_HLEN;
   const mtuMss = path < tp.advmss ? path : tp.advmss;
@@ -196,14 +199,14 @@ export function tcpRcvFastopenSynack(sk: TcpSk): boolean {
   const data = tp.synData ? sk.writeQueue.head : null;
   const at = (rx.foLen > 0 ? makeEntry(sk) : findEntry(sk)) * ENTRY_WORDS;
   if (rx.foLen > 0) {
-    entries[at + 3] = rx.foLen | (rx.foExp ? EXP : 0);
-    entries.fill(0, at + COOKIE_WORD, at + ENTRY_WORDS);
-    for (let i = 0; i < rx.foLen; i++) entries[at + COOKIE_WORD + (i >> 2)]! |= mem8[rx.foOffset + i]! << ((i & 3) << 3);
+    words[entries + at + 3] = rx.foLen | (rx.foExp ? EXP : 0);
+    words.fill(0, entries + at + COOKIE_WORD, entries + at + ENTRY_WORDS);
+    for (let i = 0; i < rx.foLen; i++) words[entries + at + COOKIE_WORD + (i >> 2)]! |= mem8[rx.foOffset + i]! << ((i & 3) << 3);
   } else if (!tp.synData && tp.totalRetrans === 0) {
     // Asked and not answered: the other form next time, and then this one again.
-    entries[makeEntry(sk) * ENTRY_WORDS + 3] = (tp.synFastopenExp ? 2 : 1) << TRY_EXP_SHIFT;
+    words[entries + makeEntry(sk) * ENTRY_WORDS + 3] = (tp.synFastopenExp ? 2 : 1) << TRY_EXP_SHIFT;
   }
-  if (at >= 0 && tp.mssClamp !== 0) entries[at + 2] = tp.mssClamp;
+  if (at >= 0 && tp.mssClamp !== 0) words[entries + at + 2] = tp.mssClamp;
   const mib = sk.net.mib;
   if (data !== null) {
     mib[LINUX_MIB_TCPFASTOPENACTIVEFAIL]!++;

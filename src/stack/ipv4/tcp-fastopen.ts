@@ -7,9 +7,9 @@
  * `tp.fastopenRsk` is its listener until the peer's ACK; at most TCP_FASTOPEN such socks may wait for one.
  */
 import { mem8, memView } from "../../lib/memory.ts";
-import { getRandomU32 } from "../../lib/random.ts";
+import { secretTable } from "../../lib/random.ts";
 import { siphash2u32, siphashHi } from "../../lib/siphash.ts";
-import { int32Table } from "../../lib/table.ts";
+import { words } from "../../lib/table.ts";
 import {
   LINUX_MIB_TCPFASTOPENCOOKIEREQD, LINUX_MIB_TCPFASTOPENLISTENOVERFLOW, LINUX_MIB_TCPFASTOPENPASSIVE,
   LINUX_MIB_TCPFASTOPENPASSIVEFAIL,
@@ -42,8 +42,8 @@ export const TFO_SERVER_WO_SOCKOPT1 = 0x400;
 const COOKIE_SIZE = 8;
 export const TCP_FASTOPEN_KEY_WORDS = 4;
 
-/** Key of the cookies, unless the listener has its own. Linux: net.ipv4.tcp_fastopen_key. */
-let fastopenKey: Int32Array;
+/** Where in `words` the key of the cookies is, unless the listener has its own. Linux: net.ipv4.tcp_fastopen_key. */
+let fastopenKey = 0;
 /** The two words of the cookie last made, in wire order from the low byte on. */
 let cookieLow = 0;
 let cookieHigh = 0;
@@ -53,17 +53,16 @@ let synackExp = false;
 
 /** Makes the key. Boot time only, after randomInit. */
 export function tcpFastopenInit(): void {
-  fastopenKey = int32Table("fastopen_key", TCP_FASTOPEN_KEY_WORDS);
-  for (let i = 0; i < TCP_FASTOPEN_KEY_WORDS; i++) fastopenKey[i] = getRandomU32();
+  fastopenKey = secretTable("fastopen_key", TCP_FASTOPEN_KEY_WORDS);
   synackSize = 0;
 }
 
 /** Sets the key, as sysctl net.ipv4.tcp_fastopen_key does: its four words. */
 export function tcpFastopenSetKey(a: number, b: number, c: number, d: number): void {
-  fastopenKey[0] = a;
-  fastopenKey[1] = b;
-  fastopenKey[2] = c;
-  fastopenKey[3] = d;
+  words[fastopenKey] = a;
+  words[fastopenKey + 1] = b;
+  words[fastopenKey + 2] = c;
+  words[fastopenKey + 3] = d;
 }
 
 /** TCP_FASTOPEN, and listen() by sysctl: how many socks may wait for the last ACK. Linux: fastopen_queue_tune(). */
@@ -86,7 +85,7 @@ function swap(word: number): number {
 function cookieGen(skb: SkBuff): void {
   const saddr = swap(memView.getInt32(skb.nh + IPH_SADDR));
   const daddr = swap(memView.getInt32(skb.nh + IPH_DADDR));
-  cookieLow = siphash2u32(saddr, daddr, fastopenKey);
+  cookieLow = siphash2u32(saddr, daddr, words, fastopenKey);
   cookieHigh = siphashHi();
 }
 

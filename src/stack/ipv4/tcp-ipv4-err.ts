@@ -3,6 +3,7 @@
  * (attacks by ICMP: the sequence number quoted must be in flight), RFC 1122 section 4.2.3.9, RFC 1191 (path MTU).
  */
 import { memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import { EHOSTUNREACH, ENOENT, EPROTO } from "../../uapi/errno.ts";
 import {
   ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_HOST_UNREACH, ICMP_NET_UNREACH, ICMP_PARAMETERPROB, ICMP_TIME_EXCEEDED,
@@ -108,7 +109,7 @@ function sockErr(sk: TcpSk, err: number): void {
 /** An error about the SYN-ACK of a request; a lasting one ends it. Linux: tcp_req_err(). */
 function reqErr(req: number, seq: number, abort: boolean): void {
   const sk = reqskListener(req);
-  if (seq !== reqRows[req * REQ_WORDS + REQ_SND_ISN]) {
+  if (seq !== words[reqRows + req * REQ_WORDS + REQ_SND_ISN]) {
     sk.net.mib[LINUX_MIB_OUTOFWINDOWICMPS]!++;
   } else if (abort) {
     inetCskReqskQueueDrop(sk, req);

@@ -5,6 +5,7 @@
  */
 import { memView } from "../../lib/memory.ts";
 import { getRandomU32 } from "../../lib/random.ts";
+import { words } from "../../lib/table.ts";
 import {
   SKB_DROP_REASON_IP_INVALID_DEST, SKB_DROP_REASON_IP_OUTNOROUTES, SKB_DROP_REASON_TCP_LISTEN_OVERFLOW,
   SKB_DROP_REASON_TCP_REQQFULL, SKB_NOT_DROPPED_YET,
@@ -150,13 +151,13 @@ function connRequest(sk: TcpSk, skb: SkBuff): number {
   const laddr = memView.getInt32(skb.nh + IPH_DADDR);
   const faddr = memView.getInt32(skb.nh + IPH_SADDR);
   const fport = memView.getUint16(skb.th + TH_SPORT);
-  const at = req * REQ_WORDS;
-  reqRows[at + REQ_RCV_ISN] = skb.seq;
-  reqRows[at + REQ_INFO] = rxOpt.sndWscale | (rxOpt.wscaleOk ? REQ_WSCALE_OK : 0)
+  const at = reqRows + req * REQ_WORDS;
+  words[at + REQ_RCV_ISN] = skb.seq;
+  words[at + REQ_INFO] = rxOpt.sndWscale | (rxOpt.wscaleOk ? REQ_WSCALE_OK : 0)
     | (rxOpt.sawTstamp ? REQ_TSTAMP_OK : 0) | (rxOpt.sackOk ? REQ_SACK_OK : 0);
   if (rxOpt.sawTstamp) {
-    reqRows[at + REQ_TS_RECENT] = rxOpt.rcvTsval;
-    reqRows[at + REQ_TS_OFFSET] = secureTcpTsOff(net, laddr, faddr);
+    words[at + REQ_TS_RECENT] = rxOpt.rcvTsval;
+    words[at + REQ_TS_OFFSET] = secureTcpTsOff(net, laddr, faddr);
   }
   const rt = inetCskRouteReq(sk, laddr, faddr);
   if (rt === null) {
@@ -181,7 +182,7 @@ function connRequest(sk: TcpSk, skb: SkBuff): number {
     }
     isn = secureTcpSeq(laddr, faddr, sk.inet.num, fport);
   }
-  reqRows[at + REQ_SND_ISN] = isn;
+  words[at + REQ_SND_ISN] = isn;
   tcpOpenreqInitRwin(req, sk, rt);
   inetNodeSetKey(ehashReqBase + req, net, laddr, sk.inet.num, faddr, fport, sk.boundDevIf);
   if (tcpTryFastopen(sk, skb, req, rxOpt) !== null) {

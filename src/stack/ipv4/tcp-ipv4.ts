@@ -26,32 +26,32 @@ import {
   TH_SPORT,
 } from "../wire/tcp.ts";
 import { inetSkAlloc, inetSkFree, inetStreamOps } from "./af-inet.ts";
-import { inetBindBucketInit } from "./inet-bind-bucket.ts";
-import { inetBindInit, inetCskGetPort } from "./inet-bind.ts";
+import { inetBindBucketInit, inetBindWords } from "./inet-bind-bucket.ts";
+import { inetBindInit, inetCskGetPort, PORT_SECRET_WORDS } from "./inet-bind.ts";
 import {
   inetConnectionSockInit, inetCskAccept, inetCskListenStart, inetCskReqskQueueDrop,
 } from "./inet-connection-sock.ts";
 import {
-  ehashReqBase, ehashTwBase, inetHash, inetHashtablesInit, inetLookupEstablished, inetLookupListener, inetNodeSock,
+  ehashReqBase, ehashTwBase, inetHash, inetHashtablesInit, inetHashtablesWords, inetLookupEstablished, inetLookupListener, inetNodeSock,
   inetUnhash,
 } from "./inet-hashtables.ts";
-import { inetTimewaitInit, inetTwskDeschedulePut } from "./inet-timewait-sock.ts";
+import { inetTimewaitInit, inetTimewaitWords, inetTwskDeschedulePut } from "./inet-timewait-sock.ts";
 import { INET_PROTOSW_ICSK, INET_PROTOSW_PERMANENT, inetRegisterProtosw } from "./inetsw.ts";
 import { inetAddProtocol } from "./protocol.ts";
-import { reqskListener } from "./request-sock.ts";
-import { cookieV4Check, syncookiesInit } from "./syncookies.ts";
+import { reqskListener, requestSockWords } from "./request-sock.ts";
+import { cookieV4Check, SYNCOOKIE_WORDS, syncookiesInit } from "./syncookies.ts";
 import { tcpCheckReq, tcpCheckReqReason, tcpChildProcess } from "./tcp-check-req.ts";
 import { tcpRegisterCongestionControl } from "./tcp-cong.ts";
 import { tcpCubic } from "./tcp-cubic.ts";
-import { tcpFastopenClientInit } from "./tcp-fastopen-client.ts";
-import { tcpFastopenInit, tcpFastopenListen } from "./tcp-fastopen.ts";
+import { TCP_METRICS_WORDS, tcpFastopenClientInit } from "./tcp-fastopen-client.ts";
+import { TCP_FASTOPEN_KEY_WORDS, tcpFastopenInit, tcpFastopenListen } from "./tcp-fastopen.ts";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input.ts";
 import { tcpV4Err } from "./tcp-ipv4-err.ts";
 import { tcpV4Connect } from "./tcp-ipv4-open.ts";
 import { TCP_TW_ACK, TCP_TW_RST, TCP_TW_SYN, tcpTimewaitStateProcess } from "./tcp-minisocks.ts";
 import { tcpOptionsInit } from "./tcp-options.ts";
 import { tcpV4SendAckTw, tcpV4SendReset } from "./tcp-reply.ts";
-import { secureSeqInit } from "./tcp-secure-seq.ts";
+import { SECURE_SEQ_WORDS, secureSeqInit } from "./tcp-secure-seq.ts";
 import { tcpRecvmsg } from "./tcp-recvmsg.ts";
 import { tcpSendmsg } from "./tcp-sendmsg.ts";
 import { tcpPartsAlloc, tcpPartsFree, type TcpSk, tcpSockInit } from "./tcp-sock.ts";
@@ -303,6 +303,14 @@ export interface TcpSizes {
   readonly bindBuckets: number;
   readonly ehashBuckets: number;
   readonly buffers: number;
+}
+
+/** Words of all tables of TCP. */
+export function tcpV4Words(sizes: TcpSizes): number {
+  const nodes = sizes.socks + sizes.requestSocks + 1 + sizes.timewaitSocks;
+  return inetHashtablesWords(nodes, sizes.ehashBuckets) + inetBindWords(sizes.bindBuckets)
+    + requestSockWords(sizes.requestSocks) + inetTimewaitWords(sizes.timewaitSocks) + TCP_METRICS_WORDS
+    + PORT_SECRET_WORDS + SECURE_SEQ_WORDS + SYNCOOKIE_WORDS + TCP_FASTOPEN_KEY_WORDS;
 }
 
 /**

@@ -5,6 +5,7 @@
  * in tcp-check-req.ts.
  */
 import { memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import {
   LINUX_MIB_PAWSESTABREJECTED, LINUX_MIB_TCPACKSKIPPEDFINWAIT2, LINUX_MIB_TCPACKSKIPPEDTIMEWAIT, TCP_MIB_PASSIVEOPENS,
@@ -74,11 +75,11 @@ export function tcpInWindow(seq: number, endSeq: number, start: number, end: num
 /**
  * May an ACK to a segment out of window not be sent now, as one was a moment ago? It keeps two ends from answering each
  * other for ever. Linux: tcp_oow_rate_limited().
- * @param rows @param index the word that holds the time of the last one @param mib counter of those not sent
+ * @param at the word in `words` that holds the time of the last one @param mib counter of those not sent
  */
-export function tcpOowRateLimited(net: Net, skb: SkBuff, mib: number, rows: Int32Array, index: number): boolean {
+export function tcpOowRateLimited(net: Net, skb: SkBuff, mib: number, at: number): boolean {
   if (skb.seq !== skb.endSeq && (skb.tcpFlags & TCPHDR_SYN) === 0) return false;
-  const last = rows[index]!;
+  const last = words[at]!;
   if (last !== 0) {
     const elapsed = (jiffies - last) | 0;
     if (elapsed >= 0 && elapsed < net.ipv4.tcpInvalidRatelimitMs) {
@@ -86,7 +87,7 @@ export function tcpOowRateLimited(net: Net, skb: SkBuff, mib: number, rows: Int3
       return true;
     }
   }
-  rows[index] = jiffies === 0 ? 1 : jiffies;
+  words[at] = jiffies === 0 ? 1 : jiffies;
   return false;
 }
 
@@ -100,15 +101,15 @@ export function tcpTimeWait(sk: TcpSk, state: number, timeoMs: number): void {
   const tw = inetTwskAlloc();
   const tp = sk.tp;
   const inet = sk.inet;
-  const at = tw * TW_WORDS;
+  const at = twRows + tw * TW_WORDS;
   const rto = (sk.icsk.rto << 2) - (sk.icsk.rto >> 1);
-  twRows[at + TW_RCV_NXT] = tp.rcvNxt;
-  twRows[at + TW_SND_NXT] = tp.sndNxt;
-  twRows[at + TW_RCV_WND] = tcpReceiveWindow(tp);
-  twRows[at + TW_TS_RECENT] = tp.tsRecent;
-  twRows[at + TW_TS_RECENT_STAMP] = tp.tsRecentStamp;
-  twRows[at + TW_TS_OFFSET] = tp.tsoffset;
-  twRows[at + TW_INFO] = state | (tp.rcvWscale << TW_WSCALE_SHIFT) | (inet.tos << TW_TOS_SHIFT)
+  words[at + TW_RCV_NXT] = tp.rcvNxt;
+  words[at + TW_SND_NXT] = tp.sndNxt;
+  words[at + TW_RCV_WND] = tcpReceiveWindow(tp);
+  words[at + TW_TS_RECENT] = tp.tsRecent;
+  words[at + TW_TS_RECENT_STAMP] = tp.tsRecentStamp;
+  words[at + TW_TS_OFFSET] = tp.tsoffset;
+  words[at + TW_INFO] = state | (tp.rcvWscale << TW_WSCALE_SHIFT) | (inet.tos << TW_TOS_SHIFT)
     | (tp.tstampOk && tp.tsRecentStamp !== 0 ? TW_TSTAMP : 0)
     | (sk.reuse ? TW_REUSE : 0) | (sk.reuseport ? TW_REUSEPORT : 0);
   if (sk.icsk.bindHash >= 0) inetTwskBind(tw, sk.icsk.bindHash);
@@ -121,8 +122,8 @@ export function tcpTimeWait(sk: TcpSk, state: number, timeoMs: number): void {
 /** Stores the timestamp of an accepted segment. */
 function twStoreTimestamp(at: number): void {
   if (!rxOpt.sawTstamp) return;
-  twRows[at + TW_TS_RECENT] = rxOpt.rcvTsval;
-  twRows[at + TW_TS_RECENT_STAMP] = jiffies === 0 ? 1 : jiffies;
+  words[at + TW_TS_RECENT] = rxOpt.rcvTsval;
+  words[at + TW_TS_RECENT_STAMP] = jiffies === 0 ? 1 : jiffies;
 }
 
 /**
@@ -131,21 +132,21 @@ function twStoreTimestamp(at: number): void {
  *   number for the new connection is in skb.when
  */
 export function tcpTimewaitStateProcess(tw: number, skb: SkBuff): number {
-  const at = tw * TW_WORDS;
+  const at = twRows + tw * TW_WORDS;
   const net = twNet(tw);
   const flags = skb.tcpFlags;
   const rst = (flags & TCPHDR_RST) !== 0;
   rxOpt.sawTstamp = false;
   let pawsReject = false;
-  if ((twRows[at + TW_INFO]! & TW_TSTAMP) !== 0 && hasOptions(skb)) {
+  if ((words[at + TW_INFO]! & TW_TSTAMP) !== 0 && hasOptions(skb)) {
     tcpParseOptions(skb, rxOpt, null, net.ipv4);
     if (rxOpt.sawTstamp) {
-      pawsReject = tcpPawsReject(twRows[at + TW_TS_RECENT]!, rxOpt.rcvTsval, twRows[at + TW_TS_RECENT_STAMP]!, rst);
+      pawsReject = tcpPawsReject(words[at + TW_TS_RECENT]!, rxOpt.rcvTsval, words[at + TW_TS_RECENT_STAMP]!, rst);
     }
   }
-  if ((twRows[at + TW_INFO]! & TW_STATE_MASK) === TCP_FIN_WAIT2) return finWait2Process(tw, skb, pawsReject);
+  if ((words[at + TW_INFO]! & TW_STATE_MASK) === TCP_FIN_WAIT2) return finWait2Process(tw, skb, pawsReject);
   const seq = skb.seq;
-  const rcvNxt = twRows[at + TW_RCV_NXT]!;
+  const rcvNxt = words[at + TW_RCV_NXT]!;
   if (!pawsReject && seq === rcvNxt && (seq === skb.endSeq || rst)) {
     if (!rst) inetTwskReschedule(tw, TCP_TIME_WAIT, TCP_TIMEWAIT_LEN);
     else if (net.ipv4.tcpRfc1337 === 0) {
@@ -158,9 +159,9 @@ export function tcpTimewaitStateProcess(tw: number, skb: SkBuff): number {
   // A SYN of a new connection: newer than anything of the old one, by sequence number (RFC 1122) or timestamp (RFC
   // 6191).
   if ((flags & (TCPHDR_SYN | TCPHDR_RST | TCPHDR_ACK)) === TCPHDR_SYN && !pawsReject) {
-    const newerTime = rxOpt.sawTstamp && ((twRows[at + TW_TS_RECENT]! - rxOpt.rcvTsval) | 0) < 0;
+    const newerTime = rxOpt.sawTstamp && ((words[at + TW_TS_RECENT]! - rxOpt.rcvTsval) | 0) < 0;
     if (newerTime || ((rcvNxt - seq) | 0) < 0) {
-      const isn = (twRows[at + TW_SND_NXT]! + TW_ISN_STEP) | 0;
+      const isn = (words[at + TW_SND_NXT]! + TW_ISN_STEP) | 0;
       skb.when = isn === 0 ? 1 : isn;
       return TCP_TW_SYN;
     }
@@ -178,18 +179,18 @@ function hasOptions(skb: SkBuff): boolean {
 
 /** An ACK is due, unless one left a moment ago. Linux: tcp_timewait_check_oow_rate_limit(). */
 function twAck(tw: number, skb: SkBuff, mib: number): number {
-  const limited = tcpOowRateLimited(twNet(tw), skb, mib, twRows, tw * TW_WORDS + TW_LAST_OOW_ACK_TIME);
+  const limited = tcpOowRateLimited(twNet(tw), skb, mib, twRows + tw * TW_WORDS + TW_LAST_OOW_ACK_TIME);
   return limited ? TCP_TW_SUCCESS : TCP_TW_ACK;
 }
 
 /** The half of TIME_WAIT entries that still wait for the peer's FIN. */
 function finWait2Process(tw: number, skb: SkBuff, pawsReject: boolean): number {
-  const at = tw * TW_WORDS;
+  const at = twRows + tw * TW_WORDS;
   const flags = skb.tcpFlags;
   const seq = skb.seq;
   const endSeq = skb.endSeq;
-  const rcvNxt = twRows[at + TW_RCV_NXT]!;
-  if (pawsReject || !tcpInWindow(seq, endSeq, rcvNxt, (rcvNxt + twRows[at + TW_RCV_WND]!) | 0)) {
+  const rcvNxt = words[at + TW_RCV_NXT]!;
+  if (pawsReject || !tcpInWindow(seq, endSeq, rcvNxt, (rcvNxt + words[at + TW_RCV_WND]!) | 0)) {
     return twAck(tw, skb, LINUX_MIB_TCPACKSKIPPEDFINWAIT2);
   }
   if ((flags & TCPHDR_RST) !== 0) {
@@ -200,7 +201,7 @@ function finWait2Process(tw: number, skb: SkBuff, pawsReject: boolean): number {
   if ((flags & TCPHDR_ACK) === 0 || ((rcvNxt - endSeq) | 0) >= 0 || endSeq === seq) return TCP_TW_SUCCESS;
   // New data that no program will read.
   if ((flags & TCPHDR_FIN) === 0 || endSeq !== ((rcvNxt + 1) | 0)) return TCP_TW_RST;
-  twRows[at + TW_RCV_NXT] = endSeq;
+  words[at + TW_RCV_NXT] = endSeq;
   twStoreTimestamp(at);
   inetTwskReschedule(tw, TCP_TIME_WAIT, TCP_TIMEWAIT_LEN);
   return TCP_TW_ACK;
@@ -217,7 +218,7 @@ function listenerWindowClamp(sk: TcpSk): number {
 export function tcpOpenreqInitRwin(req: number, sk: TcpSk, dst: DstEntry): void {
   const mss = tcpAdvmss(sk, dst) - (reqskHas(req, REQ_TSTAMP_OK) ? TCPOLEN_TSTAMP_ALIGNED : 0);
   tcpSelectInitialWindow(tcpFullSpace(sk), mss, listenerWindowClamp(sk), reqskHas(req, REQ_WSCALE_OK));
-  reqRows[req * REQ_WORDS + REQ_RCV_WND] = tcpInitialWindow.rcvWnd;
+  words[reqRows + req * REQ_WORDS + REQ_RCV_WND] = tcpInitialWindow.rcvWnd;
   reqskSetRcvWscale(req, tcpInitialWindow.rcvWscale);
 }
 
@@ -229,12 +230,12 @@ export function tcpOpenreqInitRwin(req: number, sk: TcpSk, dst: DstEntry): void 
 export function tcpCreateOpenreqChild(sk: TcpSk, req: number, skb: SkBuff): TcpSk | null {
   const child = inetCskCloneLock(sk);
   if (child === null) return null;
-  const at = req * REQ_WORDS;
+  const at = reqRows + req * REQ_WORDS;
   const tp = child.tp;
-  const rcvIsn = reqRows[at + REQ_RCV_ISN]!;
+  const rcvIsn = words[at + REQ_RCV_ISN]!;
   const rcvNxt = (rcvIsn + 1) | 0;
-  const sndNxt = (reqRows[at + REQ_SND_ISN]! + 1) | 0;
-  const rcvWnd = reqRows[at + REQ_RCV_WND]!;
+  const sndNxt = (words[at + REQ_SND_ISN]! + 1) | 0;
+  const rcvWnd = words[at + REQ_RCV_WND]!;
   tp.predFlags = 0;
   tp.rcvWup = tp.copiedSeq = tp.rcvNxt = rcvNxt;
   tp.sndSml = tp.sndUna = tp.sndNxt = sndNxt;
@@ -257,11 +258,11 @@ export function tcpCreateOpenreqChild(sk: TcpSk, req: number, skb: SkBuff): TcpS
   tp.tstampOk = reqskHas(req, REQ_TSTAMP_OK);
   tp.tcpHeaderLen = TCP_HLEN;
   if (tp.tstampOk) {
-    tp.tsRecent = reqRows[at + REQ_TS_RECENT]!;
+    tp.tsRecent = words[at + REQ_TS_RECENT]!;
     tp.tsRecentStamp = jiffies === 0 ? 1 : jiffies;
     tp.tcpHeaderLen += TCPOLEN_TSTAMP_ALIGNED;
   }
-  tp.tsoffset = reqRows[at + REQ_TS_OFFSET]!;
+  tp.tsoffset = words[at + REQ_TS_OFFSET]!;
   if (skb.len >= TCP_MSS_DEFAULT + tp.tcpHeaderLen) child.icsk.ackLastSegSize = skb.len - tp.tcpHeaderLen;
   tp.mssClamp = reqskMss(req);
   if ((child.flags & SOCK_KEEPOPEN) !== 0) child.prot.keepalive?.(child, true);

@@ -4,6 +4,7 @@
  */
 import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
 import { memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { IPPROTO_TCP } from "../../uapi/in.ts";
 import { RTN_LOCAL } from "../../uapi/rtnetlink.ts";
@@ -79,23 +80,23 @@ export function tcpV4SendReset(sk: TcpSk | null, skb: SkBuff): void {
 
 /** Sends the ACK of a TIME_WAIT entry. Linux: tcp_v4_timewait_ack(). */
 export function tcpV4SendAckTw(tw: number, skb: SkBuff): void {
-  const at = tw * TW_WORDS;
-  const info = twRows[at + TW_INFO]!;
-  const window = twRows[at + TW_RCV_WND]! >> ((info >> TW_WSCALE_SHIFT) & 15);
+  const at = twRows + tw * TW_WORDS;
+  const info = words[at + TW_INFO]!;
+  const window = words[at + TW_RCV_WND]! >> ((info >> TW_WSCALE_SHIFT) & 15);
   tcpSendReply(
-    twNet(tw), skb, twRows[at + TW_SND_NXT]!, twRows[at + TW_RCV_NXT]!, TCPHDR_ACK, window,
-    (info >> TW_TOS_SHIFT) & 0xff, (info & TW_TSTAMP) !== 0, (jiffies + twRows[at + TW_TS_OFFSET]!) | 0,
-    twRows[at + TW_TS_RECENT]!,
+    twNet(tw), skb, words[at + TW_SND_NXT]!, words[at + TW_RCV_NXT]!, TCPHDR_ACK, window,
+    (info >> TW_TOS_SHIFT) & 0xff, (info & TW_TSTAMP) !== 0, (jiffies + words[at + TW_TS_OFFSET]!) | 0,
+    words[at + TW_TS_RECENT]!,
   );
 }
 
 /** Sends the ACK of a request. Linux: tcp_v4_reqsk_send_ack(). */
 export function tcpV4SendAckReq(req: number, skb: SkBuff): void {
-  const at = req * REQ_WORDS;
+  const at = reqRows + req * REQ_WORDS;
   const sk = reqskListener(req);
-  const window = reqRows[at + REQ_RCV_WND]! >> reqskRcvWscale(req);
+  const window = words[at + REQ_RCV_WND]! >> reqskRcvWscale(req);
   tcpSendReply(
-    sk.net, skb, reqRows[at + REQ_SND_ISN]! + 1, reqRows[at + REQ_RCV_ISN]! + 1, TCPHDR_ACK, window, sk.inet.tos,
-    reqskHas(req, REQ_TSTAMP_OK), (jiffies + reqRows[at + REQ_TS_OFFSET]!) | 0, reqRows[at + REQ_TS_RECENT]!,
+    sk.net, skb, words[at + REQ_SND_ISN]! + 1, words[at + REQ_RCV_ISN]! + 1, TCPHDR_ACK, window, sk.inet.tos,
+    reqskHas(req, REQ_TSTAMP_OK), (jiffies + words[at + REQ_TS_OFFSET]!) | 0, words[at + REQ_TS_RECENT]!,
   );
 }

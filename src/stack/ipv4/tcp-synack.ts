@@ -5,6 +5,7 @@
  */
 import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
 import { memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { EHOSTUNREACH, ENOMEM } from "../../uapi/errno.ts";
 import { IPPROTO_TCP } from "../../uapi/in.ts";
@@ -52,21 +53,21 @@ export function tcpMakeSynack(sk: TcpSk, dst: DstEntry, req: number): SkBuff | n
   skbDstSet(skb, dst);
   const th = skbPut(skb, headerLen);
   skb.th = th;
-  const at = req * REQ_WORDS;
+  const at = reqRows + req * REQ_WORDS;
   const node = ehashReqBase + req;
-  const window = reqRows[at + REQ_RCV_WND]!;
-  if (reqskRetrans(req) === 0) reqRows[at + REQ_SNT_SYNACK] = jiffies;
+  const window = words[at + REQ_RCV_WND]!;
+  if (reqskRetrans(req) === 0) words[at + REQ_SNT_SYNACK] = jiffies;
   const view = memView;
   view.setUint16(th + TH_SPORT, inetNodeLport(node));
   view.setUint16(th + TH_DPORT, inetNodeFport(node));
-  view.setInt32(th + TH_SEQ, reqRows[at + REQ_SND_ISN]!);
-  view.setInt32(th + TH_ACK, reqRows[at + REQ_RCV_ISN]! + 1);
+  view.setInt32(th + TH_SEQ, words[at + REQ_SND_ISN]!);
+  view.setInt32(th + TH_ACK, words[at + REQ_RCV_ISN]! + 1);
   view.setUint16(th + TH_OFF_FLAGS, (headerLen << TCPHDR_DOFF_SHIFT) | TCPHDR_SYN | TCPHDR_ACK);
   view.setUint16(th + TH_WIN, window > WINDOW_MAX ? WINDOW_MAX : window);
   view.setInt32(th + TH_SUM, 0);
   const end = tcpWriteSynOptions(
     th + TCP_HLEN, options, tcpAdvmss(sk, dst), reqskRcvWscale(req),
-    (jiffies + reqRows[at + REQ_TS_OFFSET]!) | 0, reqRows[at + REQ_TS_RECENT]!,
+    (jiffies + words[at + REQ_TS_OFFSET]!) | 0, words[at + REQ_TS_RECENT]!,
   );
   if (cookie !== 0) tcpWriteFastopenOption(end);
   const sum = csumPartial(th, headerLen);

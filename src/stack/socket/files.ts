@@ -8,7 +8,7 @@ import {
   F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL, FD_CLOEXEC, O_CLOEXEC, O_NONBLOCK, O_RDWR,
 } from "../../uapi/fcntl.ts";
 import { account } from "../../lib/account.ts";
-import { uint8Table } from "../../lib/table.ts";
+import { halfTable, halfWords, halves } from "../../lib/table.ts";
 import { type Socket, sockRelease } from "../core/socket.ts";
 import type { WaitQueueHead } from "../core/wait.ts";
 import { type Eventpoll, eventpollFree, eventpollRelease } from "./eventpoll.ts";
@@ -16,14 +16,19 @@ import { type Eventpoll, eventpollFree, eventpollRelease } from "./eventpoll.ts"
 /** By descriptor. A descriptor is in one of the two at most. */
 let fdSockets: (Socket | null)[];
 let fdEpolls: (Eventpoll | null)[];
-/** FD_CLOEXEC by descriptor; kept and answered, as there is no exec here. */
-let fdFlags: Uint8Array;
+/** Where in `halves` FD_CLOEXEC is by descriptor; kept and answered, as there is no exec here. */
+let fdFlags = 0;
+
+/** Words of the tables below. */
+export function filesWords(count: number): number {
+  return halfWords(count);
+}
 
 /** Builds the table. Boot time only. */
 export function filesInit(count: number): void {
   fdSockets = account("files", new Array<Socket | null>(count).fill(null));
   fdEpolls = account("files", new Array<Eventpoll | null>(count).fill(null));
-  fdFlags = uint8Table("files", count);
+  fdFlags = halfTable("files", count);
 }
 
 /** The lowest free descriptor from `least` on, or -EMFILE. Nothing is reserved. Linux: get_unused_fd_flags(). */
@@ -37,14 +42,14 @@ export function getUnusedFd(least: number): number {
 /** Makes a free descriptor stand for the socket. `flags` may hold O_CLOEXEC. Linux: fd_install(). */
 export function fdInstallSocket(fd: number, sock: Socket, flags: number): void {
   fdSockets[fd] = sock;
-  fdFlags[fd] = (flags & O_CLOEXEC) !== 0 ? FD_CLOEXEC : 0;
+  halves[fdFlags + fd] = (flags & O_CLOEXEC) !== 0 ? FD_CLOEXEC : 0;
   sock.fileRefs++;
 }
 
 /** Makes a free descriptor stand for the epoll instance. */
 export function fdInstallEpoll(fd: number, ep: Eventpoll, flags: number): void {
   fdEpolls[fd] = ep;
-  fdFlags[fd] = (flags & O_CLOEXEC) !== 0 ? FD_CLOEXEC : 0;
+  halves[fdFlags + fd] = (flags & O_CLOEXEC) !== 0 ? FD_CLOEXEC : 0;
   ep.fileRefs++;
 }
 
@@ -119,9 +124,9 @@ export function fcntl(fd: number, command: number, arg = 0): number {
     case F_DUPFD_CLOEXEC:
       return dupFd(fd, arg, O_CLOEXEC);
     case F_GETFD:
-      return fdFlags[fd]!;
+      return halves[fdFlags + fd]!;
     case F_SETFD:
-      fdFlags[fd] = arg & FD_CLOEXEC;
+      halves[fdFlags + fd] = arg & FD_CLOEXEC;
       return 0;
     case F_GETFL:
       return O_RDWR | (sock === null ? 0 : sock.fileFlags);

@@ -1,3 +1,4 @@
+import { words } from "../../../src/lib/table.ts";
 import test from "ava";
 import { memView } from "../../../src/lib/memory.ts";
 import { poolsInUse } from "../../../src/lib/pool.ts";
@@ -28,13 +29,13 @@ const TS_RECENT = 40_000;
 /** An entry: 10.0.0.1:80 with 10.0.0.9:1234, next number expected RCV_NXT, a window of 1000. */
 function entry(state: number, tstamp = false, timeoMs = TCP_TIMEWAIT_LEN): number {
   const tw = inetTwskAlloc();
-  const at = tw * TW_WORDS;
-  twRows[at + TW_RCV_NXT] = RCV_NXT;
-  twRows[at + TW_SND_NXT] = SND_NXT;
-  twRows[at + TW_RCV_WND] = 1000;
-  twRows[at + TW_TS_RECENT] = TS_RECENT;
-  twRows[at + TW_TS_RECENT_STAMP] = jiffies;
-  twRows[at + TW_INFO] = state | (tstamp ? TW_TSTAMP : 0);
+  const at = twRows + tw * TW_WORDS;
+  words[at + TW_RCV_NXT] = RCV_NXT;
+  words[at + TW_SND_NXT] = SND_NXT;
+  words[at + TW_RCV_WND] = 1000;
+  words[at + TW_TS_RECENT] = TS_RECENT;
+  words[at + TW_TS_RECENT_STAMP] = jiffies;
+  words[at + TW_INFO] = state | (tstamp ? TW_TSTAMP : 0);
   inetEhashInsert(ehashTwBase + tw, initNet, host(1), 80, host(9), 1234, 0);
   inetTwskSchedule(tw, timeoMs);
   return tw;
@@ -68,12 +69,12 @@ function process(tw: number, flags: number, seq: number, length = 0, tsval: numb
 }
 
 function state(tw: number): number {
-  return twRows[tw * TW_WORDS + TW_INFO]! & TW_STATE_MASK;
+  return words[twRows + tw * TW_WORDS + TW_INFO]! & TW_STATE_MASK;
 }
 
 /** Milliseconds until the entry ends. */
 function left(tw: number): number {
-  return twRows[tw * TW_WORDS + TW_EXPIRES]! - jiffies;
+  return words[twRows + tw * TW_WORDS + TW_EXPIRES]! - jiffies;
 }
 
 function finish(t: { is(a: unknown, b: unknown): boolean }): void {
@@ -168,7 +169,7 @@ test.serial("a new SYN is taken when its number is beyond the old ones, or its t
 test.serial("a sequence number of 0 for the new connection becomes 1", (t) => {
   tablesBoot();
   const tw = entry(TCP_TIME_WAIT);
-  twRows[tw * TW_WORDS + TW_SND_NXT] = -65537;
+  words[twRows + tw * TW_WORDS + TW_SND_NXT] = -65537;
   t.deepEqual(process(tw, SYN, RCV_NXT + 1), [TCP_TW_SYN, 1]);
   finish(t);
 });
@@ -187,8 +188,8 @@ test.serial("FIN_WAIT2: the peer's FIN begins TIME_WAIT, data that nobody reads 
   t.is(left(tw), 5_000);
   t.is(process(tw, FIN | ACK, RCV_NXT, 0, TS_RECENT + 9)[0], TCP_TW_ACK);
   t.is(state(tw), TCP_TIME_WAIT);
-  t.is(twRows[tw * TW_WORDS + TW_RCV_NXT], RCV_NXT + 1);
-  t.is(twRows[tw * TW_WORDS + TW_TS_RECENT], TS_RECENT + 9);
+  t.is(words[twRows + tw * TW_WORDS + TW_RCV_NXT], RCV_NXT + 1);
+  t.is(words[twRows + tw * TW_WORDS + TW_TS_RECENT], TS_RECENT + 9);
   t.is(left(tw), 60_000);
   runTimers(jiffies + 60_000);
   t.is(inetTimewaitCount(), 0);
