@@ -6,7 +6,9 @@
  * and the lowest and highest address of the prefix as BROADCAST. They go with the last address that wants them.
  */
 import { account } from "../../lib/account.ts";
-import { NOTIFY_DONE, NotifierBlock, notifierChainRegister } from "../../lib/notifier.ts";
+import {
+  NOTIFY_DONE, NotifierBlock, NotifierChain, notifierChainCall, notifierChainRegister,
+} from "../../lib/notifier.ts";
 import {
   netdevChain, NETDEV_CHANGE, NETDEV_CHANGEMTU, NETDEV_DOWN, NETDEV_UNREGISTER, NETDEV_UP,
 } from "../../netif/dev.ts";
@@ -15,8 +17,8 @@ import { IFF_LOOPBACK, IFF_UP } from "../../uapi/if.ts";
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL } from "../../uapi/netlink.ts";
 import {
   IFA_F_NOPREFIXROUTE, IFA_F_SECONDARY, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE,
-  RT_TABLE_LOCAL, RT_TABLE_MAIN, RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST, RTN_UNSPEC, RTPROT_BOOT,
-  RTPROT_KERNEL,
+  RT_TABLE_LOCAL, RT_TABLE_MAIN, RTM_DELROUTE, RTM_NEWROUTE, RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST, RTN_UNSPEC,
+  RTPROT_BOOT, RTPROT_KERNEL,
 } from "../../uapi/rtnetlink.ts";
 import { registerPernetSubsys, type Net } from "../core/net.ts";
 import { neighIfdown } from "../core/neighbour.ts";
@@ -26,16 +28,24 @@ import {
   inDevGet, type InDevice, inetaddrChain, inetIfaByprefix, inetLookupIfaddr, type InIfaddr,
 } from "./devinet.ts";
 import { fibGetTable, fibLookupInit, inetAddrType, NetFib, netFib } from "./fib-lookup.ts";
+import { FibConfig, fibConfigInit, fibConfigReset, type FibRule, type FibWalk } from "./fib-config.ts";
 import {
-  FibConfig, fibConfigReset, fibCreateError, fibCreateInfo, fibReleaseInfo, fibSemanticsInit, fibSyncDownAddr,
-  fibSyncDownDev, fibSyncUp,
+  fibCreateError, fibCreateInfo, type FibInfo, fibReleaseInfo, fibSemanticsInit,
+  fibSyncDownAddr, fibSyncDownDev, fibSyncUp,
 } from "./fib-semantics.ts";
 import {
-  fibReplaced, type FibTable, fibTableDelete, fibTableFlushOne, fibTableInit, fibTableInsert,
+  type FibAlias, fibReplaced, type FibTable, fibTableDelete as tableDelete, fibTableFlushOne, fibTableInit,
+  fibTableInsert as tableInsert,
 } from "./fib-table.ts";
 
 /** The configuration of the routes that addresses bring. */
 let magicCfg: FibConfig;
+/** The announced route. */
+let notice: FibConfig;
+/** Told RTM_NEWROUTE and RTM_DELROUTE with the whole route, after each change; the record is reused. Linux: rtmsg_fib(). */
+export let fibChain: NotifierChain<FibConfig>;
+/** Told RTM_NEWRULE and RTM_DELRULE. Linux: notify_rule_change(). */
+export let fibRuleChain: NotifierChain<FibRule>;
 
 /**
  * Builds the routing tables of every namespace. Boot time, after devinetInit() and before devices register.
@@ -45,7 +55,11 @@ export function fibInit(routes: number, infoCount: number): void {
   fibTableInit(routes);
   fibLookupInit();
   fibSemanticsInit(infoCount);
+  fibConfigInit(1, false);
   magicCfg = account("fib", new FibConfig());
+  notice = account("fib", new FibConfig());
+  fibChain = account("fib", new NotifierChain<FibConfig>());
+  fibRuleChain = account("fib", new NotifierChain<FibRule>());
   registerPernetSubsys({
     init(net: Net): void {
       net.fib = account("fib", new NetFib());
@@ -69,24 +83,29 @@ function fibValidKeyLen(cfg: FibConfig): number {
 
 /**
  * Enters a route. Linux: inet_rtm_newroute(), fib_table_insert().
- * @param nlmFlags NLM_F_CREATE, EXCL, REPLACE, APPEND as in rtnetlink(7)
- * @returns 0; -EEXIST, -ENOENT (not there and no CREATE), -EINVAL (host bits, length, type, scope, table, prefsrc),
- *   -ENODEV, -ENETDOWN, -ENETUNREACH (gateway not on a link), -ENOBUFS (a pool is empty, the table is unchanged)
+ * @param cfg the route, with the request's NLM_F_CREATE, EXCL, REPLACE, APPEND as in rtnetlink(7)
+ * @returns 0; -EEXIST, -ENOENT (not there and no CREATE), -EINVAL (host bits, length, type, scope, prefsrc), -ENODEV,
+ *   -ENETDOWN, -ENETUNREACH (gateway not on a link), -ENOBUFS (a pool is empty, the table is unchanged)
  */
-export function fibNewRoute(net: Net, cfg: FibConfig, nlmFlags: number): number {
+export function fibTableInsert(net: Net, cfg: FibConfig): number {
   const table = fibGetTable(net, cfg.table);
   if (table === null) return -EINVAL;
   const invalid = fibValidKeyLen(cfg);
   if (invalid !== 0) return invalid;
   const fi = fibCreateInfo(net, cfg);
   if (fi === null) return fibCreateError;
-  const err = fibTableInsert(table, cfg, nlmFlags, fi);
+  const err = tableInsert(table, cfg, cfg.nlflags, fi);
   if (err !== 0) {
     fibReleaseInfo(net, fi);
     return err;
   }
   if (fibReplaced !== null) fibReleaseInfo(net, fibReplaced);
   rtCacheFlush(net);
+  if (fibChain.first !== null) {
+    fibConfigFill(notice, net, table.id, cfg.dst, cfg.dstLen, cfg.tos, cfg.type, fi);
+    notice.nlflags = cfg.nlflags;
+    notifierChainCall(fibChain, RTM_NEWROUTE, notice);
+  }
   return 0;
 }
 
@@ -94,36 +113,90 @@ export function fibNewRoute(net: Net, cfg: FibConfig, nlmFlags: number): number 
  * Removes the first route that matches. Linux: inet_rtm_delroute(), fib_table_delete().
  * @returns 0, -ESRCH (no such route or table), -EINVAL (host bits, length)
  */
-export function fibDelRoute(net: Net, cfg: FibConfig): number {
+export function fibTableDelete(net: Net, cfg: FibConfig): number {
   const table = fibGetTable(net, cfg.table);
   if (table === null) return -ESRCH;
   const invalid = fibValidKeyLen(cfg);
   if (invalid !== 0) return invalid;
-  const err = fibTableDelete(table, cfg);
+  const err = tableDelete(table, cfg);
   if (err !== 0) return err;
-  fibReleaseInfo(net, fibReplaced!);
+  const fi = fibReplaced!;
   rtCacheFlush(net);
+  if (fibChain.first !== null) {
+    fibConfigFill(notice, net, table.id, cfg.dst, cfg.dstLen, cfg.tos, fi.type, fi);
+    notifierChainCall(fibChain, RTM_DELROUTE, notice);
+  }
+  fibReleaseInfo(net, fi);
   return 0;
 }
 
+function fibConfigFill(
+  cfg: FibConfig, net: Net, table: number, dst: number, dstLen: number, tos: number, type: number, fi: FibInfo,
+): void {
+  fibConfigReset(cfg);
+  cfg.net = net;
+  cfg.table = table;
+  cfg.dst = dst;
+  cfg.dstLen = dstLen;
+  cfg.tos = tos;
+  cfg.type = type;
+  cfg.scope = fi.scope;
+  cfg.protocol = fi.protocol;
+  cfg.oif = fi.nh.oif;
+  cfg.gw = fi.nh.gw;
+  cfg.flags = fi.nh.flags;
+  cfg.prefsrc = fi.prefsrc;
+  cfg.priority = fi.priority;
+  cfg.mtu = fi.mtu;
+  cfg.advmss = fi.advmss;
+}
+
 /**
- * `ip route add DST/LEN [via GW] [dev IFINDEX] [metric PRIORITY]` in one call; errors as fibNewRoute() with
- * NLM_F_CREATE
- * and NLM_F_EXCL. Configuration: may allocate.
+ * Begins a dump of routes. Linux: inet_dump_fib().
+ * @param table only that one, 0 for all
+ */
+export function fibWalkStart(walk: FibWalk, net: Net, table: number): void {
+  walk.net = net;
+  walk.only = table;
+  walk.table = table === 0 ? RT_TABLE_MAIN : table;
+  walk.key = walk.index = 0;
+}
+
+/** The next route of the dump, into `cfg`; false at the end. Routes come by table, then by prefix, then by preference. */
+export function fibWalkNext(walk: FibWalk, cfg: FibConfig): boolean {
+  const net = walk.net!;
+  while (walk.table !== 0) {
+    let alias: FibAlias | null = fibGetTable(net, walk.table)?.head ?? null;
+    for (let i = 0; i < walk.index && alias !== null; i++) alias = alias.next;
+    if (alias !== null) {
+      walk.index++;
+      fibConfigFill(cfg, net, walk.table, alias.key, alias.prefixlen, alias.tos, alias.type, alias.fi!);
+      return true;
+    }
+    walk.table = walk.only === 0 && walk.table === RT_TABLE_MAIN ? RT_TABLE_LOCAL : 0;
+    walk.index = 0;
+  }
+  return false;
+}
+
+/**
+ * `ip route add DST/LEN [via GW] [dev IFINDEX] [metric PRIORITY]` in one call; errors as fibTableInsert() with
+ * NLM_F_CREATE and NLM_F_EXCL. Configuration: may allocate.
  */
 export function ipRouteAdd(net: Net, dst: number, dstLen: number, gw: number, oif: number, priority = 0): number {
   const cfg = routeConfig(dst, dstLen, gw, oif, priority);
   cfg.protocol = RTPROT_BOOT;
   cfg.scope = gw === 0 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
-  return fibNewRoute(net, cfg, NLM_F_CREATE | NLM_F_EXCL);
+  cfg.nlflags = NLM_F_CREATE | NLM_F_EXCL;
+  return fibTableInsert(net, cfg);
 }
 
-/** `ip route del` of the same; what is 0 matches any. Errors as fibDelRoute(). May allocate. */
+/** `ip route del` of the same; what is 0 matches any. Errors as fibTableDelete(). May allocate. */
 export function ipRouteDel(net: Net, dst: number, dstLen: number, gw: number, oif: number, priority = 0): number {
   const cfg = routeConfig(dst, dstLen, gw, oif, priority);
   cfg.scope = RT_SCOPE_NOWHERE;
   cfg.type = RTN_UNSPEC;
-  return fibDelRoute(net, cfg);
+  return fibTableDelete(net, cfg);
 }
 
 function routeConfig(dst: number, dstLen: number, gw: number, oif: number, priority: number): FibConfig {
@@ -150,8 +223,9 @@ function fibMagic(add: boolean, type: number, dst: number, dstLen: number, ifa: 
   cfg.oif = dev.ifindex;
   cfg.table = type === RTN_UNICAST ? RT_TABLE_MAIN : RT_TABLE_LOCAL;
   cfg.scope = type === RTN_LOCAL ? RT_SCOPE_HOST : RT_SCOPE_LINK;
-  if (add) fibNewRoute(dev.net!, cfg, NLM_F_CREATE | NLM_F_APPEND);
-  else fibDelRoute(dev.net!, cfg);
+  cfg.nlflags = NLM_F_CREATE | NLM_F_APPEND;
+  if (add) fibTableInsert(dev.net!, cfg);
+  else fibTableDelete(dev.net!, cfg);
 }
 
 /** Has the address a prefix of more than itself? Addresses without a prefix bring only the LOCAL route. */

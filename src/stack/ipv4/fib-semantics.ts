@@ -9,12 +9,13 @@ import { devGetByIndex, NETDEV_CHANGE } from "../../netif/dev.ts";
 import { EINVAL, ENETDOWN, ENOBUFS, ENODEV } from "../../uapi/errno.ts";
 import { IFF_UP } from "../../uapi/if.ts";
 import {
-  RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE, RT_TABLE_MAIN, RTN_LOCAL, RTN_MAX,
+  RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE, RTN_LOCAL, RTN_MAX,
   RTN_UNICAST, RTN_UNSPEC, RTNH_F_DEAD, RTNH_F_LINKDOWN, RTNH_F_ONLINK, RTNH_F_PERVASIVE, RTPROT_UNSPEC,
 } from "../../uapi/rtnetlink.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { inDevGet, inetSelectAddr } from "./devinet.ts";
+import type { FibConfig } from "./fib-config.ts";
 import { fibLookup, inetAddrType, netFib } from "./fib-lookup.ts";
 import { FIB_TYPE_ERROR } from "./fib-table.ts";
 import { FibResult, Flowi4, flowi4Init } from "./flow.ts";
@@ -25,44 +26,6 @@ const FIB_TYPE_SCOPE: readonly number[] = Object.freeze([
   RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE,
   RT_SCOPE_UNIVERSE, RT_SCOPE_UNIVERSE, RT_SCOPE_UNIVERSE, RT_SCOPE_UNIVERSE, RT_SCOPE_NOWHERE, RT_SCOPE_NOWHERE,
 ]);
-
-/** A route as it is asked for. Make it once and set what differs. Linux: struct fib_config. */
-export class FibConfig {
-  /** Prefix, host bits zero. */
-  dst = 0;
-  /** 0..32 */
-  dstLen = 0;
-  tos = 0;
-  /** RT_TABLE_*, RT_TABLE_UNSPEC for main. */
-  table = RT_TABLE_MAIN;
-  /** RTN_*; on deletion RTN_UNSPEC matches any. */
-  type = RTN_UNICAST;
-  /** RT_SCOPE_*; on deletion RT_SCOPE_NOWHERE matches any. */
-  scope = RT_SCOPE_UNIVERSE;
-  /** RTPROT_* */
-  protocol = RTPROT_UNSPEC;
-  /** ifindex, 0 for the one the gateway is on. */
-  oif = 0;
-  /** 0 for none. */
-  gw = 0;
-  prefsrc = 0;
-  priority = 0;
-  /** RTNH_F_ONLINK */
-  flags = 0;
-  /** RTAX_MTU, 0 for none. */
-  mtu = 0;
-  /** RTAX_ADVMSS, 0 for none. */
-  advmss = 0;
-}
-
-/** Sets a configuration back to a plain unicast route of main. */
-export function fibConfigReset(cfg: FibConfig): void {
-  cfg.dst = cfg.dstLen = cfg.tos = cfg.oif = cfg.gw = cfg.prefsrc = cfg.priority = cfg.flags = cfg.mtu = cfg.advmss = 0;
-  cfg.table = RT_TABLE_MAIN;
-  cfg.type = RTN_UNICAST;
-  cfg.scope = RT_SCOPE_UNIVERSE;
-  cfg.protocol = RTPROT_UNSPEC;
-}
 
 /** A next hop. Linux: struct fib_nh. */
 export class FibNh {
@@ -236,7 +199,7 @@ function fibWorkOut(net: Net, cfg: FibConfig): number {
   const type = cfg.type;
   const scope = cfg.scope;
   if (type > RTN_MAX || FIB_TYPE_SCOPE[type]! > scope) return -EINVAL;
-  if ((cfg.flags & (RTNH_F_DEAD | RTNH_F_LINKDOWN)) !== 0) return -EINVAL;
+  if ((cfg.flags & (RTNH_F_DEAD | RTNH_F_LINKDOWN)) !== 0 || cfg.nhs > 1) return -EINVAL;
   const nh = wanted.nh;
   wanted.protocol = cfg.protocol;
   wanted.scope = scope;

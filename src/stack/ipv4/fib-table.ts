@@ -10,7 +10,8 @@ import { EACCES, EAGAIN, EEXIST, EHOSTUNREACH, EINVAL, ENOBUFS, ENOENT, ESRCH } 
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from "../../uapi/netlink.ts";
 import { RT_SCOPE_NOWHERE, RTN_UNSPEC, RTNH_F_DEAD } from "../../uapi/rtnetlink.ts";
 import type { FibResult, Flowi4 } from "./flow.ts";
-import type { FibConfig, FibInfo } from "./fib-semantics.ts";
+import type { FibConfig } from "./fib-config.ts";
+import type { FibInfo } from "./fib-semantics.ts";
 
 /**
  * What a lookup answers that ends at a route of each type (RTN_*); 0: there is a next hop. Linux: fib_props[].error.

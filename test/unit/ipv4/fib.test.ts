@@ -1,8 +1,8 @@
 import test from "ava";
 import fc from "fast-check";
-import { fibDelRoute, fibNewRoute, ipRouteAdd, ipRouteDel } from "../../../src/stack/ipv4/fib-frontend.ts";
+import { fibTableDelete, fibTableInsert, ipRouteAdd, ipRouteDel } from "../../../src/stack/ipv4/fib-frontend.ts";
 import { fibLookup, inetAddrType, netFib } from "../../../src/stack/ipv4/fib-lookup.ts";
-import { FibConfig } from "../../../src/stack/ipv4/fib-semantics.ts";
+import { FibConfig } from "../../../src/stack/ipv4/fib-config.ts";
 import { FibResult, Flowi4, flowi4Init } from "../../../src/stack/ipv4/flow.ts";
 import { inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
 import { devClose, devOpen, unregisterNetdev } from "../../../src/netif/dev.ts";
@@ -14,12 +14,18 @@ import {
   RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE, RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL,
   RTN_MULTICAST, RTN_PROHIBIT, RTN_THROW, RTN_UNICAST, RTN_UNREACHABLE, RTNH_F_ONLINK,
 } from "../../../src/uapi/rtnetlink.ts";
+import type { Net } from "../../../src/stack/core/net.ts";
 import { addDevice, addLoopback, bootIpv4, initNet, ip, shutdownIpv4 } from "./harness.ts";
 
 const CREATE = NLM_F_CREATE | NLM_F_EXCL;
 
 function config(dst: string, len: number, more: Partial<FibConfig> = {}): FibConfig {
   return Object.assign(new FibConfig(), { dst: ip(dst), dstLen: len, scope: RT_SCOPE_LINK }, more);
+}
+
+function fibNewRoute(net: Net, cfg: FibConfig, nlflags: number): number {
+  cfg.nlflags = nlflags;
+  return fibTableInsert(net, cfg);
 }
 
 function lookup(dst: string, more: Partial<Flowi4> = {}): { error: number; res: FibResult } {
@@ -99,8 +105,8 @@ test.serial("deleting takes the first match of what is given", (t) => {
   t.is(ipRouteDel(net, 0, 0, ip("10.0.0.99"), 0), -ESRCH);
   t.is(ipRouteDel(net, ip("10.5.0.0"), 16, 0, 0), -ESRCH);
   t.is(ipRouteDel(net, ip("10.5.0.1"), 16, 0, 0), -EINVAL);
-  t.is(fibDelRoute(net, config("0.0.0.0", 0, { table: 77 })), -ESRCH);
-  t.is(fibDelRoute(net, config("0.0.0.0", 0, { scope: RT_SCOPE_NOWHERE, type: RTN_BLACKHOLE })), -ESRCH);
+  t.is(fibTableDelete(net, config("0.0.0.0", 0, { table: 77 })), -ESRCH);
+  t.is(fibTableDelete(net, config("0.0.0.0", 0, { scope: RT_SCOPE_NOWHERE, type: RTN_BLACKHOLE })), -ESRCH);
   t.is(ipRouteDel(net, 0, 0, 0, oif, 10), 0);
   t.is(lookup("8.8.8.8").res.nh!.gw, ip("10.0.0.254"));
   t.is(ipRouteDel(net, 0, 0, 0, 0), 0);
@@ -138,7 +144,7 @@ test.serial("types give their errors, THROW goes on", (t) => {
   // THROW in the local table: main answers.
   t.is(fibNewRoute(net, config("10.0.0.0", 8, { type: RTN_THROW, table: 255, scope: RT_SCOPE_UNIVERSE }), CREATE), 0);
   t.is(lookup("10.200.1.1").res.type, RTN_UNICAST);
-  t.is(fibDelRoute(net, config("10.0.0.0", 8, { type: RTN_THROW, table: 255, scope: RT_SCOPE_NOWHERE })), 0);
+  t.is(fibTableDelete(net, config("10.0.0.0", 8, { type: RTN_THROW, table: 255, scope: RT_SCOPE_NOWHERE })), 0);
 });
 
 test.serial("TOS and device choose among the routes of a prefix", (t) => {
@@ -212,7 +218,7 @@ test.serial("lookup is the longest match: any routes against a naive model", (t)
         t.is(fibNewRoute(net, cfg, CREATE), exists ? -EEXIST : 0);
         if (!exists) model.push(entry);
       } else {
-        t.is(fibDelRoute(net, cfg), matches.length > 0 ? 0 : -ESRCH);
+        t.is(fibTableDelete(net, cfg), matches.length > 0 ? 0 : -ESRCH);
         const victim = matches.sort((a, b) => a.priority - b.priority)[0];
         model = model.filter((m) => m !== victim);
       }

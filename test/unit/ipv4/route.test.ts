@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { dstRelease } from "../../../src/stack/core/dst.ts";
 import { consumeSkb } from "../../../src/stack/core/skbuff.ts";
 import { inetAddAddress, inetDelAddress } from "../../../src/stack/ipv4/devinet.ts";
-import { fibNewRoute, ipRouteAdd, ipRouteDel } from "../../../src/stack/ipv4/fib-frontend.ts";
-import { FibConfig } from "../../../src/stack/ipv4/fib-semantics.ts";
+import { fibTableInsert, ipRouteAdd, ipRouteDel } from "../../../src/stack/ipv4/fib-frontend.ts";
+import { FibConfig } from "../../../src/stack/ipv4/fib-config.ts";
 import { Flowi4, flowi4Init } from "../../../src/stack/ipv4/flow.ts";
 import { ipRouteInput, ipRouteInputReason, ipRouteOutputKey } from "../../../src/stack/ipv4/route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, type Rtable } from "../../../src/stack/ipv4/rtable.ts";
@@ -94,8 +94,8 @@ test.serial("output: errors", (t) => {
   t.is(output("10.0.0.9", "0.0.0.0", down.ifindex).error, -ENETUNREACH);
   const types = [[RTN_BLACKHOLE, -EINVAL], [RTN_PROHIBIT, -EACCES], [RTN_UNREACHABLE, -EHOSTUNREACH]] as const;
   for (const [type, error] of types) {
-    const cfg = Object.assign(new FibConfig(), { dst: ip(`172.${type}.0.0`), dstLen: 16, type });
-    t.is(fibNewRoute(initNet, cfg, NLM_F_CREATE), 0);
+    const cfg = Object.assign(new FibConfig(), { dst: ip(`172.${type}.0.0`), dstLen: 16, type, nlflags: NLM_F_CREATE });
+    t.is(fibTableInsert(initNet, cfg), 0);
     t.is(output(`172.${type}.1.1`).error, error);
     t.is(ipRouteDel(initNet, cfg.dst, 16, 0, 0), 0);
   }
