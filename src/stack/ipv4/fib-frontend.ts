@@ -37,11 +37,12 @@ import {
   type FibAlias, fibReplaced, type FibTable, fibTableDelete as tableDelete, fibTableFlushOne, fibTableInit,
   fibTableInsert as tableInsert,
 } from "./fib-table.ts";
+import { FibResult, Flowi4 } from "./flow.ts";
 
 /** The configuration of the routes that addresses bring. */
 let magicCfg: FibConfig;
-/** The announced route. */
-let notice: FibConfig;
+/** The announced route; made when somebody listens. */
+let notice: FibConfig | null;
 /** Told RTM_NEWROUTE and RTM_DELROUTE with the whole route, after each change; the record is reused. Linux: rtmsg_fib(). */
 export let fibChain: NotifierChain<FibConfig>;
 /** Told RTM_NEWRULE and RTM_DELRULE. Linux: notify_rule_change(). */
@@ -53,11 +54,13 @@ export let fibRuleChain: NotifierChain<FibRule>;
  */
 export function fibInit(routes: number, infoCount: number): void {
   fibTableInit(routes);
-  fibLookupInit();
-  fibSemanticsInit(infoCount);
+  const askFlow = account("fib", new Flowi4());
+  const askResult = account("fib", new FibResult());
+  fibLookupInit(askFlow, askResult);
+  fibSemanticsInit(infoCount, askFlow, askResult);
   fibConfigInit(1, false);
   magicCfg = account("fib", new FibConfig());
-  notice = account("fib", new FibConfig());
+  notice = null;
   fibChain = account("fib", new NotifierChain<FibConfig>());
   fibRuleChain = account("fib", new NotifierChain<FibRule>());
   registerPernetSubsys({
@@ -67,6 +70,12 @@ export function fibInit(routes: number, infoCount: number): void {
   });
   notifierChainRegister(netdevChain, account("fib", new NotifierBlock<NetDevice>(fibNetdevEvent)));
   notifierChainRegister(inetaddrChain, account("fib", new NotifierBlock<InIfaddr>(fibInetaddrEvent)));
+}
+
+/** Somebody wants to hear of the routes' changes. Boot time. */
+export function fibNotifierRegister(block: NotifierBlock<FibConfig>): void {
+  notice ??= account("fib", new FibConfig());
+  notifierChainRegister(fibChain, block);
 }
 
 /** All cached routing decisions of the namespace are stale from now on. Linux: rt_cache_flush(). */
@@ -101,7 +110,7 @@ export function fibTableInsert(net: Net, cfg: FibConfig): number {
   }
   if (fibReplaced !== null) fibReleaseInfo(net, fibReplaced);
   rtCacheFlush(net);
-  if (fibChain.first !== null) {
+  if (notice !== null) {
     fibConfigFill(notice, net, table.id, cfg.dst, cfg.dstLen, cfg.tos, cfg.type, fi);
     notice.nlflags = cfg.nlflags;
     notifierChainCall(fibChain, RTM_NEWROUTE, notice);
@@ -122,7 +131,7 @@ export function fibTableDelete(net: Net, cfg: FibConfig): number {
   if (err !== 0) return err;
   const fi = fibReplaced!;
   rtCacheFlush(net);
-  if (fibChain.first !== null) {
+  if (notice !== null) {
     fibConfigFill(notice, net, table.id, cfg.dst, cfg.dstLen, cfg.tos, fi.type, fi);
     notifierChainCall(fibChain, RTM_DELROUTE, notice);
   }

@@ -3,7 +3,6 @@
  * include/net/ip_fib.h, inet_addr_type() of net/ipv4/fib_frontend.c. Policy rules join here: until there are any, the
  * local table is asked first, then main (rules 0 and 32766).
  */
-import { account } from "../../lib/account.ts";
 import { EAGAIN, ENETUNREACH } from "../../uapi/errno.ts";
 import {
   RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_UNSPEC, RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST,
@@ -13,7 +12,7 @@ import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import type { FibInfo } from "./fib-semantics.ts";
 import { FibTable, fibTableLookup } from "./fib-table.ts";
-import { FibResult, Flowi4, flowi4Init } from "./flow.ts";
+import { type FibResult, type Flowi4, flowi4Init } from "./flow.ts";
 
 /** IPv4's routing state of a namespace (net.fib). Linux: the fib part of struct netns_ipv4. */
 export class NetFib {
@@ -26,10 +25,10 @@ export class NetFib {
 let typeFlow: Flowi4;
 let typeResult: FibResult;
 
-/** Boot time: the objects inet_addr_type() asks with. */
-export function fibLookupInit(): void {
-  typeFlow = account("fib", new Flowi4());
-  typeResult = account("fib", new FibResult());
+/** Boot time. @param flow @param res what inet_addr_type() asks with */
+export function fibLookupInit(flow: Flowi4, res: FibResult): void {
+  typeFlow = flow;
+  typeResult = res;
 }
 
 /** The namespace's tables. */

@@ -18,7 +18,7 @@ import { inDevGet, inetSelectAddr } from "./devinet.ts";
 import type { FibConfig } from "./fib-config.ts";
 import { fibLookup, inetAddrType, netFib } from "./fib-lookup.ts";
 import { FIB_TYPE_ERROR } from "./fib-table.ts";
-import { FibResult, Flowi4, flowi4Init } from "./flow.ts";
+import { type FibResult, type Flowi4, flowi4Init } from "./flow.ts";
 import { type Rtable, rtCacheDrop } from "./rtable.ts";
 
 /** The widest scope a route of each type (RTN_*) may have. Linux: fib_props[].scope. */
@@ -71,12 +71,12 @@ let wanted: FibInfo;
 let nhFlow: Flowi4;
 let nhResult: FibResult;
 
-/** Builds the pool. Boot time only. */
-export function fibSemanticsInit(count: number): void {
+/** Builds the pool. Boot time only. @param flow @param res what gateways are asked for with */
+export function fibSemanticsInit(count: number, flow: Flowi4, res: FibResult): void {
   infos = poolCreate("fib_info", count, () => new FibInfo());
   wanted = account("fib", new FibInfo());
-  nhFlow = account("fib", new Flowi4());
-  nhResult = account("fib", new FibResult());
+  nhFlow = flow;
+  nhResult = res;
 }
 
 /** Works out device and scope of a gateway. Linux: fib_check_nh_v4_gw(). */
