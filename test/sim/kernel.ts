@@ -12,9 +12,9 @@ import { unregisterNetdev } from "../../src/netif/dev.ts";
 import { NEIGH_UPDATE_F_ADMIN, NEIGH_UPDATE_F_OVERRIDE, neighCreate, neighUpdate } from "../../src/stack/core/neighbour.ts";
 import { skbDropCount } from "../../src/stack/core/skbuff.ts";
 import { arpTbl } from "../../src/stack/ipv4/arp.ts";
-import { fibFlushCached } from "../../src/stack/ipv4/fib-semantics.ts";
 import { SKB_DROP_REASON_MAX } from "../../src/uapi/drop-reason.ts";
 import { NUD_PERMANENT } from "../../src/uapi/rtnetlink.ts";
+import { poolUsage } from "../lib/pools.ts";
 
 export * from "../../src/index.ts";
 export { jiffies } from "../../src/lib/timer.ts";
@@ -44,10 +44,7 @@ export function introduce(dev: NetDevice, addr: number, hi: number, lo: number):
 
 /** Objects in use in each pool, cached routes apart: they are given back first. */
 export function inUse(): Map<string, number> {
-  fibFlushCached(initNet);
-  const counts = new Map<string, number>();
-  poolForEach((pool) => counts.set(pool.name, (counts.get(pool.name) ?? 0) + pool.inUse));
-  return counts;
+  return poolUsage(initNet);
 }
 
 /** How often that pool was empty when asked. */

@@ -6,11 +6,10 @@ import type { ExecutionContext } from "ava";
 import type { Hal } from "../../../hal/hal.ts";
 import { boot, initNet } from "../../../src/boot.ts";
 import type { ConfigOptions } from "../../../src/config.ts";
-import { poolForEach } from "../../../src/lib/pool.ts";
 import { setDropMonitor } from "../../../src/stack/core/skbuff.ts";
 import { inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
-import { rtCacheFlush } from "../../../src/stack/ipv4/fib-frontend.ts";
 import { inetTwskPurge } from "../../../src/stack/ipv4/inet-timewait-sock.ts";
+import { poolUsage } from "../../lib/pools.ts";
 import { addDevice, checksum, drops, ip, ipPacket, receive, type TestDevice } from "./harness.ts";
 
 export const US = ip("10.0.0.1");
@@ -34,17 +33,6 @@ const hal: Hal = {
   wake: () => undefined,
 };
 
-/** Entries that caches keep for good reason: they are not leaks. */
-const CACHES = new Set(["ip_dst_cache", "arp_cache"]);
-
-function usage(): Map<string, number> {
-  const map = new Map<string, number>();
-  poolForEach((pool) => {
-    if (!CACHES.has(pool.name)) map.set(pool.name, pool.inUse);
-  });
-  return map;
-}
-
 export function bootWire(options: ConfigOptions = {}): void {
   clock = 1000;
   boot({ preset: "host", buffers: 64, skbs: 128, ...options, hal });
@@ -56,7 +44,7 @@ export function bootWire(options: ConfigOptions = {}): void {
   });
   run(0);
   dev.sent.length = 0;
-  baseline = usage();
+  baseline = poolUsage(initNet);
 }
 
 /** Lets time pass, stopping at every timer. */
@@ -75,8 +63,7 @@ export function now(): number {
 /** Ends TIME_WAIT and the routing cache, and checks that every pool is as full as after boot. */
 export function finish(t: ExecutionContext): void {
   inetTwskPurge();
-  rtCacheFlush(initNet);
-  t.deepEqual(usage(), baseline);
+  t.deepEqual(poolUsage(initNet), baseline);
 }
 
 export interface Segment {

@@ -6,15 +6,16 @@ import type { ExecutionContext } from "ava";
 import type { Hal } from "../../../hal/hal.ts";
 import { boot, initNet } from "../../../src/boot.ts";
 import type { ConfigOptions } from "../../../src/config.ts";
-import { poolForEach } from "../../../src/lib/pool.ts";
 import { devOpen } from "../../../src/netif/dev.ts";
 import { loopbackUp } from "../../../src/netif/loopback.ts";
 import { vethCreate } from "../../../src/netif/veth.ts";
 import { createNet, type Net } from "../../../src/stack/core/net.ts";
+import { neighIfdown } from "../../../src/stack/core/neigh-table.ts";
 import type { NetDevice } from "../../../src/stack/core/net-device.ts";
+import { arpTbl } from "../../../src/stack/ipv4/arp.ts";
 import { inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
-import { rtCacheFlush } from "../../../src/stack/ipv4/fib-frontend.ts";
 import { close, setNs, socket } from "../../../src/stack/socket/index.ts";
+import { poolUsage } from "../../lib/pools.ts";
 
 export const ADDR_A = 0x0a000001;
 export const ADDR_B = 0x0a000002;
@@ -35,17 +36,6 @@ const hal: Hal = {
   wake: () => undefined,
 };
 
-/** Entries that caches keep for good reason: they are not leaks. */
-const CACHES = new Set(["ip_dst_cache", "arp_cache"]);
-
-function usage(): Map<string, number> {
-  const map = new Map<string, number>();
-  poolForEach((pool) => {
-    if (!CACHES.has(pool.name)) map.set(pool.name, pool.inUse);
-  });
-  return map;
-}
-
 /** Boots, makes both hosts. */
 export function bootHosts(options: ConfigOptions = {}): void {
   clock = 1000;
@@ -63,7 +53,7 @@ export function bootHosts(options: ConfigOptions = {}): void {
   inetAddAddress(b, devB, ADDR_B, 24);
   turn(100);
   setNs(a);
-  baseline = usage();
+  baseline = poolUsage(a, b);
 }
 
 /** Lets the stack work for some virtual milliseconds. */
@@ -85,11 +75,10 @@ export function open(net: Net, type: number, protocol = 0): number {
   return fd;
 }
 
-/** Closes what open() made, and checks that every pool is as full as before. */
+/** Closes what open() made, forgets the neighbours met, and checks that every pool is as full as before. */
 export function finish(t: ExecutionContext, ms = 50): void {
   for (const fd of opened) close(fd);
   turn(ms);
-  rtCacheFlush(a);
-  rtCacheFlush(b);
-  t.deepEqual([...usage()], [...baseline], "pools are as full as at the start");
+  for (const dev of [devA, devB]) neighIfdown(arpTbl, dev);
+  t.deepEqual([...poolUsage(a, b)], [...baseline], "pools are as full as at the start");
 }
