@@ -13,6 +13,7 @@ import { MEM_ZERO_BYTES, memoryInit } from "./lib/memory.ts";
 import { poolsReset } from "./lib/pool.ts";
 import { netdevInit, registerNetdev } from "./netif/dev.ts";
 import { loopbackInit, loopbackUp } from "./netif/loopback.ts";
+import { NEIGH_MEMORY_BYTES } from "./stack/core/neigh-table.ts";
 import { initNet, netInit } from "./stack/core/net.ts";
 import { SKB_OVERHEAD_BYTES, skbInit, skbWords } from "./stack/core/skbuff.ts";
 import { sockInit } from "./stack/core/sock.ts";
@@ -46,7 +47,10 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
     level: CORE_INITCALL,
     name: "mm",
     init: (c) =>
-      memoryInit(MEM_ZERO_BYTES + c.staging + c.userMemory + c.buffers * c.bufferBytes, c.userMemory, c.staging),
+      memoryInit(
+        MEM_ZERO_BYTES + c.staging + c.userMemory + c.buffers * c.bufferBytes + c.neighbours * NEIGH_MEMORY_BYTES,
+        c.userMemory, c.staging,
+      ),
   },
   { level: CORE_INITCALL, name: "net_ns", init: () => netInit({ register: registerNetdev, poll: kernelPoll }) },
   {

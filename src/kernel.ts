@@ -40,13 +40,11 @@ export function kernelPoll(): number {
   inTurn = true;
   try {
     const now = machine.now() | 0;
-    if (softirqsRaised !== 0) {
-      // What has arrived is heard before timers fire: after a stall (a busy program, a garbage collection) the
-      // acknowledgment in the ring must not be overtaken by the retransmission it makes needless.
-      tick(now);
-      doSoftirq();
-    }
-    runTimers(now);
+    const due = tick(now);
+    // What has arrived is heard before timers fire: after a stall (a busy program, a garbage collection) the
+    // acknowledgment in the ring must not be overtaken by the retransmission it makes needless.
+    if (softirqsRaised !== 0) doSoftirq();
+    if (due) runTimers(now);
     const busy = softirqsRaised !== 0 && doSoftirq();
     const left = runWorkqueue();
     if (busy || left || softirqsRaised !== 0) return 0;

@@ -20,19 +20,11 @@ const FOLD = 0xffff;
  */
 export function csumPartial(offset: number, length: number): number {
   if (memChecksumHook !== null) return memChecksumHook(mem8, offset, length);
-  const end = offset + length;
-  let at = offset;
-  let sum = 0;
-  if ((at & 3) !== 0) {
-    // Bytes up to a word boundary, weighed by address as the little-endian words weigh them.
-    do {
-      if (at < end) sum += (at & 1) === 0 ? mem8[at]! : mem8[at]! << 8;
-      at++;
-    } while ((at & 3) !== 0);
-  }
+  if (((offset | length) & 3) !== 0) return csumUneven(offset, length);
   const words = mem32;
-  const wordEnd = end >> 2;
-  let i = at >> 2;
+  let i = offset >> 2;
+  const wordEnd = (offset + length) >> 2;
+  let sum = 0;
   for (const last = wordEnd - 31; i < last; i += 32) {
     sum += words[i]! + words[i + 1]! + words[i + 2]! + words[i + 3]!
       + words[i + 4]! + words[i + 5]! + words[i + 6]! + words[i + 7]!
@@ -45,17 +37,25 @@ export function csumPartial(offset: number, length: number): number {
   }
   for (const last = wordEnd - 3; i < last; i += 4) sum += words[i]! + words[i + 1]! + words[i + 2]! + words[i + 3]!;
   for (; i < wordEnd; i++) sum += words[i]!;
-  if ((end & 3) !== 0) {
-    for (at = at < wordEnd << 2 ? wordEnd << 2 : at; at < end; at++) {
-      sum += (at & 1) === 0 ? mem8[at]! : mem8[at]! << 8;
-    }
-  }
-  let folded = sum % FOLD;
+  const folded = sum % FOLD;
   // Folding leaves 0 only of nothing but zeros.
+  if (folded === 0 && sum !== 0) return FOLD;
+  return ((folded & 0xff) << 8) | (folded >> 8);
+}
+
+/** The same where words do not begin and end it: bytes up to the first word and behind the last, by their addresses. */
+function csumUneven(offset: number, length: number): number {
+  const end = offset + length;
+  let at = offset;
+  let sum = 0;
+  for (; at < end && (at & 3) !== 0; at++) sum += (at & 1) === 0 ? mem8[at]! << 8 : mem8[at]!;
+  const middle = (end - at) & ~3;
+  if (middle > 0) sum += csumPartial(at, middle);
+  for (at += middle; at < end; at++) sum += (at & 1) === 0 ? mem8[at]! << 8 : mem8[at]!;
+  let folded = sum % FOLD;
   if (folded === 0 && sum !== 0) folded = FOLD;
-  // From an even offset, even addresses are high halves and the little-endian sum is swapped; from an odd one it is
-  // not.
-  return (offset & 1) === 0 ? ((folded & 0xff) << 8) | (folded >> 8) : folded;
+  // From an odd offset the low halves of the sum by address are the high ones.
+  return (offset & 1) === 0 ? folded : ((folded & 0xff) << 8) | (folded >> 8);
 }
 
 /**

@@ -119,12 +119,16 @@ export function delTimer(timer: Timer): boolean {
 }
 
 /**
- * Moves the clock without firing anything yet: runTimers() of the same turn does. For the work that comes before the timers.
- * Steps that only runTimers() can judge (backwards, or of weeks) are left to it.
+ * Moves the clock without firing anything yet: for the work that comes before the timers. Steps that only runTimers() can
+ * judge (backwards, or of weeks) are left to it.
+ * @returns whether runTimers() is wanted in this turn: a timer may be due, or the clock was left alone
  */
-export function tick(now: number): void {
+export function tick(now: number): boolean {
   const step = (now - jiffies) | 0;
-  if (step > 0 && step < MAX_STEP >> 1) jiffies = now | 0;
+  if (step < 0 || step >= MAX_STEP >> 1) return true;
+  jiffies = now;
+  // Nothing due and the wheel not too far behind: by far the most frequent case.
+  return !nextKnown || ((nextExpires - now) | 0) <= 0 || ((now - wheelTime) | 0) >= MAX_STEP >> 1;
 }
 
 /**
@@ -133,13 +137,6 @@ export function tick(now: number): void {
  * read for weeks, as when nothing was armed and no packet came, has gone forwards.
  */
 export function runTimers(now: number): void {
-  // Nothing due, the clock not back and the wheel not too far behind: by far the most frequent case.
-  if (
-    nextKnown && ((nextExpires - now) | 0) > 0 && ((now - jiffies) | 0) >= 0 && ((now - wheelTime) | 0) < MAX_STEP >> 1
-  ) {
-    jiffies = now | 0;
-    return;
-  }
   let step = (now - jiffies) | 0;
   if (step < 0 && step > -MAX_BACKWARDS) return;
   for (; step < 0 || step > MAX_STEP; step = (now - jiffies) | 0) advance((jiffies + MAX_STEP) | 0);

@@ -103,15 +103,21 @@ export function netifReceiveSkb(skb: SkBuff): number {
     kfreeSkb(skb, SKB_DROP_REASON_OTHERHOST);
     return NET_RX_DROP;
   }
+  const pt = ptypeBase[skb.protocol & (PTYPE_HASH_SIZE - 1)] as PacketType | null;
+  // The rule: one handler for the type, and no other type in its bucket.
+  if (pt !== null && pt.next === null && pt.type === skb.protocol && pt.dev === null) return pt.func(skb, dev, pt);
+  return deliverToHandlers(skb, dev, pt);
+}
+
+/** To each handler of the packet's type among `first` and those behind it. Linux: deliver_ptype_list_skb(). */
+function deliverToHandlers(skb: SkBuff, dev: NetDevice, first: PacketType | null): number {
   const type = skb.protocol;
   let chosen: PacketType | null = null;
-  let pt = ptypeBase[type & (PTYPE_HASH_SIZE - 1)] as PacketType | null;
-  while (pt !== null) {
+  for (let pt = first; pt !== null; pt = pt.next) {
     if (pt.type === type && (pt.dev === null || pt.dev === dev)) {
       if (chosen !== null) chosen.func(skbGet(skb), dev, chosen);
       chosen = pt;
     }
-    pt = pt.next;
   }
   if (chosen !== null) return chosen.func(skb, dev, chosen);
   dev.stats.rxDropped++;

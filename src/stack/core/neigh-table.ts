@@ -6,6 +6,7 @@
  * Read first: RFC 4861 section 7.3 (the states, which Linux uses for ARP too).
  */
 import { account } from "../../lib/account.ts";
+import { memReserve } from "../../lib/memory.ts";
 import { type Pool, type Pooled, poolAlloc, poolAvailable, poolCreate, poolFree } from "../../lib/pool.ts";
 import { getRandomBelow, getRandomU32 } from "../../lib/random.ts";
 import { delTimer, jiffies, modTimer, Timer, timerPending, timerSetup } from "../../lib/timer.ts";
@@ -23,6 +24,11 @@ const REACHABLE_KEEP_MS = 300000;
 const GC_REACHABLE_AGE_MS = 5000;
 /** What forced collection thinks of an entry: the lower, the earlier it goes. */
 const GC_RANK_KEEP = 9;
+
+/** Words of a kept header: the longest kind is Ethernet's, with NET_IP_ALIGN in front of it. Linux: HH_DATA_MOD. */
+export const HH_WORDS = 4;
+/** Packet memory of each neighbour. */
+export const NEIGH_MEMORY_BYTES = HH_WORDS * 4;
 
 const imul = Math.imul;
 
@@ -61,6 +67,11 @@ export class Neighbour implements Pooled {
   /** Link address, first two bytes and last four. */
   haHi = 0;
   haLo = 0;
+  /**
+   * Where the header of the packets to it is kept (Linux: hh_cache): index in mem32 of HH_WORDS words that end with it;
+   * negative while nothing is kept.
+   */
+  hh = 0;
   dev: NetDevice | null = null;
   readonly tbl: NeighTable;
   /** Protocol address. */
@@ -89,6 +100,8 @@ export class Neighbour implements Pooled {
 }
 
 export class NeighTable {
+  /** The entry found last, null for none: packets come in trains. */
+  last: Neighbour | null = null;
   heads: (Neighbour | null)[] = [];
   mask = 0;
   /** Bits of the product that are not the bucket. */
@@ -129,8 +142,10 @@ export function createNeighTableWith(
   tbl.hashRnd = getRandomU32() | 1;
   tbl.hashShift = Math.clz32(tbl.mask);
   tbl.gcThresh1 = count >> 1;
-  tbl.pool = poolCreate(name, count, () => {
+  const kept = memReserve(count * NEIGH_MEMORY_BYTES, 4) >> 2;
+  tbl.pool = poolCreate(name, count, (index) => {
     const neigh = new Neighbour(tbl);
+    neigh.hh = -(kept + index * HH_WORDS);
     timerSetup(neigh.timer, timerFn, neigh);
     return neigh;
   });
@@ -158,7 +173,10 @@ export function neighReachableTime(tbl: NeighTable): number {
 export function neighLookup(tbl: NeighTable, key: number, dev: NetDevice): Neighbour | null {
   let neigh = tbl.heads[imul(key ^ dev.ifindex, tbl.hashRnd) >>> tbl.hashShift] as Neighbour | null;
   while (neigh !== null) {
-    if (neigh.key === key && neigh.dev === dev) return neigh;
+    if (neigh.key === key && neigh.dev === dev) {
+      tbl.last = neigh;
+      return neigh;
+    }
     neigh = neigh.hashNext;
   }
   return null;
@@ -178,6 +196,7 @@ export function neighCreate(tbl: NeighTable, key: number, dev: NetDevice): Neigh
   }
   neigh.nudState = NUD_NONE;
   neigh.haHi = neigh.haLo = 0;
+  neighForgetHeader(neigh);
   neigh.dev = dev;
   neigh.key = key;
   neigh.used = neigh.updated = jiffies;
@@ -195,6 +214,11 @@ export function neighCreate(tbl: NeighTable, key: number, dev: NetDevice): Neigh
   tbl.heads[slot] = neigh;
   if (pool.inUse > tbl.gcThresh1 && !timerPending(tbl.gcTimer)) armPeriodicGc(tbl);
   return neigh;
+}
+
+/** The header of packets to it is not what it was. */
+export function neighForgetHeader(neigh: Neighbour): void {
+  if (neigh.hh > 0) neigh.hh = -neigh.hh;
 }
 
 /** Keeps an entry from being given to another address. */
@@ -229,6 +253,7 @@ export function neighRemove(neigh: Neighbour): void {
   if (previous === null) tbl.heads[slot] = neigh.hashNext;
   else previous.hashNext = neigh.hashNext;
   neigh.hashNext = null;
+  if (tbl.last === neigh) tbl.last = null;
   neigh.dead = true;
   neigh.nudState = NUD_NONE;
   delTimer(neigh.timer);

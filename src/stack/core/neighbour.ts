@@ -11,6 +11,7 @@
  * Packets are sent in all states but NONE, INCOMPLETE and FAILED. One timer per entry serves all states. While
  * confirmed (or static), sending is one call that writes the link header from the address in the entry.
  */
+import { mem32, memCopy } from "../../lib/memory.ts";
 import { delTimer, jiffies, modTimer } from "../../lib/timer.ts";
 import {
   SKB_DROP_REASON_NEIGH_DEAD, SKB_DROP_REASON_NEIGH_FAILED, SKB_DROP_REASON_NEIGH_HH_FILLFAIL,
@@ -21,7 +22,7 @@ import {
   NUD_DELAY, NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_PERMANENT, NUD_PROBE, NUD_REACHABLE, NUD_STALE,
 } from "../../uapi/rtnetlink.ts";
 import {
-  createNeighTableWith, neighCreate, neighHold, neighLookup, neighPurge, neighReachableTime, neighRelease, neighRemove,
+  createNeighTableWith, HH_WORDS, neighCreate, neighForgetHeader, neighHold, neighLookup, neighPurge, neighReachableTime, neighRelease, neighRemove,
   type Neighbour, type NeighOps, type NeighTable,
 } from "./neigh-table.ts";
 import type { NetDevice } from "./net-device.ts";
@@ -61,13 +62,39 @@ export function createNeighTable(name: string, family: number, count: number, op
  */
 export function neighOutput(neigh: Neighbour, skb: SkBuff): number {
   if ((neigh.nudState & NUD_CONNECTED) === 0 && neighEventSend(neigh, skb)) return 0;
-  const dev = neigh.dev!;
-  const headerOps = dev.headerOps;
-  if (headerOps !== null && headerOps.create(skb, dev, skb.protocol, neigh.haHi, neigh.haLo) < 0) {
-    kfreeSkb(skb, SKB_DROP_REASON_NEIGH_HH_FILLFAIL);
+  const at = skb.data;
+  const hh = neigh.hh;
+  if (hh > 0 && (at & 3) === 0 && at - (HH_WORDS << 2) >= skb.head) {
+    const length = neigh.dev!.hardHeaderLen;
+    mem32.copyWithin((at >> 2) - HH_WORDS, hh, hh + HH_WORDS);
+    skb.data = at - length;
+    skb.len += length;
+  } else if (!makeHeader(neigh, skb)) {
     return -EINVAL;
   }
   return neigh.tbl.ops.queueXmit(skb);
+}
+
+/**
+ * Has the device write the link header, and keeps it for the packets to come. Linux: dev_hard_header(), neigh_hh_init().
+ * @returns false, and the packet dropped, when it cannot
+ */
+function makeHeader(neigh: Neighbour, skb: SkBuff): boolean {
+  const headerOps = neigh.dev!.headerOps;
+  if (headerOps === null) return true;
+  const end = skb.data;
+  if (headerOps.create(skb, neigh.dev!, skb.protocol, neigh.haHi, neigh.haLo) < 0) {
+    kfreeSkb(skb, SKB_DROP_REASON_NEIGH_HH_FILLFAIL);
+    return false;
+  }
+  // A table serves one family, so that all its packets have one type.
+  const start = end - (HH_WORDS << 2);
+  const usual = start >= skb.head && start <= skb.data && end - skb.data === neigh.dev!.hardHeaderLen;
+  if (neigh.hh < 0 && usual && (neigh.nudState & NUD_VALID) !== 0) {
+    neigh.hh = -neigh.hh;
+    memCopy(neigh.hh << 2, start, HH_WORDS << 2);
+  }
+  return true;
 }
 
 /**
@@ -234,6 +261,7 @@ export function neighUpdate(neigh: Neighbour, hi: number, lo: number, newState: 
     neigh.nudState = newState;
   }
   if (change) {
+    neighForgetHeader(neigh);
     neigh.haHi = hi;
     neigh.haLo = lo;
     neigh.updated = jiffies;

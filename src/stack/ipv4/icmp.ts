@@ -29,7 +29,7 @@ import {
   ICMP_MIB_INSRCQUENCHS, ICMP_MIB_INTIMEEXCDS, ICMP_MIB_INTIMESTAMPREPS, ICMP_MIB_INTIMESTAMPS,
   ICMP_MIB_OUTADDRMASKREPS, ICMP_MIB_OUTADDRMASKS, ICMP_MIB_OUTDESTUNREACHS, ICMP_MIB_OUTECHOREPS, ICMP_MIB_OUTECHOS,
   ICMP_MIB_OUTERRORS, ICMP_MIB_OUTMSGS, ICMP_MIB_OUTPARMPROBS, ICMP_MIB_OUTREDIRECTS, ICMP_MIB_OUTSRCQUENCHS,
-  ICMP_MIB_OUTTIMEEXCDS, ICMP_MIB_OUTTIMESTAMPREPS, ICMP_MIB_OUTTIMESTAMPS,
+  ICMP_MIB_OUTTIMEEXCDS, ICMP_MIB_OUTTIMESTAMPREPS, ICMP_MIB_OUTTIMESTAMPS, IPSTATS_MIB_OUTDISCARDS,
 } from "../../uapi/snmp.ts";
 import { dstRelease } from "../core/dst.ts";
 import type { Net } from "../core/net.ts";
@@ -45,9 +45,9 @@ import { IP_HLEN, IP_OFFSET, IPH_DADDR, IPH_FRAG_OFF, IPH_PROTOCOL, IPH_SADDR, I
 import { inetSelectAddr } from "./devinet.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
 import { icmpGlobalAllow, icmpPeerAllow, icmpRatelimitInit } from "./icmp-ratelimit.ts";
-import { ipPushHeader, ipSendSkb } from "./ip-output.ts";
+import { ipLocalOut, ipPushHeader, ipSendSkb, ipTurnHeader } from "./ip-output.ts";
 import { inetAddProtocol, inetProtocol } from "./protocol.ts";
-import { ipRouteOutputKey } from "./route.ts";
+import { ipRouteOutputKey, ipRouteReply } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 
 /** For each type the counter of messages received, -1 for none. */
@@ -205,11 +205,46 @@ export function icmpRcv(skb: SkBuff): number {
     if (!question || net.ipv4.icmpEchoIgnoreBroadcasts !== 0) {
       return icmpError(net, skb, SKB_DROP_REASON_INVALID_PROTO);
     }
+  } else if (type === ICMP_ECHO && icmpEchoInPlace(net, skb)) {
+    return 0;
   }
   if (type === ICMP_ECHO) return icmpEcho(net, skb, rt);
   if (isErrorType(type)) return icmpUnreach(net, skb, type);
   consumeSkb(skb);
   return 0;
+}
+
+/** Makes the message of a request that of the reply; the checksum follows the change (RFC 1624). */
+function turnMessage(at: number): void {
+  const first = memView.getInt32(at);
+  const check = (first & 0xffff) + ((ICMP_ECHO - ICMP_ECHOREPLY) << 8);
+  memView.setInt32(at, (ICMP_ECHOREPLY << 24) | (first & 0xff0000) | (check > 0xffff ? check - 0xffff : check));
+}
+
+/**
+ * Answers the usual request: to one address of this host, without IP options, in a buffer that nobody else reads. All of it
+ * becomes the reply where it lies, the IP header too. @returns false, with nothing done, when it is none of that kind
+ */
+function icmpEchoInPlace(net: Net, skb: SkBuff): boolean {
+  if (
+    skb.data - skb.nh !== IP_HLEN || skb.users !== 1 || skb.destructor !== null || skbCloned(skb)
+    || net.ipv4.icmpEchoIgnoreAll !== 0
+  ) {
+    return false;
+  }
+  const out = ipRouteReply(net, skb);
+  if (out === null) return false;
+  const dst = skb.dst!;
+  skb.dst = out;
+  if (--dst.refcnt === 0) dst.ops.destroy(dst);
+  skb.pktType = PACKET_HOST;
+  turnMessage(skb.data);
+  ipTurnHeader(skb, IPPROTO_ICMP, net.ipv4.ipDefaultTtl);
+  const mib = net.mib;
+  mib[ICMP_MIB_OUTMSGS]!++;
+  mib[ICMP_MIB_OUTECHOREPS]!++;
+  if (ipLocalOut(net, null, skb) < 0) mib[IPSTATS_MIB_OUTDISCARDS]!++;
+  return true;
 }
 
 /**
@@ -253,10 +288,7 @@ function icmpEcho(net: Net, skb: SkBuff, rt: Rtable): number {
   dstRelease(reply.dst!);
   reply.dst = out;
   reply.pktType = PACKET_HOST;
-  const at = reply.data;
-  const check = view.getUint16(at + ICMPH_CHECKSUM) + ((ICMP_ECHO - ICMP_ECHOREPLY) << 8);
-  mem8[at] = ICMP_ECHOREPLY;
-  view.setUint16(at + ICMPH_CHECKSUM, check > 0xffff ? check - 0xffff : check);
+  turnMessage(reply.data);
   icmpPush(net, reply, fl.saddr, daddr, tos);
   return 0;
 }

@@ -1,7 +1,8 @@
 /**
  * Receiving: the header's checks, the route, and the hand-over to the transport protocol. Linux: net/ipv4/ip_input.c.
  *
- *   netifReceiveSkb → ipRcv → ipRcvFinish → dst.input = ipLocalDeliver → ipLocalDeliverFinish → protocol handler
+ *   netifReceiveSkb → ipRcv (→ ipRcvFinish, with a question other than the last) → dst.input = ipLocalDeliver
+ *     → protocol handler
  *
  * Of fragments nothing is delivered until reassembly joins in ipLocalDeliver(); options are skipped until ipRcvFinish()
  * compiles them; a packet for somebody else ends in ipError(), as on any host with ip_forward 0.
@@ -10,7 +11,7 @@
  */
 import { account } from "../../lib/account.ts";
 import { ipFastCsum } from "../../lib/checksum.ts";
-import { mem8, memView } from "../../lib/memory.ts";
+import { mem32, mem8, memView } from "../../lib/memory.ts";
 import { devAddPack, PacketType } from "../../netif/receive.ts";
 import {
   SKB_DROP_REASON_FRAG_FAILED, SKB_DROP_REASON_IP_CSUM, SKB_DROP_REASON_IP_INADDRERRORS,
@@ -30,12 +31,15 @@ import { initNet, type Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { consumeSkb, kfreeSkb, PACKET_OTHERHOST, skbClone, type SkBuff, skbTrim } from "../core/skbuff.ts";
 import {
-  IP_FRAGMENT_BITS, IP_HLEN, IPH_DADDR, IPH_FRAG_OFF, IPH_PROTOCOL, IPH_SADDR, IPH_TOS,
+  IP_FRAGMENT_BITS, IP_HLEN, IP_VER_IHL_PLAIN, IPH_DADDR, IPH_FRAG_OFF, IPH_PROTOCOL, IPH_SADDR, IPH_TOS,
 } from "../wire/ip.ts";
 import { icmpInit, icmpSend, ipv4LinkFailure } from "./icmp.ts";
 import { ipMcOutput, ipOutput, ipOutputInit } from "./ip-output.ts";
-import { inetProtocol, inetProtocolsInit } from "./protocol.ts";
+import { inetProtocolsInit, inetProtos } from "./protocol.ts";
 import { ipRouteInput, ipRouteInputReason, routeInit } from "./route.ts";
+import {
+  RT_TOS_BITS, rtInput, rtInputDaddr, rtInputDev, rtInputGenid, rtInputSaddr, rtInputTos,
+} from "./route-cache.ts";
 import { RTCF_BROADCAST, RTCF_MULTICAST, type Rtable, rtableInit } from "./rtable.ts";
 
 /**
@@ -63,39 +67,51 @@ function headerError(net: Net, skb: SkBuff, reason: number): number {
   return -EINVAL;
 }
 
+/** A packet that somebody else sees too: a clone of our own, or null when there is none to be had. */
+function ipShareCheck(skb: SkBuff, mib: Uint32Array): SkBuff | null {
+  const own = skbClone(skb);
+  consumeSkb(skb);
+  if (own === null) mib[IPSTATS_MIB_INDISCARDS]!++;
+  return own;
+}
+
 /**
- * A packet of EtherType IP: data at its header. Checks the header and cuts padding off. Linux: ip_rcv(), ip_rcv_core().
+ * A packet of EtherType IP: data at its header. Checks the header and cuts padding off; the route of the packet before is
+ * taken when it answers for this one too. Linux: ip_rcv(), ip_rcv_core().
  * @returns 0 or a negative errno, for tests; the packet is gone
  */
 export function ipRcv(packet: SkBuff, dev: NetDevice): number {
-  let skb = packet;
-  if (skb.pktType === PACKET_OTHERHOST) {
-    kfreeSkb(skb, SKB_DROP_REASON_OTHERHOST);
+  if (packet.pktType === PACKET_OTHERHOST) {
+    kfreeSkb(packet, SKB_DROP_REASON_OTHERHOST);
     return -EINVAL;
   }
   const net = dev.net!;
   const mib = net.mib;
   mib[IPSTATS_MIB_INPKTS]!++;
-  mib[IPSTATS_MIB_INOCTETS]! += skb.len;
-  if (skb.users !== 1) {
-    const own = skbClone(skb);
-    consumeSkb(skb);
-    if (own === null) {
-      mib[IPSTATS_MIB_INDISCARDS]!++;
-      return -EINVAL;
-    }
-    skb = own;
-  }
+  mib[IPSTATS_MIB_INOCTETS]! += packet.len;
+  const skb = packet.users === 1 ? packet : ipShareCheck(packet, mib);
+  if (skb === null) return -EINVAL;
   const nh = skb.data;
   const length = skb.tail - nh;
   if (length < IP_HLEN) return headerError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
   const first = memView.getInt32(nh);
-  const ihl = (first >> 24) & 15;
-  if (first >>> 28 !== 4 || ihl < 5) return headerError(net, skb, SKB_DROP_REASON_IP_INHDR);
-  const headerLength = ihl << 2;
-  if (length < headerLength) return headerError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
+  let headerLength = IP_HLEN;
+  if (first >>> 24 !== IP_VER_IHL_PLAIN) {
+    headerLength = (first >> 22) & 60;
+    if (first >>> 28 !== 4 || headerLength < IP_HLEN) return headerError(net, skb, SKB_DROP_REASON_IP_INHDR);
+    if (length < headerLength) return headerError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
+  }
   mib[IPSTATS_MIB_NOECTPKTS + ((first >> 16) & 3)]!++;
-  if (ipFastCsum(nh, ihl) !== 0) {
+  // The words of a header that lies on a word boundary (as drivers see to it), added up here; else the arena's first, which
+  // are zero. Addresses stay as they lie in memory, for the comparison below.
+  const words = mem32;
+  const at = (nh & 3) === 0 ? nh >> 2 : 0;
+  const saddr = words[at + 3]!;
+  const daddr = words[at + 4]!;
+  if (
+    headerLength === IP_HLEN && at !== 0 ? (words[at]! + words[at + 1]! + words[at + 2]! + saddr + daddr) % 0xffff !== 0
+      : ipFastCsum(nh, headerLength >> 2) !== 0
+  ) {
     mib[IPSTATS_MIB_CSUMERRORS]!++;
     return headerError(net, skb, SKB_DROP_REASON_IP_CSUM);
   }
@@ -111,6 +127,15 @@ export function ipRcv(packet: SkBuff, dev: NetDevice): number {
   }
   skb.nh = nh;
   skb.th = nh + headerLength;
+  const rt = rtInput;
+  if (
+    rt !== null && saddr === rtInputSaddr && daddr === rtInputDaddr && dev === rtInputDev
+    && (first & RT_TOS_BITS) === rtInputTos && net.rtGenid === rtInputGenid && skb.dst === null
+  ) {
+    rt.refcnt++;
+    skb.dst = rt;
+    return rt.input(skb);
+  }
   return ipRcvFinish(net, skb, dev);
 }
 
@@ -139,33 +164,34 @@ function countGroup(net: Net, skb: SkBuff, flags: number): void {
   mib[broadcast ? IPSTATS_MIB_INBCASTOCTETS : IPSTATS_MIB_INMCASTOCTETS]! += skb.len;
 }
 
-/** A packet for this host. Linux: ip_local_deliver(). */
-export function ipLocalDeliver(skb: SkBuff): number {
-  if ((memView.getUint16(skb.nh + IPH_FRAG_OFF) & IP_FRAGMENT_BITS) !== 0) {
-    const mib = skb.dev!.net!.mib;
-    mib[IPSTATS_MIB_REASMREQDS]!++;
-    mib[IPSTATS_MIB_REASMFAILS]!++;
-    kfreeSkb(skb, SKB_DROP_REASON_FRAG_FAILED);
-    return -EINVAL;
-  }
-  return ipLocalDeliverFinish(skb);
+/** A fragment: nothing of it is delivered. */
+function ipDefrag(skb: SkBuff): number {
+  const mib = skb.dev!.net!.mib;
+  mib[IPSTATS_MIB_REASMREQDS]!++;
+  mib[IPSTATS_MIB_REASMFAILS]!++;
+  kfreeSkb(skb, SKB_DROP_REASON_FRAG_FAILED);
+  return -EINVAL;
 }
 
-/** To the transport; the sender of an unknown protocol is told (RFC 1122 section 3.2.2.1). */
-function ipLocalDeliverFinish(skb: SkBuff): number {
-  const net = skb.dev!.net!;
+/**
+ * A packet for this host: to its transport; the sender of an unknown protocol is told (RFC 1122 section 3.2.2.1). Linux:
+ * ip_local_deliver(), ip_local_deliver_finish().
+ */
+export function ipLocalDeliver(skb: SkBuff): number {
   const nh = skb.nh;
+  if ((memView.getUint16(nh + IPH_FRAG_OFF) & IP_FRAGMENT_BITS) !== 0) return ipDefrag(skb);
   const th = skb.th;
   skb.len -= th - skb.data;
   skb.data = th;
-  const prot = inetProtocol(mem8[nh + IPH_PROTOCOL]!);
+  const mib = skb.dev!.net!.mib;
+  const prot = inetProtos[mem8[nh + IPH_PROTOCOL]!] ?? null;
   if (prot === null) {
-    net.mib[IPSTATS_MIB_INUNKNOWNPROTOS]!++;
+    mib[IPSTATS_MIB_INUNKNOWNPROTOS]!++;
     icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0);
     kfreeSkb(skb, SKB_DROP_REASON_IP_NOPROTO);
     return -EINVAL;
   }
-  net.mib[IPSTATS_MIB_INDELIVERS]!++;
+  mib[IPSTATS_MIB_INDELIVERS]!++;
   return prot.handler(skb);
 }
 

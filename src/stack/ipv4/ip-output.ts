@@ -2,7 +2,7 @@
  * Sending: the IP header, and the way from a transport segment to the neighbour. Linux: net/ipv4/ip_output.c.
  *
  *   ipQueueXmit / ipBuildAndSendPkt / ipSendUnicastReply → ipPushHeader → ipLocalOut → dst.output = ipOutput
- *     → ipFinishOutput → neighOutput
+ *     → neighOutput
  *
  * The header is written with five word stores and its checksum is summed from the values written. A packet larger than
  * the path MTU is refused (-EMSGSIZE) until fragmentation joins here.
@@ -152,26 +152,71 @@ export function ipPushHeader(
   view.setInt32(at + IPH_DADDR, daddr);
 }
 
+/**
+ * Makes the header of a packet that came in, which has no options, the header of the answer, where it lies: the addresses
+ * change sides, TOS and length stay, the rest is as ipPushHeader() writes it without DF. The checksum, which was right, follows
+ * the change (RFC 1624).
+ * @param skb data behind the header, nh at it; data is at it then @param ttl 0..255
+ */
+export function ipTurnHeader(skb: SkBuff, protocol: number, ttl: number): void {
+  const view = memView;
+  const nh = skb.nh;
+  const idFrag = view.getInt32(nh + 4);
+  const ttlSum = view.getInt32(nh + 8);
+  const saddr = view.getInt32(nh + IPH_DADDR);
+  const daddr = view.getInt32(nh + IPH_SADDR);
+  const id = ipSelectIdent(saddr, daddr, protocol);
+  const ttlProto = (ttl << 8) | protocol;
+  skb.len += skb.data - nh;
+  skb.data = nh;
+  // Of the words that change, less what they become; twice the modulus keeps it positive.
+  const check = ((idFrag >>> 16) + (idFrag & 0xffff) + (ttlSum >>> 16) + (ttlSum & 0xffff) - id - ttlProto + 0x1fffe) % 0xffff;
+  view.setInt32(nh + 4, id << 16);
+  view.setInt32(nh + 8, (ttlProto << 16) | check);
+  view.setInt32(nh + IPH_SADDR, saddr);
+  view.setInt32(nh + IPH_DADDR, daddr);
+}
+
 /** Packets of this host start their way here, with header and route. Linux: ip_local_out(). 0 or a negative errno. */
 export function ipLocalOut(net: Net, _sk: Sock | null, skb: SkBuff): number {
   net.mib[IPSTATS_MIB_OUTREQUESTS]!++;
   skb.protocol = ETH_P_IP;
-  return dstOutput(skb);
-}
-
-/** Linux: dst_output(). */
-function dstOutput(skb: SkBuff): number {
   return skb.dst!.output(skb);
 }
 
-/** Counts by the kind of destination, and checks the device. Linux: ip_output(). */
+/**
+ * Counts, refuses what is longer than the path takes, and hands over to the neighbour. Linux: ip_output(),
+ * ip_finish_output().
+ */
 export function ipOutput(skb: SkBuff): number {
   const rt = skb.dst as Rtable;
+  const dev = rt.dev!;
   const mib = rt.net.mib;
-  skb.dev = rt.dev;
+  const length = skb.len;
+  skb.dev = dev;
   mib[IPSTATS_MIB_OUTPKTS]!++;
-  mib[IPSTATS_MIB_OUTOCTETS]! += skb.len;
-  return ipFinishOutput(skb, rt);
+  mib[IPSTATS_MIB_OUTOCTETS]! += length;
+  // Most routes have no MTU but their device's.
+  if (length > ((rt.pmtu | rt.mtu) === 0 ? dev.mtu : dstMtu(rt))) {
+    mib[IPSTATS_MIB_FRAGFAILS]!++;
+    kfreeSkb(skb, SKB_DROP_REASON_PKT_TOO_BIG);
+    return -EMSGSIZE;
+  }
+  const flags = rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST);
+  if (flags !== 0) countGroup(skb, rt, flags);
+  if (skb.data - skb.head < dev.hardHeaderLen && !makeHeadroom(skb, dev)) return -ENOBUFS;
+  if ((dev.flags & (IFF_LOOPBACK | IFF_NOARP)) !== 0) return noarpOutput(skb, dev);
+  const nexthop = rt.gateway !== 0 ? rt.gateway : memView.getInt32(skb.nh + IPH_DADDR);
+  // Packets come in trains: mostly it is the neighbour of the last one.
+  let neigh = arpTbl.last;
+  if (neigh === null || neigh.key !== nexthop || neigh.dev !== dev) {
+    neigh = neighLookup(arpTbl, nexthop, dev) ?? neighCreate(arpTbl, nexthop, dev);
+    if (neigh === null) {
+      kfreeSkb(skb, SKB_DROP_REASON_NEIGH_CREATEFAIL);
+      return -ENOBUFS;
+    }
+  }
+  return neighOutput(neigh, skb);
 }
 
 /** Like ipOutput(), and this host gets a copy. Linux: ip_mc_output(). */
@@ -187,28 +232,6 @@ export function ipMcOutput(skb: SkBuff): number {
     netifRx(copy);
   }
   return ipOutput(skb);
-}
-
-/** Refuses what is longer than the path takes, else hands over to the neighbour. Linux: ip_finish_output(). */
-function ipFinishOutput(skb: SkBuff, rt: Rtable): number {
-  const dev = rt.dev!;
-  // Most routes have no MTU but their device's.
-  if (skb.len > ((rt.pmtu | rt.mtu) === 0 ? dev.mtu : dstMtu(rt))) {
-    rt.net.mib[IPSTATS_MIB_FRAGFAILS]!++;
-    kfreeSkb(skb, SKB_DROP_REASON_PKT_TOO_BIG);
-    return -EMSGSIZE;
-  }
-  const flags = rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST);
-  if (flags !== 0) countGroup(skb, rt, flags);
-  if (skb.data - skb.head < dev.hardHeaderLen && !makeHeadroom(skb, dev)) return -ENOBUFS;
-  if ((dev.flags & (IFF_LOOPBACK | IFF_NOARP)) !== 0) return noarpOutput(skb, dev);
-  const nexthop = rt.gateway !== 0 ? rt.gateway : memView.getInt32(skb.nh + IPH_DADDR);
-  const neigh = neighLookup(arpTbl, nexthop, dev) ?? neighCreate(arpTbl, nexthop, dev);
-  if (neigh === null) {
-    kfreeSkb(skb, SKB_DROP_REASON_NEIGH_CREATEFAIL);
-    return -ENOBUFS;
-  }
-  return neighOutput(neigh, skb);
 }
 
 /** By a device that needs no neighbours: loopback, or point to point. Its link address, if any, is its own. */

@@ -19,8 +19,8 @@ export interface NetProtocol {
   errHandler?(skb: SkBuff, info: number): number;
 }
 
-/** By number, as far as the highest that is known. */
-let inetProtos: (NetProtocol | null)[];
+/** By number, as far as the highest that is known; read-only elsewhere. Linux: inet_protos[]. */
+export let inetProtos: (NetProtocol | null)[];
 
 /** Boot: no protocol is known. */
 export function inetProtocolsInit(): void {

@@ -6,6 +6,7 @@
  * 5.3.7 (martian addresses).
  */
 import { account } from "../../lib/account.ts";
+import { mem32, mem8, memView } from "../../lib/memory.ts";
 import { devGetByIndex } from "../../netif/dev.ts";
 import {
   SKB_DROP_REASON_IP_INNOROUTES, SKB_DROP_REASON_IP_INVALID_DEST, SKB_DROP_REASON_IP_INVALID_SOURCE,
@@ -14,7 +15,7 @@ import {
 import { EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS, ENODEV } from "../../uapi/errno.ts";
 import { IFF_LOOPBACK, IFF_UP } from "../../uapi/if.ts";
 import {
-  INADDR_ALLHOSTS_GROUP, INADDR_LOOPBACK, inClassD, IN_LOOPBACKNET, IPPROTO_IGMP, ipv4IsLocalMulticast,
+  INADDR_ALLHOSTS_GROUP, INADDR_LOOPBACK, inClassD, IN_LOOPBACKNET, IPPROTO_ICMP, IPPROTO_IGMP, ipv4IsLocalMulticast,
 } from "../../uapi/in.ts";
 import {
   RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RT_TABLE_MAIN, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST,
@@ -25,12 +26,17 @@ import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import type { Sock } from "../core/sock.ts";
+import { IPH_DADDR, IPH_SADDR, IPH_TOS } from "../wire/ip.ts";
 import { inDevGet, type InDevice, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
 import { type FibConfig, fibConfigReset } from "./fib-config.ts";
 import { fibValidateSource } from "./fib-frontend.ts";
 import { fibLookup, inetAddrType } from "./fib-lookup.ts";
 import { type FibNh, fibResultPrefsrc } from "./fib-semantics.ts";
-import { FibResult, FLOWI_FLAG_ANYSRC, Flowi4, flowInit } from "./flow.ts";
+import { FibResult, FLOWI_FLAG_ANYSRC, Flowi4, flowi4Init, flowInit, outputFlow } from "./flow.ts";
+import {
+  RT_TOS_BITS, rtCacheForget, rtInput, rtInputDaddr, rtInputGenid, rtInputRemember, rtInputSaddr, rtInputTos, rtReply,
+  rtReplyRemember,
+} from "./route-cache.ts";
 import {
   dstMtu, ipHandlers, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, rtCacheDrop, rtDstAlloc, type Rtable,
 } from "./rtable.ts";
@@ -41,15 +47,8 @@ let outResult: FibResult;
 /** Why the last ipRouteInput() failed, as a drop reason. */
 let inputReason = SKB_NOT_DROPPED_YET;
 
-
-// The last decision of each direction, as packets come in trains: the next hop with the question that it answers, while no
-// route, address or device has changed (the generation). Longer memory is the next hop's own (FibNh.rthInput, rthOutput).
-let inNh: FibNh | null = null;
-let inDev: NetDevice;
-let inDaddr = 0;
-let inSaddr = 0;
-let inTos = 0;
-let inGenid = 0;
+// The last decision for packets of this host: the next hop with the question that it answers, while no route, address or
+// device has changed (the generation). That for packets that came in is in route-cache.ts.
 let outNh: FibNh | null = null;
 let outNet: Net;
 let outDaddr = 0;
@@ -65,7 +64,8 @@ export function routeInit(): void {
   inFlow = account("route", new Flowi4());
   inResult = account("route", new FibResult());
   outResult = account("route", new FibResult());
-  inNh = outNh = null;
+  outNh = null;
+  rtCacheForget();
 }
 
 /** The drop reason (SKB_DROP_REASON_*) of the packet that ipRouteInput() has just refused. */
@@ -118,17 +118,6 @@ function makeInput(skb: SkBuff, net: Net, dev: NetDevice, nh: FibNh | null, flag
  */
 export function ipRouteInput(skb: SkBuff, daddr: number, saddr: number, tos: number, dev: NetDevice): number {
   const net = dev.net!;
-  const last = inNh;
-  if (
-    last !== null && saddr === inSaddr && daddr === inDaddr && dev === inDev && tos === inTos && inGenid === net.rtGenid
-  ) {
-    const rt = last.rthInput;
-    if (rt !== null) {
-      rt.refcnt++;
-      skb.dst = rt;
-      return 0;
-    }
-  }
   const inet = dev.ipPtr as InDevice | null;
   if (inet === null) return refuse(SKB_DROP_REASON_IP_INNOROUTES);
   if (inClassD(daddr)) return routeInputMc(skb, net, inet, daddr, saddr);
@@ -148,21 +137,17 @@ export function ipRouteInput(skb: SkBuff, daddr: number, saddr: number, tos: num
     if (type === RTN_LOCAL) {
       if (fibValidateSource(net, inet, saddr) !== 0) return refuse(SKB_DROP_REASON_IP_LOCAL_SOURCE);
       const nh = res.nh!;
-      if (!loopback) {
-        inNh = nh;
-        inDev = dev;
-        inDaddr = daddr;
-        inSaddr = saddr;
-        inTos = tos;
-        inGenid = net.rtGenid;
-      }
-      const rt = nh.rthInput;
+      let rt = nh.rthInput;
       if (rt !== null && rt.genid === net.rtGenid) {
         rt.refcnt++;
         skb.dst = rt;
-        return 0;
+      } else {
+        const err = makeInput(skb, net, dev, nh, RTCF_LOCAL, RTN_LOCAL);
+        if (err !== 0) return err;
+        rt = nh.rthInput!;
       }
-      return makeInput(skb, net, dev, nh, RTCF_LOCAL, RTN_LOCAL);
+      if (!loopback) rtInputRemember(rt, dev, saddr, daddr, tos);
+      return 0;
     }
     if (type === RTN_BROADCAST) return routeInputBroadcast(skb, net, inet, res.nh, saddr);
   }
@@ -302,6 +287,34 @@ export function ipRouteGet(net: Net, fl: Flowi4, cfg: FibConfig): number {
   cfg.advmss = rt.advmss;
   dstRelease(rt);
   return 0;
+}
+
+/**
+ * The route for an answer to a packet that came in for one address of this host, by its header's addresses and TOS; with a
+ * reference for the caller, or null. Linux: the lookup of icmp_reply().
+ * @param skb nh at its IP header
+ */
+export function ipRouteReply(net: Net, skb: SkBuff): Rtable | null {
+  const nh = skb.nh;
+  const at = nh >> 2;
+  const cached = rtReply;
+  const mark = skb.mark;
+  // Is the question that of the last packet? The same entry can be the answer to several.
+  const last = mark === 0 && skb.dst === rtInput && (nh & 3) === 0 && mem32[at + 3] === rtInputSaddr
+    && mem32[at + 4] === rtInputDaddr && (memView.getInt32(nh) & RT_TOS_BITS) === rtInputTos && net.rtGenid === rtInputGenid;
+  if (cached !== null && last) {
+    cached.refcnt++;
+    return cached;
+  }
+  const fl = outputFlow;
+  const daddr = memView.getInt32(nh + IPH_SADDR);
+  if (daddr === 0) return null;
+  flowi4Init(fl, daddr, memView.getInt32(nh + IPH_DADDR), 0, mem8[nh + IPH_TOS]!, IPPROTO_ICMP);
+  fl.mark = mark;
+  const rt = ipRouteOutputKey(net, fl);
+  // Only what a next hop keeps may be remembered.
+  if (last && rt !== null && outNh !== null && outNh.rthOutput === rt) rtReplyRemember(rt);
+  return rt;
 }
 
 /** Without asking the tables: the destination is on that link. */

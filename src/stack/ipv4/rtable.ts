@@ -16,6 +16,7 @@ import type { NetDevice } from "../core/net-device.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { skDstReset, type Sock } from "../core/sock.ts";
 import { arpTbl } from "./arp.ts";
+import { rtCacheForget } from "./route-cache.ts";
 
 /** Rtable.flags (linux/in_route.h): the destination is a broadcast address. */
 export const RTCF_BROADCAST = 0x10000000;
@@ -103,6 +104,7 @@ export function rtDstAlloc(net: Net, dev: NetDevice, flags: number, type: number
 /** A next hop gives up the entry it keeps; others may still hold it. */
 export function rtCacheDrop(rt: Rtable | null): void {
   if (rt === null) return;
+  rtCacheForget();
   rt.obsolete = DST_OBSOLETE_DEAD;
   dstRelease(rt);
 }

@@ -1,0 +1,52 @@
+/**
+ * The last routing decision for packets that came in, as they come in trains: the question, its answer, and the route that
+ * a reply takes. What Linux had as its routing cache before 3.6 and has as early demultiplexing since, in one entry; longer
+ * memory is the next hop's own (FibNh.rthInput, rthOutput).
+ *
+ * It holds no reference: the next hop does, and what a next hop gives up is forgotten here (rtCacheDrop). A decision is as
+ * old as its generation (net.rtGenid): whatever may change the answer, a sysctl too, must begin a new one.
+ *
+ * ipRcv() compares the question with a packet's header as its words lie in memory, so that a hit costs no call.
+ */
+import type { NetDevice } from "../core/net-device.ts";
+import type { Rtable } from "./rtable.ts";
+
+/** The answer for a packet to this host, null for none: then the rest means nothing. */
+export let rtInput: Rtable | null = null;
+/** The question: addresses as words of mem32, TOS at its place in the header's first word, device, generation. */
+export let rtInputSaddr = 0;
+export let rtInputDaddr = 0;
+export let rtInputTos = 0;
+export let rtInputDev: NetDevice | null = null;
+export let rtInputGenid = 0;
+/** The route for a reply to such a packet, null when nobody has asked. */
+export let rtReply: Rtable | null = null;
+
+/** TOS in the first word of a header. */
+export const RT_TOS_BITS = 0xff0000;
+
+/** A 32-bit number in network byte order as mem32 reads it. */
+function asWord(value: number): number {
+  return ((value << 24) | ((value & 0xff00) << 8) | ((value >> 8) & 0xff00) | (value >>> 24)) >>> 0;
+}
+
+/** @param rt kept by a next hop, of this generation @param saddr, daddr int32 @param tos whole TOS byte */
+export function rtInputRemember(rt: Rtable, dev: NetDevice, saddr: number, daddr: number, tos: number): void {
+  rtInput = rt;
+  rtInputSaddr = asWord(saddr);
+  rtInputDaddr = asWord(daddr);
+  rtInputTos = tos << 16;
+  rtInputDev = dev;
+  rtInputGenid = rt.genid;
+  rtReply = null;
+}
+
+/** The reply to the packets of the last question goes that way. @param rt kept by a next hop */
+export function rtReplyRemember(rt: Rtable): void {
+  rtReply = rt;
+}
+
+/** Nothing is known any more. */
+export function rtCacheForget(): void {
+  rtInput = rtInputDev = rtReply = null;
+}
