@@ -20,7 +20,7 @@ const ATTACH = 6;
 
 /** The measured paths (paths.ts says what each does). */
 export const PATHS: readonly string[] = [
-  "arp", "ping", "udp-echo", "tcp-receive", "tcp-send", "tcp-request", "tcp-connect",
+  "arp", "ping", "udp-echo", "tcp-receive", "tcp-send", "tcp-request", "tcp-connect", "tcp-active",
 ];
 /** Packets that each path is measured over. */
 export const MEASURED_PACKETS = 10_000;

@@ -4,17 +4,17 @@
  */
 import { memView } from "../../src/lib/memory.ts";
 import {
-  accept4, bind, close, listen, recv, recvfrom, send, sendto, socket,
+  accept4, bind, close, connect as connectTo, listen, recv, recvfrom, send, sendto, socket,
 } from "../../src/index.ts";
 import { SockaddrIn } from "../../src/stack/core/sockaddr.ts";
 import type { Net } from "../../src/stack/core/net.ts";
-import { EAGAIN } from "../../src/uapi/errno.ts";
+import { EAGAIN, EINPROGRESS } from "../../src/uapi/errno.ts";
 import { ARPOP_REPLY, ARPOP_REQUEST } from "../../src/uapi/if-arp.ts";
 import { AF_INET, SOCK_DGRAM, SOCK_STREAM } from "../../src/uapi/socket.ts";
 import { TCPHDR_ACK, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN } from "../../src/stack/wire/tcp.ts";
 import { arpRequests, clearArpRequests, framesSent, inject, outboxLength, outboxOffset } from "./device.ts";
 import {
-  sentAck, sentFlags, sentPayload, sentSeq, sentTsval, writeArp, writePing, writeTcp, writeUdp,
+  PEER_ADDR, sentAck, sentFlags, sentPayload, sentPort, sentSeq, sentSynTsval, sentTsval, writeArp, writePing, writeTcp, writeUdp,
 } from "./peer.ts";
 import { advanceNow } from "./platform.ts";
 
@@ -22,6 +22,7 @@ import { advanceNow } from "./platform.ts";
 const SEGMENT = 1448;
 const REQUEST = 64;
 const ECHO_PORT = 7;
+const HTTP_PORT = 80;
 
 let net: Net;
 let dry = false;
@@ -30,8 +31,10 @@ let listenFd = -1;
 let fd = -1;
 let buffer: Uint8Array;
 let from: SockaddrIn;
-/** The peer's side of the connection. */
+let server: SockaddrIn;
+/** The peer's side of the connection; and the board's port. */
 let sport = 0;
+let dport = HTTP_PORT;
 let seq = 0;
 let ack = 0;
 let tsval = 0;
@@ -48,10 +51,11 @@ export function pathsInit(namespace: Net, userMemory: Uint8Array): void {
   net = namespace;
   buffer = userMemory;
   from = new SockaddrIn();
+  server = new SockaddrIn(PEER_ADDR, HTTP_PORT);
   udpFd = must(socket(AF_INET, SOCK_DGRAM, 0), "socket");
   must(bind(udpFd, new SockaddrIn(0, ECHO_PORT)), "bind");
   listenFd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
-  must(bind(listenFd, new SockaddrIn(0, 80)), "bind");
+  must(bind(listenFd, new SockaddrIn(0, HTTP_PORT)), "bind");
   must(listen(listenFd, 2), "listen");
   sport = 20000;
   // The peer makes itself known.
@@ -79,7 +83,7 @@ function answerArp(): void {
 
 function sendSegment(flags: number, payload: number): void {
   tsval = (tsval + 1) | 0;
-  receive(writeTcp(sport, flags, seq, ack, tsval, tsecr, payload));
+  receive(writeTcp(sport, dport, flags, seq, ack, tsval, tsecr, payload));
   // A dry run leaves the connection where it was.
   if (!dry) seq = (seq + payload) | 0;
 }
@@ -98,6 +102,7 @@ function listenToGuest(): void {
 
 function connect(): void {
   sport = sport === 60000 ? 20000 : sport + 1;
+  dport = HTTP_PORT;
   seq = (sport << 12) | 0;
   sendSegment(TCPHDR_SYN, 0);
   seq = (seq + 1) | 0;
@@ -119,6 +124,32 @@ function disconnect(): void {
   expect((sentFlags() & TCPHDR_FIN) !== 0, "close its side");
   listenToGuest();
   sendSegment(TCPHDR_ACK, 0);
+}
+
+/** The guest calls the peer and, when it is connected, closes first: what is left of the connection is in TIME_WAIT. */
+function callOut(): void {
+  sport = HTTP_PORT;
+  if (!dry) {
+    fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+    expect(connectTo(fd, server) === -EINPROGRESS, "connect");
+    net.poll();
+    expect(sentFlags() === TCPHDR_SYN, "send a SYN");
+    dport = sentPort();
+    ack = (sentSeq() + 1) | 0;
+    tsecr = sentSynTsval();
+  }
+  sendSegment(TCPHDR_SYN | TCPHDR_ACK, 0);
+  seq = (seq + 1) | 0;
+  expect(sentFlags() === TCPHDR_ACK && sentAck() === seq, "acknowledge the SYN");
+  if (!dry) {
+    close(fd);
+    net.poll();
+  }
+  expect((sentFlags() & TCPHDR_FIN) !== 0, "close its side");
+  listenToGuest();
+  sendSegment(TCPHDR_FIN | TCPHDR_ACK, 0);
+  seq = (seq + 1) | 0;
+  expect(sentFlags() === TCPHDR_ACK && sentAck() === seq, "acknowledge the end");
 }
 
 /** Makes the path ready: connected, and warm as far as the protocol goes. */
@@ -177,6 +208,9 @@ export function pathStep(path: string, i: number): void {
     case "tcp-connect":
       connect();
       disconnect();
+      return;
+    case "tcp-active":
+      callOut();
       return;
     default:
       throw new Error(`no path ${path}`);

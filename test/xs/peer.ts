@@ -37,6 +37,14 @@ export function sentFlags(): number {
 export function sentTsval(): number {
   return memView.getInt32(outboxOffset + L4_AT + 24);
 }
+/** Timestamp of the guest's SYN: it stands behind the MSS. */
+export function sentSynTsval(): number {
+  return memView.getInt32(outboxOffset + L4_AT + 28);
+}
+/** The port that the guest sent from. */
+export function sentPort(): number {
+  return memView.getUint16(outboxOffset + L4_AT);
+}
 export function sentPayload(): number {
   const header = (memView.getUint8(outboxOffset + L4_AT + 12) >> 4) << 2;
   return memView.getUint16(outboxOffset + IP_AT + 2) - 20 - header;
@@ -101,9 +109,9 @@ export function writeUdp(port: number, payload: number): number {
   return L4_AT + length;
 }
 
-/** A segment with timestamps to port 80 of the board; with SYN it carries the options of a Linux peer. */
+/** A segment with timestamps to a port of the board; with SYN it carries the options of a Linux peer. */
 export function writeTcp(
-  sport: number, flags: number, seq: number, ack: number, tsval: number, tsecr: number, payload: number,
+  sport: number, dport: number, flags: number, seq: number, ack: number, tsval: number, tsecr: number, payload: number,
 ): number {
   writeEthernet(false, ETH_P_IP);
   const syn = (flags & TCPHDR_SYN) !== 0;
@@ -111,7 +119,7 @@ export function writeTcp(
   const length = header + payload;
   writeIp(IPPROTO_TCP, length);
   const at = inboxOffset + L4_AT;
-  memView.setInt32(at, (sport << 16) | 80);
+  memView.setInt32(at, (sport << 16) | dport);
   memView.setInt32(at + 4, seq);
   memView.setInt32(at + 8, (flags & TCPHDR_ACK) !== 0 ? ack : 0);
   memView.setInt32(at + 12, ((header >> 2) << 28) | (flags << 16) | WINDOW);
