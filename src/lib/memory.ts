@@ -30,6 +30,8 @@ let copyHook: CopyHook | null = null;
 
 const ZERO_BYTES = 256;
 const STAGING = ZERO_BYTES;
+/** Where the staging bytes are, for who has a view of them. */
+export const MEM_STAGING = STAGING;
 /** Bytes for copies to and from arrays of the program, unless `memoryInit` is given less. */
 export const MEM_STAGING_BYTES = 2048;
 /** What the arena needs for itself beside the staging bytes. */
@@ -108,6 +110,21 @@ export function memReserve(bytes: number, align: number): number {
 /** Bytes of the arena not yet reserved. */
 export function memAvailable(): number {
   return memEnd - memNext;
+}
+
+/** How many staging bytes there are. */
+export function memStagingBytes(): number {
+  return stagingBytes;
+}
+
+/**
+ * A view of the first staging bytes, for a driver that hands them to a bus: what lies there is good until the next copy from
+ * or to a program's array. Allocates; for use when a device is made.
+ * @throws RangeError when there are not that many
+ */
+export function createStagingView(length: number): Uint8Array {
+  if (length > stagingBytes) throw new RangeError(`option staging: ${length} bytes wanted of ${stagingBytes}`);
+  return new Uint8Array(arena, STAGING, length);
 }
 
 /**

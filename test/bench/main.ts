@@ -4,6 +4,7 @@ import { benchXs } from "./xs.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   xs: benchXs,
+  spi: async () => (await import("./spi.ts")).benchSpi(),
   // Boots kernels when it is loaded.
   loss: async () => (await import("./loss/bench.ts")).benchLoss(),
 };

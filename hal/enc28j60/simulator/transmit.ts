@@ -63,6 +63,7 @@ export class Transmitter {
   /** Erratum 12: after an abort nothing is sent until TXRST. */
   private stuck = false;
   private pausedUntilMs = -Infinity;
+  private gapUntilMs = -Infinity;
 
   constructor(chip: Chip) {
     this.chip = chip;
@@ -152,8 +153,10 @@ export class Transmitter {
     const collisions = Math.min(outcome.collisions ?? 0, ATTEMPT_LIMIT);
     const late = outcome.late === true || outcome.spurious === true;
     const failed = giant || late || outcome.deferred === true || collisions === ATTEMPT_LIMIT;
-    const startMs = Math.max(chip.now(), this.pausedUntilMs) + collisions * BACKOFF_SLOTS * SLOT_MS;
-    const endMs = startMs + (PREAMBLE_BYTES + length + FCS_BYTES + GAP_BYTES) * BYTE_MS;
+    const startMs = Math.max(chip.now(), this.pausedUntilMs, this.gapUntilMs) + collisions * BACKOFF_SLOTS * SLOT_MS;
+    const endMs = startMs + (PREAMBLE_BYTES + length + FCS_BYTES) * BYTE_MS;
+    // The gap behind the frame passes while the host is told that it has left.
+    this.gapUntilMs = endMs + GAP_BYTES * BYTE_MS;
     const status = transmitStatus(frame, crc, { ...outcome, collisions, late, giant });
     if (!failed) {
       chip.at(startMs, () => {

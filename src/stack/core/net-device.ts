@@ -108,6 +108,14 @@ export interface DeviceTap {
   see(skb: SkBuff, outgoing: boolean): void;
 }
 
+/** A group address that a device receives, a link of its list (netif/dev-mc.ts). Linux: struct netdev_hw_addr. */
+export class DevMcAddr {
+  nextMc: DevMcAddr | null = null;
+  /** Its first two bytes and its last four. */
+  hi = 0;
+  lo = 0;
+}
+
 /** Per-device family data that the core only carries (Linux: dev->ip_ptr). */
 export interface DevicePrivate {
   readonly family: number;
@@ -163,6 +171,8 @@ export class NetDevice {
   nextTx: NetDevice | null = null;
   promiscuity = 0;
   allmulti = 0;
+  /** Group addresses to receive. */
+  mc: DevMcAddr | null = null;
   /** The device on the other end (veth), or the one below (VLAN); null for real ones. */
   peer: NetDevice | null = null;
   /** The driver's own state. */
