@@ -78,7 +78,15 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
     words: () => ICMP_RATELIMIT_WORDS + IP_IDENT_WORDS,
     init: (c) => {
       devinetInit(c.ifaddrs);
-      fibInit(c.routes, c.fibInfos);
+      fibInit({
+        routes: c.routes,
+        infos: c.fibInfos,
+        tables: c.fibTables,
+        metrics: c.fibMetrics,
+        rules: c.fibRules,
+        exceptions: c.fibExceptions,
+        nexthops: c.nexthops,
+      });
       ipInit(c.rtables);
       arpInit(c.neighbours);
       inetSockInit(c.socks);

@@ -9,7 +9,7 @@ import { SKB_DROP_REASON_MAX, SKB_DROP_REASON_NAMES } from "../../src/uapi/drop-
 import { SNMP_NAMES } from "../../src/uapi/snmp.ts";
 import { unregisterNetdev } from "../../src/netif/dev.ts";
 import { skbDropCount } from "../../src/stack/core/skbuff.ts";
-import { fibFlushCached } from "../../src/stack/ipv4/fib-semantics.ts";
+import { fibFlushCached } from "../../src/stack/ipv4/fib-sync.ts";
 import { skipTime } from "./platform.ts";
 
 /** Longest virtual time in which everything has to come back: TCP's 15 retries are over by then. */

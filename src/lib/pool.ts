@@ -95,6 +95,13 @@ export function poolCreate<T extends Pooled>(name: string, size: number, make: (
   return pool;
 }
 
+/** Lists a pool of another making with the others. Boot time. */
+export function poolRegister<T extends PoolStats>(pool: T): T {
+  account(pool.name, pool);
+  registry.push(pool);
+  return pool;
+}
+
 /** Takes an object; null when the pool is empty, which counts as a failure. The object is as its last user left it. */
 export function poolAlloc<T extends Pooled>(pool: Pool<T>): T | null {
   const item = pool.free;

@@ -4,7 +4,7 @@
  */
 import { poolForEach } from "../../src/lib/pool.ts";
 import type { Net } from "../../src/stack/core/net.ts";
-import { fibFlushCached } from "../../src/stack/ipv4/fib-semantics.ts";
+import { fibFlushCached } from "../../src/stack/ipv4/fib-sync.ts";
 
 /** Objects in use in each pool. @param nets the namespaces whose cached routes are given back */
 export function poolUsage(...nets: readonly Net[]): Map<string, number> {

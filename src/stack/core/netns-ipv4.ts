@@ -5,6 +5,8 @@
 export class NetnsIpv4 {
   ipDefaultTtl = 64;
   ipNoPmtuDisc = 0;
+  /** net.ipv4.conf.all.rp_filter: the larger of this and the device's counts. */
+  rpFilter = 0;
   icmpEchoIgnoreAll = 0;
   icmpEchoIgnoreBroadcasts = 1;
   /** Milliseconds between two rate-limited ICMP errors to one destination. */

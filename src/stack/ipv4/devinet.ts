@@ -60,6 +60,8 @@ export class InDevice implements DevicePrivate {
   routeLocalnet = 0;
   /** Packets that carry an address of this host as their source are taken. */
   acceptLocal = 0;
+  /** Reverse path filter (RFC 3704): 0 none, 1 the way back must be the way in, 2 there must be a way back. */
+  rpFilter = 0;
   arpNotify = 1;
   /** Being taken down for good. */
   dead = false;

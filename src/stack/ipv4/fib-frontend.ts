@@ -10,15 +10,15 @@ import {
   NOTIFY_DONE, NotifierBlock, NotifierChain, notifierChainCall, notifierChainRegister,
 } from "../../lib/notifier.ts";
 import {
-  netdevChain, NETDEV_CHANGE, NETDEV_CHANGEMTU, NETDEV_DOWN, NETDEV_UNREGISTER, NETDEV_UP,
+  netdevChain, NETDEV_CHANGE, NETDEV_CHANGEMTU, NETDEV_DOWN, NETDEV_REGISTER, NETDEV_UNREGISTER, NETDEV_UP,
 } from "../../netif/dev.ts";
-import { EINVAL, ESRCH } from "../../uapi/errno.ts";
+import { EINVAL, ENOBUFS, ESRCH, EXDEV } from "../../uapi/errno.ts";
 import { IFF_LOOPBACK, IFF_UP } from "../../uapi/if.ts";
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL } from "../../uapi/netlink.ts";
 import {
   IFA_F_NOPREFIXROUTE, IFA_F_SECONDARY, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE,
-  RT_TABLE_LOCAL, RT_TABLE_MAIN, RTM_DELROUTE, RTM_NEWROUTE, RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST, RTN_UNSPEC,
-  RTPROT_BOOT, RTPROT_KERNEL,
+  RT_TABLE_LOCAL, RT_TABLE_MAIN, RTAX_MAX, RTM_DELROUTE, RTM_DELRULE, RTM_NEWROUTE, RTM_NEWRULE, RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST, RTN_UNSPEC,
+  RTNH_F_DEAD, RTNH_F_LINKDOWN, RTPROT_BOOT, RTPROT_KERNEL,
 } from "../../uapi/rtnetlink.ts";
 import { registerPernetSubsys, type Net } from "../core/net.ts";
 import { neighIfdown } from "../core/neighbour.ts";
@@ -27,17 +27,19 @@ import { arpTbl } from "./arp.ts";
 import {
   inDevGet, type InDevice, inetaddrChain, inetIfaByprefix, inetLookupIfaddr, type InIfaddr,
 } from "./devinet.ts";
-import { fibGetTable, fibLookupInit, inetAddrType, NetFib, netFib } from "./fib-lookup.ts";
+import {
+  faInfo, faTable, fibAliasDelete, fibAliasInit, fibAliasInsert, fibDeletedInfo, fibChangedWord, fibGetTable, fibInserted, fibInsertFlags, fibNewTable,
+  fibTableFlush, leafAfter,
+} from "./fib-alias.ts";
 import { FibConfig, fibConfigInit, fibConfigReset, type FibRule, type FibWalk } from "./fib-config.ts";
-import {
-  fibCreateError, fibCreateInfo, type FibInfo, fibReleaseInfo, fibSemanticsInit,
-  fibSyncDownAddr, fibSyncDownDev, fibSyncUp,
-} from "./fib-semantics.ts";
-import {
-  type FibAlias, fibReplaced, type FibTable, fibTableDelete as tableDelete, fibTableFlushOne, fibTableInit,
-  fibTableInsert as tableInsert,
-} from "./fib-table.ts";
-import { FibResult, Flowi4 } from "./flow.ts";
+import { fibExceptionInit } from "./fib-exception.ts";
+import { fibFlow, fibLookup, fibLookupInit, fibResult, inetAddrType } from "./fib-lookup.ts";
+import { fibMem, fibMemoryInit, type FibSizes } from "./fib-memory.ts";
+import { fibRuleInsert, fibRuleRemove, fibRulesAttach, fibRulesInit } from "./fib-rules.ts";
+import { fibConfigFill, fibCreateInfo, fibReleaseInfo, fibSemanticsInit, NH_NEXT, NH_OIF, NetFib, nhScope } from "./fib-semantics.ts";
+import { fibSyncDownAddr, fibSyncDownDev, fibSyncUp } from "./fib-sync.ts";
+import { FA_KEY, FA_WORD, faNext, TB_NEXT, TB_TRIE, trieNextLeaf } from "./fib-trie.ts";
+import { flowi4Init } from "./flow.ts";
 
 /** The configuration of the routes that addresses bring. */
 let magicCfg: FibConfig;
@@ -48,17 +50,20 @@ export let fibChain: NotifierChain<FibConfig>;
 /** Told RTM_NEWRULE and RTM_DELRULE. Linux: notify_rule_change(). */
 export let fibRuleChain: NotifierChain<FibRule>;
 
-/**
- * Builds the routing tables of every namespace. Boot time, after devinetInit() and before devices register.
- * @param routes routes in all tables of all namespaces @param infoCount distinct fib_info among them
- */
-export function fibInit(routes: number, infoCount: number): void {
-  fibTableInit(routes);
-  const askFlow = account("fib", new Flowi4());
-  const askResult = account("fib", new FibResult());
-  fibLookupInit(askFlow, askResult);
-  fibSemanticsInit(infoCount, askFlow, askResult);
-  fibConfigInit(1, false);
+/** How many of everything, and the most next hops of one route. */
+export interface FibOptions extends FibSizes {
+  readonly nexthops: number;
+}
+
+/** Builds the routing tables of every namespace. Boot time, after devinetInit() and before devices register. */
+export function fibInit(sizes: FibOptions): void {
+  fibMemoryInit(sizes, RTAX_MAX + 1);
+  fibAliasInit(sizes.tables);
+  fibLookupInit();
+  fibSemanticsInit(sizes.infos);
+  fibRulesInit(sizes.rules);
+  fibExceptionInit(sizes.exceptions);
+  fibConfigInit(sizes.nexthops, sizes.metrics > 0);
   magicCfg = account("fib", new FibConfig());
   notice = null;
   fibChain = account("fib", new NotifierChain<FibConfig>());
@@ -90,31 +95,36 @@ function fibValidKeyLen(cfg: FibConfig): number {
   return length < 32 && cfg.dst << length !== 0 ? -EINVAL : 0;
 }
 
+/** Tells the listeners of a change. Linux: rtmsg_fib(). */
+function announce(net: Net, event: number, word: number, key: number, fi: number, nlflags: number): void {
+  if (notice === null) return;
+  fibConfigFill(notice, net, word, key, fi);
+  notice.nlflags = nlflags;
+  notifierChainCall(fibChain, event, notice);
+}
+
 /**
  * Enters a route. Linux: inet_rtm_newroute(), fib_table_insert().
  * @param cfg the route, with the request's NLM_F_CREATE, EXCL, REPLACE, APPEND as in rtnetlink(7)
- * @returns 0; -EEXIST, -ENOENT (not there and no CREATE), -EINVAL (host bits, length, type, scope, prefsrc), -ENODEV,
+ * @returns 0; -EEXIST, -ENOENT (not there and no CREATE), -EINVAL (host bits, length, type, scope, TOS, prefsrc), -ENODEV,
  *   -ENETDOWN, -ENETUNREACH (gateway not on a link), -ENOBUFS (a pool is empty, the table is unchanged)
  */
 export function fibTableInsert(net: Net, cfg: FibConfig): number {
-  const table = fibGetTable(net, cfg.table);
-  if (table === null) return -EINVAL;
+  const tb = fibNewTable(net, cfg.table);
+  if (tb === 0) return cfg.table > 0xff ? -EINVAL : -ENOBUFS;
   const invalid = fibValidKeyLen(cfg);
   if (invalid !== 0) return invalid;
   const fi = fibCreateInfo(net, cfg);
-  if (fi === null) return fibCreateError;
-  const err = tableInsert(table, cfg, cfg.nlflags, fi);
-  if (err !== 0) {
-    fibReleaseInfo(net, fi);
+  if (fi < 0) return fi;
+  const err = fibAliasInsert(net, tb, cfg, fi);
+  if (err !== 0 || !fibInserted) {
+    fibReleaseInfo(fi);
     return err;
   }
-  if (fibReplaced !== null) fibReleaseInfo(net, fibReplaced);
+  if (fibDeletedInfo !== 0) fibReleaseInfo(fibDeletedInfo);
   rtCacheFlush(net);
-  if (notice !== null) {
-    fibConfigFill(notice, net, table.id, cfg.dst, cfg.dstLen, cfg.tos, cfg.type, fi);
-    notice.nlflags = cfg.nlflags;
-    notifierChainCall(fibChain, RTM_NEWROUTE, notice);
-  }
+  if (cfg.type === RTN_LOCAL && cfg.protocol !== RTPROT_KERNEL) (net.fib as NetFib).customLocal = true;
+  announce(net, RTM_NEWROUTE, fibChangedWord, cfg.dst, fi, fibInsertFlags);
   return 0;
 }
 
@@ -123,41 +133,46 @@ export function fibTableInsert(net: Net, cfg: FibConfig): number {
  * @returns 0, -ESRCH (no such route or table), -EINVAL (host bits, length)
  */
 export function fibTableDelete(net: Net, cfg: FibConfig): number {
-  const table = fibGetTable(net, cfg.table);
-  if (table === null) return -ESRCH;
+  const tb = fibGetTable(net, cfg.table);
+  if (tb === 0) return -ESRCH;
   const invalid = fibValidKeyLen(cfg);
   if (invalid !== 0) return invalid;
-  const err = tableDelete(table, cfg);
+  const err = fibAliasDelete(net, tb, cfg);
   if (err !== 0) return err;
-  const fi = fibReplaced!;
+  const fi = fibDeletedInfo;
   rtCacheFlush(net);
-  if (notice !== null) {
-    fibConfigFill(notice, net, table.id, cfg.dst, cfg.dstLen, cfg.tos, fi.type, fi);
-    notifierChainCall(fibChain, RTM_DELROUTE, notice);
-  }
-  fibReleaseInfo(net, fi);
+  announce(net, RTM_DELROUTE, fibChangedWord, cfg.dst, fi, 0);
+  fibReleaseInfo(fi);
   return 0;
 }
 
-function fibConfigFill(
-  cfg: FibConfig, net: Net, table: number, dst: number, dstLen: number, tos: number, type: number, fi: FibInfo,
-): void {
-  fibConfigReset(cfg);
-  cfg.net = net;
-  cfg.table = table;
-  cfg.dst = dst;
-  cfg.dstLen = dstLen;
-  cfg.tos = tos;
-  cfg.type = type;
-  cfg.scope = fi.scope;
-  cfg.protocol = fi.protocol;
-  cfg.oif = fi.nh.oif;
-  cfg.gw = fi.nh.gw;
-  cfg.flags = fi.nh.flags;
-  cfg.prefsrc = fi.prefsrc;
-  cfg.priority = fi.priority;
-  cfg.mtu = fi.mtu;
-  cfg.advmss = fi.advmss;
+/** Adds a rule and announces it; errors as fibRuleInsert(). */
+export function fibRuleAdd(net: Net, rule: FibRule, nlflags: number): number {
+  const err = fibRuleInsert(net, rule, nlflags);
+  if (err !== 0) return err;
+  rule.net = net;
+  rtCacheFlush(net);
+  notifierChainCall(fibRuleChain, RTM_NEWRULE, rule);
+  return 0;
+}
+
+/** Removes a rule and announces it; errors as fibRuleRemove(). */
+export function fibRuleDel(net: Net, rule: FibRule): number {
+  const err = fibRuleRemove(net, rule);
+  if (err !== 0) return err;
+  rtCacheFlush(net);
+  notifierChainCall(fibRuleChain, RTM_DELRULE, rule);
+  return 0;
+}
+
+/** The number of the next higher table, 0 at the end; main comes before local, as Linux's hash has them. */
+function nextTable(net: Net, after: number): number {
+  let next = 0;
+  for (let tb = (net.fib as NetFib).tables; tb !== 0; tb = fibMem[tb + TB_NEXT]!) {
+    const id = fibMem[tb]!;
+    if (id > after && (next === 0 || id < next)) next = id;
+  }
+  return next;
 }
 
 /**
@@ -167,7 +182,7 @@ function fibConfigFill(
 export function fibWalkStart(walk: FibWalk, net: Net, table: number): void {
   walk.net = net;
   walk.only = table;
-  walk.table = table === 0 ? RT_TABLE_MAIN : table;
+  walk.table = table === 0 ? nextTable(net, 0) : table;
   walk.key = walk.index = 0;
 }
 
@@ -175,15 +190,25 @@ export function fibWalkStart(walk: FibWalk, net: Net, table: number): void {
 export function fibWalkNext(walk: FibWalk, cfg: FibConfig): boolean {
   const net = walk.net!;
   while (walk.table !== 0) {
-    let alias: FibAlias | null = fibGetTable(net, walk.table)?.head ?? null;
-    for (let i = 0; i < walk.index && alias !== null; i++) alias = alias.next;
-    if (alias !== null) {
-      walk.index++;
-      fibConfigFill(cfg, net, walk.table, alias.key, alias.prefixlen, alias.tos, alias.type, alias.fi!);
-      return true;
+    const tb = fibGetTable(net, walk.table);
+    const trie = tb === 0 ? 0 : fibMem[tb + TB_TRIE]!;
+    let leaf = tb === 0 ? 0 : trieNextLeaf(trie, walk.key);
+    while (leaf !== 0) {
+      if (fibMem[leaf + FA_KEY] !== walk.key) {
+        walk.key = fibMem[leaf + FA_KEY]!;
+        walk.index = 0;
+      }
+      let number = 0;
+      for (let alias = leaf; alias !== 0; alias = faNext(alias)) {
+        if (faTable(alias) !== walk.table || number++ < walk.index) continue;
+        walk.index++;
+        fibConfigFill(cfg, net, fibMem[alias + FA_WORD]!, walk.key, faInfo(alias));
+        return true;
+      }
+      leaf = leafAfter(trie, leaf);
     }
-    walk.table = walk.only === 0 && walk.table === RT_TABLE_MAIN ? RT_TABLE_LOCAL : 0;
-    walk.index = 0;
+    walk.table = walk.only === 0 ? nextTable(net, walk.table) : 0;
+    walk.key = walk.index = 0;
   }
   return false;
 }
@@ -313,15 +338,9 @@ export function fibDelIfaddr(ifa: InIfaddr): void {
   if (inetAddrType(net, ifa.local) !== RTN_LOCAL && fibSyncDownAddr(net, ifa.local) > 0) fibFlush(net);
 }
 
-function flushTable(net: Net, table: FibTable): void {
-  for (let fi = fibTableFlushOne(table); fi !== null; fi = fibTableFlushOne(table)) fibReleaseInfo(net, fi);
-}
-
 /** Removes all routes whose next hop is dead. Linux: fib_flush(). */
 export function fibFlush(net: Net): void {
-  const fib = netFib(net);
-  flushTable(net, fib.local);
-  flushTable(net, fib.main);
+  for (let tb = (net.fib as NetFib).tables; tb !== 0; tb = fibMem[tb + TB_NEXT]!) fibTableFlush(net, tb);
   rtCacheFlush(net);
 }
 
@@ -334,6 +353,7 @@ function fibDisableIp(net: Net, dev: NetDevice, event: number, force: boolean): 
 
 function fibNetdevEvent(event: number, dev: NetDevice): number {
   const net = dev.net!;
+  if (event === NETDEV_REGISTER || event === NETDEV_UNREGISTER) fibRulesAttach(net);
   if (event === NETDEV_UNREGISTER) {
     fibDisableIp(net, dev, event, true);
     return NOTIFY_DONE;
@@ -343,14 +363,14 @@ function fibNetdevEvent(event: number, dev: NetDevice): number {
   switch (event) {
     case NETDEV_UP:
       for (let ifa = inDev.ifaList; ifa !== null; ifa = ifa.next) fibAddIfaddr(ifa);
-      fibSyncUp(net, dev);
+      fibSyncUp(net, dev, RTNH_F_DEAD);
       rtCacheFlush(net);
       break;
     case NETDEV_DOWN:
       fibDisableIp(net, dev, event, false);
       break;
     case NETDEV_CHANGE:
-      if (dev.carrier) fibSyncUp(net, dev);
+      if (dev.carrier) fibSyncUp(net, dev, RTNH_F_LINKDOWN);
       else fibSyncDownDev(net, dev, event, false);
       rtCacheFlush(net);
       break;
@@ -375,10 +395,47 @@ function fibInetaddrEvent(event: number, ifa: InIfaddr): number {
   return NOTIFY_DONE;
 }
 
+/** Does a route lead out of that device? Linux: fib_info_nh_uses_dev(). */
+function usesDev(fi: number, ifindex: number): boolean {
+  for (let nh = fi; nh !== 0; nh = fibMem[nh + NH_NEXT]!) if (fibMem[nh + NH_OIF] === ifindex) return true;
+  return false;
+}
+
 /**
- * May a packet with that source address have come in by the device? Linux: fib_validate_source() with rp_filter 0.
- * @returns 0, or -EINVAL for an address of this host
+ * May a packet with that source address have come in by the device? Linux: fib_validate_source().
+ * @param daddr its destination @param tos its TOS byte @param oif device it goes out by, 0 for this host
+ * @returns 0; 1 when the sender is on that link; -EINVAL for an address of this host or none of a host, -EXDEV when the way
+ *   back is another (rp_filter)
  */
-export function fibValidateSource(net: Net, inDev: InDevice, saddr: number): number {
-  return inDev.acceptLocal === 0 && inetLookupIfaddr(net, saddr) !== null ? -EINVAL : 0;
+export function fibValidateSource(net: Net, inDev: InDevice, saddr: number, daddr: number, tos: number, oif: number): number {
+  const fib = net.fib as NetFib;
+  const rpFilter = inDev.rpFilter > net.ipv4.rpFilter ? inDev.rpFilter : net.ipv4.rpFilter;
+  if (rpFilter === 0 && inDev.dev.ifindex !== oif) {
+    if (inDev.acceptLocal !== 0) return 0;
+    if (!fib.customRules && !fib.customLocal) return inetLookupIfaddr(net, saddr) !== null ? -EINVAL : 0;
+  }
+  return validateByRoute(net, inDev, saddr, daddr, tos, oif, rpFilter);
+}
+
+/** Linux: __fib_validate_source(). */
+function validateByRoute(
+  net: Net, inDev: InDevice, saddr: number, daddr: number, tos: number, oif: number, rpFilter: number,
+): number {
+  const flow = fibFlow;
+  const res = fibResult;
+  flowi4Init(flow, saddr, daddr, 0, tos, 0);
+  flow.iif = oif;
+  const none = rpFilter !== 0 ? -EXDEV : 0;
+  if (fibLookup(net, flow, res) !== 0) return none;
+  if (res.type === RTN_LOCAL) {
+    if (inDev.acceptLocal === 0) return -EINVAL;
+  } else if (res.type !== RTN_UNICAST) return -EINVAL;
+  const ifindex = inDev.dev.ifindex;
+  if (usesDev(res.fi, ifindex) || (res.type === RTN_LOCAL && inDev.dev === net.loopbackDev)) {
+    return nhScope(res.nh) >= RT_SCOPE_HOST ? 1 : 0;
+  }
+  if (inDev.ifaList === null) return none;
+  if (rpFilter === 1) return -EXDEV;
+  flow.oif = ifindex;
+  return fibLookup(net, flow, res) === 0 && res.type === RTN_UNICAST && nhScope(res.nh) >= RT_SCOPE_HOST ? 1 : 0;
 }

@@ -1,69 +1,155 @@
 /**
- * The routing tables of one namespace and the question which of them answers. Linux: fib_lookup() of
- * include/net/ip_fib.h, inet_addr_type() of net/ipv4/fib_frontend.c. Policy rules join here: until there are any, the
- * local table is asked first, then main (rules 0 and 32766).
+ * The longest match: fib_table_lookup() and fib_lookup(). Linux: net/ipv4/fib_trie.c, include/net/ip_fib.h, inet_addr_type() of
+ * net/ipv4/fib_frontend.c. This is the packet's way through the routing tables: one pass down the trie, and back up only where a
+ * shorter prefix may lie.
  */
-import { EAGAIN, ENETUNREACH } from "../../uapi/errno.ts";
-import {
-  RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_UNSPEC, RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST,
-} from "../../uapi/rtnetlink.ts";
+import { account } from "../../lib/account.ts";
+import { EACCES, EAGAIN, EHOSTUNREACH, EINVAL, ENETUNREACH } from "../../uapi/errno.ts";
 import { inClassD } from "../../uapi/in.ts";
+import { RT_TABLE_LOCAL, RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTNH_F_DEAD } from "../../uapi/rtnetlink.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
-import type { FibInfo } from "./fib-semantics.ts";
-import { FibTable, fibTableLookup } from "./fib-table.ts";
-import { type FibResult, type Flowi4, flowi4Init } from "./flow.ts";
+import { fibGetTable } from "./fib-alias.ts";
+import { FA_INTS, FI_SHIFT, fibAliases, fibMem, fibTnodes, TN_CHILDREN, TN_PARENT, TN_WORD } from "./fib-memory.ts";
+import { fibRulesLookup } from "./fib-rules.ts";
+import { FI_WORD, NH_NEXT, NH_OIF, NH_WORD, type NetFib } from "./fib-semantics.ts";
+import {
+  FA_INFO_MASK, FA_LINK, FA_TOS_SHIFT, FA_TYPE_SHIFT, FA_WORD, TB_ROOT, TB_TRIE,
+} from "./fib-trie.ts";
+import { FibResult, Flowi4, flowi4Init } from "./flow.ts";
 
-/** IPv4's routing state of a namespace (net.fib). Linux: the fib part of struct netns_ipv4. */
-export class NetFib {
-  readonly local: FibTable = new FibTable(RT_TABLE_LOCAL);
-  readonly main: FibTable = new FibTable(RT_TABLE_MAIN);
-  /** All fib_info of the namespace. */
-  infos: FibInfo | null = null;
-}
+/**
+ * What a lookup answers that ends at a route of each type (RTN_*); 0: there is a next hop. Linux: fib_props[].error.
+ */
+const FIB_TYPE_ERROR: readonly number[] = Object.freeze([
+  -EINVAL, 0, 0, 0, 0, 0, -EINVAL, -EHOSTUNREACH, -EACCES, -EAGAIN, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL,
+]);
 
-let typeFlow: Flowi4;
-let typeResult: FibResult;
+/** The question and answer of whoever asks now: nothing that is called before the answer has been read may ask itself. */
+export let fibFlow: Flowi4;
+export let fibResult: FibResult;
 
-/** Boot time. @param flow @param res what inet_addr_type() asks with */
-export function fibLookupInit(flow: Flowi4, res: FibResult): void {
-  typeFlow = flow;
-  typeResult = res;
-}
-
-/** The namespace's tables. */
-export function netFib(net: Net): NetFib {
-  return net.fib as NetFib;
-}
-
-/** The table with that number (RT_TABLE_UNSPEC means main), or null. Linux: fib_get_table(). */
-export function fibGetTable(net: Net, id: number): FibTable | null {
-  const fib = net.fib as NetFib;
-  if (id === RT_TABLE_MAIN || id === RT_TABLE_UNSPEC) return fib.main;
-  return id === RT_TABLE_LOCAL ? fib.local : null;
+/** Boot time. */
+export function fibLookupInit(): void {
+  fibFlow = account("fib", new Flowi4());
+  fibResult = account("fib", new FibResult());
 }
 
 /**
- * The route for a flow; fills `res`. Linux: fib_lookup().
+ * The longest match for the flow in a table; fills `res`. Linux: fib_table_lookup().
+ * @returns 0, the error of the route's type, or -EAGAIN: nothing here, or a THROW route: the next rule is to be asked
+ */
+export function fibTableLookup(tb: number, flow: Flowi4, res: FibResult): number {
+  const mem = fibMem;
+  const tnodes = fibTnodes;
+  const key = flow.daddr;
+  let n = mem[mem[tb + TB_TRIE]! + TB_ROOT]!;
+  // Where to turn back to: a tnode with longer suffixes than its position, and the child we went to.
+  let turn = 0;
+  let index = 0;
+  // Once turned back only zeros follow: a shorter prefix has none but zeros behind it.
+  let down = true;
+  for (;;) {
+    while (n >= tnodes) {
+      const word = mem[n + TN_WORD]!;
+      if (down) {
+        const i = (key ^ mem[n]!) >>> word;
+        if (i >>> (word >> 5) === 0) {
+          if (word < 0) {
+            turn = n;
+            index = i;
+          }
+          n = mem[mem[n + TN_CHILDREN]! + i]!;
+          continue;
+        }
+        // The skipped bits differ.
+        down = false;
+      }
+      const prefix = mem[n]!;
+      n = word < 0 && ((key ^ prefix) & (prefix | -prefix)) === 0 ? mem[mem[n + TN_CHILDREN]!]! : 0;
+    }
+    if (n !== 0) {
+      const differ = key ^ mem[n]!;
+      let alias = n;
+      for (;;) {
+        const word = mem[alias + FA_WORD]!;
+        const link = mem[alias + FA_LINK]!;
+        // The word's low bits are the suffix length; a shift takes five of them, the sixth is the default route's.
+        if (differ >>> word === 0 || (word & 32) !== 0) {
+          const tos = (word >> FA_TOS_SHIFT) & 255;
+          if (tos === 0 || tos === flow.tos) {
+            const fi = (link & FA_INFO_MASK) << FI_SHIFT;
+            const scope = mem[fi + FI_WORD]! & 255;
+            if (scope >= flow.scope) {
+              const type = (word >> FA_TYPE_SHIFT) & 15;
+              if (type >= RTN_BLACKHOLE) return FIB_TYPE_ERROR[type]!;
+              const oif = flow.oif;
+              let nh = fi;
+              do {
+                if ((mem[nh + NH_WORD]! & RTNH_F_DEAD) === 0 && (oif === 0 || oif === mem[nh + NH_OIF])) {
+                  res.type = type;
+                  res.nh = nh;
+                  res.fi = fi;
+                  res.prefixlen = 32 - (word & 63);
+                  res.scope = scope;
+                  res.table = mem[tb]!;
+                  return 0;
+                }
+                nh = mem[nh + NH_NEXT]!;
+              } while (nh !== 0);
+            }
+          }
+        }
+        const next = link >>> 15;
+        if (next === 0) break;
+        alias = fibAliases + (next - 1) * FA_INTS;
+      }
+    }
+    do {
+      while (index === 0) {
+        const up = turn === 0 ? 0 : mem[turn + TN_PARENT]!;
+        if (up === 0) return -EAGAIN;
+        const word = mem[up + TN_WORD]!;
+        if (word < 0) index = (mem[turn]! ^ mem[up]!) >>> word;
+        turn = up;
+      }
+      index &= index - 1;
+      n = mem[mem[turn + TN_CHILDREN]! + index]!;
+    } while (n === 0);
+    down = false;
+  }
+}
+
+/**
+ * The route for a flow; fills `res`. Until the rules are changed main, in which local is, answers, and then the default
+ * table. Linux: fib_lookup().
  * @returns 0, -ENETUNREACH (no route), or what the route's type says: -EINVAL (blackhole), -EHOSTUNREACH, -EACCES
  */
 export function fibLookup(net: Net, flow: Flowi4, res: FibResult): number {
   const fib = net.fib as NetFib;
-  let error = fibTableLookup(fib.local, flow, res);
-  if (error !== -EAGAIN) return error;
-  error = fibTableLookup(fib.main, flow, res);
+  if (fib.customRules) return fibRulesLookup(net, flow, res);
+  let error = fib.main === 0 ? -EAGAIN : fibTableLookup(fib.main, flow, res);
+  if (error === -EAGAIN && fib.fallback !== 0) error = fibTableLookup(fib.fallback, flow, res);
   return error === -EAGAIN ? -ENETUNREACH : error;
 }
 
 /**
  * What kind of address it is for this host: RTN_LOCAL, RTN_BROADCAST, RTN_MULTICAST, else RTN_UNICAST (any other).
- * Linux: inet_addr_type(), with `dev` inet_addr_type_dev_table(): local to that device only.
+ * Linux: inet_addr_type(), with `dev` inet_dev_addr_type(): local to that device only.
  */
 export function inetAddrType(net: Net, addr: number, dev: NetDevice | null = null): number {
-  if (addr === 0 || addr === -1) return RTN_BROADCAST;
+  const type = inetAddrTypeTable(net, addr, RT_TABLE_LOCAL);
+  if (dev === null || (type !== RTN_LOCAL && type !== RTN_BROADCAST)) return type;
+  return inClassD(addr) || addr === 0 || addr === -1 || fibMem[fibResult.nh + NH_OIF] === dev.ifindex ? type : RTN_UNICAST;
+}
+
+/** The same by one table. Linux: inet_addr_type_table(). */
+export function inetAddrTypeTable(net: Net, addr: number, table: number): number {
+  // 0/8 and the limited broadcast are no addresses of hosts.
+  if (addr >>> 24 === 0 || addr === -1) return RTN_BROADCAST;
   if (inClassD(addr)) return RTN_MULTICAST;
-  flowi4Init(typeFlow, addr, 0, 0, 0, 0);
-  if (fibTableLookup((net.fib as NetFib).local, typeFlow, typeResult) !== 0) return RTN_UNICAST;
-  const nh = typeResult.nh!;
-  return dev === null || nh.dev === dev ? typeResult.type : RTN_UNICAST;
+  const tb = fibGetTable(net, table);
+  if (tb === 0) return RTN_UNICAST;
+  flowi4Init(fibFlow, addr, 0, 0, 0, 0);
+  return fibTableLookup(tb, fibFlow, fibResult) === 0 ? fibResult.type : RTN_UNICAST;
 }

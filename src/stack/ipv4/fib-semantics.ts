@@ -1,25 +1,63 @@
 /**
- * fib_info: what routes share: next hop, scope, protocol, preferred source, metrics. Linux: net/ipv4/fib_semantics.c.
- * Owns the pool. Routes of equal content have the same fib_info, counted by the number of routes; a next hop keeps the
- * rtables made for it, so that a packet's route is found without making one.
+ * fib_info: what routes share: next hops, scope, protocol, preferred source, metrics. Linux: net/ipv4/fib_semantics.c. Owns their
+ * rows and the hash by content. Routes of equal content have the same fib_info, counted by the number of routes; a next hop
+ * keeps the rtables made for it, so that a packet's route is found without making one.
+ *
+ * A row is a fib_info with its first next hop; further ones of a multipath route are rows of their own, of which only the columns
+ * of the next hop count. The handle of a next hop is that of its row.
  */
 import { account } from "../../lib/account.ts";
-import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../lib/pool.ts";
-import { devGetByIndex, NETDEV_CHANGE } from "../../netif/dev.ts";
+import { jhash3words } from "../../lib/jhash.ts";
+import { devGetByIndex } from "../../netif/dev.ts";
 import { EINVAL, ENETDOWN, ENOBUFS, ENODEV } from "../../uapi/errno.ts";
 import { IFF_UP } from "../../uapi/if.ts";
 import {
-  RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE, RTN_LOCAL, RTN_MAX,
-  RTN_UNICAST, RTN_UNSPEC, RTNH_F_DEAD, RTNH_F_LINKDOWN, RTNH_F_ONLINK, RTNH_F_PERVASIVE, RTPROT_UNSPEC,
+  RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_UNSPEC, RTAX_MAX, RTN_BLACKHOLE,
+  RTN_LOCAL, RTN_MAX, RTN_MULTICAST, RTN_THROW, RTN_UNICAST, RTNH_F_DEAD, RTNH_F_LINKDOWN, RTNH_F_ONLINK, RTNH_F_PERVASIVE,
 } from "../../uapi/rtnetlink.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { inDevGet, inetSelectAddr } from "./devinet.ts";
-import type { FibConfig } from "./fib-config.ts";
-import { fibLookup, inetAddrType, netFib } from "./fib-lookup.ts";
-import { FIB_TYPE_ERROR } from "./fib-table.ts";
-import { type FibResult, type Flowi4, flowi4Init } from "./flow.ts";
+import { type FibConfig, FIB_NH_FLAGS, FIB_NH_GW, FIB_NH_INTS, FIB_NH_OIF, FIB_NH_WEIGHT, fibConfigReset } from "./fib-config.ts";
+import { fnheForget } from "./fib-exception.ts";
+import { fibGetTable } from "./fib-alias.ts";
+import { fibFlow, fibLookup, fibResult, fibTableLookup, inetAddrType, inetAddrTypeTable } from "./fib-lookup.ts";
+import { FI_INTS, FI_SHIFT, fibHash, fibHashMask, fibInfoRows, fibMem, fibMetricRows, fibRowAlloc, fibRowFree } from "./fib-memory.ts";
+import { flowi4Init } from "./flow.ts";
 import { type Rtable, rtCacheDrop } from "./rtable.ts";
+
+/** Columns of a fib_info. */
+export const FI_NEXT = 0;
+/** Next hop after this one, 0 at the end. */
+export const NH_NEXT = 1;
+/** Routes that use it; 0: the row is free, or a further next hop. */
+export const FI_REFS = 2;
+/** Scope, protocol, type, table of the first route: 8 bits each. */
+export const FI_WORD = 3;
+/** RTNH_F_* (16 bits), namespace (16). */
+export const FI_FLAGS = 4;
+export const FI_PRIORITY = 5;
+export const FI_PREFSRC = 6;
+/** MTU (16 bits) and advertised MSS (16), 0 for none. */
+export const FI_MTU = 7;
+export const NH_OIF = 8;
+export const NH_GW = 9;
+/** RTNH_F_* (8 bits), scope of what is behind (8): LINK behind a gateway, HOST on the link, NOWHERE for local addresses; weight (16). */
+export const NH_WORD = 10;
+/** Highest flow hash that takes this next hop, -1 for none. */
+export const NH_UPPER = 11;
+/** Source address selected for it, valid while NH_GENID is the namespace's generation. */
+const NH_SADDR = 12;
+const NH_GENID = 13;
+/** Row of its other metrics, by RTAX_*; 0 for none. */
+const FI_METRICS = 14;
+
+const NH_SCOPE_SHIFT = 8;
+const NH_WEIGHT_SHIFT = 16;
+/** State of a next hop, which does not make two of them different. */
+const NH_STATE = RTNH_F_DEAD | RTNH_F_LINKDOWN;
+/** Where a wanted fib_info is worked out before it is looked for or made. */
+const WANTED = 0;
 
 /** The widest scope a route of each type (RTN_*) may have. Linux: fib_props[].scope. */
 const FIB_TYPE_SCOPE: readonly number[] = Object.freeze([
@@ -27,277 +65,394 @@ const FIB_TYPE_SCOPE: readonly number[] = Object.freeze([
   RT_SCOPE_UNIVERSE, RT_SCOPE_UNIVERSE, RT_SCOPE_UNIVERSE, RT_SCOPE_UNIVERSE, RT_SCOPE_NOWHERE, RT_SCOPE_NOWHERE,
 ]);
 
-/** A next hop. Linux: struct fib_nh. */
-export class FibNh {
-  /** The route kept for packets to this host. */
-  rthInput: Rtable | null = null;
-  /** The route kept for packets that leave by this next hop. */
-  rthOutput: Rtable | null = null;
-  dev: NetDevice | null = null;
-  oif = 0;
-  gw = 0;
-  /** RTNH_F_* */
-  flags = 0;
-  /** Scope of what is behind: LINK behind a gateway, HOST on the link, NOWHERE for local addresses. */
-  scope = RT_SCOPE_UNIVERSE;
-  /** Source address selected for it, valid while saddrGenid is the namespace's. */
-  saddr = 0;
-  saddrGenid = 0;
+/** IPv4's routing state of a namespace (net.fib). Linux: the fib part of struct netns_ipv4. */
+export class NetFib {
+  /** The tables main, local and default, 0 while there is none. */
+  main = 0;
+  fallback = 0;
+  local = 0;
+  /** First of all tables. */
+  tables = 0;
+  /** Have the rules ever been changed? Until then main (with local in it) and default are asked, in that order. */
+  customRules = false;
+  /** Has a route of type LOCAL been entered by hand? Then an address of this host need not be one of a device. */
+  customLocal = false;
+  /** First rule. */
+  rules = 0;
+  /** Routes in all tables. */
+  routes = 0;
 }
 
-export class FibInfo implements Pooled {
-  readonly nh: FibNh = new FibNh();
-  scope = RT_SCOPE_UNIVERSE;
-  priority = 0;
-  /** RTNH_F_DEAD: to be flushed; RTNH_F_LINKDOWN. */
-  flags = 0;
-  prefsrc = 0;
-  mtu = 0;
-  advmss = 0;
-  /** RTPROT_* */
-  protocol = RTPROT_UNSPEC;
-  type = RTN_UNSPEC;
-  /** Table of the route that made it, for the errors of prefsrc. */
-  table = 0;
-  /** Routes that use it. */
-  treeref = 0;
-  next: FibInfo | null = null;
-  poolNext: Pooled | null = null;
+/** The rtables that next hops keep: for each number of a row the one for packets in, then the one for packets out. */
+let kept: (Rtable | null)[];
+
+/** Boot time, after fibMemoryInit(). @param count rows of fib_info */
+export function fibSemanticsInit(count: number): void {
+  kept = account("fib_info", new Array<Rtable | null>((count + 1) * 2).fill(null));
 }
 
-let infos: Pool<FibInfo>;
-/** Where a wanted fib_info is worked out before it is looked for or made. */
-let wanted: FibInfo;
-let nhFlow: Flowi4;
-let nhResult: FibResult;
+/** The rtable that a next hop keeps for packets in, or with `out` for packets out. */
+export function nhKept(nh: number, out: 0 | 1): Rtable | null {
+  return kept[(nh >> FI_SHIFT) * 2 + out]!;
+}
 
-/** Builds the pool. Boot time only. @param flow @param res what gateways are asked for with */
-export function fibSemanticsInit(count: number, flow: Flowi4, res: FibResult): void {
-  infos = poolCreate("fib_info", count, () => new FibInfo());
-  wanted = account("fib", new FibInfo());
-  nhFlow = flow;
-  nhResult = res;
+/** Gives a next hop an rtable to keep, whose reference is the next hop's; the one before goes. */
+export function nhKeep(nh: number, out: 0 | 1, rt: Rtable | null): void {
+  const at = (nh >> FI_SHIFT) * 2 + out;
+  rtCacheDrop(kept[at]!);
+  kept[at] = rt;
+}
+
+export function nhScope(nh: number): number {
+  return (fibMem[nh + NH_WORD]! >> NH_SCOPE_SHIFT) & 255;
+}
+
+function nhSetScope(nh: number, scope: number): void {
+  fibMem[nh + NH_WORD] = (fibMem[nh + NH_WORD]! & ~(255 << NH_SCOPE_SHIFT)) | (scope << NH_SCOPE_SHIFT);
+}
+
+function nhWeight(nh: number): number {
+  return fibMem[nh + NH_WORD]! >>> NH_WEIGHT_SHIFT;
+}
+
+/** The device of a next hop, or null. */
+export function nhDev(net: Net, nh: number): NetDevice | null {
+  return devGetByIndex(net, fibMem[nh + NH_OIF]!);
 }
 
 /** Works out device and scope of a gateway. Linux: fib_check_nh_v4_gw(). */
-function fibCheckGateway(net: Net, nh: FibNh, scope: number): number {
-  if ((nh.flags & RTNH_F_ONLINK) !== 0) {
+function checkGateway(net: Net, nh: number, table: number, scope: number): number {
+  const gw = fibMem[nh + NH_GW]!;
+  let dev: NetDevice | null;
+  if ((fibMem[nh + NH_WORD]! & RTNH_F_ONLINK) !== 0) {
     if (scope >= RT_SCOPE_LINK) return -EINVAL;
-    const dev = devGetByIndex(net, nh.oif);
+    dev = nhDev(net, nh);
     if (dev === null) return -ENODEV;
     if ((dev.flags & IFF_UP) === 0) return -ENETDOWN;
-    if (inetAddrType(net, nh.gw) !== RTN_UNICAST) return -EINVAL;
-    nh.dev = dev;
-    nh.scope = RT_SCOPE_LINK;
-    return 0;
+    if (inetAddrType(net, gw) !== RTN_UNICAST) return -EINVAL;
+    nhSetScope(nh, RT_SCOPE_LINK);
+  } else {
+    flowi4Init(fibFlow, gw, 0, fibMem[nh + NH_OIF]!, 0, 0);
+    fibFlow.scope = scope + 1 < RT_SCOPE_LINK ? RT_SCOPE_LINK : scope + 1;
+    const tb = table === RT_TABLE_UNSPEC || table === RT_TABLE_MAIN ? 0 : fibGetTable(net, table);
+    let err = tb === 0 ? -1 : fibTableLookup(tb, fibFlow, fibResult);
+    if (err !== 0) err = fibLookup(net, fibFlow, fibResult);
+    if (err !== 0) return err;
+    if (fibResult.type !== RTN_UNICAST && fibResult.type !== RTN_LOCAL) return -EINVAL;
+    nhSetScope(nh, fibResult.scope);
+    fibMem[nh + NH_OIF] = fibMem[fibResult.nh + NH_OIF]!;
+    dev = nhDev(net, nh);
+    if (dev === null) return -EINVAL;
+    if ((dev.flags & IFF_UP) === 0) return -ENETDOWN;
   }
-  flowi4Init(nhFlow, nh.gw, 0, nh.oif, 0, 0);
-  nhFlow.scope = scope + 1 < RT_SCOPE_LINK ? RT_SCOPE_LINK : scope + 1;
-  const err = fibLookup(net, nhFlow, nhResult);
-  if (err !== 0) return err;
-  if (nhResult.type !== RTN_UNICAST && nhResult.type !== RTN_LOCAL) return -EINVAL;
-  const dev = nhResult.nh!.dev;
-  if (dev === null) return -ENODEV;
-  nh.dev = dev;
-  nh.oif = dev.ifindex;
-  nh.scope = nhResult.scope;
-  return (dev.flags & IFF_UP) !== 0 ? 0 : -ENETDOWN;
+  if (!dev.carrier) fibMem[nh + NH_WORD]! |= RTNH_F_LINKDOWN;
+  return 0;
 }
 
-/** Works out the next hop of a route that has one. Linux: fib_check_nh(), fib_create_info(). */
-function fibCheckNh(net: Net, nh: FibNh, scope: number): number {
-  if (scope === RT_SCOPE_HOST) {
-    if (nh.gw !== 0) return -EINVAL;
-    nh.scope = RT_SCOPE_NOWHERE;
-    nh.dev = devGetByIndex(net, nh.oif);
-    return nh.dev === null ? -ENODEV : 0;
-  }
-  if (nh.gw !== 0) {
-    const err = fibCheckGateway(net, nh, scope);
-    if (err !== 0) return err;
-  } else {
-    if ((nh.flags & (RTNH_F_PERVASIVE | RTNH_F_ONLINK)) !== 0) return -EINVAL;
-    const dev = devGetByIndex(net, nh.oif);
-    if (dev === null || inDevGet(dev) === null) return -ENODEV;
-    if ((dev.flags & IFF_UP) === 0) return -ENETDOWN;
-    nh.dev = dev;
-    nh.scope = RT_SCOPE_HOST;
-  }
-  if (!nh.dev!.carrier) nh.flags |= RTNH_F_LINKDOWN;
+/** Works out a next hop. Linux: fib_check_nh(). */
+function checkNexthop(net: Net, nh: number, table: number, scope: number): number {
+  if (fibMem[nh + NH_GW] !== 0) return checkGateway(net, nh, table, scope);
+  if ((fibMem[nh + NH_WORD]! & (RTNH_F_PERVASIVE | RTNH_F_ONLINK)) !== 0) return -EINVAL;
+  const dev = nhDev(net, nh);
+  if (dev === null || inDevGet(dev) === null) return -ENODEV;
+  if ((dev.flags & IFF_UP) === 0) return -ENETDOWN;
+  nhSetScope(nh, RT_SCOPE_HOST);
+  if (!dev.carrier) fibMem[nh + NH_WORD]! |= RTNH_F_LINKDOWN;
   return 0;
 }
 
 /** May packets carry that source? It must be local, or just be becoming so. Linux: fib_valid_prefsrc(). */
-function fibValidPrefsrc(net: Net, cfg: FibConfig): boolean {
+function validPrefsrc(net: Net, cfg: FibConfig): boolean {
   if (cfg.type === RTN_LOCAL && cfg.dst !== 0 && cfg.prefsrc === cfg.dst) return true;
-  return inetAddrType(net, cfg.prefsrc) === RTN_LOCAL;
+  const table = cfg.table;
+  return inetAddrType(net, cfg.prefsrc) === RTN_LOCAL
+    || (table !== RT_TABLE_MAIN && table !== RT_TABLE_UNSPEC && table !== RT_TABLE_LOCAL
+      && inetAddrTypeTable(net, cfg.prefsrc, table) === RTN_LOCAL);
 }
 
-function sameContent(a: FibInfo, b: FibInfo): boolean {
-  const nhA = a.nh;
-  const nhB = b.nh;
-  return a.scope === b.scope && a.protocol === b.protocol && a.prefsrc === b.prefsrc && a.priority === b.priority
-    && a.type === b.type && a.table === b.table && a.mtu === b.mtu && a.advmss === b.advmss
-    && ((a.flags ^ b.flags) & ~(RTNH_F_DEAD | RTNH_F_LINKDOWN)) === 0
-    && nhA.oif === nhB.oif && nhA.gw === nhB.gw && nhA.scope === nhB.scope
-    && ((nhA.flags ^ nhB.flags) & ~(RTNH_F_DEAD | RTNH_F_LINKDOWN)) === 0;
+function setNexthop(nh: number, oif: number, gw: number, flags: number, weight: number): void {
+  fibMem[nh + NH_NEXT] = fibMem[nh + FI_REFS] = 0;
+  fibMem[nh + NH_OIF] = oif;
+  fibMem[nh + NH_GW] = gw;
+  fibMem[nh + NH_WORD] = (flags & 255) | (weight << NH_WEIGHT_SHIFT);
+  fibMem[nh + NH_UPPER] = 0;
+  fibMem[nh + NH_GENID] = -1;
 }
 
-function copyContent(from: FibInfo, to: FibInfo): void {
-  to.scope = from.scope;
-  to.priority = from.priority;
-  to.flags = from.flags;
-  to.prefsrc = from.prefsrc;
-  to.mtu = from.mtu;
-  to.advmss = from.advmss;
-  to.protocol = from.protocol;
-  to.type = from.type;
-  to.table = from.table;
-  const nh = to.nh;
-  nh.dev = from.nh.dev;
-  nh.oif = from.nh.oif;
-  nh.gw = from.nh.gw;
-  nh.flags = from.nh.flags;
-  nh.scope = from.nh.scope;
-  nh.rthInput = nh.rthOutput = null;
-  nh.saddr = 0;
-  nh.saddrGenid = -1;
+/** Frees the further next hops of a row. */
+function freeFurther(fi: number): void {
+  let nh = fibMem[fi + NH_NEXT]!;
+  fibMem[fi + NH_NEXT] = 0;
+  while (nh !== 0) {
+    const next = fibMem[nh + NH_NEXT]!;
+    fibRowFree(fibInfoRows, nh);
+    nh = next;
+  }
+}
+
+/** Puts the next hops asked for into WANTED and rows behind it. Linux: fib_get_nhs(), fib_nh_init(). */
+function wantNexthops(cfg: FibConfig): number {
+  if (cfg.nhs === 0) {
+    setNexthop(WANTED, cfg.oif, cfg.gw, cfg.flags, 1);
+    return 0;
+  }
+  const rows = cfg.nexthops!;
+  let last = WANTED;
+  for (let i = 0; i < cfg.nhs; i++) {
+    const nh = i === 0 ? WANTED : fibRowAlloc(fibInfoRows);
+    if (i !== 0) {
+      if (nh === 0) return -ENOBUFS;
+      fibMem[last + NH_NEXT] = nh;
+      last = nh;
+    }
+    const at = i * FIB_NH_INTS;
+    const flags = (cfg.flags & ~255) | rows[at + FIB_NH_FLAGS]!;
+    setNexthop(nh, rows[at + FIB_NH_OIF]!, rows[at + FIB_NH_GW]!, flags, rows[at + FIB_NH_WEIGHT]!);
+  }
+  if (cfg.oif !== 0 && cfg.oif !== fibMem[WANTED + NH_OIF]) return -EINVAL;
+  return cfg.gw !== 0 && cfg.gw !== fibMem[WANTED + NH_GW] ? -EINVAL : 0;
+}
+
+/** Works out in WANTED what the route needs; a negative errno when it cannot be. Linux: the first part of fib_create_info(). */
+function workOut(net: Net, cfg: FibConfig): number {
+  const { type, scope } = cfg;
+  fibMem[WANTED + NH_NEXT] = 0;
+  if (type > RTN_MAX || FIB_TYPE_SCOPE[type]! > scope) return -EINVAL;
+  if ((cfg.flags & NH_STATE) !== 0) return -EINVAL;
+  fibMem[WANTED + FI_WORD] = scope | (cfg.protocol << 8) | (type << 16) | (cfg.table << 24);
+  fibMem[WANTED + FI_FLAGS] = (cfg.flags & 0xffff) | (net.id << 16);
+  fibMem[WANTED + FI_PRIORITY] = cfg.priority;
+  fibMem[WANTED + FI_PREFSRC] = cfg.prefsrc;
+  fibMem[WANTED + FI_MTU] = cfg.mtu | (cfg.advmss << 16);
+  fibMem[WANTED + FI_METRICS] = 0;
+  let err = wantNexthops(cfg);
+  if (err !== 0) return err;
+  if (type >= RTN_BLACKHOLE) return type > RTN_THROW || cfg.gw !== 0 || cfg.oif !== 0 || cfg.nhs !== 0 ? -EINVAL : 0;
+  if (type < RTN_UNICAST || type > RTN_MULTICAST || scope > RT_SCOPE_HOST) return -EINVAL;
+  if (scope === RT_SCOPE_HOST) {
+    if (fibMem[WANTED + NH_NEXT] !== 0 || fibMem[WANTED + NH_GW] !== 0) return -EINVAL;
+    nhSetScope(WANTED, RT_SCOPE_NOWHERE);
+    if (nhDev(net, WANTED) === null) return -ENODEV;
+  } else {
+    let up = 0;
+    let nh = WANTED;
+    do {
+      err = checkNexthop(net, nh, cfg.table, scope);
+      if (err !== 0) return err;
+      if ((fibMem[nh + NH_WORD]! & RTNH_F_LINKDOWN) === 0) up++;
+      nh = fibMem[nh + NH_NEXT]!;
+    } while (nh !== 0);
+    if (up === 0) fibMem[WANTED + FI_FLAGS]! |= RTNH_F_LINKDOWN;
+  }
+  return cfg.prefsrc !== 0 && !validPrefsrc(net, cfg) ? -EINVAL : 0;
+}
+
+function hashOf(fi: number): number {
+  const place = jhash3words(fibMem[fi + NH_OIF]!, fibMem[fi + NH_GW]!, fibMem[fi + FI_PREFSRC]!, fibMem[fi + FI_WORD]!);
+  return fibHash + ((place ^ fibMem[fi + FI_PRIORITY]!) & fibHashMask);
+}
+
+/** Linux: nh_comp(). */
+function sameNexthops(a: number, b: number): boolean {
+  let nhA = a;
+  let nhB = b;
+  do {
+    if (
+      fibMem[nhA + NH_OIF] !== fibMem[nhB + NH_OIF] || fibMem[nhA + NH_GW] !== fibMem[nhB + NH_GW]
+      || ((fibMem[nhA + NH_WORD]! ^ fibMem[nhB + NH_WORD]!) & ~NH_STATE) !== 0
+    ) {
+      return false;
+    }
+    nhA = fibMem[nhA + NH_NEXT]!;
+    nhB = fibMem[nhB + NH_NEXT]!;
+  } while (nhA !== 0 && nhB !== 0);
+  return nhA === nhB;
+}
+
+/** Are its other metrics those? Linux: fib_metrics_match(). */
+function sameMetrics(fi: number, metrics: Int32Array | null): boolean {
+  const row = fibMem[fi + FI_METRICS]!;
+  if (metrics === null) return row === 0;
+  for (let i = 1; i <= RTAX_MAX; i++) if (metrics[i] !== (row === 0 ? 0 : fibMem[row + i])) return false;
+  return true;
+}
+
+function sameContent(fi: number, metrics: Int32Array | null): boolean {
+  return fibMem[fi + FI_WORD] === fibMem[WANTED + FI_WORD] && fibMem[fi + FI_PRIORITY] === fibMem[WANTED + FI_PRIORITY]
+    && fibMem[fi + FI_PREFSRC] === fibMem[WANTED + FI_PREFSRC] && fibMem[fi + FI_MTU] === fibMem[WANTED + FI_MTU]
+    && ((fibMem[fi + FI_FLAGS]! ^ fibMem[WANTED + FI_FLAGS]!) & ~NH_STATE) === 0
+    && sameNexthops(fi, WANTED) && sameMetrics(fi, metrics);
+}
+
+/** Linux: fib_find_info(). */
+function findInfo(head: number, metrics: Int32Array | null): number {
+  let fi = fibMem[head]!;
+  while (fi !== 0 && !sameContent(fi, metrics)) fi = fibMem[fi + FI_NEXT]!;
+  return fi;
+}
+
+/** A row with the metrics; 0 when there are none, -1 when there is no row for them. */
+function keepMetrics(metrics: Int32Array | null): number {
+  if (metrics === null) return 0;
+  let any = 0;
+  for (let i = 1; i <= RTAX_MAX; i++) any |= metrics[i]!;
+  if (any === 0) return 0;
+  const row = fibRowAlloc(fibMetricRows!);
+  if (row === 0) return -1;
+  for (let i = 1; i <= RTAX_MAX; i++) fibMem[row + i] = metrics[i]!;
+  return row;
 }
 
 /**
  * The fib_info for a route, shared with all others of the same content; a reference is taken for the caller.
  * Linux: fib_create_info().
- * @returns null with the negative errno in `fibCreateError`: -EINVAL (type, scope, flags, prefsrc not local), -ENODEV,
- *   -ENETDOWN, -ENETUNREACH (the gateway is on no link), -ENOBUFS (pool empty)
+ * @returns its handle, or a negative errno: -EINVAL (type, scope, flags, prefsrc not local), -ENODEV, -ENETDOWN, -ENETUNREACH (the
+ *   gateway is on no link), -ENOBUFS (no row)
  */
-export function fibCreateInfo(net: Net, cfg: FibConfig): FibInfo | null {
-  fibCreateError = fibWorkOut(net, cfg);
-  if (fibCreateError !== 0) return null;
-  const fib = netFib(net);
-  for (let fi = fib.infos; fi !== null; fi = fi.next) {
-    if (sameContent(fi, wanted)) {
-      fi.treeref++;
-      return fi;
-    }
+export function fibCreateInfo(net: Net, cfg: FibConfig): number {
+  const err = workOut(net, cfg);
+  if (err !== 0) {
+    freeFurther(WANTED);
+    return err;
   }
-  const fi = poolAlloc(infos);
-  if (fi === null) {
-    fibCreateError = -ENOBUFS;
-    return null;
+  const head = hashOf(WANTED);
+  const known = findInfo(head, cfg.metrics);
+  if (known !== 0) {
+    freeFurther(WANTED);
+    fibMem[known + FI_REFS]!++;
+    return known;
   }
-  copyContent(wanted, fi);
-  fi.treeref = 1;
-  fi.next = fib.infos;
-  fib.infos = fi;
+  const fi = fibRowAlloc(fibInfoRows);
+  const metrics = fi === 0 ? 0 : keepMetrics(cfg.metrics);
+  if (fi === 0 || metrics < 0) {
+    if (fi !== 0) fibRowFree(fibInfoRows, fi);
+    freeFurther(WANTED);
+    return -ENOBUFS;
+  }
+  fibMem.copyWithin(fi, WANTED, WANTED + FI_INTS);
+  fibMem[fi + FI_REFS] = 1;
+  fibMem[fi + FI_METRICS] = metrics;
+  fibMem[fi + FI_NEXT] = fibMem[head]!;
+  fibMem[head] = fi;
+  fibRebalance(fi);
   return fi;
 }
 
-/** Why fibCreateInfo() answered null. */
-export let fibCreateError = 0;
-
-function fibWorkOut(net: Net, cfg: FibConfig): number {
-  const type = cfg.type;
-  const scope = cfg.scope;
-  if (type > RTN_MAX || FIB_TYPE_SCOPE[type]! > scope) return -EINVAL;
-  if ((cfg.flags & (RTNH_F_DEAD | RTNH_F_LINKDOWN)) !== 0 || cfg.nhs > 1) return -EINVAL;
-  const nh = wanted.nh;
-  wanted.protocol = cfg.protocol;
-  wanted.scope = scope;
-  wanted.priority = cfg.priority;
-  wanted.prefsrc = cfg.prefsrc;
-  wanted.type = type;
-  wanted.table = cfg.table;
-  wanted.mtu = cfg.mtu;
-  wanted.advmss = cfg.advmss;
-  wanted.flags = nh.flags = cfg.flags;
-  nh.oif = cfg.oif;
-  nh.gw = cfg.gw;
-  nh.scope = RT_SCOPE_UNIVERSE;
-  nh.dev = null;
-  if (FIB_TYPE_ERROR[type] !== 0) return cfg.gw !== 0 || cfg.oif !== 0 ? -EINVAL : 0;
-  if (type === RTN_UNSPEC || scope > RT_SCOPE_HOST) return -EINVAL;
-  const err = fibCheckNh(net, nh, scope);
-  if (err !== 0) return err;
-  if ((nh.flags & RTNH_F_LINKDOWN) !== 0) wanted.flags |= RTNH_F_LINKDOWN;
-  return cfg.prefsrc !== 0 && !fibValidPrefsrc(net, cfg) ? -EINVAL : 0;
-}
-
-/** Gives up what a next hop keeps of past decisions. */
-function fibDropCached(nh: FibNh): void {
-  rtCacheDrop(nh.rthInput);
-  rtCacheDrop(nh.rthOutput);
-  nh.rthInput = nh.rthOutput = null;
-}
-
-/**
- * Gives up every routing decision the namespace keeps for the next packet: `ip route flush cache`. Decisions that sockets
- * hold live on with them.
- */
-export function fibFlushCached(net: Net): void {
-  for (let fi = netFib(net).infos; fi !== null; fi = fi.next) fibDropCached(fi.nh);
+function dropKept(nh: number): void {
+  fnheForget(nh);
+  nhKeep(nh, 0, null);
+  nhKeep(nh, 1, null);
 }
 
 /** A route gives its fib_info back; with the last one it goes, and the rtables it kept. Linux: fib_release_info(). */
-export function fibReleaseInfo(net: Net, fi: FibInfo): void {
-  if (--fi.treeref > 0) return;
-  const fib = netFib(net);
-  let previous: FibInfo | null = null;
-  for (let at = fib.infos; at !== fi && at !== null; at = at.next) previous = at;
-  if (previous === null) fib.infos = fi.next;
-  else previous.next = fi.next;
-  fi.next = null;
-  fibDropCached(fi.nh);
-  fi.nh.dev = null;
-  poolFree(infos, fi);
+export function fibReleaseInfo(fi: number): void {
+  const refs = fibMem[fi + FI_REFS]! - 1;
+  fibMem[fi + FI_REFS] = refs;
+  if (refs > 0) return;
+  let link = hashOf(fi);
+  while (fibMem[link] !== fi) link = fibMem[link]! + FI_NEXT;
+  fibMem[link] = fibMem[fi + FI_NEXT]!;
+  for (let nh = fi; nh !== 0; nh = fibMem[nh + NH_NEXT]!) dropKept(nh);
+  freeFurther(fi);
+  const metrics = fibMem[fi + FI_METRICS]!;
+  if (metrics !== 0) fibRowFree(fibMetricRows!, metrics);
+  fibRowFree(fibInfoRows, fi);
 }
 
-/** Source address of packets by that route. Linux: fib_result_prefsrc(). */
-export function fibResultPrefsrc(net: Net, fi: FibInfo): number {
-  if (fi.prefsrc !== 0) return fi.prefsrc;
-  const nh = fi.nh;
-  if (nh.saddrGenid !== net.rtGenid) {
-    nh.saddr = inetSelectAddr(net, nh.dev!, nh.gw, fi.scope);
-    nh.saddrGenid = net.rtGenid;
+/** Spreads the flow hashes over the next hops that live, by weight. Linux: fib_rebalance(). */
+export function fibRebalance(fi: number): void {
+  if (fibMem[fi + NH_NEXT] === 0) return;
+  let total = 0;
+  for (let nh = fi; ; nh = fibMem[nh + NH_NEXT]!) {
+    if ((fibMem[nh + NH_WORD]! & RTNH_F_DEAD) === 0) total += nhWeight(nh);
+    if (fibMem[nh + NH_NEXT] === 0) break;
   }
-  return nh.saddr;
-}
-
-/**
- * A device goes down or loses its carrier: marks its next hops. Linux: fib_sync_down_dev().
- * @param force local addresses too (the device or its last address goes)
- * @returns number of fib_info that are dead now and are to be flushed
- */
-export function fibSyncDownDev(net: Net, dev: NetDevice, event: number, force: boolean): number {
-  let dead = 0;
-  for (let fi = netFib(net).infos; fi !== null; fi = fi.next) {
-    const nh = fi.nh;
-    if (nh.dev !== dev || (!force && nh.scope === RT_SCOPE_NOWHERE)) continue;
-    const flags = event === NETDEV_CHANGE ? RTNH_F_LINKDOWN : RTNH_F_DEAD | RTNH_F_LINKDOWN;
-    nh.flags |= flags;
-    fi.flags |= flags;
-    if ((flags & RTNH_F_DEAD) !== 0) dead++;
+  let sum = 0;
+  for (let nh = fi; nh !== 0; nh = fibMem[nh + NH_NEXT]!) {
+    const dead = (fibMem[nh + NH_WORD]! & RTNH_F_DEAD) !== 0;
+    if (!dead) sum += nhWeight(nh);
+    fibMem[nh + NH_UPPER] = dead ? -1 : Math.round((sum * 0x80000000) / total) - 1;
   }
-  return dead;
 }
 
-/** An address is gone: routes that prefer it as source are dead. Linux: fib_sync_down_addr(). */
-export function fibSyncDownAddr(net: Net, addr: number): number {
-  let dead = 0;
-  if (addr === 0) return 0;
-  for (let fi = netFib(net).infos; fi !== null; fi = fi.next) {
-    if (fi.prefsrc !== addr) continue;
-    fi.flags |= RTNH_F_DEAD;
-    dead++;
+/** The next hop for a flow. Linux: fib_select_multipath(). @param hash 31 bits @param first what the lookup has chosen */
+export function fibSelectMultipath(fi: number, hash: number, first: number): number {
+  for (let nh = fi; nh !== 0; nh = fibMem[nh + NH_NEXT]!) if (hash <= fibMem[nh + NH_UPPER]!) return nh;
+  return first;
+}
+
+/** Does a route with that fib_info match the next hops asked to be deleted? Linux: fib_nh_match(). */
+export function fibMatchesNexthops(cfg: FibConfig, fi: number): boolean {
+  if (cfg.priority !== 0 && cfg.priority !== fibMem[fi + FI_PRIORITY]) return false;
+  if (cfg.oif !== 0 || cfg.gw !== 0) {
+    return (cfg.oif === 0 || cfg.oif === fibMem[fi + NH_OIF]) && (cfg.gw === 0 || cfg.gw === fibMem[fi + NH_GW]);
   }
-  return dead;
+  const rows = cfg.nexthops;
+  if (rows === null) return true;
+  let nh = fi;
+  for (let i = 0; i < cfg.nhs; i++) {
+    const oif = rows[i * FIB_NH_INTS + FIB_NH_OIF]!;
+    const gw = rows[i * FIB_NH_INTS + FIB_NH_GW]!;
+    if ((oif !== 0 && oif !== fibMem[nh + NH_OIF]) || (gw !== 0 && gw !== fibMem[nh + NH_GW])) return false;
+    nh = fibMem[nh + NH_NEXT]!;
+    if (nh === 0) return i + 1 === cfg.nhs;
+  }
+  return true;
 }
 
-/** The device is up, or has its carrier back. Linux: fib_sync_up(). */
-export function fibSyncUp(net: Net, dev: NetDevice): void {
-  for (let fi = netFib(net).infos; fi !== null; fi = fi.next) {
-    const nh = fi.nh;
-    if (nh.dev !== dev) continue;
-    nh.flags &= ~(RTNH_F_LINKDOWN | RTNH_F_DEAD);
-    fi.flags &= ~(RTNH_F_LINKDOWN | RTNH_F_DEAD);
+/** Does it have the metrics asked for? What is 0 matches any. Linux: fib_metrics_match(). */
+export function fibMatchesMetrics(cfg: FibConfig, fi: number): boolean {
+  const own = fibMem[fi + FI_MTU]!;
+  if ((cfg.mtu !== 0 && cfg.mtu !== (own & 0xffff)) || (cfg.advmss !== 0 && cfg.advmss !== own >>> 16)) return false;
+  const metrics = cfg.metrics;
+  if (metrics === null) return true;
+  const row = fibMem[fi + FI_METRICS]!;
+  for (let i = 1; i <= RTAX_MAX; i++) {
+    const value = metrics[i]!;
+    if (value !== 0 && value !== (row === 0 ? 0 : fibMem[row + i])) return false;
+  }
+  return true;
+}
+
+/** Source address of packets by that next hop. Linux: fib_result_prefsrc(). */
+export function fibResultPrefsrc(net: Net, fi: number, nh: number): number {
+  const prefsrc = fibMem[fi + FI_PREFSRC]!;
+  if (prefsrc !== 0) return prefsrc;
+  if (fibMem[nh + NH_GENID] !== net.rtGenid) {
+    fibMem[nh + NH_SADDR] = inetSelectAddr(net, nhDev(net, nh)!, fibMem[nh + NH_GW]!, fibMem[fi + FI_WORD]! & 255);
+    fibMem[nh + NH_GENID] = net.rtGenid;
+  }
+  return fibMem[nh + NH_SADDR]!;
+}
+
+/** Describes a route as a record: for dumps and announcements. */
+export function fibConfigFill(cfg: FibConfig, net: Net, word: number, key: number, fi: number): void {
+  fibConfigReset(cfg);
+  const fiWord = fibMem[fi + FI_WORD]!;
+  cfg.net = net;
+  cfg.dst = key;
+  cfg.dstLen = 32 - (word & 63);
+  cfg.type = (word >> 6) & 15;
+  cfg.tos = (word >> 10) & 255;
+  cfg.table = (word >> 18) & 255;
+  cfg.scope = fiWord & 255;
+  cfg.protocol = (fiWord >> 8) & 255;
+  cfg.priority = fibMem[fi + FI_PRIORITY]!;
+  cfg.prefsrc = fibMem[fi + FI_PREFSRC]!;
+  cfg.mtu = fibMem[fi + FI_MTU]! & 0xffff;
+  cfg.advmss = fibMem[fi + FI_MTU]! >>> 16;
+  cfg.oif = fibMem[fi + NH_OIF]!;
+  cfg.gw = fibMem[fi + NH_GW]!;
+  cfg.flags = (fibMem[fi + NH_WORD]! & 255) | (fibMem[fi + FI_FLAGS]! & NH_STATE);
+  const metrics = fibMem[fi + FI_METRICS]!;
+  if (metrics !== 0) for (let i = 1; i <= RTAX_MAX; i++) cfg.metrics![i] = fibMem[metrics + i]!;
+  if (fibMem[fi + NH_NEXT] === 0) return;
+  for (let nh = fi; nh !== 0; nh = fibMem[nh + NH_NEXT]!) {
+    const at = cfg.nhs * FIB_NH_INTS;
+    cfg.nexthops![at + FIB_NH_OIF] = fibMem[nh + NH_OIF]!;
+    cfg.nexthops![at + FIB_NH_GW] = fibMem[nh + NH_GW]!;
+    cfg.nexthops![at + FIB_NH_FLAGS] = fibMem[nh + NH_WORD]! & 255;
+    cfg.nexthops![at + FIB_NH_WEIGHT] = nhWeight(nh);
+    cfg.nhs++;
   }
 }

@@ -4,7 +4,6 @@
  */
 import { account } from "../../lib/account.ts";
 import { RT_SCOPE_UNIVERSE, RTN_UNSPEC } from "../../uapi/rtnetlink.ts";
-import type { FibInfo, FibNh } from "./fib-semantics.ts";
 
 /** Flowi4.flags: any source address is allowed, local or not (IP_TRANSPARENT, IP_FREEBIND). */
 export const FLOWI_FLAG_ANYSRC = 1;
@@ -24,6 +23,8 @@ export class Flowi4 {
   error = 0;
   proto = 0;
   mark = 0;
+  /** Device the packet came in by, 0 for what this host sends: for the rules. */
+  iif = 0;
 }
 
 /**
@@ -40,9 +41,9 @@ export function flowInit(): void {
 export class FibResult {
   /** RTN_* */
   type = RTN_UNSPEC;
-  /** The chosen next hop; null when the destination is assumed on link, or the type has none. */
-  nh: FibNh | null = null;
-  fi: FibInfo | null = null;
+  /** The chosen next hop and its fib_info (rows: fib-semantics.ts). */
+  nh = 0;
+  fi = 0;
   prefixlen = 0;
   scope = RT_SCOPE_UNIVERSE;
   /** Table that answered. */
@@ -64,4 +65,5 @@ export function flowi4Init(fl: Flowi4, daddr: number, saddr: number, oif: number
   fl.error = 0;
   fl.proto = proto;
   fl.mark = 0;
+  fl.iif = 0;
 }

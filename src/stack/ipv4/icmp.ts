@@ -47,7 +47,7 @@ import { flowi4Init, outputFlow } from "./flow.ts";
 import { icmpGlobalAllow, icmpPeerAllow, icmpRatelimitInit } from "./icmp-ratelimit.ts";
 import { ipLocalOut, ipPushHeader, ipSendSkb, ipTurnHeader } from "./ip-output.ts";
 import { inetAddProtocol, inetProtocol } from "./protocol.ts";
-import { ipRouteOutputKey, ipRouteReply } from "./route.ts";
+import { ipDoRedirect, ipRouteOutputKey, ipRouteReply } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 
 /** For each type the counter of messages received, -1 for none. */
@@ -319,6 +319,9 @@ function icmpUnreach(net: Net, skb: SkBuff, type: number): number {
   }
   if (deliver) {
     if (length < (ihl << 2) + 8) return icmpError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
+    if (type === ICMP_REDIRECT) {
+      ipDoRedirect(net, skb.dev!, memView.getInt32(quoted + IPH_DADDR), memView.getInt32(skb.nh + IPH_SADDR), info);
+    }
     const prot = inetProtocol(mem8[quoted + IPH_PROTOCOL]!);
     if (prot !== null && prot.errHandler !== undefined) prot.errHandler(skb, info);
   }

@@ -276,6 +276,17 @@ function noRoute(net: Net, skb: SkBuff, error: number): number {
   return error;
 }
 
+/** Looks up a connected socket's route anew, and the socket keeps it; null when there is none. Linux: inet_csk_rebuild_route(). */
+export function inetSkRebuildRoute(sk: Sock): DstEntry | null {
+  const inet = (sk as InetSk).inet;
+  const fl = outputFlow;
+  flowi4Init(fl, inet.daddr, inet.saddr, sk.boundDevIf, inet.tos, sk.protocol);
+  fl.mark = sk.mark;
+  const dst = ipRouteOutputFlow(sk.net, fl, sk);
+  if (dst !== null) skDstSet(sk, dst);
+  return dst;
+}
+
 /**
  * Sends a segment of a connected socket by the route the socket keeps, or a new one. Linux: ip_queue_xmit().
  * @param skb data at the transport header, whose checksum is done @returns 0 or a negative errno; the packet is gone
@@ -284,14 +295,8 @@ export function ipQueueXmit(sk: Sock, skb: SkBuff): number {
   const inet = (sk as InetSk).inet;
   const net = sk.net;
   if (skb.dst === null) {
-    let dst = skDstCheck(sk);
-    if (dst === null) {
-      const fl = outputFlow;
-      flowi4Init(fl, inet.daddr, inet.saddr, sk.boundDevIf, inet.tos, sk.protocol);
-      dst = ipRouteOutputFlow(net, fl, sk);
-      if (dst === null) return noRoute(net, skb, -EHOSTUNREACH);
-      skDstSet(sk, dst);
-    }
+    const dst = skDstCheck(sk) ?? inetSkRebuildRoute(sk);
+    if (dst === null) return noRoute(net, skb, -EHOSTUNREACH);
     skbDstSet(skb, dst);
   }
   skb.priority = sk.priority;

@@ -1,7 +1,7 @@
 /**
  * The last routing decision for packets that came in, as they come in trains: the question, its answer, and the route that
  * a reply takes. What Linux had as its routing cache before 3.6 and has as early demultiplexing since, in one entry; longer
- * memory is the next hop's own (FibNh.rthInput, rthOutput).
+ * memory is the next hop's own (nhKept()).
  *
  * It holds no reference: the next hop does, and what a next hop gives up is forgotten here (rtCacheDrop). A decision is as
  * old as its generation (net.rtGenid): whatever may change the answer, a sysctl too, must begin a new one.

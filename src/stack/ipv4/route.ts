@@ -5,14 +5,14 @@
  * Read first: RFC 1122 sections 3.2.1.3 (addresses that must not appear) and 3.3.4 (multihoming), RFC 1812 section
  * 5.3.7 (martian addresses).
  */
-import { account } from "../../lib/account.ts";
+import { jhash2words } from "../../lib/jhash.ts";
 import { mem32, mem8, memView } from "../../lib/memory.ts";
 import { devGetByIndex } from "../../netif/dev.ts";
 import {
   SKB_DROP_REASON_IP_INNOROUTES, SKB_DROP_REASON_IP_INVALID_DEST, SKB_DROP_REASON_IP_INVALID_SOURCE,
-  SKB_DROP_REASON_IP_LOCAL_SOURCE, SKB_DROP_REASON_IP_LOCALNET, SKB_DROP_REASON_NOMEM, SKB_NOT_DROPPED_YET,
+  SKB_DROP_REASON_IP_LOCAL_SOURCE, SKB_DROP_REASON_IP_LOCALNET, SKB_DROP_REASON_IP_RPFILTER, SKB_DROP_REASON_NOMEM, SKB_NOT_DROPPED_YET,
 } from "../../uapi/drop-reason.ts";
-import { EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS, ENODEV } from "../../uapi/errno.ts";
+import { EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS, ENODEV, EXDEV } from "../../uapi/errno.ts";
 import { IFF_LOOPBACK, IFF_UP } from "../../uapi/if.ts";
 import {
   INADDR_ALLHOSTS_GROUP, INADDR_LOOPBACK, inClassD, IN_LOOPBACKNET, IPPROTO_ICMP, IPPROTO_IGMP, ipv4IsLocalMulticast,
@@ -22,34 +22,42 @@ import {
   RTN_UNREACHABLE,
 } from "../../uapi/rtnetlink.ts";
 import { dstRelease } from "../core/dst.ts";
+import { LINUX_MIB_IPRPFILTER } from "../../uapi/snmp.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import type { Sock } from "../core/sock.ts";
 import { IPH_DADDR, IPH_SADDR, IPH_TOS } from "../wire/ip.ts";
-import { inDevGet, type InDevice, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
+import { inDevGet, type InDevice, inetIfaMatch, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
 import { type FibConfig, fibConfigReset } from "./fib-config.ts";
 import { fibValidateSource } from "./fib-frontend.ts";
-import { fibLookup, inetAddrType } from "./fib-lookup.ts";
-import { type FibNh, fibResultPrefsrc } from "./fib-semantics.ts";
-import { FibResult, FLOWI_FLAG_ANYSRC, Flowi4, flowi4Init, flowInit, outputFlow } from "./flow.ts";
+import {
+  FE_EXPIRES, FE_GW, FE_PMTU, fnheFind, fnheKeep, fnheKept, fnheUpdate,
+} from "./fib-exception.ts";
+import { fibFlow, fibLookup, fibResult, inetAddrType } from "./fib-lookup.ts";
+import { fibExceptionRows, fibMem } from "./fib-memory.ts";
+import {
+  FI_MTU, FI_PREFSRC, fibResultPrefsrc, fibSelectMultipath, type NetFib, NH_GW, NH_NEXT, NH_OIF, nhDev, nhKeep, nhKept, nhScope,
+} from "./fib-semantics.ts";
+import { FLOWI_FLAG_ANYSRC, type Flowi4, flowi4Init, flowInit, outputFlow } from "./flow.ts";
 import {
   RT_TOS_BITS, rtCacheForget, rtInput, rtInputDaddr, rtInputGenid, rtInputRemember, rtInputSaddr, rtInputTos, rtReply,
   rtReplyRemember,
 } from "./route-cache.ts";
 import {
-  dstMtu, ipHandlers, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, rtCacheDrop, rtDstAlloc, type Rtable,
+  dstMtu, ipHandlers, MIN_PMTU, MTU_EXPIRES_MS, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, rtDstAlloc, type Rtable,
 } from "./rtable.ts";
 
-let inFlow: Flowi4;
-let inResult: FibResult;
-let outResult: FibResult;
+/** How long a redirect holds, in ms (net.ipv4.route.gc_timeout). */
+const REDIRECT_EXPIRES_MS = 300000;
+
 /** Why the last ipRouteInput() failed, as a drop reason. */
 let inputReason = SKB_NOT_DROPPED_YET;
 
 // The last decision for packets of this host: the next hop with the question that it answers, while no route, address or
-// device has changed (the generation). That for packets that came in is in route-cache.ts.
-let outNh: FibNh | null = null;
+// device has changed (the generation). That for packets that came in is in route-cache.ts; longer memory is the next hop's
+// own (nhKept()).
+let outNh = 0;
 let outNet: Net;
 let outDaddr = 0;
 let outSaddr = 0;
@@ -58,13 +66,10 @@ let outGenid = 0;
 /** The source address selected. */
 let outSelected = 0;
 
-/** Boot time: the objects the tables are asked with. */
+/** Boot time. */
 export function routeInit(): void {
   flowInit();
-  inFlow = account("route", new Flowi4());
-  inResult = account("route", new FibResult());
-  outResult = account("route", new FibResult());
-  outNh = null;
+  outNh = 0;
   rtCacheForget();
 }
 
@@ -88,19 +93,16 @@ function refuse(reason: number): number {
 /**
  * Makes the entry for a packet to this host (or with an error: to nobody) and gives it to the packet and the next hop.
  */
-function makeInput(skb: SkBuff, net: Net, dev: NetDevice, nh: FibNh | null, flags: number, type: number): number {
-  if (nh !== null) {
-    rtCacheDrop(nh.rthInput);
-    nh.rthInput = null;
-  }
+function makeInput(skb: SkBuff, net: Net, dev: NetDevice, nh: number, flags: number, type: number): number {
+  if (nh !== 0) nhKeep(nh, 0, null);
   const rt = rtDstAlloc(net, net.loopbackDev ?? dev, flags, type);
   if (rt === null) {
     inputReason = SKB_DROP_REASON_NOMEM;
     return -ENOBUFS;
   }
-  if (nh !== null) {
+  if (nh !== 0) {
     rt.refcnt++;
-    nh.rthInput = rt;
+    nhKeep(nh, 0, rt);
   }
   if (type === RTN_UNREACHABLE) {
     rt.error = -EHOSTUNREACH;
@@ -120,44 +122,59 @@ export function ipRouteInput(skb: SkBuff, daddr: number, saddr: number, tos: num
   const net = dev.net!;
   const inet = dev.ipPtr as InDevice | null;
   if (inet === null) return refuse(SKB_DROP_REASON_IP_INNOROUTES);
-  if (inClassD(daddr)) return routeInputMc(skb, net, inet, daddr, saddr);
+  if (inClassD(daddr)) return routeInputMc(skb, net, inet, daddr, saddr, tos);
   if (inClassD(saddr) || saddr === -1) return refuse(SKB_DROP_REASON_IP_INVALID_SOURCE);
-  if (daddr === -1 || (saddr | daddr) === 0) return routeInputBroadcast(skb, net, inet, null, saddr);
+  if (daddr === -1 || (saddr | daddr) === 0) return routeInputBroadcast(skb, net, inet, 0, daddr, saddr, tos);
   if (saddr === 0) return refuse(SKB_DROP_REASON_IP_INVALID_SOURCE);
   if (daddr === 0) return refuse(SKB_DROP_REASON_IP_INVALID_DEST);
   const loopback = daddr >> 24 === IN_LOOPBACKNET || saddr >> 24 === IN_LOOPBACKNET;
   if (loopback && inet.routeLocalnet === 0) return refuse(SKB_DROP_REASON_IP_LOCALNET);
-  const flow = inFlow;
-  flow.daddr = daddr;
-  flow.saddr = saddr;
-  flow.tos = tos & 0x1c;
-  const res = inResult;
+  const flow = fibFlow;
+  flowi4Init(flow, daddr, saddr, 0, tos, 0);
+  flow.iif = dev.ifindex;
+  flow.mark = skb.mark;
+  const res = fibResult;
   if (fibLookup(net, flow, res) === 0) {
     const type = res.type;
+    const nh = res.nh;
     if (type === RTN_LOCAL) {
-      if (fibValidateSource(net, inet, saddr) !== 0) return refuse(SKB_DROP_REASON_IP_LOCAL_SOURCE);
-      const nh = res.nh!;
-      let rt = nh.rthInput;
+      const reason = sourceReason(net, inet, saddr, daddr, tos);
+      if (reason !== SKB_NOT_DROPPED_YET) return refuse(reason);
+      let rt = nhKept(nh, 0);
       if (rt !== null && rt.genid === net.rtGenid) {
         rt.refcnt++;
         skb.dst = rt;
       } else {
         const err = makeInput(skb, net, dev, nh, RTCF_LOCAL, RTN_LOCAL);
         if (err !== 0) return err;
-        rt = nh.rthInput!;
+        rt = nhKept(nh, 0)!;
       }
-      if (!loopback) rtInputRemember(rt, dev, saddr, daddr, tos);
+      if (!loopback && !(net.fib as NetFib).customRules) rtInputRemember(rt, dev, saddr, daddr, tos);
       return 0;
     }
-    if (type === RTN_BROADCAST) return routeInputBroadcast(skb, net, inet, res.nh, saddr);
+    if (type === RTN_BROADCAST) return routeInputBroadcast(skb, net, inet, nh, daddr, saddr, tos);
   }
-  return makeInput(skb, net, dev, null, 0, RTN_UNREACHABLE);
+  return makeInput(skb, net, dev, 0, 0, RTN_UNREACHABLE);
 }
 
-/** A broadcast: of a subnet (with its next hop), or the limited one. */
-function routeInputBroadcast(skb: SkBuff, net: Net, inDev: InDevice, nh: FibNh | null, saddr: number): number {
-  if (saddr !== 0 && fibValidateSource(net, inDev, saddr) !== 0) return refuse(SKB_DROP_REASON_IP_LOCAL_SOURCE);
-  const rt = nh === null ? null : nh.rthInput;
+/** Why a packet to this host with that source address is refused, as a drop reason; SKB_NOT_DROPPED_YET when it is not. */
+function sourceReason(net: Net, inDev: InDevice, saddr: number, daddr: number, tos: number): number {
+  const err = fibValidateSource(net, inDev, saddr, daddr, tos, 0);
+  if (err >= 0) return SKB_NOT_DROPPED_YET;
+  if (err !== -EXDEV) return SKB_DROP_REASON_IP_LOCAL_SOURCE;
+  net.mib[LINUX_MIB_IPRPFILTER]!++;
+  return SKB_DROP_REASON_IP_RPFILTER;
+}
+
+/** A broadcast: of a subnet (with its next hop), or the limited one (0). */
+function routeInputBroadcast(
+  skb: SkBuff, net: Net, inDev: InDevice, nh: number, daddr: number, saddr: number, tos: number,
+): number {
+  if (saddr !== 0) {
+    const reason = sourceReason(net, inDev, saddr, daddr, tos);
+    if (reason !== SKB_NOT_DROPPED_YET) return refuse(reason);
+  }
+  const rt = nh === 0 ? null : nhKept(nh, 0);
   if (rt !== null && rt.genid === net.rtGenid) {
     rt.refcnt++;
     skb.dst = rt;
@@ -167,16 +184,17 @@ function routeInputBroadcast(skb: SkBuff, net: Net, inDev: InDevice, nh: FibNh |
 }
 
 /** A packet to a group: taken when the device is a member. Linux: ip_route_input_mc(). */
-function routeInputMc(skb: SkBuff, net: Net, inDev: InDevice, daddr: number, saddr: number): number {
+function routeInputMc(skb: SkBuff, net: Net, inDev: InDevice, daddr: number, saddr: number, tos: number): number {
   if (inClassD(saddr) || saddr === -1) return refuse(SKB_DROP_REASON_IP_INVALID_SOURCE);
   if (saddr >> 24 === IN_LOOPBACKNET && inDev.routeLocalnet === 0) return refuse(SKB_DROP_REASON_IP_LOCALNET);
   if (saddr === 0) {
     if (!ipv4IsLocalMulticast(daddr)) return refuse(SKB_DROP_REASON_IP_INVALID_SOURCE);
-  } else if (fibValidateSource(net, inDev, saddr) !== 0) {
-    return refuse(SKB_DROP_REASON_IP_LOCAL_SOURCE);
+  } else {
+    const reason = sourceReason(net, inDev, saddr, daddr, tos);
+    if (reason !== SKB_NOT_DROPPED_YET) return refuse(reason);
   }
   if (!ipCheckMc(daddr)) return refuse(SKB_DROP_REASON_IP_INVALID_DEST);
-  return makeInput(skb, net, inDev.dev, null, RTCF_MULTICAST | RTCF_LOCAL, RTN_MULTICAST);
+  return makeInput(skb, net, inDev.dev, 0, RTCF_MULTICAST | RTCF_LOCAL, RTN_MULTICAST);
 }
 
 function fail(fl: Flowi4, error: number): null {
@@ -201,10 +219,10 @@ export function ipRouteOutputKey(net: Net, fl: Flowi4): Rtable | null {
   const saddr = fl.saddr;
   const last = outNh;
   if (
-    last !== null && daddr === outDaddr && saddr === outSaddr && net === outNet && fl.tos === outTos
+    last !== 0 && daddr === outDaddr && saddr === outSaddr && net === outNet && fl.tos === outTos
     && outGenid === net.rtGenid && fl.oif === 0 && fl.flags === 0 && fl.scope === RT_SCOPE_UNIVERSE
   ) {
-    const rt = last.rthOutput;
+    const rt = nhKept(last, 1);
     if (rt !== null) {
       fl.saddr = outSelected;
       fl.oif = rt.dev!.ifindex;
@@ -232,21 +250,26 @@ export function ipRouteOutputKey(net: Net, fl: Flowi4): Rtable | null {
     }
   }
   if (daddr === 0) return outputToSelf(net, fl);
-  const res = outResult;
+  const res = fibResult;
   const error = fibLookup(net, fl, res);
   if (error !== 0) {
     // Bound to a device the destination is taken to be on its link, whatever the tables say.
     if (fl.oif !== 0) return outputOnLink(net, fl, devGetByIndex(net, fl.oif)!);
     return fail(fl, error);
   }
-  const nh = res.nh!;
+  const fi = res.fi;
   if (res.type === RTN_LOCAL) {
-    const prefsrc = res.fi!.prefsrc;
+    const prefsrc = fibMem[fi + FI_PREFSRC]!;
     if (fl.saddr === 0) fl.saddr = prefsrc !== 0 ? prefsrc : daddr;
-    return makeOutput(net, fl, net.loopbackDev ?? nh.dev!, RTN_LOCAL, nh, RTCF_LOCAL);
+    return makeOutput(net, fl, net.loopbackDev ?? nhDev(net, res.nh)!, RTN_LOCAL, res.nh, RTCF_LOCAL);
   }
-  if (fl.saddr === 0) fl.saddr = fibResultPrefsrc(net, res.fi!);
-  if (res.type === RTN_UNICAST && fl.oif === 0 && fl.flags === 0 && fl.scope === RT_SCOPE_UNIVERSE) {
+  if (fl.oif === 0 && fibMem[fi + NH_NEXT] !== 0) {
+    res.nh = fibSelectMultipath(fi, jhash2words(daddr, fl.saddr, net.id) >>> 1, res.nh);
+  }
+  const nh = res.nh;
+  if (fl.saddr === 0) fl.saddr = fibResultPrefsrc(net, fi, nh);
+  const plain = fl.oif === 0 && fl.flags === 0 && fl.scope === RT_SCOPE_UNIVERSE && !(net.fib as NetFib).customRules;
+  if (plain && res.type === RTN_UNICAST) {
     outNh = nh;
     outNet = net;
     outDaddr = daddr;
@@ -255,7 +278,7 @@ export function ipRouteOutputKey(net: Net, fl: Flowi4): Rtable | null {
     outGenid = net.rtGenid;
     outSelected = fl.saddr;
   }
-  return makeOutput(net, fl, nh.dev!, res.type, nh, 0);
+  return makeOutput(net, fl, nhDev(net, nh)!, res.type, nh, 0);
 }
 
 /** The same for a socket. Linux: ip_route_output_flow() (policies would join here). */
@@ -272,13 +295,14 @@ export function ipRouteOutputFlow(net: Net, fl: Flowi4, _sk: Sock | null): Rtabl
 export function ipRouteGet(net: Net, fl: Flowi4, cfg: FibConfig): number {
   fibConfigReset(cfg);
   cfg.tos = fl.tos;
-  outResult.table = RT_TABLE_MAIN;
+  fibResult.table = RT_TABLE_MAIN;
+  outNh = 0;
   const rt = ipRouteOutputKey(net, fl);
   if (rt === null) return fl.error;
   cfg.dst = fl.daddr;
   cfg.dstLen = 32;
   cfg.type = rt.type;
-  cfg.table = outResult.table;
+  cfg.table = fibResult.table;
   cfg.oif = rt.dev!.ifindex;
   cfg.gw = rt.gateway;
   cfg.prefsrc = fl.saddr;
@@ -313,14 +337,14 @@ export function ipRouteReply(net: Net, skb: SkBuff): Rtable | null {
   fl.mark = mark;
   const rt = ipRouteOutputKey(net, fl);
   // Only what a next hop keeps may be remembered.
-  if (last && rt !== null && outNh !== null && outNh.rthOutput === rt) rtReplyRemember(rt);
+  if (last && rt !== null && outNh !== 0 && nhKept(outNh, 1) === rt) rtReplyRemember(rt);
   return rt;
 }
 
 /** Without asking the tables: the destination is on that link. */
 function outputOnLink(net: Net, fl: Flowi4, dev: NetDevice): Rtable | null {
   if (fl.saddr === 0) fl.saddr = inetSelectAddr(net, dev, 0, RT_SCOPE_LINK);
-  return makeOutput(net, fl, dev, RTN_UNICAST, null, 0);
+  return makeOutput(net, fl, dev, RTN_UNICAST, 0, 0);
 }
 
 /** Destination 0 is this host. */
@@ -329,38 +353,39 @@ function outputToSelf(net: Net, fl: Flowi4): Rtable | null {
   if (lo === null) return fail(fl, -ENETUNREACH);
   if (fl.saddr === 0) fl.saddr = INADDR_LOOPBACK;
   fl.daddr = fl.saddr;
-  return makeOutput(net, fl, lo, RTN_LOCAL, null, RTCF_LOCAL);
+  return makeOutput(net, fl, lo, RTN_LOCAL, 0, RTCF_LOCAL);
 }
 
-/** Linux: __mkroute_output(). */
-function makeOutput(
-  net: Net, fl: Flowi4, dev: NetDevice, type: number, nh: FibNh | null, flags: number,
-): Rtable | null {
+/** Linux: __mkroute_output(). @param nh the next hop that keeps the entry, 0 for none */
+function makeOutput(net: Net, fl: Flowi4, dev: NetDevice, type: number, nh: number, flags: number): Rtable | null {
   const daddr = fl.daddr;
   let keeper = nh;
   fl.oif = dev.ifindex;
   if (daddr === -1 || type === RTN_BROADCAST) {
     type = RTN_BROADCAST;
     flags |= RTCF_BROADCAST | RTCF_LOCAL;
-    keeper = null;
+    keeper = 0;
   } else if (inClassD(daddr)) {
     type = RTN_MULTICAST;
     flags |= ipCheckMc(daddr) ? RTCF_MULTICAST | RTCF_LOCAL : RTCF_MULTICAST;
-    keeper = null;
+    keeper = 0;
   }
   const loopback = (dev.flags & IFF_LOOPBACK) !== 0;
   const inDev = inDevGet(dev);
   if (inDev === null || (fl.saddr >> 24 === IN_LOOPBACKNET && !loopback && inDev.routeLocalnet === 0)) {
     return fail(fl, -EINVAL);
   }
-  if (keeper !== null) {
-    const kept = keeper.rthOutput;
+  // One destination of many may have a way of its own.
+  const ex = keeper === 0 || fibExceptionRows.inUse === 0 ? 0 : fnheFind(keeper, daddr);
+  if (keeper !== 0) {
+    const kept = ex === 0 ? nhKept(keeper, 1) : fnheKept(ex);
+    if (ex !== 0) outNh = 0;
     if (kept !== null && kept.genid === net.rtGenid) {
       kept.refcnt++;
       return kept;
     }
-    rtCacheDrop(kept);
-    keeper.rthOutput = null;
+    if (ex === 0) nhKeep(keeper, 1, null);
+    else fnheKeep(ex, null);
   }
   if (loopback) flags |= RTCF_LOCAL;
   const rt = rtDstAlloc(net, dev, flags, type);
@@ -368,13 +393,59 @@ function makeOutput(
   if ((flags & (RTCF_BROADCAST | RTCF_MULTICAST)) !== 0 && (flags & RTCF_LOCAL) !== 0 && !loopback) {
     rt.output = ipHandlers.mcOutput;
   }
-  if (keeper !== null) {
-    const fi = outResult.fi!;
-    if (keeper.gw !== 0 && keeper.scope === RT_SCOPE_LINK) rt.gateway = keeper.gw;
-    rt.mtu = fi.mtu;
-    rt.advmss = fi.advmss;
-    rt.refcnt++;
-    keeper.rthOutput = rt;
+  if (keeper === 0) return rt;
+  if (fibMem[keeper + NH_GW] !== 0 && nhScope(keeper) === RT_SCOPE_LINK) rt.gateway = fibMem[keeper + NH_GW]!;
+  const limits = fibMem[fibResult.fi + FI_MTU]!;
+  rt.mtu = limits & 0xffff;
+  rt.advmss = limits >>> 16;
+  rt.refcnt++;
+  if (ex === 0) {
+    nhKeep(keeper, 1, rt);
+    return rt;
   }
+  if (fibMem[ex + FE_GW] !== 0) rt.gateway = fibMem[ex + FE_GW]!;
+  rt.pmtu = fibMem[ex + FE_PMTU]!;
+  rt.pmtuExpires = fibMem[ex + FE_EXPIRES]!;
+  fnheKeep(ex, rt);
   return rt;
+}
+
+/** The next hop for a destination, for what is to be learned about the way there; 0 when there is none. */
+function nexthopTo(net: Net, daddr: number): number {
+  const fl = fibFlow;
+  flowi4Init(fl, daddr, 0, 0, 0, 0);
+  if (fibLookup(net, fl, fibResult) !== 0) return 0;
+  const fi = fibResult.fi;
+  return fibMem[fi + NH_NEXT] === 0 ? fibResult.nh : fibSelectMultipath(fi, jhash2words(daddr, 0, net.id) >>> 1, fibResult.nh);
+}
+
+/**
+ * The path to a destination takes less than was thought. Linux: __ip_rt_update_pmtu(). Learned for that destination only.
+ * @param mtu as the router named it
+ */
+export function ipRtUpdatePmtu(net: Net, rt: Rtable, daddr: number, mtu: number): void {
+  const pmtu = mtu < MIN_PMTU ? MIN_PMTU : mtu;
+  if (pmtu >= dstMtu(rt)) return;
+  const nh = nexthopTo(net, daddr);
+  if (nh !== 0) fnheUpdate(net, nh, daddr, 0, pmtu, MTU_EXPIRES_MS);
+}
+
+/**
+ * A gateway says that another one is nearer to a destination. Linux: __ip_do_redirect(). Believed when it comes from the gateway
+ * in use and names a host on the same link. @param dev device the redirect came in by
+ */
+export function ipDoRedirect(net: Net, dev: NetDevice, daddr: number, oldGw: number, newGw: number): void {
+  const inDev = inDevGet(dev);
+  if (inDev === null || newGw === oldGw || inClassD(newGw) || newGw === -1 || newGw >>> 24 === 0) return;
+  if (inetAddrType(net, newGw) !== RTN_UNICAST) return;
+  // Linux's shared_media is 1 by default; here the new gateway must share a subnet with the old one.
+  let onLink = false;
+  for (let ifa = inDev.ifaList; ifa !== null; ifa = ifa.next) {
+    if (inetIfaMatch(newGw, ifa) && inetIfaMatch(oldGw, ifa)) onLink = true;
+  }
+  const nh = onLink ? nexthopTo(net, daddr) : 0;
+  if (nh === 0 || fibMem[nh + NH_OIF] !== dev.ifindex) return;
+  const ex = fnheFind(nh, daddr);
+  const gw = ex !== 0 && fibMem[ex + FE_GW] !== 0 ? fibMem[ex + FE_GW] : fibMem[nh + NH_GW];
+  if (gw === oldGw) fnheUpdate(net, nh, daddr, newGw, 0, REDIRECT_EXPIRES_MS);
 }

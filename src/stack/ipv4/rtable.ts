@@ -6,6 +6,7 @@
  * Read first: RFC 1191 sections 3 and 6 (path MTU), RFC 1122 section 3.3.1.
  */
 import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../lib/pool.ts";
+import { memView } from "../../lib/memory.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { RTN_UNICAST } from "../../uapi/rtnetlink.ts";
 import { AF_INET } from "../../uapi/socket.ts";
@@ -15,7 +16,10 @@ import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { skDstReset, type Sock } from "../core/sock.ts";
+import { IPH_DADDR } from "../wire/ip.ts";
 import { arpTbl } from "./arp.ts";
+import type { InetSk } from "./inet-sock.ts";
+import { ipRtUpdatePmtu } from "./route.ts";
 import { rtCacheForget } from "./route-cache.ts";
 
 /** Rtable.flags (linux/in_route.h): the destination is a broadcast address. */
@@ -28,11 +32,11 @@ export const RTCF_LOCAL = 0x80000000 | 0;
 /** Bytes of IP and TCP header that a segment of the largest size has beside its data. */
 const IP_TCP_HEADERS = 40;
 /** Least path MTU believed (net.ipv4.route.min_pmtu). */
-const MIN_PMTU = 552;
+export const MIN_PMTU = 552;
 /** Smallest MSS advertised (net.ipv4.route.min_adv_mss). */
 const MIN_ADVMSS = 256;
 /** How long a learned path MTU holds, in ms (net.ipv4.route.mtu_expires). */
-const MTU_EXPIRES_MS = 600000;
+export const MTU_EXPIRES_MS = 600000;
 
 /** The functions that entries lead to. */
 export interface IpHandlers {
@@ -142,13 +146,11 @@ const ipv4DstOps: DstOps = Object.freeze({
     const advmss = ipv4Mtu(dst) - IP_TCP_HEADERS;
     return advmss < MIN_ADVMSS ? MIN_ADVMSS : advmss;
   },
-  /** A path MTU counts for the whole next hop and is kept no lower than the smallest believable one. */
-  updatePmtu(dst: DstEntry, _sk: Sock | null, _skb: SkBuff | null, mtu: number): void {
+  /** A path MTU is learned for the destination: that of the quoted packet, else the socket's. */
+  updatePmtu(dst: DstEntry, sk: Sock | null, skb: SkBuff | null, mtu: number): void {
     const rt = dst as Rtable;
-    const pmtu = mtu < MIN_PMTU ? MIN_PMTU : mtu;
-    if (pmtu >= ipv4Mtu(dst)) return;
-    rt.pmtu = pmtu;
-    rt.pmtuExpires = (jiffies + MTU_EXPIRES_MS) | 0;
+    const daddr = skb !== null ? memView.getInt32(skb.data + IPH_DADDR) : (sk as InetSk).inet.daddr;
+    ipRtUpdatePmtu(rt.net, rt, daddr, mtu);
   },
   negativeAdvice(sk: Sock): void {
     const rt = sk.dst as Rtable | null;

@@ -7,7 +7,7 @@ import { EMSGSIZE } from "../../uapi/errno.ts";
 import { IP_PMTUDISC_DONT, IP_PMTUDISC_INTERFACE, IP_PMTUDISC_OMIT } from "../../uapi/in.ts";
 import { TCP_CA_LOSS, TCP_SYN_SENT, TCPF_CLOSE, TCPF_LISTEN } from "../../uapi/tcp.ts";
 import { skDstCheck } from "../core/sock.ts";
-import { ipDontFragment } from "./ip-output.ts";
+import { inetSkRebuildRoute, ipDontFragment } from "./ip-output.ts";
 import { dstMtu } from "./rtable.ts";
 import { tcpCurrentSsthresh, tcpSetCaState } from "./tcp-cong.ts";
 import { tcpMarkSkbLost } from "./tcp-recovery.ts";
@@ -46,9 +46,12 @@ export function tcpV4MtuReduced(sk: TcpSk, mtu: number): void {
   if (((1 << sk.state) & (TCPF_LISTEN | TCPF_CLOSE)) !== 0) return;
   const discovery = sk.inet.pmtudisc;
   if (discovery === IP_PMTUDISC_INTERFACE || discovery === IP_PMTUDISC_OMIT) return;
-  const dst = skDstCheck(sk);
+  const old = skDstCheck(sk) ?? inetSkRebuildRoute(sk);
+  if (old === null) return;
+  old.ops.updatePmtu(old, sk, null, mtu);
+  // The destination has a route of its own now.
+  const dst = skDstCheck(sk) ?? inetSkRebuildRoute(sk);
   if (dst === null) return;
-  dst.ops.updatePmtu(dst, sk, null, mtu);
   const pmtu = dstMtu(dst);
   // If nothing else helps, this is what the program will hear.
   if (mtu < pmtu && ipDontFragment(sk)) sk.errSoft = EMSGSIZE;

@@ -13,7 +13,8 @@ import {
 } from "../../../src/stack/core/skbuff.ts";
 import { arpInit } from "../../../src/stack/ipv4/arp.ts";
 import { devinetInit } from "../../../src/stack/ipv4/devinet.ts";
-import { fibInit } from "../../../src/stack/ipv4/fib-frontend.ts";
+import { FibConfig, FibWalk } from "../../../src/stack/ipv4/fib-config.ts";
+import { fibInit, fibWalkNext, fibWalkStart } from "../../../src/stack/ipv4/fib-frontend.ts";
 import { inetSockInit } from "../../../src/stack/ipv4/inet-sock.ts";
 import { ipInit, ipRcv } from "../../../src/stack/ipv4/ip-input.ts";
 import { ARPHRD_LOOPBACK, ARPHRD_NONE } from "../../../src/uapi/if-arp.ts";
@@ -23,6 +24,9 @@ import { IFF_BROADCAST, IFF_LOOPBACK, IFF_NOARP } from "../../../src/uapi/if.ts"
 export interface PoolSizes {
   readonly routes?: number;
   readonly infos?: number;
+  readonly tables?: number;
+  readonly rules?: number;
+  readonly exceptions?: number;
   readonly rtables?: number;
   readonly ifaddrs?: number;
   readonly skbs?: number;
@@ -47,7 +51,15 @@ export function bootIpv4(sizes: PoolSizes = {}): void {
   inetSockInit(8);
   netdevInit(16);
   devinetInit(sizes.ifaddrs ?? 16);
-  fibInit(sizes.routes ?? 256, sizes.infos ?? 256);
+  fibInit({
+    routes: sizes.routes ?? 256,
+    infos: sizes.infos ?? 256,
+    tables: sizes.tables ?? 16,
+    metrics: 4,
+    rules: sizes.rules ?? 16,
+    exceptions: sizes.exceptions ?? 4,
+    nexthops: 8,
+  });
   ipInit(sizes.rtables ?? 16);
   arpInit(8);
   devices = [];
@@ -105,6 +117,18 @@ export function addLoopback(net: Net = initNet): NetDevice {
   net.loopbackDev = dev;
   devOpen(dev);
   return dev;
+}
+
+/** All routes of a table, in the order of a dump. */
+export function routesOf(table: number, net: Net = initNet): FibConfig[] {
+  const walk = new FibWalk();
+  const routes: FibConfig[] = [];
+  fibWalkStart(walk, net, table);
+  for (;;) {
+    const route = new FibConfig();
+    if (!fibWalkNext(walk, route)) return routes;
+    routes.push(route);
+  }
 }
 
 export { createNet, initNet };

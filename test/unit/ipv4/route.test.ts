@@ -1,21 +1,23 @@
 import test from "ava";
 import fc from "fast-check";
 import { dstRelease } from "../../../src/stack/core/dst.ts";
-import { consumeSkb } from "../../../src/stack/core/skbuff.ts";
-import { inetAddAddress, inetDelAddress } from "../../../src/stack/ipv4/devinet.ts";
+import { consumeSkb, type SkBuff } from "../../../src/stack/core/skbuff.ts";
+import { inDevGet, inetAddAddress, inetDelAddress } from "../../../src/stack/ipv4/devinet.ts";
 import { fibTableInsert, ipRouteAdd, ipRouteDel } from "../../../src/stack/ipv4/fib-frontend.ts";
-import { FibConfig } from "../../../src/stack/ipv4/fib-config.ts";
+import { FibConfig, fibConfigAddNexthop } from "../../../src/stack/ipv4/fib-config.ts";
 import { Flowi4, flowi4Init } from "../../../src/stack/ipv4/flow.ts";
-import { ipRouteInput, ipRouteInputReason, ipRouteOutputKey } from "../../../src/stack/ipv4/route.ts";
+import { ipDoRedirect, ipRouteInput, ipRouteInputReason, ipRouteOutputKey } from "../../../src/stack/ipv4/route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, type Rtable } from "../../../src/stack/ipv4/rtable.ts";
 import {
   SKB_DROP_REASON_IP_INVALID_DEST, SKB_DROP_REASON_IP_INVALID_SOURCE, SKB_DROP_REASON_IP_LOCAL_SOURCE,
-  SKB_DROP_REASON_IP_LOCALNET, SKB_DROP_REASON_NOMEM,
+  SKB_DROP_REASON_IP_LOCALNET, SKB_DROP_REASON_IP_RPFILTER, SKB_DROP_REASON_NOMEM,
 } from "../../../src/uapi/drop-reason.ts";
 import { EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS, ENODEV } from "../../../src/uapi/errno.ts";
 import { NLM_F_CREATE } from "../../../src/uapi/netlink.ts";
 import { RTN_BLACKHOLE, RTN_PROHIBIT, RTN_UNREACHABLE } from "../../../src/uapi/rtnetlink.ts";
-import { devClose, devSetMtu } from "../../../src/netif/dev.ts";
+import { LINUX_MIB_IPRPFILTER } from "../../../src/uapi/snmp.ts";
+import { devClose, devOpen, devSetMtu } from "../../../src/netif/dev.ts";
+import { jiffies, tick } from "../../../src/lib/timer.ts";
 import { poolForEach } from "../../../src/lib/pool.ts";
 import {
   addDevice, addLoopback, bootIpv4, initNet, ip, ipPacket, received, shutdownIpv4, type TestDevice,
@@ -31,10 +33,10 @@ function setUp(): void {
   ipRouteAdd(initNet, 0, 0, ip("10.0.0.254"), 0);
 }
 
-function rtablesInUse(): number {
+function poolInUse(name: string): number {
   let inUse = -1;
   poolForEach((pool) => {
-    if (pool.name === "ip_dst_cache") inUse = pool.inUse;
+    if (pool.name === name) inUse = pool.inUse;
   });
   return inUse;
 }
@@ -120,14 +122,14 @@ test.serial("output: broadcasts, groups, a bound device", (t) => {
 
 test.serial("a next hop keeps its entry until a route changes", (t) => {
   const first = output("8.8.8.8").rt;
-  const inUse = rtablesInUse();
+  const inUse = poolInUse("ip_dst_cache");
   t.is(output("9.9.9.9").rt, first);
-  t.is(rtablesInUse(), inUse);
+  t.is(poolInUse("ip_dst_cache"), inUse);
   t.is(first!.ops.check(first!), first);
   ipRouteAdd(initNet, ip("172.16.0.0"), 12, ip("10.0.0.253"), 0);
   t.is(first!.ops.check(first!), null);
   output("8.8.8.8");
-  t.is(rtablesInUse(), inUse, "the stale one went back");
+  t.is(poolInUse("ip_dst_cache"), inUse, "the stale one went back");
 });
 
 test.serial("no entry left: -ENOBUFS, and well again when one is given back", (t) => {
@@ -146,22 +148,124 @@ test.serial("no entry left: -ENOBUFS, and well again when one is given back", (t
   t.is(input("10.0.0.9", "10.0.0.1").err, 0);
 });
 
-test.serial("path MTU: device, learned, least, expired with the entry", (t) => {
+/** A packet of this host as a router quotes it. */
+function quoted(daddr: string): SkBuff {
+  return received(eth, ipPacket({ saddr: ip("10.0.0.1"), daddr: ip(daddr), protocol: 17 }));
+}
+
+/** A router says that the path to `daddr` takes no more than `mtu`; what a lookup gives then. */
+function learn(daddr: string, mtu: number): Rtable {
   const fl = new Flowi4();
-  flowi4Init(fl, ip("8.8.8.8"), 0, 0, 0, 6);
+  flowi4Init(fl, ip(daddr), 0, 0, 0, 17);
   const rt = ipRouteOutputKey(initNet, fl)!;
-  t.is(dstMtu(rt), 1500);
-  t.is(rt.ops.defaultAdvmss(rt), 1460);
-  rt.ops.updatePmtu(rt, null, null, 1400);
-  t.is(dstMtu(rt), 1400);
-  rt.ops.updatePmtu(rt, null, null, 1450);
-  t.is(dstMtu(rt), 1400, "never grows by a message");
-  rt.ops.updatePmtu(rt, null, null, 68);
-  t.is(dstMtu(rt), 552);
-  devSetMtu(eth, 500);
-  t.is(dstMtu(rt), 500);
-  t.is(rt.ops.check(rt), null);
+  const skb = quoted(daddr);
+  rt.ops.updatePmtu(rt, null, skb, mtu);
+  consumeSkb(skb);
   dstRelease(rt);
+  return output(daddr).rt!;
+}
+
+test.serial("path MTU: device, learned for one destination, least, never grown, expired", (t) => {
+  const plain = output("8.8.8.8").rt!;
+  t.is(dstMtu(plain), 1500);
+  t.is(plain.ops.defaultAdvmss(plain), 1460);
+  t.is(dstMtu(learn("8.8.8.8", 1400)), 1400);
+  t.is(plain.ops.check(plain), null, "what sockets have cached is looked up again");
+  t.is(dstMtu(output("8.8.4.4").rt!), 1500, "another destination behind the same gateway");
+  t.is(dstMtu(output("8.8.8.8").rt!), 1400);
+  t.is(output("8.8.8.8").rt!.gateway, ip("10.0.0.254"));
+  t.is(dstMtu(learn("8.8.8.8", 1450)), 1400, "never grows by a message");
+  t.is(dstMtu(learn("8.8.8.8", 68)), 552);
+  devSetMtu(eth, 500);
+  t.is(dstMtu(output("8.8.8.8").rt!), 500);
+  devSetMtu(eth, 1500);
+  t.is(dstMtu(output("8.8.8.8").rt!), 552);
+  tick(jiffies + 600_001);
+  t.is(dstMtu(output("8.8.8.8").rt!), 1500);
+  t.is(poolInUse("ip_fnhe"), 0);
+});
+
+test.serial("exceptions: the pool is full, the oldest makes room; they go with their next hop", (t) => {
+  for (let i = 1; i <= 6; i++) {
+    learn(`8.8.8.${i}`, 1000 + i);
+    tick(jiffies + i);
+  }
+  t.is(poolInUse("ip_fnhe"), 4);
+  for (let i = 1; i <= 6; i++) t.is(dstMtu(output(`8.8.8.${i}`).rt!), i <= 2 ? 1500 : 1000 + i);
+  ipRouteDel(initNet, 0, 0, 0, 0);
+  t.is(poolInUse("ip_fnhe"), 0);
+  t.is(output("8.8.8.6").error, -ENETUNREACH);
+});
+
+test.serial("redirect: from the gateway in use to a host on its link, for that destination", (t) => {
+  ipDoRedirect(initNet, eth, ip("8.8.8.8"), ip("10.0.0.99"), ip("10.0.0.253"));
+  t.is(output("8.8.8.8").rt!.gateway, ip("10.0.0.254"), "not from its gateway");
+  for (const bad of ["192.168.0.1", "224.0.0.1", "0.0.0.0", "255.255.255.255", "10.0.0.1", "10.0.0.255", "10.0.0.254"]) {
+    ipDoRedirect(initNet, eth, ip("8.8.8.8"), ip("10.0.0.254"), ip(bad));
+    t.is(output("8.8.8.8").rt!.gateway, ip("10.0.0.254"), bad);
+  }
+  ipDoRedirect(initNet, eth, ip("8.8.8.8"), ip("10.0.0.254"), ip("10.0.0.253"));
+  t.is(output("8.8.8.8").rt!.gateway, ip("10.0.0.253"));
+  t.is(output("8.8.8.9").rt!.gateway, ip("10.0.0.254"));
+  t.is(dstMtu(learn("8.8.8.8", 1400)), 1400);
+  t.is(output("8.8.8.8").rt!.gateway, ip("10.0.0.253"), "both at once");
+  ipDoRedirect(initNet, eth, ip("8.8.8.8"), ip("10.0.0.253"), ip("10.0.0.252"));
+  t.is(output("8.8.8.8").rt!.gateway, ip("10.0.0.252"), "and on from there");
+});
+
+test.serial("rp_filter: strict wants the way back, loose any way back", (t) => {
+  const other = addDevice("eth1");
+  inetAddAddress(initNet, other, ip("192.168.1.1"), 24);
+  const inDev = inDevGet(other)!;
+  const from = (saddr: string): number => {
+    const skb = received(other, ipPacket({ saddr: ip(saddr), daddr: ip("192.168.1.1"), protocol: 17 }));
+    const err = ipRouteInput(skb, ip("192.168.1.1"), ip(saddr), 0, other);
+    consumeSkb(skb);
+    return err === 0 ? 0 : ipRouteInputReason();
+  };
+  t.is(from("10.0.0.9"), 0);
+  inDev.rpFilter = 1;
+  initNet.rtGenid++;
+  t.is(from("192.168.1.7"), 0);
+  t.is(from("10.0.0.9"), SKB_DROP_REASON_IP_RPFILTER);
+  t.is(from("8.8.8.8"), SKB_DROP_REASON_IP_RPFILTER);
+  t.is(from("192.168.1.255"), SKB_DROP_REASON_IP_LOCAL_SOURCE);
+  inDev.rpFilter = 2;
+  initNet.rtGenid++;
+  t.is(from("10.0.0.9"), 0);
+  ipRouteDel(initNet, 0, 0, 0, 0);
+  t.is(from("8.8.8.8"), SKB_DROP_REASON_IP_RPFILTER);
+  t.is(initNet.mib[LINUX_MIB_IPRPFILTER], 3);
+});
+
+test.serial("multipath: flows spread by weight, one flow keeps its next hop, a dead one takes none", (t) => {
+  const other = addDevice("eth1");
+  inetAddAddress(initNet, other, ip("192.168.1.1"), 24);
+  const cfg = new FibConfig();
+  cfg.dst = ip("172.16.0.0");
+  cfg.dstLen = 12;
+  cfg.nlflags = NLM_F_CREATE;
+  t.is(fibConfigAddNexthop(cfg, 0, ip("10.0.0.253"), 0, 3), 0);
+  t.is(fibConfigAddNexthop(cfg, 0, ip("192.168.1.9"), 0, 1), 0);
+  t.is(fibTableInsert(initNet, cfg), 0);
+  const spread = (): number[] => {
+    const counts = [0, 0];
+    for (let i = 0; i < 4000; i++) {
+      const { rt } = output(`172.16.${i >> 8}.${i & 255}`);
+      counts[rt!.gateway === ip("10.0.0.253") ? 0 : 1]!++;
+    }
+    return counts;
+  };
+  const [first, second] = spread() as [number, number];
+  t.true(first > 2700 && first < 3300, `${first} to ${second}`);
+  t.is(output("172.16.1.1").rt!.gateway, output("172.16.1.1").rt!.gateway);
+  devClose(other);
+  t.deepEqual(spread(), [4000, 0]);
+  devOpen(other);
+  t.true(spread()[1]! > 700, "alive again");
+  devClose(eth);
+  devClose(other);
+  t.is(output("172.16.1.1").error, -ENETUNREACH);
 });
 
 test.serial("input: ours, broadcasts, strangers", (t) => {
@@ -196,7 +300,7 @@ test.serial("input: martians", (t) => {
 });
 
 test.serial("any pair of addresses gets an answer, and no entry is lost", (t) => {
-  const before = rtablesInUse();
+  const before = poolInUse("ip_dst_cache");
   const addr = fc.oneof(fc.integer(), fc.constantFrom(0, -1, ip("10.0.0.1"), ip("10.0.0.255"), ip("127.0.0.1")));
   fc.assert(fc.property(addr, addr, (saddr, daddr) => {
     const skb = received(eth, ipPacket({ saddr, daddr, protocol: 17 }));
@@ -209,7 +313,7 @@ test.serial("any pair of addresses gets an answer, and no entry is lost", (t) =>
     else dstRelease(rt);
   }), { numRuns: 500 });
   // Kept: one for input and one for output of each next hop that was used.
-  t.true(rtablesInUse() - before <= 7);
+  t.true(poolInUse("ip_dst_cache") - before <= 7);
 });
 
 test.serial("the decision kept for a train of packets ends with the route, the address, and any change of the question", (t) => {

@@ -60,7 +60,7 @@ export function now(): number {
   return clock;
 }
 
-/** Ends TIME_WAIT and the routing cache, and checks that every pool is as full as after boot. */
+/** Ends TIME_WAIT and what the routes have cached and learned, and checks that every pool is as full as after boot. */
 export function finish(t: ExecutionContext): void {
   inetTwskPurge();
   t.deepEqual(poolUsage(initNet), baseline);

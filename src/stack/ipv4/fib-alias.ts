@@ -1,0 +1,386 @@
+/**
+ * The routes of a table: its prefixes with their aliases, in the trie. Linux: net/ipv4/fib_trie.c, fib_table_insert() to
+ * fib_table_flush(), and the list of tables of net/ipv4/fib_frontend.c. Owns the rows of tables and aliases.
+ *
+ * The aliases of a key are in the order in which a lookup must try them: longest prefix first, then by descending table (local
+ * before main where they share a trie), descending TOS, ascending priority, then as inserted. Which errors NLM_F_CREATE, EXCL,
+ * REPLACE and APPEND give is decided here: netlink(7), rtnetlink(7).
+ */
+import { EEXIST, ENOBUFS, ENOENT, ESRCH } from "../../uapi/errno.ts";
+import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from "../../uapi/netlink.ts";
+import {
+  RT_SCOPE_NOWHERE, RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_UNSPEC, RTN_BLACKHOLE, RTN_UNSPEC,
+  RTNH_F_DEAD,
+} from "../../uapi/rtnetlink.ts";
+import type { Net } from "../core/net.ts";
+import type { FibConfig } from "./fib-config.ts";
+import {
+  FI_SHIFT, fibAliasRows, fibMem, fibReserve, fibRowAlloc, fibRowFree, fibTables, TB_INTS,
+} from "./fib-memory.ts";
+import {
+  FI_FLAGS, FI_PREFSRC, FI_PRIORITY, FI_WORD, fibMatchesMetrics, fibMatchesNexthops, fibReleaseInfo, type NetFib,
+} from "./fib-semantics.ts";
+import {
+  FA_INFO_MASK, FA_KEY, FA_LINK, FA_TABLE_SHIFT, FA_TOS_SHIFT, FA_TYPE_SHIFT, FA_WORD, faNext, faSetNext, TB_NEXT, TB_NUM, TB_ROOT,
+  TB_TRIE, trieFind, trieFindParent, trieInsert, trieNextLeaf, trieRemove, trieSlen, trieSuffixChanged, trieSweep,
+} from "./fib-trie.ts";
+
+let tablesMade: number;
+let tablesMost: number;
+
+/** Boot time, after fibMemoryInit(). @param count tables of all namespaces */
+export function fibAliasInit(count: number): void {
+  tablesMade = 0;
+  tablesMost = count;
+}
+
+/** The table of that number (RT_TABLE_UNSPEC means main), or 0. Linux: fib_get_table(). */
+export function fibGetTable(net: Net, id: number): number {
+  const fib = net.fib as NetFib;
+  if (id === RT_TABLE_MAIN || id === RT_TABLE_UNSPEC) return fib.main;
+  if (id === RT_TABLE_LOCAL) return fib.local;
+  for (let tb = fib.tables; tb !== 0; tb = fibMem[tb + TB_NEXT]!) if (fibMem[tb] === id) return tb;
+  return 0;
+}
+
+/** The same, made when it is not there; 0 when there is no row for it. Linux: fib_new_table(). */
+export function fibNewTable(net: Net, id: number): number {
+  const fib = net.fib as NetFib;
+  const num = id === RT_TABLE_UNSPEC ? RT_TABLE_MAIN : id;
+  const known = fibGetTable(net, num);
+  if (known !== 0 || num < 0 || num > RT_TABLE_LOCAL) return known;
+  const shared = num === RT_TABLE_LOCAL && !fib.customRules ? fibNewTable(net, RT_TABLE_MAIN) : 0;
+  if (tablesMade === tablesMost) return 0;
+  const tb = fibTables + tablesMade * TB_INTS;
+  tablesMade++;
+  fibMem[tb + TB_NUM] = num;
+  fibMem[tb + TB_ROOT] = 0;
+  fibMem[tb + TB_NEXT] = fib.tables;
+  fibMem[tb + TB_TRIE] = shared === 0 ? tb : shared;
+  fib.tables = tb;
+  if (num === RT_TABLE_MAIN) fib.main = tb;
+  else if (num === RT_TABLE_LOCAL) fib.local = tb;
+  else if (num === RT_TABLE_DEFAULT) fib.fallback = tb;
+  return tb;
+}
+
+/** A number that no table has yet, 0 when there is none. Linux: fib_empty_table(). */
+export function fibEmptyTable(net: Net): number {
+  for (let id = 1; id <= RT_TABLE_LOCAL; id++) if (fibGetTable(net, id) === 0) return id;
+  return 0;
+}
+
+export function faInfo(alias: number): number {
+  return (fibMem[alias + FA_LINK]! & FA_INFO_MASK) << FI_SHIFT;
+}
+
+export function faType(alias: number): number {
+  return (fibMem[alias + FA_WORD]! >> FA_TYPE_SHIFT) & 15;
+}
+
+export function faTos(alias: number): number {
+  return (fibMem[alias + FA_WORD]! >> FA_TOS_SHIFT) & 255;
+}
+
+export function faTable(alias: number): number {
+  return (fibMem[alias + FA_WORD]! >> FA_TABLE_SHIFT) & 255;
+}
+
+/** What seek() has found, and the alias before it; 0: none. */
+let seekAt = 0;
+let seekBefore = 0;
+
+/**
+ * Looks for the first alias of the prefix, TOS and at least that priority, or the place where a new one goes.
+ * Linux: fib_find_alias().
+ */
+function seek(leaf: number, slen: number, tos: number, priority: number, table: number): boolean {
+  let before = 0;
+  let found = false;
+  let at = leaf;
+  while (at !== 0) {
+    const word = fibMem[at + FA_WORD]!;
+    const itsSlen = word & 63;
+    if (itsSlen >= slen) {
+      if (itsSlen !== slen) break;
+      const itsTable = (word >> FA_TABLE_SHIFT) & 255;
+      if (itsTable <= table) {
+        if (itsTable !== table) break;
+        const itsTos = (word >> FA_TOS_SHIFT) & 255;
+        found = itsTos < tos || (itsTos === tos && fibMem[faInfo(at) + FI_PRIORITY]! >>> 0 >= priority >>> 0);
+        if (found) break;
+      }
+    }
+    before = at;
+    at = faNext(at);
+  }
+  seekAt = at;
+  seekBefore = before;
+  return found;
+}
+
+/** Is the alias of that prefix, table and TOS? */
+function sameRoute(alias: number, word: number): boolean {
+  return ((fibMem[alias + FA_WORD]! ^ word) & ~(15 << FA_TYPE_SHIFT)) === 0;
+}
+
+function aliasWord(tb: number, cfg: FibConfig): number {
+  return (32 - cfg.dstLen) | (cfg.type << FA_TYPE_SHIFT) | (cfg.tos << FA_TOS_SHIFT) | (fibMem[tb + TB_NUM]! << FA_TABLE_SHIFT);
+}
+
+/** NLM_F_* that the last fibAliasInsert() acted on: those of the announcement. */
+export let fibInsertFlags = 0;
+/** Alias word of the route that the last of the two took out or entered. */
+export let fibChangedWord = 0;
+/** Its fib_info, whose reference is the caller's to release; of fibAliasInsert() the one that was replaced, 0 for none. */
+export let fibDeletedInfo = 0;
+/** Has the last fibAliasInsert() changed anything? Replacing a route by itself does not. */
+export let fibInserted = false;
+
+/**
+ * Enters a route. Linux: fib_table_insert().
+ * @param fi its fib_info; the reference is the table's when the answer is 0 and `fibInserted`, else still the caller's
+ * @returns 0, -EEXIST (NLM_F_EXCL, or the very same route), -ENOENT (no NLM_F_CREATE), -ENOBUFS (no memory: nothing changed)
+ */
+export function fibAliasInsert(net: Net, tb: number, cfg: FibConfig, fi: number): number {
+  const trie = fibMem[tb + TB_TRIE]!;
+  const key = cfg.dst;
+  const word = aliasWord(tb, cfg);
+  const slen = word & 63;
+  const priority = fibMem[fi + FI_PRIORITY]!;
+  const flags = cfg.nlflags;
+  const leaf = trieFind(trie, key);
+  const tp = trieFindParent;
+  fibChangedWord = word;
+  fibInserted = false;
+  fibDeletedInfo = 0;
+  fibInsertFlags = 0;
+  const found = leaf !== 0 && seek(leaf, slen, cfg.tos, priority, fibMem[tb]!);
+  if (leaf === 0) seekAt = seekBefore = 0;
+  if (found && sameRoute(seekAt, word) && fibMem[faInfo(seekAt) + FI_PRIORITY] === priority) {
+    if ((flags & NLM_F_EXCL) !== 0) return -EEXIST;
+    const first = seekAt;
+    let last = seekBefore;
+    let match = 0;
+    let at = first;
+    while (at !== 0 && sameRoute(at, word) && fibMem[faInfo(at) + FI_PRIORITY] === priority) {
+      if (faInfo(at) === fi && faType(at) === cfg.type) {
+        match = at;
+        break;
+      }
+      last = at;
+      at = faNext(at);
+    }
+    if ((flags & NLM_F_REPLACE) !== 0) {
+      fibInsertFlags = NLM_F_REPLACE;
+      if (match === first) return 0;
+      if (match !== 0) return -EEXIST;
+      fibDeletedInfo = faInfo(first);
+      fibMem[first + FA_WORD] = word;
+      fibMem[first + FA_LINK] = (fibMem[first + FA_LINK]! & ~FA_INFO_MASK) | (fi >> FI_SHIFT);
+      fibInserted = true;
+      return 0;
+    }
+    if (match !== 0) return -EEXIST;
+    if ((flags & NLM_F_APPEND) !== 0) {
+      fibInsertFlags = NLM_F_APPEND;
+      seekBefore = last;
+    }
+  }
+  if ((flags & NLM_F_CREATE) === 0) return -ENOENT;
+  fibInsertFlags |= NLM_F_CREATE;
+  const alias = fibRowAlloc(fibAliasRows);
+  if (alias === 0) return -ENOBUFS;
+  fibMem[alias + FA_KEY] = key;
+  fibMem[alias + FA_WORD] = word;
+  fibMem[alias + FA_LINK] = fi >> FI_SHIFT;
+  if (leaf === 0) {
+    if (!trieInsert(trie, alias)) {
+      fibRowFree(fibAliasRows, alias);
+      return -ENOBUFS;
+    }
+  } else {
+    const before = trieSlen(leaf);
+    if (seekBefore === 0) {
+      // The leaf's row stays: its alias moves to the new one.
+      fibMem[alias + FA_WORD] = fibMem[leaf + FA_WORD]!;
+      fibMem[alias + FA_LINK] = fibMem[leaf + FA_LINK]!;
+      fibMem[leaf + FA_WORD] = word;
+      fibMem[leaf + FA_LINK] = fi >> FI_SHIFT;
+      faSetNext(leaf, alias);
+    } else {
+      faSetNext(alias, faNext(seekBefore));
+      faSetNext(seekBefore, alias);
+    }
+    trieSuffixChanged(leaf, tp, before);
+  }
+  (net.fib as NetFib).routes++;
+  fibInserted = true;
+  return 0;
+}
+
+/** Unlinks an alias of a leaf and frees its row. @returns false when it was the only one: the leaf is still to be taken out */
+function unlinkAlias(leaf: number, before: number, alias: number): boolean {
+  const next = faNext(alias);
+  if (before !== 0) {
+    faSetNext(before, next);
+    fibRowFree(fibAliasRows, alias);
+    return true;
+  }
+  if (next === 0) return false;
+  fibMem[leaf + FA_WORD] = fibMem[next + FA_WORD]!;
+  fibMem[leaf + FA_LINK] = fibMem[next + FA_LINK]!;
+  fibRowFree(fibAliasRows, next);
+  return true;
+}
+
+/**
+ * Takes the first route out that matches what of the configuration is given (type, scope other than NOWHERE, prefsrc,
+ * protocol, priority, device, gateway, metrics). Linux: fib_table_delete().
+ * @returns 0 with its fib_info in `fibDeletedInfo`, or -ESRCH
+ */
+export function fibAliasDelete(net: Net, tb: number, cfg: FibConfig): number {
+  const trie = fibMem[tb + TB_TRIE]!;
+  const leaf = trieFind(trie, cfg.dst);
+  const tp = trieFindParent;
+  const word = aliasWord(tb, cfg);
+  if (leaf === 0 || !seek(leaf, word & 63, cfg.tos, 0, fibMem[tb]!)) return -ESRCH;
+  let before = seekBefore;
+  for (let at = seekAt; at !== 0 && sameRoute(at, word); at = faNext(at)) {
+    const fi = faInfo(at);
+    const fiWord = fibMem[fi + FI_WORD]!;
+    if (
+      (cfg.type === RTN_UNSPEC || faType(at) === cfg.type)
+      && (cfg.scope === RT_SCOPE_NOWHERE || (fiWord & 255) === cfg.scope)
+      && (cfg.prefsrc === 0 || fibMem[fi + FI_PREFSRC] === cfg.prefsrc)
+      && (cfg.protocol === 0 || ((fiWord >> 8) & 255) === cfg.protocol)
+      && fibMatchesNexthops(cfg, fi) && fibMatchesMetrics(cfg, fi)
+    ) {
+      fibDeletedInfo = fi;
+      fibChangedWord = fibMem[at + FA_WORD]!;
+      (net.fib as NetFib).routes--;
+      const slen = trieSlen(leaf);
+      if (unlinkAlias(leaf, before, at)) {
+        trieSuffixChanged(leaf, tp, slen);
+      } else {
+        trieRemove(trie, leaf, tp);
+        fibRowFree(fibAliasRows, leaf);
+      }
+      return 0;
+    }
+    before = at;
+  }
+  return -ESRCH;
+}
+
+let sweepNet: Net;
+let sweepTable = 0;
+
+/** Takes the dead routes of a leaf out. */
+function sweepLeaf(leaf: number): boolean {
+  const net = sweepNet;
+  let before = 0;
+  let at = leaf;
+  while (at !== 0) {
+    const fi = faInfo(at);
+    if (faTable(at) !== sweepTable || (fibMem[fi + FI_FLAGS]! & RTNH_F_DEAD) === 0 || faType(at) >= RTN_BLACKHOLE) {
+      before = at;
+      at = faNext(at);
+      continue;
+    }
+    (net.fib as NetFib).routes--;
+    fibReleaseInfo(fi);
+    const next = faNext(at);
+    if (!unlinkAlias(leaf, before, at)) {
+      fibRowFree(fibAliasRows, leaf);
+      return false;
+    }
+    at = before === 0 ? leaf : next;
+  }
+  return true;
+}
+
+/** Takes every route out whose fib_info is dead. Linux: fib_table_flush(). */
+export function fibTableFlush(net: Net, tb: number): void {
+  sweepNet = net;
+  sweepTable = fibMem[tb]!;
+  trieSweep(fibMem[tb + TB_TRIE]!, sweepLeaf);
+}
+
+/** Moves the local table's aliases of a leaf from the shared trie to the local table's own. */
+function moveLocal(trie: number, local: number, leaf: number): void {
+  const key = fibMem[leaf]!;
+  for (;;) {
+    let before = 0;
+    let at = leaf;
+    while (at !== 0 && faTable(at) !== RT_TABLE_LOCAL) {
+      before = at;
+      at = faNext(at);
+    }
+    if (at === 0) return;
+    const word = fibMem[at + FA_WORD]!;
+    const info = fibMem[at + FA_LINK]! & FA_INFO_MASK;
+    trieFind(trie, key);
+    const tp = trieFindParent;
+    const slen = trieSlen(leaf);
+    const stays = unlinkAlias(leaf, before, at);
+    if (stays) {
+      trieSuffixChanged(leaf, tp, slen);
+    } else {
+      trieRemove(trie, leaf, tp);
+      fibRowFree(fibAliasRows, leaf);
+    }
+    const alias = fibRowAlloc(fibAliasRows);
+    fibMem[alias + FA_KEY] = key;
+    fibMem[alias + FA_WORD] = word;
+    fibMem[alias + FA_LINK] = info;
+    appendAlias(local, alias);
+    if (!stays) return;
+  }
+}
+
+/** Enters an alias behind the others of its key. */
+function appendAlias(trie: number, alias: number): void {
+  let last = trieFind(trie, fibMem[alias]!);
+  if (last === 0) {
+    fibReserve(-1);
+    trieInsert(trie, alias);
+    return;
+  }
+  const leaf = last;
+  const tp = trieFindParent;
+  const slen = trieSlen(leaf);
+  for (let next = faNext(last); next !== 0; next = faNext(next)) last = next;
+  faSetNext(last, alias);
+  fibReserve(-1);
+  trieSuffixChanged(leaf, tp, slen);
+}
+
+/**
+ * Gives the local table a trie of its own: rules are about to ask for one and not the other. Linux: fib_unmerge().
+ * @returns 0, or -ENOBUFS when there is no memory for a second trie: nothing has changed
+ */
+export function fibUnmerge(net: Net): number {
+  const local = (net.fib as NetFib).local;
+  if (local === 0 || fibMem[local + TB_TRIE] === local) return 0;
+  const trie = fibMem[local + TB_TRIE]!;
+  let count = 0;
+  for (let leaf = trieNextLeaf(trie, 0); leaf !== 0; leaf = leafAfter(trie, leaf)) {
+    for (let at = leaf; at !== 0; at = faNext(at)) if (faTable(at) === RT_TABLE_LOCAL) count++;
+  }
+  if (!fibReserve(count)) return -ENOBUFS;
+  fibMem[local + TB_TRIE] = local;
+  fibMem[local + TB_ROOT] = 0;
+  for (let leaf = trieNextLeaf(trie, 0); leaf !== 0; ) {
+    const key = fibMem[leaf]!;
+    moveLocal(trie, local, leaf);
+    leaf = key === -1 ? 0 : trieNextLeaf(trie, (key + 1) | 0);
+  }
+  return 0;
+}
+
+/** The leaf of the next higher key, or 0. */
+export function leafAfter(trie: number, leaf: number): number {
+  const key = fibMem[leaf]!;
+  return key === -1 ? 0 : trieNextLeaf(trie, (key + 1) | 0);
+}

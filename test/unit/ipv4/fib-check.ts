@@ -1,0 +1,164 @@
+/** What must hold of a trie at any time, and a routing table so simple that it must be right. */
+import {
+  fibAliasRows, fibChildrenInUse, fibMem, fibTnodeRows, fibTnodes, TN_EMPTY, TN_FULL, TN_PARENT,
+} from "../../../src/stack/ipv4/fib-memory.ts";
+import {
+  FA_KEY, faNext, FA_WORD, shouldInflate, TB_ROOT, tnodeBits, tnodeChild, tnodeIndex, tnodePos, trieSlen,
+} from "../../../src/stack/ipv4/fib-trie.ts";
+
+export interface TrieShape {
+  leaves: number;
+  aliases: number;
+  tnodes: number;
+  children: number;
+  /** Tnodes passed on the way to all leaves together. */
+  depths: number;
+  worstDepth: number;
+}
+
+function must(holds: boolean, what: string): void {
+  if (!holds) throw new Error(`trie: ${what}`);
+}
+
+function checkLeaf(n: number, shape: TrieShape, depth: number): void {
+  shape.leaves++;
+  shape.depths += depth;
+  if (depth > shape.worstDepth) shape.worstDepth = depth;
+  let slen = 0;
+  for (let alias = n; alias !== 0; alias = faNext(alias)) {
+    const word = fibMem[alias + FA_WORD]!;
+    must((word & 63) >= slen, "the aliases of a leaf are in order of suffix length");
+    slen = word & 63;
+    must(slen === 32 ? fibMem[alias] === 0 : (fibMem[alias + FA_KEY]! & ((1 << slen) - 1)) === 0, "a prefix has no host bits");
+    must(fibMem[alias] === fibMem[n], "the aliases of a leaf have its key");
+    shape.aliases++;
+  }
+}
+
+/** Counts of one tnode, its suffix length, and the links of its children. */
+function checkTnode(n: number): void {
+  const pos = tnodePos(n);
+  const bits = tnodeBits(n);
+  const length = 1 << bits;
+  let empty = 0;
+  let full = 0;
+  let slen = pos;
+  must(bits >= 1 && pos + bits <= 32, "a tnode looks at bits that there are");
+  for (let i = 0; i < length; i++) {
+    const child = tnodeChild(n, i);
+    if (child === 0) {
+      empty++;
+      continue;
+    }
+    must(tnodeIndex(fibMem[child]!, n) === i, "a child's key has its place");
+    const below = trieSlen(child);
+    if (below > slen) slen = below;
+    if (child < fibTnodes) continue;
+    must(fibMem[child + TN_PARENT] === n, "a child knows its parent");
+    must(tnodePos(child) + tnodeBits(child) <= pos, "a child looks at lower bits");
+    if (tnodePos(child) + tnodeBits(child) === pos) full++;
+  }
+  must(fibMem[n + TN_EMPTY] === empty, `empty children: ${fibMem[n + TN_EMPTY]} for ${empty}`);
+  must(fibMem[n + TN_FULL] === full, `full children: ${fibMem[n + TN_FULL]} for ${full}`);
+  must(trieSlen(n) === slen, `suffix length: ${trieSlen(n)} for ${slen}`);
+  must(fibMem[n + 1]! < 0 === slen > pos, "the sign says whether the suffix is longer than the position");
+  const used = length - empty;
+  must(used >= 2, "a tnode has two children at least");
+  must(bits === 1 || 100 * used >= 15 * length, `a tnode is halved when it is too empty: ${used} of ${length}`);
+}
+
+function checkNode(n: number, shape: TrieShape, depth: number): void {
+  if (n < fibTnodes) {
+    checkLeaf(n, shape, depth);
+    return;
+  }
+  checkTnode(n);
+  shape.tnodes++;
+  shape.children += 1 << tnodeBits(n);
+  for (let i = 0; i < 1 << tnodeBits(n); i++) {
+    const child = tnodeChild(n, i);
+    if (child !== 0) checkNode(child, shape, depth + 1);
+  }
+}
+
+/** Checks a whole trie. @throws Error naming what does not hold */
+export function checkTrie(trie: number): TrieShape {
+  const shape: TrieShape = { leaves: 0, aliases: 0, tnodes: 0, children: 0, depths: 0, worstDepth: 0 };
+  const root = fibMem[trie + TB_ROOT]!;
+  if (root !== 0) checkNode(root, shape, 0);
+  if (root >= fibTnodes) must(fibMem[root + TN_PARENT] === 0, "the top node has no parent");
+  return shape;
+}
+
+/** Checks that nothing but these tries is in the memory. */
+export function checkMemory(...shapes: TrieShape[]): void {
+  const sum = (of: (shape: TrieShape) => number): number => shapes.reduce((total, shape) => total + of(shape), 0);
+  must(fibAliasRows.inUse === sum((s) => s.aliases), "aliases in use are those of the tries");
+  must(fibTnodeRows.inUse === sum((s) => s.tnodes), "tnodes in use are those of the tries");
+  must(fibChildrenInUse() === sum((s) => s.children), "children in use are those of the tries");
+}
+
+/** Checks the nodes on the way to a key, which an insertion or deletion of it may have changed. */
+export function checkPath(trie: number, key: number, roomy: boolean): void {
+  let n = fibMem[trie + TB_ROOT]!;
+  while (n >= fibTnodes) {
+    checkTnode(n);
+    if (roomy) must(!shouldInflate(n), "a tnode is doubled when it is full enough");
+    const index = tnodeIndex(key, n);
+    if (index >>> tnodeBits(n) !== 0) return;
+    n = tnodeChild(n, index);
+  }
+}
+
+export interface ModelRoute {
+  readonly dst: number;
+  readonly len: number;
+  readonly tos: number;
+  readonly priority: number;
+  /** Tells routes of one prefix, TOS and priority apart. */
+  mark: number;
+}
+
+export function maskOf(len: number): number {
+  return len === 0 ? 0 : -1 << (32 - len);
+}
+
+/** Routes by prefix length and prefix. */
+export class NaiveTable {
+  private readonly lengths = Array.from({ length: 33 }, () => new Map<number, ModelRoute[]>());
+  count = 0;
+
+  /** Enters a route in front of those of its prefix, TOS and priority; false when there is one. */
+  insert(route: ModelRoute): boolean {
+    const routes = this.lengths[route.len]!.get(route.dst) ?? [];
+    if (routes.some((r) => r.tos === route.tos && r.priority === route.priority)) return false;
+    routes.push(route);
+    routes.sort((a, b) => b.tos - a.tos || a.priority - b.priority);
+    this.lengths[route.len]!.set(route.dst, routes);
+    this.count++;
+    return true;
+  }
+
+  find(dst: number, len: number, tos: number, priority: number): ModelRoute | undefined {
+    return this.lengths[len]!.get(dst)?.find((r) => r.tos === tos && (priority === 0 || r.priority === priority));
+  }
+
+  remove(route: ModelRoute): void {
+    const routes = this.lengths[route.len]!.get(route.dst)!;
+    routes.splice(routes.indexOf(route), 1);
+    if (routes.length === 0) this.lengths[route.len]!.delete(route.dst);
+    this.count--;
+  }
+
+  lookup(addr: number, tos: number): ModelRoute | undefined {
+    for (let len = 32; len >= 0; len--) {
+      const found = this.lengths[len]!.get(addr & maskOf(len))?.find((r) => r.tos === 0 || r.tos === tos);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  *routes(): Iterable<ModelRoute> {
+    for (const byPrefix of this.lengths) for (const routes of byPrefix.values()) yield* routes;
+  }
+}

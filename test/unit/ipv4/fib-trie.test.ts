@@ -1,0 +1,145 @@
+/** The trie against a naive table: short runs of any operations, and its invariants after each. */
+import test from "ava";
+import fc from "fast-check";
+import { fibGetTable } from "../../../src/stack/ipv4/fib-alias.ts";
+import { FibConfig } from "../../../src/stack/ipv4/fib-config.ts";
+import { fibTableDelete, fibTableInsert } from "../../../src/stack/ipv4/fib-frontend.ts";
+import { fibTableLookup } from "../../../src/stack/ipv4/fib-lookup.ts";
+import { fibMem } from "../../../src/stack/ipv4/fib-memory.ts";
+import { FI_PREFSRC, FI_PRIORITY } from "../../../src/stack/ipv4/fib-semantics.ts";
+import { FibResult, Flowi4, flowi4Init } from "../../../src/stack/ipv4/flow.ts";
+import { devClose, devOpen } from "../../../src/netif/dev.ts";
+import { EEXIST, ENOBUFS, ENOENT, ESRCH } from "../../../src/uapi/errno.ts";
+import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from "../../../src/uapi/netlink.ts";
+import { RT_SCOPE_LINK, RT_TABLE_MAIN } from "../../../src/uapi/rtnetlink.ts";
+import { addDevice, bootIpv4, initNet, routesOf, shutdownIpv4, type TestDevice } from "./harness.ts";
+import { checkMemory, checkTrie, maskOf, type ModelRoute, NaiveTable } from "./fib-check.ts";
+
+let eth: TestDevice;
+
+test.beforeEach(() => {
+  bootIpv4({ routes: 200, infos: 64 });
+  eth = addDevice("eth0");
+});
+test.afterEach((t) => t.is(shutdownIpv4(), 0, "pools full again"));
+
+function configOf(r: Omit<ModelRoute, "mark">, nlflags: number): FibConfig {
+  return Object.assign(new FibConfig(), {
+    dst: r.dst, dstLen: r.len, tos: r.tos, priority: r.priority, oif: eth.ifindex, scope: RT_SCOPE_LINK, nlflags,
+  });
+}
+
+// Few distinct bits, so that prefixes nest, collide, and fill some nodes and not others.
+const addr = fc.oneof(
+  fc.integer({ min: 0, max: 0xffff }).map((n) => Math.imul(n, 0x01010101) | 0),
+  fc.integer({ min: 0, max: 255 }).map((n) => 0x0a000000 | n),
+  fc.integer({ min: 0, max: 255 }).map((n) => (n << 24) | 0),
+  fc.integer(),
+);
+const tos = fc.constantFrom(0, 0, 0, 8, 16);
+const route = fc.record({ addr, len: fc.integer({ min: 0, max: 32 }), tos, priority: fc.integer({ min: 0, max: 2 }) });
+const step = fc.record({ act: fc.constantFrom("add", "add", "add", "delete", "replace"), route });
+const query = fc.record({ addr, tos });
+
+test.serial("any inserts, deletes and replaces answer and look up as the naive table does, and keep the invariants", (t) => {
+  fc.assert(fc.property(fc.array(step, { maxLength: 120 }), fc.array(query, { maxLength: 40 }), (steps, queries) => {
+    const model = new NaiveTable();
+    for (const { act, route: r } of steps) {
+      const wanted = { dst: r.addr & maskOf(r.len), len: r.len, tos: r.tos, priority: r.priority, mark: 0 };
+      const known = model.find(wanted.dst, wanted.len, wanted.tos, act === "delete" ? wanted.priority : 0);
+      if (act === "delete") {
+        t.is(fibTableDelete(initNet, configOf(wanted, 0)), known === undefined ? -ESRCH : 0);
+        if (known !== undefined) model.remove(known);
+      } else if (act === "replace") {
+        const exact = model.find(wanted.dst, wanted.len, wanted.tos, -1)
+          ?? [...model.routes()].find((m) => m.dst === wanted.dst && m.len === wanted.len && m.tos === wanted.tos
+            && m.priority === wanted.priority);
+        t.is(fibTableInsert(initNet, configOf(wanted, NLM_F_REPLACE)), exact === undefined ? -ENOENT : 0);
+      } else {
+        const err = fibTableInsert(initNet, configOf(wanted, NLM_F_CREATE | NLM_F_EXCL));
+        t.is(err, model.insert(wanted) ? 0 : -EEXIST);
+      }
+      const main = fibGetTable(initNet, RT_TABLE_MAIN);
+      if (main !== 0) checkMemory(checkTrie(main));
+    }
+    const fl = new Flowi4();
+    const res = new FibResult();
+    const main = fibGetTable(initNet, RT_TABLE_MAIN);
+    for (const q of queries) {
+      flowi4Init(fl, q.addr, 0, 0, q.tos, 0);
+      const best = model.lookup(q.addr, q.tos);
+      const found = main !== 0 && fibTableLookup(main, fl, res) === 0;
+      t.is(found, best !== undefined);
+      if (best !== undefined) t.deepEqual([res.prefixlen, fibMem[res.fi + FI_PRIORITY]], [best.len, best.priority]);
+    }
+    // A dump shows each once, in the order of keys.
+    const dumped = routesOf(RT_TABLE_MAIN);
+    t.is(dumped.length, model.count);
+    t.deepEqual(dumped.map((r) => r.dst >>> 0), [...model.routes()].map((r) => r.dst >>> 0).sort((a, b) => a - b));
+    // The device goes: the sweep leaves nothing.
+    devClose(eth);
+    if (main !== 0) checkMemory(checkTrie(main));
+    t.is(routesOf(RT_TABLE_MAIN).length, 0);
+    devOpen(eth);
+  }), { numRuns: 150 });
+  t.pass();
+});
+
+test.serial("a device that goes takes only its own routes, and the trie is whole", (t) => {
+  const other = addDevice("eth1");
+  fc.assert(fc.property(fc.array(fc.tuple(route, fc.boolean()), { maxLength: 100 }), (routes) => {
+    let stay = 0;
+    for (const [r, mine] of routes) {
+      const cfg = configOf({ ...r, dst: r.addr & maskOf(r.len) }, NLM_F_CREATE | NLM_F_EXCL);
+      cfg.oif = mine ? eth.ifindex : other.ifindex;
+      if (fibTableInsert(initNet, cfg) === 0 && !mine) stay++;
+    }
+    devClose(eth);
+    const main = fibGetTable(initNet, RT_TABLE_MAIN);
+    if (main !== 0) checkMemory(checkTrie(main));
+    t.is(routesOf(RT_TABLE_MAIN).length, stay);
+    devClose(other);
+    t.is(routesOf(RT_TABLE_MAIN).length, 0);
+    devOpen(eth);
+    devOpen(other);
+  }), { numRuns: 100 });
+  t.pass();
+});
+
+test.serial("as many routes as were configured fit, whatever they are; one more is ENOBUFS and changes nothing", (t) => {
+  shutdownIpv4();
+  bootIpv4({ routes: 64, infos: 8 });
+  eth = addDevice("eth0");
+  fc.assert(fc.property(fc.array(fc.tuple(addr, fc.integer({ min: 0, max: 32 })), { minLength: 66, maxLength: 140 }), (prefixes) => {
+    const model = new NaiveTable();
+    for (const [a, len] of prefixes) {
+      const wanted = { dst: a & maskOf(len), len, tos: 0, priority: 0, mark: 0 };
+      const fresh = model.find(wanted.dst, len, 0, 0) === undefined;
+      const before = routesOf(RT_TABLE_MAIN).length;
+      const err = fibTableInsert(initNet, configOf(wanted, NLM_F_CREATE | NLM_F_EXCL));
+      if (model.count < 64 || !fresh) t.is(err, model.insert(wanted) ? 0 : -EEXIST);
+      else {
+        t.is(err, -ENOBUFS);
+        t.is(routesOf(RT_TABLE_MAIN).length, before);
+      }
+      checkMemory(checkTrie(fibGetTable(initNet, RT_TABLE_MAIN)));
+    }
+    devClose(eth);
+    devOpen(eth);
+  }), { numRuns: 20 });
+  t.pass();
+});
+
+test.serial("the preferred source of a replaced route is the new one's", (t) => {
+  const cfg = configOf({ dst: 0x0a000000, len: 8, tos: 0, priority: 0 }, NLM_F_CREATE);
+  t.is(fibTableInsert(initNet, cfg), 0);
+  cfg.nlflags = NLM_F_REPLACE;
+  cfg.protocol = 99;
+  t.is(fibTableInsert(initNet, cfg), 0);
+  const fl = new Flowi4();
+  const res = new FibResult();
+  flowi4Init(fl, 0x0a010203, 0, 0, 0, 0);
+  t.is(fibTableLookup(fibGetTable(initNet, RT_TABLE_MAIN), fl, res), 0);
+  t.is(routesOf(RT_TABLE_MAIN)[0]!.protocol, 99);
+  t.is(fibMem[res.fi + FI_PREFSRC], 0);
+});
