@@ -22,6 +22,12 @@ export const LOSSES: readonly number[] = [0, 0.001, 0.01, 0.05, 0.2];
 /** One way. */
 export const DELAYS_MS: readonly number[] = [1, 20, 200];
 
+/**
+ * The line of `bench loss`, in bits per second: segments arrive one after another, so that the receiving program can read in
+ * between. Without a limit a whole window arrives at one instant, and the window offered has shrunk until it was read.
+ */
+export const RATE_BPS = 100_000_000;
+
 export interface Point {
   readonly receiver: Receiver;
   readonly loss: number;

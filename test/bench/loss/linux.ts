@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { RealScheduler } from "../../../hal/mock/schedule.ts";
 import { Wire } from "../../../hal/mock/wire.ts";
 import { attachTap, TapFile } from "../../../hal/node/tap.ts";
+import { RATE_BPS } from "../../sim/sweep.ts";
 
 export interface Job {
   readonly loss: number;
@@ -66,7 +67,7 @@ function transfer(sender: number, receiver: number, { seconds, flows, rcvbuf }: 
 
 async function runJob(job: Job, index: number, scheduler: RealScheduler): Promise<Outcome> {
   const { loss, delayMs, seed } = job;
-  const wire = new Wire(scheduler, { loss, delayMs, seed });
+  const wire = new Wire(scheduler, { loss, delayMs, seed, rateBps: RATE_BPS });
   const kernels = [await startKernel(), await startKernel()] as const;
   const taps = kernels.map(({ pid }, self) => {
     const tap = `loss${index}${self === 0 ? "a" : "b"}`;
