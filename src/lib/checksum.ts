@@ -21,22 +21,21 @@ const FOLD = 0xffff;
 export function csumPartial(offset: number, length: number): number {
   if (memChecksumHook !== null) return memChecksumHook(mem8, offset, length);
   if (((offset | length) & 3) !== 0) return csumUneven(offset, length);
-  const words = mem32;
   let i = offset >> 2;
   const wordEnd = (offset + length) >> 2;
   let sum = 0;
   for (const last = wordEnd - 31; i < last; i += 32) {
-    sum += words[i]! + words[i + 1]! + words[i + 2]! + words[i + 3]!
-      + words[i + 4]! + words[i + 5]! + words[i + 6]! + words[i + 7]!
-      + words[i + 8]! + words[i + 9]! + words[i + 10]! + words[i + 11]!
-      + words[i + 12]! + words[i + 13]! + words[i + 14]! + words[i + 15]!
-      + words[i + 16]! + words[i + 17]! + words[i + 18]! + words[i + 19]!
-      + words[i + 20]! + words[i + 21]! + words[i + 22]! + words[i + 23]!
-      + words[i + 24]! + words[i + 25]! + words[i + 26]! + words[i + 27]!
-      + words[i + 28]! + words[i + 29]! + words[i + 30]! + words[i + 31]!;
+    sum += mem32[i]! + mem32[i + 1]! + mem32[i + 2]! + mem32[i + 3]!
+      + mem32[i + 4]! + mem32[i + 5]! + mem32[i + 6]! + mem32[i + 7]!
+      + mem32[i + 8]! + mem32[i + 9]! + mem32[i + 10]! + mem32[i + 11]!
+      + mem32[i + 12]! + mem32[i + 13]! + mem32[i + 14]! + mem32[i + 15]!
+      + mem32[i + 16]! + mem32[i + 17]! + mem32[i + 18]! + mem32[i + 19]!
+      + mem32[i + 20]! + mem32[i + 21]! + mem32[i + 22]! + mem32[i + 23]!
+      + mem32[i + 24]! + mem32[i + 25]! + mem32[i + 26]! + mem32[i + 27]!
+      + mem32[i + 28]! + mem32[i + 29]! + mem32[i + 30]! + mem32[i + 31]!;
   }
-  for (const last = wordEnd - 3; i < last; i += 4) sum += words[i]! + words[i + 1]! + words[i + 2]! + words[i + 3]!;
-  for (; i < wordEnd; i++) sum += words[i]!;
+  for (const last = wordEnd - 3; i < last; i += 4) sum += mem32[i]! + mem32[i + 1]! + mem32[i + 2]! + mem32[i + 3]!;
+  for (; i < wordEnd; i++) sum += mem32[i]!;
   const folded = sum % FOLD;
   // Folding leaves 0 only of nothing but zeros.
   if (folded === 0 && sum !== 0) return FOLD;

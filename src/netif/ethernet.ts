@@ -39,12 +39,11 @@ function ethHeader(skb: SkBuff, dev: NetDevice, type: number, dstHi: number, dst
   if (at < skb.head) return -ENOBUFS;
   skb.data = at;
   skb.len += ETH_HLEN;
-  const view = memView;
-  view.setUint16(at, dstHi);
-  view.setInt32(at + 2, dstLo);
-  view.setUint16(at + ETHH_SOURCE, dev.addrHi);
-  view.setInt32(at + ETHH_SOURCE + 2, dev.addrLo);
-  view.setUint16(at + ETHH_PROTO, type);
+  memView.setUint16(at, dstHi);
+  memView.setInt32(at + 2, dstLo);
+  memView.setUint16(at + ETHH_SOURCE, dev.addrHi);
+  memView.setInt32(at + ETHH_SOURCE + 2, dev.addrLo);
+  memView.setUint16(at + ETHH_PROTO, type);
   return ETH_HLEN;
 }
 
@@ -88,13 +87,12 @@ export function ethTypeTrans(skb: SkBuff, dev: NetDevice): number {
   }
   skb.len = length;
   skb.data = mac + ETH_HLEN;
-  const view = memView;
-  const lo = view.getInt32(mac + 2);
-  const hi = view.getUint16(mac);
+  const lo = memView.getInt32(mac + 2);
+  const hi = memView.getUint16(mac);
   if (lo === dev.addrLo && hi === dev.addrHi) skb.pktType = PACKET_HOST;
   else if ((hi & ETH_GROUP_BIT) === 0) skb.pktType = PACKET_OTHERHOST;
   else skb.pktType = lo === ETH_BROADCAST_LO && hi === ETH_BROADCAST_HI ? PACKET_BROADCAST : PACKET_MULTICAST;
-  const type = view.getUint16(mac + ETHH_PROTO);
+  const type = memView.getUint16(mac + ETHH_PROTO);
   return type >= ETH_P_802_3_MIN ? type : ETH_P_802_2;
 }
 

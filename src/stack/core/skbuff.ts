@@ -202,7 +202,14 @@ export function allocSkb(size: number): SkBuff | null {
   pairs = skb.next;
   if (++heads.inUse > heads.peak) heads.peak = heads.inUse;
   if (++buffers.inUse > buffers.peak) buffers.peak = buffers.inUse;
-  skbReset(skb);
+  // skbReset(), spared a call for each packet.
+  skb.data = skb.tail = skb.mac = skb.nh = skb.th = skb.head;
+  skb.len = skb.tcpFlags = 0;
+  skb.next = skb.prev = null;
+  skb.pktType = PACKET_HOST;
+  skb.ipSummed = CHECKSUM_NONE;
+  skb.users = 1;
+  skb.protocol = skb.sacked = skb.when = skb.iif = skb.priority = skb.mark = 0;
   return skb;
 }
 

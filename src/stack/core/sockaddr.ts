@@ -96,25 +96,36 @@ export function copyFromIter(dst: number, msg: Msghdr, length: number): number {
 
 /** Copies up to `length` bytes from the arena into the message and moves on; returns the count. Linux: copy_to_iter(). */
 export function copyToIter(src: number, length: number, msg: Msghdr): number {
-  const count = msg.iovlen;
-  let i = msg.cursor;
-  let done = msg.done;
+  const i = msg.cursor;
+  const done = msg.done;
+  const room = i < msg.iovlen ? msg.iovLength[i]! - done : 0;
+  // One buffer takes it all: by far the most frequent case.
+  if (length > 0 && length <= room) {
+    const base = msg.iovBase[i]!;
+    if (base !== null) copyToUser(base, msg.iovOffset[i]! + done, src, length);
+    if (length === room) {
+      msg.cursor = i + 1;
+      msg.done = 0;
+    } else {
+      msg.done = done + length;
+    }
+    return length;
+  }
+  return copyToBuffers(src, length, msg);
+}
+
+function copyToBuffers(src: number, length: number, msg: Msghdr): number {
   let left = length;
-  while (left > 0 && i < count) {
-    const room = msg.iovLength[i]! - done;
+  while (left > 0 && msg.cursor < msg.iovlen) {
+    const i = msg.cursor;
+    const room = msg.iovLength[i]! - msg.done;
     const chunk = room < left ? room : left;
     const base = msg.iovBase[i]!;
-    if (chunk > 0 && base !== null) copyToUser(base, msg.iovOffset[i]! + done, src, chunk);
+    if (chunk > 0 && base !== null) copyToUser(base, msg.iovOffset[i]! + msg.done, src, chunk);
     src += chunk;
     left -= chunk;
-    done += chunk;
-    if (chunk === room) {
-      i++;
-      done = 0;
-    }
+    msgAdvance(msg, chunk);
   }
-  msg.cursor = i;
-  msg.done = done;
   return length - left;
 }
 

@@ -187,18 +187,17 @@ function arpReply(skb: SkBuff, dev: NetDevice, sip: number, tip: number, shaHi: 
     return;
   }
   skbDstDrop(skb);
-  const view = memView;
   const at = skb.data;
   skb.tail = at + ARP_ETH_LEN;
   skb.len = ARP_ETH_LEN;
   skb.pktType = PACKET_HOST;
-  view.setUint16(at + ARPH_OP, ARPOP_REPLY);
-  view.setUint16(at + ARPH_SHA, dev.addrHi);
-  view.setInt32(at + ARPH_SHA + 2, dev.addrLo);
-  view.setInt32(at + ARPH_SIP, tip);
-  view.setUint16(at + ARPH_THA, shaHi);
-  view.setInt32(at + ARPH_THA + 2, shaLo);
-  view.setInt32(at + ARPH_TIP, sip);
+  memView.setUint16(at + ARPH_OP, ARPOP_REPLY);
+  memView.setUint16(at + ARPH_SHA, dev.addrHi);
+  memView.setInt32(at + ARPH_SHA + 2, dev.addrLo);
+  memView.setInt32(at + ARPH_SIP, tip);
+  memView.setUint16(at + ARPH_THA, shaHi);
+  memView.setInt32(at + ARPH_THA + 2, shaLo);
+  memView.setInt32(at + ARPH_TIP, sip);
   if (headerOps.create(skb, dev, ETH_P_ARP, shaHi, shaLo) < 0) kfreeSkb(skb, SKB_DROP_REASON_DEV_HDR);
   else devQueueXmit(skb);
 }
@@ -214,10 +213,9 @@ export function arpRcv(skb: SkBuff, dev: NetDevice): number {
     return arpDrop(skb, SKB_DROP_REASON_UNHANDLED_PROTO);
   }
   if (skb.len < ARP_ETH_LEN) return arpDrop(skb, SKB_DROP_REASON_HDR_TRUNC);
-  const view = memView;
   const at = skb.data;
-  const op = view.getInt32(at + ARPH_HLN) ^ ARP_WORD1;
-  if (view.getInt32(at + ARPH_HRD) !== ARP_WORD0 || (op !== ARPOP_REQUEST && op !== ARPOP_REPLY)) {
+  const op = memView.getInt32(at + ARPH_HLN) ^ ARP_WORD1;
+  if (memView.getInt32(at + ARPH_HRD) !== ARP_WORD0 || (op !== ARPOP_REQUEST && op !== ARPOP_REPLY)) {
     return arpDrop(skb, SKB_DROP_REASON_UNHANDLED_PROTO);
   }
   return arpProcess(skb, dev, op);
@@ -225,12 +223,11 @@ export function arpRcv(skb: SkBuff, dev: NetDevice): number {
 
 /** Answers and learns. Linux: arp_process(). */
 function arpProcess(skb: SkBuff, dev: NetDevice, op: number): number {
-  const view = memView;
   const at = skb.data;
-  const shaHi = view.getUint16(at + ARPH_SHA);
-  const shaLo = view.getInt32(at + ARPH_SHA + 2);
-  const sip = view.getInt32(at + ARPH_SIP);
-  const tip = view.getInt32(at + ARPH_TIP);
+  const shaHi = memView.getUint16(at + ARPH_SHA);
+  const shaLo = memView.getInt32(at + ARPH_SHA + 2);
+  const sip = memView.getInt32(at + ARPH_SIP);
+  const tip = memView.getInt32(at + ARPH_TIP);
   if ((shaHi & ETH_GROUP_BIT) !== 0) return arpDrop(skb, SKB_DROP_REASON_MAC_INVALID_SOURCE);
   const net8 = tip >> 24;
   if (net8 >= CLASS_D_FIRST && net8 <= CLASS_D_LAST) return arpDrop(skb, SKB_DROP_REASON_IP_INVALID_DEST);

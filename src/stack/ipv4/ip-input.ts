@@ -104,12 +104,11 @@ export function ipRcv(packet: SkBuff, dev: NetDevice): number {
   mib[IPSTATS_MIB_NOECTPKTS + ((first >> 16) & 3)]!++;
   // The words of a header that lies on a word boundary (as drivers see to it), added up here; else the arena's first, which
   // are zero. Addresses stay as they lie in memory, for the comparison below.
-  const words = mem32;
   const at = (nh & 3) === 0 ? nh >> 2 : 0;
-  const saddr = words[at + 3]!;
-  const daddr = words[at + 4]!;
+  const saddr = mem32[at + 3]!;
+  const daddr = mem32[at + 4]!;
   if (
-    headerLength === IP_HLEN && at !== 0 ? (words[at]! + words[at + 1]! + words[at + 2]! + saddr + daddr) % 0xffff !== 0
+    headerLength === IP_HLEN && at !== 0 ? (mem32[at]! + mem32[at + 1]! + mem32[at + 2]! + saddr + daddr) % 0xffff !== 0
       : ipFastCsum(nh, headerLength >> 2) !== 0
   ) {
     mib[IPSTATS_MIB_CSUMERRORS]!++;

@@ -143,13 +143,12 @@ export function ipPushHeader(
     + (saddr >>> 16) + (saddr & 0xffff) + (daddr >>> 16) + (daddr & 0xffff);
   sum = (sum & 0xffff) + (sum >> 16);
   sum = ~((sum & 0xffff) + (sum >> 16)) & 0xffff;
-  const view = memView;
   skb.nh = at;
-  view.setInt32(at, (versionTos << 16) | totLen);
-  view.setInt32(at + 4, (id << 16) | frag);
-  view.setInt32(at + 8, (ttlProto << 16) | sum);
-  view.setInt32(at + IPH_SADDR, saddr);
-  view.setInt32(at + IPH_DADDR, daddr);
+  memView.setInt32(at, (versionTos << 16) | totLen);
+  memView.setInt32(at + 4, (id << 16) | frag);
+  memView.setInt32(at + 8, (ttlProto << 16) | sum);
+  memView.setInt32(at + IPH_SADDR, saddr);
+  memView.setInt32(at + IPH_DADDR, daddr);
 }
 
 /**
@@ -159,22 +158,21 @@ export function ipPushHeader(
  * @param skb data behind the header, nh at it; data is at it then @param ttl 0..255
  */
 export function ipTurnHeader(skb: SkBuff, protocol: number, ttl: number): void {
-  const view = memView;
   const nh = skb.nh;
-  const idFrag = view.getInt32(nh + 4);
-  const ttlSum = view.getInt32(nh + 8);
-  const saddr = view.getInt32(nh + IPH_DADDR);
-  const daddr = view.getInt32(nh + IPH_SADDR);
+  const idFrag = memView.getInt32(nh + 4);
+  const ttlSum = memView.getInt32(nh + 8);
+  const saddr = memView.getInt32(nh + IPH_DADDR);
+  const daddr = memView.getInt32(nh + IPH_SADDR);
   const id = ipSelectIdent(saddr, daddr, protocol);
   const ttlProto = (ttl << 8) | protocol;
   skb.len += skb.data - nh;
   skb.data = nh;
   // Of the words that change, less what they become; twice the modulus keeps it positive.
   const check = ((idFrag >>> 16) + (idFrag & 0xffff) + (ttlSum >>> 16) + (ttlSum & 0xffff) - id - ttlProto + 0x1fffe) % 0xffff;
-  view.setInt32(nh + 4, id << 16);
-  view.setInt32(nh + 8, (ttlProto << 16) | check);
-  view.setInt32(nh + IPH_SADDR, saddr);
-  view.setInt32(nh + IPH_DADDR, daddr);
+  memView.setInt32(nh + 4, id << 16);
+  memView.setInt32(nh + 8, (ttlProto << 16) | check);
+  memView.setInt32(nh + IPH_SADDR, saddr);
+  memView.setInt32(nh + IPH_DADDR, daddr);
 }
 
 /** Packets of this host start their way here, with header and route. Linux: ip_local_out(). 0 or a negative errno. */

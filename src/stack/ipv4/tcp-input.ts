@@ -88,9 +88,8 @@ export function tcpReset(sk: TcpSk, _skb: SkBuff): void {
 export function tcpRcvEstablished(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
   const th = skb.th;
-  const view = memView;
   if (
-    (view.getInt32(th + TH_OFF_FLAGS) & TCP_HP_BITS) !== tp.predFlags || skb.seq !== tp.rcvNxt
+    (memView.getInt32(th + TH_OFF_FLAGS) & TCP_HP_BITS) !== tp.predFlags || skb.seq !== tp.rcvNxt
     || ((skb.ackSeq - tp.sndNxt) | 0) > 0
   ) {
     rcvSlowPath(sk, skb);
@@ -98,12 +97,12 @@ export function tcpRcvEstablished(sk: TcpSk, skb: SkBuff): void {
   }
   const headerLen = tp.tcpHeaderLen;
   if (headerLen === TSTAMP_HEADER) {
-    if (view.getInt32(th + TH_OPTIONS) !== TCPOPT_TSTAMP_WORD) {
+    if (memView.getInt32(th + TH_OPTIONS) !== TCPOPT_TSTAMP_WORD) {
       rcvSlowPath(sk, skb);
       return;
     }
-    const tsval = view.getInt32(th + TH_OPTIONS + 4);
-    const tsecr = view.getInt32(th + TH_OPTIONS + 8);
+    const tsval = memView.getInt32(th + TH_OPTIONS + 4);
+    const tsecr = memView.getInt32(th + TH_OPTIONS + 8);
     if (((tsval - tp.tsRecent) | 0) < 0) {
       rcvSlowPath(sk, skb);
       return;

@@ -83,14 +83,13 @@ export function tcpV4Rcv(skb: SkBuff): number {
   net.mib[TCP_MIB_INSEGS]!++;
   const length = skb.len;
   if (length < TCP_HLEN) return badSegment(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
-  const view = memView;
   const th = skb.th;
-  const word = view.getUint16(th + TH_OFF_FLAGS);
+  const word = memView.getUint16(th + TH_OFF_FLAGS);
   const headerLen = (word & TCPHDR_DOFF_MASK) >> TCPHDR_DOFF_SHIFT;
   if (headerLen < TCP_HLEN || skb.tail - th < headerLen) return badSegment(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
   const nh = skb.nh;
-  const saddr = view.getInt32(nh + IPH_SADDR);
-  const daddr = view.getInt32(nh + IPH_DADDR);
+  const saddr = memView.getInt32(nh + IPH_SADDR);
+  const daddr = memView.getInt32(nh + IPH_DADDR);
   // csumTcpudpMagic() !== 0, said shorter: a right sum is a multiple of 2^16 - 1, and never 0, as the protocol is in it.
   if (
     skb.ipSummed !== CHECKSUM_UNNECESSARY
@@ -100,16 +99,16 @@ export function tcpV4Rcv(skb: SkBuff): number {
     net.mib[TCP_MIB_CSUMERRORS]!++;
     return badSegment(net, skb, SKB_DROP_REASON_TCP_CSUM);
   }
-  const seq = view.getInt32(th + TH_SEQ);
+  const seq = memView.getInt32(th + TH_SEQ);
   // SYN and FIN, bits 1 and 0, take a sequence number each.
   skb.seq = seq;
   skb.endSeq = (seq + length - headerLen + ((word & TCPHDR_SYN) >> 1) + (word & TCPHDR_FIN)) | 0;
-  skb.ackSeq = view.getInt32(th + TH_ACK);
+  skb.ackSeq = memView.getInt32(th + TH_ACK);
   skb.tcpFlags = word & 0xff;
   skb.sacked = 0;
   skb.when = 0;
   const node = inetLookupEstablished(
-    net, saddr, view.getUint16(th + TH_SPORT), daddr, view.getUint16(th + TH_DPORT), skb.iif,
+    net, saddr, memView.getUint16(th + TH_SPORT), daddr, memView.getUint16(th + TH_DPORT), skb.iif,
   );
   if (node < 0) return toListener(net, skb);
   if (node < ehashReqBase) return deliver(inetNodeSock(node), skb);
@@ -126,8 +125,10 @@ function deliver(sk: TcpSk, skb: SkBuff): number {
   }
   // What the segment brings about may end the sock.
   sk.refcnt++;
-  tcpV4DoRcv(sk, skb);
-  sockPut(sk);
+  if (sk.state === TCP_ESTABLISHED) tcpRcvEstablished(sk, skb);
+  else tcpV4DoRcv(sk, skb);
+  if (sk.refcnt > 1) sk.refcnt--;
+  else sockPut(sk);
   return 0;
 }
 

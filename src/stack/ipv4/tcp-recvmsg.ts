@@ -6,7 +6,6 @@ import { EAGAIN, ENOTCONN } from "../../uapi/errno.ts";
 import { MSG_OOB, MSG_PEEK, MSG_TRUNC, SOL_TCP } from "../../uapi/socket.ts";
 import { TCP_CLOSE, TCP_CM_INQ, TCP_LISTEN } from "../../uapi/tcp.ts";
 import { consumeSkb, type SkBuff } from "../core/skbuff.ts";
-import { skbDequeue } from "../core/skb-queue.ts";
 import { lockSock, RCV_SHUTDOWN, releaseSock, type Sock, SOCK_DONE, SOCK_URGINLINE, sockError } from "../core/sock.ts";
 import { copyToIter, type Msghdr, putCmsg } from "../core/sockaddr.ts";
 import { tcpSendAck } from "./tcp-control.ts";
@@ -75,7 +74,11 @@ function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: n
     if (tp.urgData !== 0 && ((seq - tp.urgSeq) | 0) > 0) tp.urgData = 0;
     if (used < available) break;
     const next: SkBuff | null = skb.next;
-    skbDequeue(queue);
+    // skbDequeue(): it is the head.
+    queue.head = next;
+    if (next === null) queue.tail = null;
+    else next.prev = null;
+    queue.qlen--;
     consumeSkb(skb);
     skb = next;
   }

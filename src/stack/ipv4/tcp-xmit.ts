@@ -107,7 +107,6 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
   skb.th = th;
 
   const inet = sk.inet;
-  const view = memView;
   const tsval = (jiffies + tp.tsoffset) | 0;
   let window: number;
   if (syn) {
@@ -118,9 +117,9 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
     window = tcpSelectWindow(sk);
     if (sackLen !== 0) tcpWriteSackOption(tp, th + plainLen, sackLen);
     if (plainLen === TCP_HLEN + TCPOLEN_TSTAMP_ALIGNED) {
-      view.setInt32(th + TH_OPTIONS, TCPOPT_TSTAMP_WORD);
-      view.setInt32(th + TH_OPTIONS + 4, tsval);
-      view.setInt32(th + TH_OPTIONS + 8, tp.tsRecent);
+      memView.setInt32(th + TH_OPTIONS, TCPOPT_TSTAMP_WORD);
+      memView.setInt32(th + TH_OPTIONS + 4, tsval);
+      memView.setInt32(th + TH_OPTIONS + 8, tp.tsRecent);
     }
   }
   let urgent = 0;
@@ -128,17 +127,17 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
     urgent = tcpUrgentPointer(tp, skb.seq);
     if (urgent === 0) flags &= ~TCPHDR_URG;
   }
-  view.setInt32(th + TH_SPORT, (inet.num << 16) | inet.dport);
-  view.setInt32(th + TH_SEQ, skb.seq);
-  view.setInt32(th + TH_ACK, (flags & TCPHDR_ACK) !== 0 ? tp.rcvNxt : 0);
-  view.setInt32(th + TH_OFF_FLAGS, (headerLen << 26) | (flags << 16) | window);
+  memView.setInt32(th + TH_SPORT, (inet.num << 16) | inet.dport);
+  memView.setInt32(th + TH_SEQ, skb.seq);
+  memView.setInt32(th + TH_ACK, (flags & TCPHDR_ACK) !== 0 ? tp.rcvNxt : 0);
+  memView.setInt32(th + TH_OFF_FLAGS, (headerLen << 26) | (flags << 16) | window);
   // Checksum 0 and urgent pointer.
-  view.setInt32(th + TH_SUM, urgent);
+  memView.setInt32(th + TH_SUM, urgent);
   const dst = sk.dst;
   if (dst !== null && (dst.dev!.features & NETIF_F_CSUM) !== 0) {
     skb.ipSummed = CHECKSUM_UNNECESSARY;
   } else {
-    view.setUint16(th + TH_SUM, csumTcpudpMagic(inet.saddr, inet.daddr, length, IPPROTO_TCP, csumPartial(th, length)));
+    memView.setUint16(th + TH_SUM, csumTcpudpMagic(inet.saddr, inet.daddr, length, IPPROTO_TCP, csumPartial(th, length)));
   }
 
   if ((flags & TCPHDR_ACK) !== 0) tcpEventAckSent(sk);
