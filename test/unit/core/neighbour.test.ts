@@ -7,7 +7,7 @@ import {
   NEIGH_UPDATE_F_WEAK_OVERRIDE,
 } from "../../../src/stack/core/neighbour.ts";
 import {
-  consumeSkb, kfreeSkb, SKB_OVERHEAD_BYTES, type SkBuff,
+  allocSkb, consumeSkb, kfreeSkb, SKB_OVERHEAD_BYTES, type SkBuff, skbPutData, skbReserve,
 } from "../../../src/stack/core/skbuff.ts";
 import {
   SKB_DROP_REASON_NEIGH_DEAD, SKB_DROP_REASON_NEIGH_FAILED, SKB_DROP_REASON_NEIGH_QUEUEFULL,
@@ -242,6 +242,27 @@ test.serial("another address replaces the one known only with override", (t) => 
   t.deepEqual([neigh.haHi, neigh.haLo, neigh.nudState, neigh.updated], [0x0299, 9, NUD_STALE, 100]);
   neighOutput(neigh, ipSkb(1));
   t.deepEqual([...sent[0]!.slice(0, 6)], [2, 0x99, 0, 0, 0, 9]);
+});
+
+test.serial("the kept link header is that of the address known now, for every alignment of the packet", (t) => {
+  const neigh = learned(1, NUD_REACHABLE);
+  const header = (lo: number): number[] => [2, 0x11, 0, 0, 0, lo, 2, 0, 0, 0, 0, 1, 8, 0];
+  for (const lo of [7, 7, 8, 8, 9]) {
+    neighUpdate(neigh, HI, lo, NUD_REACHABLE, NEIGH_UPDATE_F_OVERRIDE);
+    for (const more of [0, 1, 2, 3, 0]) {
+      const skb = allocSkb(100)!;
+      skbReserve(skb, 40 + more);
+      skbPutData(skb, Uint8Array.of(lo, more));
+      skb.dev = dev;
+      skb.protocol = ETH_P_IP;
+      neighOutput(neigh, skb);
+      t.deepEqual([...sent.pop()!], [...header(lo), lo, more]);
+    }
+  }
+  neighDelete(tbl, 1, dev);
+  const other = learned(2, NUD_REACHABLE);
+  neighOutput(other, ipSkb(1));
+  t.deepEqual([...sent.pop()!.slice(0, 6)], [2, 0x11, 0x22, 0x33, 0x44, 0x55], "nothing of the entry before");
 });
 
 test.serial("a doubtful confirmation of the same address does not make it worse", (t) => {

@@ -5,7 +5,7 @@ import { runTimers } from "../../../src/lib/timer.ts";
 import {
   allocSkb, consumeSkb, kfreeSkb, MAX_HEADER, skbClone, skbPutData, skbReserve, type SkBuff,
 } from "../../../src/stack/core/skbuff.ts";
-import { inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
+import { inetAddAddress, inetDelAddress } from "../../../src/stack/ipv4/devinet.ts";
 import { Flowi4, flowi4Init } from "../../../src/stack/ipv4/flow.ts";
 import { icmpErrConvert, icmpErrFatal, icmpSend } from "../../../src/stack/ipv4/icmp.ts";
 import { ipRcv } from "../../../src/stack/ipv4/ip-input.ts";
@@ -24,6 +24,7 @@ import {
 } from "./harness.ts";
 
 const LOCAL = ip("10.0.0.1");
+const SECOND = ip("10.0.0.2");
 const PEER = ip("10.0.0.9");
 const ECHO_DATA = Uint8Array.from({ length: 56 }, (_, i) => i);
 
@@ -96,6 +97,47 @@ test.serial("the checksum of a reply is right for every checksum of a request", 
     receive(eth, ipPacket({ saddr: PEER, daddr: LOCAL, protocol: 1, payload: icmpMessage(8, 0, 0, word) }));
     t.is(checksum(eth.sent.pop()!.subarray(20)), 0, String(value));
   }
+});
+
+/** Receives bytes as a driver does: the IP header on a word boundary. */
+function receiveAligned(bytes: Uint8Array): void {
+  const skb = allocSkb(MAX_HEADER + bytes.length)!;
+  skbReserve(skb, MAX_HEADER);
+  skbPutData(skb, bytes);
+  skb.dev = eth;
+  ipRcv(skb, eth);
+}
+
+test.serial("a train of requests whose peers, addresses and TOS change is answered one by one", (t) => {
+  inetAddAddress(initNet, eth, SECOND, 24);
+  const request = fc.record({ peer: fc.integer({ min: 9, max: 11 }), second: fc.boolean(), tos: fc.constantFrom(0, 0x10, 0x11),
+    id: fc.nat(0xffff), ttl: fc.integer({ min: 1, max: 255 }), aligned: fc.boolean() });
+  fc.assert(fc.property(fc.array(request, { maxLength: 12 }), (train) => {
+    for (const { peer, second, tos, id, ttl, aligned } of train) {
+      const daddr = second ? SECOND : LOCAL;
+      const saddr = ip(`10.0.0.${peer}`);
+      const bytes = echo({ saddr, daddr, tos, id, ttl });
+      if (aligned) receiveAligned(bytes);
+      else receive(eth, bytes);
+      const reply = eth.sent.pop()!;
+      const view = new DataView(reply.buffer);
+      t.deepEqual([view.getInt32(12), view.getInt32(16)], [daddr, saddr]);
+      t.deepEqual([reply[0], reply[1], view.getUint16(2), view.getUint16(6), reply[8], reply[9]], [0x45, tos, 84, 0, 64, 1]);
+      t.is(checksum(reply.subarray(0, 20)), 0);
+      t.is(checksum(reply.subarray(20)), 0);
+    }
+  }), { numRuns: 40 });
+});
+
+test.serial("in the middle of a train, an address that goes gets no more answers", (t) => {
+  for (let i = 0; i < 3; i++) receiveAligned(echo());
+  t.is(eth.sent.length, 3);
+  inetDelAddress(initNet, eth, LOCAL, 24);
+  receiveAligned(echo());
+  t.is(eth.sent.length, 3);
+  inetAddAddress(initNet, eth, LOCAL, 24);
+  receiveAligned(echo());
+  t.is(eth.sent.length, 4);
 });
 
 test.serial("a request with IP options, or whose bytes somebody else reads", (t) => {
