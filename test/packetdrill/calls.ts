@@ -4,12 +4,13 @@
  */
 import type { Msghdr, SockaddrIn } from "../../src/stack/core/sockaddr.ts";
 import {
-  accept4, connect, epollWait, fcntl, Pollfd, poll, read, recvfrom, recvmsg, sendmsg, sendto,
+  accept4, connect, epollWait, fcntl, getsockopt, Pollfd, poll, read, recvfrom, recvmsg, send, sendmsg, sendto,
 } from "../../src/stack/socket/index.ts";
 import { EAGAIN, EINPROGRESS } from "../../src/uapi/errno.ts";
 import { F_GETFL, O_NONBLOCK } from "../../src/uapi/fcntl.ts";
 import { EPOLLERR, EPOLLHUP, EPOLLOUT } from "../../src/uapi/poll.ts";
-import { MSG_DONTWAIT, MSG_WAITALL } from "../../src/uapi/socket.ts";
+import { MSG_DONTWAIT, MSG_FASTOPEN, MSG_WAITALL, SO_ERROR, SOL_SOCKET, SOL_TCP } from "../../src/uapi/socket.ts";
+import { TCP_INFO, TCP_SYN_SENT } from "../../src/uapi/tcp.ts";
 import type { Attempt } from "./machine.ts";
 
 /** May a call on this descriptor wait? */
@@ -77,36 +78,68 @@ export function receiveMessageCall(fd: number, msg: Msghdr, flags: number): Atte
   };
 }
 
+/** Is the socket between connect() and the end of the handshake, as a write that connects leaves it? */
+function connecting(fd: number): boolean {
+  const info = new Int32Array(1);
+  return getsockopt(fd, SOL_TCP, TCP_INFO, info) > 0 && (info[0]! & 0xff) === TCP_SYN_SENT;
+}
+
+/** The error of the socket, as the stack keeps it, negative; 0 for none. */
+function pendingError(fd: number): number {
+  const error = new Int32Array(1);
+  getsockopt(fd, SOL_SOCKET, SO_ERROR, error);
+  return -error[0]!;
+}
+
 /**
- * write(), send() and sendto(): waits until all is taken. A writer that found no room is woken as in Linux, when a third
- * of the buffer is free again (EPOLLOUT), not at the first byte.
+ * A call that sends `length` bytes: waits until all is taken. A writer that found no room is woken as in Linux, when a third
+ * of the buffer is free again (EPOLLOUT), not at the first byte; one that connects (Fast Open) waits for the handshake first.
+ * @param send sends from the byte of that number on, with flags
  */
-export function sendCall(
-  fd: number, buffer: Uint8Array, length: number, flags: number, addr: SockaddrIn | null,
-): Attempt<number> {
+function writer(fd: number, length: number, flags: number, send: (from: number, flags: number) => number): Attempt<number> {
   let taken = 0;
   let refused = false;
+  let opening = false;
   return () => {
+    if (opening) {
+      if (connecting(fd)) return null;
+      opening = false;
+      const err = pendingError(fd);
+      if (err < 0) return err;
+    }
     if (refused && !ready(fd, EPOLLOUT | EPOLLERR | EPOLLHUP)) return null;
     for (;;) {
-      const answer = sendto(fd, buffer, taken, length - taken, flags, addr);
+      if (taken >= length && length > 0) return taken;
+      const answer = send(taken, taken === 0 ? flags : flags & ~MSG_FASTOPEN);
       if (answer === -EAGAIN && mayWait(fd, flags)) {
         refused = true;
         return null;
       }
-      if (answer < 0) return taken > 0 ? taken : answer;
-      taken += answer;
+      const begun = (answer >= 0 || answer === -EINPROGRESS) && mayWait(fd, flags) && connecting(fd);
+      if (answer < 0 && !begun) return taken > 0 ? taken : answer;
+      if (answer > 0) taken += answer;
+      if (begun) {
+        opening = true;
+        return null;
+      }
       if (taken >= length || !mayWait(fd, flags)) return taken;
     }
   };
 }
 
-/** sendmsg(): waits for room for the first bytes, then sends the rest as send() would. */
+/** write(), send() and sendto(). */
+export function sendCall(
+  fd: number, buffer: Uint8Array, length: number, flags: number, addr: SockaddrIn | null,
+): Attempt<number> {
+  return writer(fd, length, flags, (from, callFlags) => sendto(fd, buffer, from, length - from, callFlags, addr));
+}
+
+/** sendmsg(): what does not go at once follows as send() would send it. */
 export function sendMessageCall(fd: number, msg: Msghdr, flags: number): Attempt<number> {
-  return () => {
-    const answer = sendmsg(fd, msg, flags);
-    return answer === -EAGAIN && mayWait(fd, flags) ? null : answer;
-  };
+  const whole = Buffer.concat(msg.iovBase.slice(0, msg.iovlen).map((base) => base ?? new Uint8Array(0)));
+  return writer(fd, whole.length, flags, (from, callFlags) => (
+    from === 0 ? sendmsg(fd, msg, callFlags) : send(fd, whole, from, whole.length - from, callFlags)
+  ));
 }
 
 /** poll(): how many descriptors are ready, 0 when `expired` says so first. */

@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import type { Net } from "../../src/stack/core/net.ts";
+import { tcpFastopenSetKey } from "../../src/stack/ipv4/tcp-fastopen-key.ts";
 
 /** How the fields of a sysctl of two or three numbers end. */
 const ENDINGS: readonly (readonly string[])[] = [["Low", "High"], ["Min", "Default", "Max"]];
@@ -32,12 +33,9 @@ function setMany(fields: Fields, key: string, values: readonly number[]): boolea
   return endings.map((ending, i) => setField(fields, key + ending, values[i]!)).every((done) => done);
 }
 
-/** The four words of a Fast Open key. */
-function setKey(fields: Fields, key: string, text: string): boolean {
-  const whole = fields[key];
-  if (!(whole instanceof Int32Array)) return false;
-  whole.set(text.split("-").map((word) => parseInt(word, 16) | 0));
-  return true;
+/** The keys of Fast Open: four words each, and a comma between them. */
+function setKeys(text: string): boolean {
+  return tcpFastopenSetKey(text.split(/[-,]/).map((word) => parseInt(word, 16) | 0)) === 0;
 }
 
 /**
@@ -51,7 +49,7 @@ export function setSysctl(net: Net, name: string, value: string): boolean {
   const fields = net.ipv4 as unknown as Fields;
   const key = camel(parts[1]!);
   const text = value.trim();
-  if (/^[0-9a-f]{8}(-[0-9a-f]{8}){3}/i.test(text)) return setKey(fields, key, text);
+  if (key === "tcpFastopenKey") return setKeys(text);
   const words = text.split(/[\s]+/);
   const numbers = words.map((word) => Number(word));
   if (numbers.some((number) => Number.isNaN(number))) return false;

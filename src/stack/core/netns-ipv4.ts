@@ -25,6 +25,8 @@ export class NetnsIpv4 {
   /** SYN cookies: 1 when the SYN queue is full, 2 always, 0 never. */
   tcpSyncookies = 1;
   tcpSynRetries = 6;
+  /** SYNs that go again each second before the timeout is doubled. */
+  tcpSynLinearTimeouts = 4;
   tcpSynackRetries = 5;
   tcpRetries1 = 3;
   tcpRetries2 = 15;
@@ -57,6 +59,8 @@ export class NetnsIpv4 {
   tcpInvalidRatelimitMs = 500;
   tcpChallengeAckLimit = 1000;
   tcpMinSndMss = 48;
+  /** Segments of a burst that belong together: PSH is on the last of them. */
+  tcpMinTsoSegs = 2;
   /** Bits TFO_*: 1 client, 2 server, 0x200 server without cookies, 0x400 server without TCP_FASTOPEN. */
   tcpFastopen = 1;
   /** Unsent bytes up to which a socket may write; negative for no limit. */

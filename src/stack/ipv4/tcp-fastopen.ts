@@ -1,18 +1,18 @@
 /**
  * TCP Fast Open, the server: data in the SYN of a peer that has shown before, by a cookie, that it is where it says.
- * Linux: net/ipv4/tcp_fastopen.c. Read first: RFC 7413. Owns the key of the cookies and the cookie of the SYN-ACK at hand.
+ * Linux: net/ipv4/tcp_fastopen.c. Read first: RFC 7413. Owns the cookie of the SYN-ACK at hand; the keys are
+ * in tcp-fastopen-key.ts.
  *
  * A cookie is SipHash of both addresses, eight bytes. The connection of a good cookie is made at the SYN: a sock in SYN_RECV
  * in the accept queue, its SYN-ACK the first segment of its write queue, so that the retransmission timer sends it again.
  * `tp.fastopenRsk` is its listener until the peer's ACK; at most TCP_FASTOPEN such socks may wait for one.
  */
 import { mem8, memView } from "../../lib/memory.ts";
-import { secretTable } from "../../lib/random.ts";
 import { siphash2u32, siphashHi } from "../../lib/siphash.ts";
 import { words } from "../../lib/table.ts";
 import {
   LINUX_MIB_TCPFASTOPENCOOKIEREQD, LINUX_MIB_TCPFASTOPENLISTENOVERFLOW, LINUX_MIB_TCPFASTOPENPASSIVE,
-  LINUX_MIB_TCPFASTOPENPASSIVEFAIL,
+  LINUX_MIB_TCPFASTOPENPASSIVEALTKEY, LINUX_MIB_TCPFASTOPENPASSIVEFAIL,
 } from "../../uapi/snmp.ts";
 import { consumeSkb, type SkBuff, skbClone, skbPull } from "../core/skbuff.ts";
 import { skbQueueTail } from "../core/skb-queue.ts";
@@ -24,12 +24,13 @@ import {
 } from "../wire/tcp.ts";
 import { inetCskPrepareForcedClose, inetCskReqskQueueAdd } from "./inet-connection-sock.ts";
 import { tcpQueueRcv } from "./tcp-data.ts";
+import { fastopenKeyAt, fastopenKeyCount } from "./tcp-fastopen-key.ts";
 import { tcpInitTransfer } from "./tcp-input.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
 import type { TcpOptionsReceived } from "./tcp-options.ts";
 import { tcpControlSkb, tcpInitNondataSkb } from "./tcp-output.ts";
 import { ICSK_TIME_RETRANS, type TcpSk } from "./tcp-sock.ts";
-import { inetCskResetXmitTimer } from "./tcp-timer.ts";
+import { inetCskResetXmitTimer, TCP_TIMEOUT_INIT } from "./tcp-timer.ts";
 import { tcpTransmitSkb } from "./tcp-xmit.ts";
 import { tcpDone } from "./tcp.ts";
 
@@ -38,32 +39,15 @@ export const TFO_SERVER_ENABLE = 2;
 export const TFO_SERVER_COOKIE_NOT_REQD = 0x200;
 export const TFO_SERVER_WO_SOCKOPT1 = 0x400;
 
-/** Bytes of a cookie of ours, and words of the key. */
+/** Bytes of a cookie of ours. */
 const COOKIE_SIZE = 8;
-export const TCP_FASTOPEN_KEY_WORDS = 4;
 
-/** Where in `words` the key of the cookies is, unless the listener has its own. Linux: net.ipv4.tcp_fastopen_key. */
-let fastopenKey = 0;
 /** The two words of the cookie last made, in wire order from the low byte on. */
 let cookieLow = 0;
 let cookieHigh = 0;
 /** The SYN-ACK about to be made carries that cookie: bytes of the option, 0 for none; and in the experimental form? */
 let synackSize = 0;
 let synackExp = false;
-
-/** Makes the key. Boot time only, after randomInit. */
-export function tcpFastopenInit(): void {
-  fastopenKey = secretTable("fastopen_key", TCP_FASTOPEN_KEY_WORDS);
-  synackSize = 0;
-}
-
-/** Sets the key, as sysctl net.ipv4.tcp_fastopen_key does: its four words. */
-export function tcpFastopenSetKey(a: number, b: number, c: number, d: number): void {
-  words[fastopenKey] = a;
-  words[fastopenKey + 1] = b;
-  words[fastopenKey + 2] = c;
-  words[fastopenKey + 3] = d;
-}
 
 /** TCP_FASTOPEN, and listen() by sysctl: how many socks may wait for the last ACK. Linux: fastopen_queue_tune(). */
 export function fastopenQueueTune(sk: TcpSk, backlog: number): void {
@@ -81,17 +65,16 @@ function swap(word: number): number {
   return (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24);
 }
 
-/** Makes the cookie of the sender of a SYN. Linux: __tcp_fastopen_cookie_gen_cipher(). */
-function cookieGen(skb: SkBuff): void {
+/** Makes the cookie of the sender of a SYN. Linux: __tcp_fastopen_cookie_gen_cipher(). @param index of the listener's keys */
+function cookieGen(sk: TcpSk, skb: SkBuff, index: number): void {
   const saddr = swap(memView.getInt32(skb.nh + IPH_SADDR));
   const daddr = swap(memView.getInt32(skb.nh + IPH_DADDR));
-  cookieLow = siphash2u32(saddr, daddr, words, fastopenKey);
+  cookieLow = siphash2u32(saddr, daddr, words, fastopenKeyAt(sk, index));
   cookieHigh = siphashHi();
 }
 
 /** Is the cookie of the SYN the one last made? Takes the same time whatever it is. */
 function cookieIsRight(rx: TcpOptionsReceived): boolean {
-  if (rx.foLen !== COOKIE_SIZE) return false;
   const low = memView.getInt32(rx.foOffset, true) ^ cookieLow;
   return (low | (memView.getInt32(rx.foOffset + 4, true) ^ cookieHigh)) === 0;
 }
@@ -120,16 +103,32 @@ export function tcpTryFastopen(sk: TcpSk, skb: SkBuff, req: number, rx: TcpOptio
   if ((mode & TFO_SERVER_ENABLE) === 0 || (!synData && asked < 0) || !queueCheck(sk)) return null;
   const free = (mode & TFO_SERVER_COOKIE_NOT_REQD) !== 0;
   if (!free && asked < 0) return null;
-  cookieGen(skb);
-  if (free || (asked > 0 && cookieIsRight(rx))) {
+  const match = free ? 0 : cookieMatch(sk, skb, rx);
+  // Asked for, or not of the key that they are made with now: the SYN-ACK brings a new one.
+  if (match !== 0) {
+    cookieGen(sk, skb, 0);
+    synackExp = rx.foExp;
+    synackSize = (COOKIE_SIZE + (synackExp ? TCPOLEN_EXP_FASTOPEN_BASE : TCPOLEN_FASTOPEN_BASE) + 3) & ~3;
+  }
+  if (match >= 0) {
     const child = createChild(sk, skb, req);
+    if (match > 0 && child !== null) mib[LINUX_MIB_TCPFASTOPENPASSIVEALTKEY]!++;
     mib[child === null ? LINUX_MIB_TCPFASTOPENPASSIVEFAIL : LINUX_MIB_TCPFASTOPENPASSIVE]!++;
     return child;
   }
   if (asked > 0) mib[LINUX_MIB_TCPFASTOPENPASSIVEFAIL]!++;
-  synackExp = rx.foExp;
-  synackSize = (COOKIE_SIZE + (synackExp ? TCPOLEN_EXP_FASTOPEN_BASE : TCPOLEN_FASTOPEN_BASE) + 3) & ~3;
   return null;
+}
+
+/** By which key the cookie of the SYN is right; -1 for none, or when it has none. Linux: tcp_fastopen_cookie_gen_check(). */
+function cookieMatch(sk: TcpSk, skb: SkBuff, rx: TcpOptionsReceived): number {
+  if (rx.foLen !== COOKIE_SIZE) return -1;
+  const count = fastopenKeyCount(sk);
+  for (let i = 0; i < count; i++) {
+    cookieGen(sk, skb, i);
+    if (cookieIsRight(rx)) return i;
+  }
+  return -1;
 }
 
 /** Bytes of the cookie option that the next SYN-ACK gets; it is given once. */
@@ -185,7 +184,7 @@ function createChild(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
   child.wmemQueued += synack.truesize;
   tp.packetsOut = 1;
   tcpTransmitSkb(child, synack, true);
-  inetCskResetXmitTimer(child, ICSK_TIME_RETRANS, child.icsk.rto);
+  inetCskResetXmitTimer(child, ICSK_TIME_RETRANS, TCP_TIMEOUT_INIT);
   if (inetCskReqskQueueAdd(sk, child) !== null) sk.dataReady(sk);
   return child;
 }

@@ -39,7 +39,7 @@ import { tcpPushPendingFrames, tcpWriteQueuePurge } from "./tcp-output.ts";
 import { skStreamWriteSpace } from "./tcp-sendmsg.ts";
 import { ICSK_ACK_SCHED, type TcpSk } from "./tcp-sock.ts";
 import { tcpRcvSynsent } from "./tcp-synsent.ts";
-import { tcpFinTime, tcpResetKeepaliveTimer } from "./tcp-timer.ts";
+import { TCP_TIMEOUT_FALLBACK, tcpFinTime, tcpResetKeepaliveTimer } from "./tcp-timer.ts";
 import { tcpUrg } from "./tcp-urgent.ts";
 import {
   tcpCurrentMss, tcpFastPathCheck, tcpFastPathOn, tcpInitBufferSpace, tcpInitializeRcvMss, tcpSyncMss,
@@ -186,6 +186,8 @@ function rcvSlowPath(sk: TcpSk, skb: SkBuff): void {
 export function tcpInitTransfer(sk: TcpSk): void {
   const tp = sk.tp;
   const icsk = sk.icsk;
+  // The handshake measured nothing: rather too long a timeout than a needless retransmission (RFC 6298 section 5.7).
+  if (tp.srtt === 0) tp.rttvar = tp.mdev = tp.mdevMax = icsk.rto = TCP_TIMEOUT_FALLBACK;
   // A SYN sent again shows a loss: start with one segment (RFC 5681 section 3.1).
   tp.sndCwnd = tp.totalRetrans > 1 ? 1 : tcpInitCwnd(tp);
   tp.sndCwndStamp = jiffies;

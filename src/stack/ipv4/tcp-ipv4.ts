@@ -44,7 +44,8 @@ import { tcpCheckReq, tcpCheckReqReason, tcpChildProcess } from "./tcp-check-req
 import { tcpRegisterCongestionControl } from "./tcp-cong.ts";
 import { tcpCubic } from "./tcp-cubic.ts";
 import { TCP_METRICS_WORDS, tcpFastopenClientInit } from "./tcp-fastopen-client.ts";
-import { TCP_FASTOPEN_KEY_WORDS, tcpFastopenInit, tcpFastopenListen } from "./tcp-fastopen.ts";
+import { TCP_FASTOPEN_KEY_WORDS, tcpFastopenKeyInit } from "./tcp-fastopen-key.ts";
+import { tcpFastopenListen } from "./tcp-fastopen.ts";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input.ts";
 import { tcpV4Err } from "./tcp-ipv4-err.ts";
 import { tcpV4Connect } from "./tcp-ipv4-open.ts";
@@ -329,7 +330,7 @@ export function tcpV4Init(sizes: TcpSizes): void {
   tcpOptionsInit();
   secureSeqInit();
   syncookiesInit();
-  tcpFastopenInit();
+  tcpFastopenKeyInit();
   tcpFastopenClientInit();
   tcpSockInit(sizes.tcpSocks, tcpCubic);
   tcpInit(sizes);

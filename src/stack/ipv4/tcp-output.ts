@@ -21,8 +21,8 @@ import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-c
 import { FASTOPEN_REQ_NONE, tcpSendSynData } from "./tcp-fastopen-client.ts";
 import { tcpRetransmitSkb } from "./tcp-retransmit.ts";
 import {
-  ICSK_TIME_LOSS_PROBE, ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_EOR, TCPCB_LOST,
-  TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
+  ICSK_TIME_LOSS_PROBE, ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_CHUNK, TCPCB_EOR,
+  TCPCB_LOST, TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
 } from "./tcp-sock.ts";
 import { tcpAdvmss } from "./tcp-synack.ts";
 import { inetCskResetXmitTimer, TCP_TIMEOUT_INIT, tcpProbe0Base, tcpRearmRto } from "./tcp-timer.ts";
@@ -151,10 +151,29 @@ function tcpNagleTest(tp: TcpSock, skb: SkBuff, mss: number, nonagle: number): b
   return ((small - tp.sndUna) | 0) <= 0 || ((small - tp.sndNxt) | 0) > 0;
 }
 
+/** Most segments of a chunk that begins now. Linux: tcp_cwnd_test() and tcp_tso_segs(), without the share for a fast path. */
+function chunkSegments(sk: TcpSk, quota: number): number {
+  const half = sk.tp.sndCwnd >> 1;
+  let most = sk.net.ipv4.tcpMinTsoSegs;
+  if (most > quota) most = quota;
+  return most < half ? most : half;
+}
+
+/** May the segment behind `skb` go too, as far as the receiver and Nagle are concerned, and be of the same chunk? */
+function mayFollow(tp: TcpSock, skb: SkBuff, mss: number, nonagle: number): boolean {
+  const next = skb.next;
+  if (next === null || skb.len < mss || (skb.sacked & TCPCB_EOR) !== 0) return false;
+  const end = next.len > mss ? (next.seq + mss) | 0 : next.endSeq;
+  return ((end - tcpWndEnd(tp)) | 0) <= 0
+    && tcpNagleTest(tp, next, mss, next.next === null ? nonagle : TCP_NAGLE_PUSH);
+}
+
 /**
- * Sends what the windows and Nagle allow. Linux: tcp_write_xmit().
+ * Sends what the windows and Nagle allow. Linux: tcp_write_xmit(), which hands several segments down as one packet (GSO) and
+ * has the last of them carry PSH, so that the receiver waits for no more of them. Here each goes by itself, and what would have
+ * been one packet is a chunk: its last segment carries PSH, the others TCPCB_CHUNK, by which it is known when it goes again.
  * @param mss payload of a segment now @param nonagle TCP_NAGLE_* that count for the last segment
- * @param pushOne send one segment only
+ * @param pushOne send one chunk only
  * @returns true when nothing is in flight and something could not be sent: then a probe must be timed
  */
 export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: boolean): boolean {
@@ -162,8 +181,12 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
   let sent = 0;
   let limited = false;
   let rwndLimited = false;
+  // Segments that the chunk may still hold, and that it holds.
+  let room = 0;
+  let held = 0;
   for (let skb = sk.sendHead; skb !== null; skb = sk.sendHead) {
-    if (tcpPacketsInFlight(tp) >= tp.sndCwnd) {
+    const quota = tp.sndCwnd - tcpPacketsInFlight(tp);
+    if (quota <= 0) {
       limited = true;
       break;
     }
@@ -175,12 +198,23 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
     }
     if (!tcpNagleTest(tp, skb, mss, skb.next === null ? nonagle : TCP_NAGLE_PUSH)) break;
     if (len > mss && tcpFragment(sk, skb, mss) < 0) break;
-    if (tcpTransmitSkb(sk, skb, true) < 0) break;
+    if (held === 0) room = chunkSegments(sk, quota);
+    const flags = skb.tcpFlags;
+    if (--room > 0 && mayFollow(tp, skb, mss, nonagle)) {
+      skb.sacked |= TCPCB_CHUNK;
+      held++;
+    } else {
+      if (held !== 0) skb.tcpFlags = flags | TCPHDR_PSH;
+      held = 0;
+    }
+    const err = tcpTransmitSkb(sk, skb, true);
+    skb.tcpFlags = flags;
+    if (err < 0) break;
     tcpEventNewDataSent(sk, skb);
     // Minshall: remember the end of the last segment that was not full.
     if (skb.len < mss) tp.sndSml = skb.endSeq;
     sent++;
-    if (pushOne) break;
+    if (pushOne && held === 0) break;
   }
   if (rwndLimited) tcpChronoStart(tp, TCP_CHRONO_RWND_LIMITED);
   else if (tp.chronoType === TCP_CHRONO_RWND_LIMITED) tcpChronoStop(sk, TCP_CHRONO_RWND_LIMITED);
@@ -215,7 +249,7 @@ export function tcpPushPendingFrames(sk: TcpSk, mss: number, nonagle: number): v
   if (tcpWriteXmit(sk, mss, nonagle, false)) tcpCheckProbeTimer(sk);
 }
 
-/** Sends the first segment at once, for a write that fills several. Linux: tcp_push_one(). */
+/** Sends the first chunk at once, for a write that fills several. Linux: tcp_push_one(). */
 export function tcpPushOne(sk: TcpSk, mss: number): void {
   tcpWriteXmit(sk, mss, TCP_NAGLE_PUSH, true);
 }

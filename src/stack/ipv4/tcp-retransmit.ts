@@ -16,11 +16,11 @@ import {
 } from "../../uapi/snmp.ts";
 import { TCP_CA_LOSS } from "../../uapi/tcp.ts";
 import { pskbCopy, type SkBuff, skbBufferBytes, skbCloned, skbPull } from "../core/skbuff.ts";
-import { TCPHDR_SYN } from "../wire/tcp.ts";
+import { TCPHDR_PSH, TCPHDR_SYN } from "../wire/tcp.ts";
 import { tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpFragment, tcpWriteQueueFree } from "./tcp-output.ts";
 import {
-  ICSK_TIME_REO_TIMEOUT, ICSK_TIME_RETRANS, TCPCB_EOR, TCPCB_EVER_RETRANS, TCPCB_LOST, TCPCB_SACKED_ACKED,
+  ICSK_TIME_REO_TIMEOUT, ICSK_TIME_RETRANS, TCPCB_CHUNK, TCPCB_EOR, TCPCB_EVER_RETRANS, TCPCB_LOST, TCPCB_SACKED_ACKED,
   TCPCB_SACKED_RETRANS, type TcpSk,
 } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer } from "./tcp-timer.ts";
@@ -45,7 +45,7 @@ function tcpRetransTryCollapse(sk: TcpSk, skb: SkBuff, mss: number): void {
     skb.len += length;
     skb.endSeq = next.endSeq;
     skb.tcpFlags |= next.tcpFlags;
-    skb.sacked |= sacked & (TCPCB_EVER_RETRANS | TCPCB_EOR);
+    skb.sacked = (skb.sacked & ~TCPCB_CHUNK) | (sacked & (TCPCB_EVER_RETRANS | TCPCB_CHUNK | TCPCB_EOR));
     tp.packetsOut--;
     if ((sacked & TCPCB_LOST) !== 0) tp.lostOut--;
     if ((sacked & TCPCB_SACKED_RETRANS) !== 0) tp.retransOut--;
@@ -120,18 +120,41 @@ export function tcpRetransmitSkb(sk: TcpSk, skb: SkBuff): number {
   return err;
 }
 
-/** Sends the segments marked lost, from the first one on, while the congestion window lets it. Linux: tcp_xmit_retransmit_queue(). */
+/** Is a segment due to be sent again, now that it is marked? */
+function isDue(sacked: number): boolean {
+  return (sacked & TCPCB_LOST) !== 0 && (sacked & (TCPCB_SACKED_ACKED | TCPCB_SACKED_RETRANS)) === 0;
+}
+
+/** Will the segment behind this one, of the same chunk (tcpWriteXmit), follow it? */
+function chunkGoesOn(sk: TcpSk, skb: SkBuff): boolean {
+  if ((skb.sacked & TCPCB_CHUNK) === 0) return false;
+  const next = skb.next;
+  return next !== null && next !== sk.sendHead && isDue(next.sacked) && tcpPacketsInFlight(sk.tp) + 1 < sk.tp.sndCwnd;
+}
+
+/**
+ * Sends the segments marked lost, from the first one on, while the congestion window lets it. What was a chunk and goes again
+ * as one ends with PSH again. Linux: tcp_xmit_retransmit_queue().
+ */
 export function tcpXmitRetransmitQueue(sk: TcpSk): void {
   const tp = sk.tp;
   if (tp.packetsOut === 0) return;
   const head = sk.writeQueue.head;
   const mib = sk.net.mib;
+  let inChunk = false;
   for (let skb = tp.retransmitHint ?? head; skb !== null && skb !== sk.sendHead; skb = skb.next) {
     tp.retransmitHint = skb;
     if (tcpPacketsInFlight(tp) >= tp.sndCwnd || tp.lostOut <= tp.retransOut) return;
-    const sacked = skb.sacked;
-    if ((sacked & TCPCB_LOST) === 0 || (sacked & (TCPCB_SACKED_ACKED | TCPCB_SACKED_RETRANS)) !== 0) continue;
-    if (tcpRetransmitSkb(sk, skb) < 0) return;
+    if (!isDue(skb.sacked)) continue;
+    const flags = skb.tcpFlags;
+    const goesOn = chunkGoesOn(sk, skb);
+    const pushed = inChunk && !goesOn ? flags | TCPHDR_PSH : flags;
+    skb.tcpFlags = pushed;
+    const err = tcpRetransmitSkb(sk, skb);
+    // Unless it has swallowed the segment behind it, and its flags.
+    if (skb.tcpFlags === pushed) skb.tcpFlags = flags;
+    if (err < 0) return;
+    inChunk = goesOn;
     mib[sk.icsk.caState === TCP_CA_LOSS ? LINUX_MIB_TCPSLOWSTARTRETRANS : LINUX_MIB_TCPFASTRETRANS]!++;
     if (tcpInCwndReduction(sk)) tp.prrOut++;
     if (skb === head && sk.icsk.pending !== ICSK_TIME_REO_TIMEOUT) inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, sk.icsk.rto);

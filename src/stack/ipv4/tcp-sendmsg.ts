@@ -7,7 +7,7 @@
  */
 import { EAGAIN, EINPROGRESS, EINVAL, EOPNOTSUPP, EPIPE } from "../../uapi/errno.ts";
 import { AF_UNSPEC, MSG_EOR, MSG_FASTOPEN, MSG_MORE, MSG_OOB } from "../../uapi/socket.ts";
-import { TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_SYN_RECV, TCPF_SYN_SENT } from "../../uapi/tcp.ts";
+import { TCP_MSS_DEFAULT, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_SYN_RECV, TCPF_SYN_SENT } from "../../uapi/tcp.ts";
 import { type SkBuff, skbBuffersAvailable, skbPut } from "../core/skbuff.ts";
 import { lockSock, releaseSock, SEND_SHUTDOWN, type Sock, sockError, skStreamWake } from "../core/sock.ts";
 import { copyFromIter, type Msghdr } from "../core/sockaddr.ts";
@@ -21,6 +21,8 @@ import { inetCskResetXmitTimer, TCP_POOL_RETRY_MS } from "./tcp-timer.ts";
 import { tcpMarkUrg } from "./tcp-urgent.ts";
 import { tcpCurrentMss, tcpPoolReserve } from "./tcp-window.ts";
 
+/** Most bytes that Linux hands down at once. */
+const GSO_MAX_SIZE = 65536;
 const CAN_SEND = TCPF_ESTABLISHED | TCPF_CLOSE_WAIT;
 const OPENING = TCPF_SYN_SENT | TCPF_SYN_RECV;
 
@@ -102,6 +104,19 @@ function forcedPush(tp: TcpSock): boolean {
   return ((tp.writeSeq - tp.pushedSeq) | 0) > tp.maxWindow >> 1;
 }
 
+/**
+ * Bytes that a writer's segments run to before they are looked at: Linux gathers as many in one sk_buff. Half of the largest
+ * window, so that the peer's ACKs do not run dry, and here no more than a quarter of the send buffer, which a run begun may
+ * overdraw. Linux: tcp_xmit_size_goal(). @param mss payload of a segment
+ */
+function tcpXmitSizeGoal(sk: TcpSk, mss: number): number {
+  const window = sk.tp.maxWindow;
+  let goal = window > TCP_MSS_DEFAULT ? window >> 1 : window;
+  if (goal > GSO_MAX_SIZE) goal = GSO_MAX_SIZE;
+  if (goal > sk.sndbuf >> 2) goal = sk.sndbuf >> 2;
+  return goal <= mss ? mss : goal - (goal % mss);
+}
+
 /** The program has no more for now, or with MSG_MORE will have soon. Linux: tcp_push(). */
 function tcpPush(sk: TcpSk, more: boolean, mss: number, nonagle: number): void {
   const tail = sk.writeQueue.tail;
@@ -150,6 +165,23 @@ function sendmsgFastopen(sk: TcpSk, msg: Msghdr, length: number): number {
   return err;
 }
 
+/** The run goes on in another segment, and so does what marks its end. */
+function movePush(from: SkBuff, to: SkBuff): void {
+  to.tcpFlags |= from.tcpFlags & TCPHDR_PSH;
+  from.tcpFlags &= ~TCPHDR_PSH;
+}
+
+/** A run is full: it is pushed when the peer might wait for that, and when all before it has left its beginning goes. */
+function pushRun(sk: TcpSk, tail: SkBuff, mss: number, run: number): void {
+  const tp = sk.tp;
+  if (forcedPush(tp)) {
+    tcpMarkPush(tp, tail);
+    tcpPushPendingFrames(sk, mss, TCP_NAGLE_PUSH);
+  } else if (run === ((tp.writeSeq - tp.sndNxt) | 0)) {
+    tcpPushOne(sk, mss);
+  }
+}
+
 /** @param before bytes of the message that the SYN took */
 function sendmsgData(sk: TcpSk, msg: Msghdr, length: number, before: number): number {
   const tp = sk.tp;
@@ -165,31 +197,34 @@ function sendmsgData(sk: TcpSk, msg: Msghdr, length: number, before: number): nu
   const mss = tcpCurrentMss(sk);
   const room = tcpSegmentRoom(tp);
   const goal = mss < room ? mss : room;
+  const sizeGoal = tcpXmitSizeGoal(sk, goal);
   let copied = 0;
+  // Bytes of the run that goes on with the next.
+  let run = ((tp.writeSeq - tp.sndNxt) | 0) % sizeGoal;
   while (copied < length) {
     // Only a segment that was never sent may grow: the bytes of others are shared with their clones.
     let skb = sk.sendHead !== null ? sk.writeQueue.tail : null;
     if (skb === null || skb.len >= goal || (skb.sacked & TCPCB_EOR) !== 0) {
-      skb = tcpMemoryFree(sk, 0) ? tcpSkbEntail(sk) : null;
-      if (skb === null) break;
+      if (skb === null || (skb.sacked & TCPCB_EOR) !== 0) run = 0;
+      const next = run !== 0 || tcpMemoryFree(sk, 0) ? tcpSkbEntail(sk) : null;
+      if (next === null) break;
+      if (run !== 0) movePush(skb!, next);
+      skb = next;
     }
+    if (copied === 0) skb.tcpFlags &= ~TCPHDR_PSH;
     let chunk = goal - skb.len;
     if (chunk > length - copied) chunk = length - copied;
     chunk = copyFromIter(skbPut(skb, chunk), msg, chunk);
-    if (copied === 0) skb.tcpFlags &= ~TCPHDR_PSH;
     tp.writeSeq = (tp.writeSeq + chunk) | 0;
     skb.endSeq = (skb.endSeq + chunk) | 0;
     copied += chunk;
+    run += chunk;
     if (copied === length) {
       if ((msg.flags & MSG_EOR) !== 0) skb.sacked |= TCPCB_EOR;
-      continue;
-    }
-    if (skb.len < goal) continue;
-    if (forcedPush(tp)) {
-      tcpMarkPush(tp, skb);
-      tcpPushPendingFrames(sk, mss, TCP_NAGLE_PUSH);
-    } else if (skb === sk.sendHead) {
-      tcpPushOne(sk, mss);
+    } else if (run >= sizeGoal) {
+      pushRun(sk, skb, mss, run);
+      const unsent = (tp.writeSeq - tp.sndNxt) | 0;
+      run = unsent < run ? unsent : 0;
     }
   }
   if ((msg.flags & MSG_OOB) !== 0 && copied > 0) tcpMarkUrg(sk);

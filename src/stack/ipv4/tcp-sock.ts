@@ -28,6 +28,8 @@ export const TCPCB_SACKED_ACKED = 0x01;
 /** Retransmitted since it was marked lost. */
 export const TCPCB_SACKED_RETRANS = 0x02;
 export const TCPCB_LOST = 0x04;
+/** The segment behind was of the same chunk when it was sent first (tcpWriteXmit). Here only. */
+export const TCPCB_CHUNK = 0x20;
 /** The program's record ends here (MSG_EOR): nothing is appended. */
 export const TCPCB_EOR = 0x40;
 /** Retransmitted at any time: its acknowledgment times nothing (Karn). */

@@ -6,7 +6,8 @@ import { jiffies } from "../../lib/timer.ts";
 import { EINVAL, ENOPROTOOPT, EOPNOTSUPP, EPERM } from "../../uapi/errno.ts";
 import { SOL_IP, SOL_TCP } from "../../uapi/socket.ts";
 import {
-  TCP_CC_INFO, TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
+  TCP_CC_INFO, TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT,
+  TCP_FASTOPEN_KEY, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
   TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_REPAIR, TCP_SYNCNT,
   TCP_THIN_DUPACK, TCP_THIN_LINEAR_TIMEOUTS, TCP_TIMESTAMP, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
   TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN,
@@ -15,6 +16,7 @@ import { lockSock, releaseSock, type Sock, SOCK_KEEPOPEN } from "../core/sock.ts
 import { ipGetsockopt, ipSetsockopt } from "./ip-sockglue.ts";
 import { tcpSetCongestionControl } from "./tcp-cong.ts";
 import { fastopenQueueTune } from "./tcp-fastopen.ts";
+import { fastopenGetListenerKey, fastopenSetListenerKey } from "./tcp-fastopen-key.ts";
 import { TFO_CLIENT_ENABLE } from "./tcp-fastopen-client.ts";
 import { tcpGetInfo } from "./tcp-info.ts";
 import { tcpPushPendingFrames } from "./tcp-output.ts";
@@ -191,6 +193,8 @@ function setOption(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int
       if (value < 0 || ((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) === 0) return -EINVAL;
       fastopenQueueTune(sk, value);
       return 0;
+    case TCP_FASTOPEN_KEY:
+      return opt === null ? -EINVAL : fastopenSetListenerKey(sk, opt);
     case TCP_FASTOPEN_CONNECT:
       if (value < 0 || value > 1) return -EINVAL;
       if ((sk.net.ipv4.tcpFastopen & TFO_CLIENT_ENABLE) === 0) return -EOPNOTSUPP;
@@ -217,7 +221,8 @@ function setOption(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int
 
 /**
  * Sets an option of the levels SOL_TCP and SOL_IP. Linux: tcp_setsockopt().
- * @param opt for TCP_CONGESTION the name in ASCII @returns 0, -EINVAL, -ENOENT (no such algorithm) or -ENOPROTOOPT
+ * @param opt for TCP_CONGESTION the name in ASCII, for TCP_FASTOPEN_KEY the key's bytes
+ * @returns 0, -EINVAL, -ENOENT (no such algorithm), -ENOMEM (no place for a key) or -ENOPROTOOPT
  */
 export function tcpSetsockopt(
   sock: Sock, level: number, name: number, value: number, opt: Uint8Array | Int32Array | null,
@@ -298,6 +303,7 @@ export function tcpGetsockopt(sock: Sock, level: number, name: number, out: Uint
   if (level !== SOL_TCP) return -ENOPROTOOPT;
   if (name === TCP_INFO) return tcpGetInfo(sk, out);
   if (name === TCP_CONGESTION) return putName(sk, out);
+  if (name === TCP_FASTOPEN_KEY) return fastopenGetListenerKey(sk, out);
   // No algorithm here has anything to tell (Linux: only Vegas, DCTCP and BBR do).
   if (name === TCP_CC_INFO) return 0;
   const value = optionValue(sk, name);

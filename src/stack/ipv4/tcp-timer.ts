@@ -39,6 +39,8 @@ import { TCP_ATO_MIN } from "./tcp-xmit.ts";
 export const TCP_RTO_MIN = 200;
 export const TCP_RTO_MAX = 120000;
 export const TCP_TIMEOUT_INIT = 1000;
+/** The timeout of data when the handshake gave no measurement (RFC 6298 section 5.7). */
+export const TCP_TIMEOUT_FALLBACK = 3000;
 /** When a lower layer had no room for a retransmission, try again after this time at the latest. */
 const TCP_RESOURCE_PROBE_INTERVAL = 500;
 /** How often a socket that waits for packet buffers looks for them. */
@@ -175,7 +177,7 @@ function retransmitsTimedOut(sk: TcpSk, boundary: number, timeoutMs: number): bo
   if (sk.icsk.retransmits === 0) return false;
   let limit = timeoutMs;
   if (limit === 0) {
-    let rto = TCP_RTO_MIN;
+    let rto = ((1 << sk.state) & SYN_STATES) !== 0 ? TCP_TIMEOUT_INIT : TCP_RTO_MIN;
     for (let i = 0; i <= boundary; i++) {
       limit += rto;
       rto = rto << 1 < TCP_RTO_MAX ? rto << 1 : TCP_RTO_MAX;
@@ -188,20 +190,21 @@ function retransmitsTimedOut(sk: TcpSk, boundary: number, timeoutMs: number): bo
 function tcpMayRetransmit(sk: TcpSk): boolean {
   const icsk = sk.icsk;
   const sysctl = sk.net.ipv4;
-  let expired: boolean;
+  let expired = false;
+  let retries: number;
   if (((1 << sk.state) & SYN_STATES) !== 0) {
-    expired = icsk.retransmits >= (icsk.synRetries !== 0 ? icsk.synRetries : sysctl.tcpSynRetries)
-      || (icsk.userTimeoutMs !== 0 && retransmitsTimedOut(sk, 0, icsk.userTimeoutMs));
+    retries = icsk.synRetries !== 0 ? icsk.synRetries : sysctl.tcpSynRetries;
+    expired = icsk.retransmits >= (sk.state === TCP_SYN_SENT ? retries + sysctl.tcpSynLinearTimeouts : retries);
   } else {
     if (retransmitsTimedOut(sk, sysctl.tcpRetries1, 0)) sk.dst?.ops.negativeAdvice(sk);
-    let retries = sysctl.tcpRetries2;
+    retries = sysctl.tcpRetries2;
     if ((sk.flags & SOCK_DEAD) !== 0) {
       const alive = icsk.rto < TCP_RTO_MAX;
       retries = tcpOrphanRetries(sk, alive);
       if (tcpOutOfResources(sk, alive || !retransmitsTimedOut(sk, retries, 0))) return false;
     }
-    expired = retransmitsTimedOut(sk, retries, icsk.userTimeoutMs);
   }
+  if (!expired) expired = retransmitsTimedOut(sk, retries, icsk.userTimeoutMs);
   if (expired) tcpWriteErr(sk);
   return !expired;
 }
@@ -256,9 +259,12 @@ function tcpRetransmitTimer(sk: TcpSk): void {
       inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, soon);
       return;
     }
-    icsk.backoff++;
   }
-  icsk.rto = icsk.rto << 1 < TCP_RTO_MAX ? icsk.rto << 1 : TCP_RTO_MAX;
+  // The first SYNs go at the same distance: one that is lost says nothing of congestion yet.
+  if (sk.state !== TCP_SYN_SENT || tp.totalRto > sk.net.ipv4.tcpSynLinearTimeouts) {
+    icsk.backoff++;
+    icsk.rto = icsk.rto << 1 < TCP_RTO_MAX ? icsk.rto << 1 : TCP_RTO_MAX;
+  }
   inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, rtoWithinUserTimeout(sk));
   if (retransmitsTimedOut(sk, sk.net.ipv4.tcpRetries1 + 1, 0)) skDstReset(sk);
 }

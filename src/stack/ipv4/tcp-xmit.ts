@@ -19,6 +19,7 @@ import {
 } from "../wire/tcp.ts";
 import { ipQueueXmit } from "./ip-output.ts";
 import { CA_EVENT_TX_START, tcpCaEvent, tcpPacketsInFlight } from "./tcp-cong.ts";
+import { tcpSynackFastopenSize, tcpWriteFastopenOption } from "./tcp-fastopen.ts";
 import { tcpSynFastopenSize, tcpWriteSynFastopen } from "./tcp-fastopen-client.ts";
 import { tcpEnterCwr } from "./tcp-prr.ts";
 import { tcpSackOptionLength, tcpWriteSackOption } from "./tcp-sack.ts";
@@ -93,7 +94,8 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
   const payload = skb.len;
   const syn = (flags & TCPHDR_SYN) !== 0;
   const bits = syn ? synOptionBits(sk, flags) : 0;
-  const fastopen = syn ? tcpSynFastopenSize() : 0;
+  const synack = syn && (flags & TCPHDR_ACK) !== 0;
+  const fastopen = !syn ? 0 : synack ? tcpSynackFastopenSize() : tcpSynFastopenSize();
   const plainLen = syn ? TCP_HLEN + tcpSynOptions(bits) + fastopen : tp.tcpHeaderLen;
   const rec = tp.rec;
   // A segment with data has room for blocks when it is not full; a buffer has none for more than one.
@@ -112,7 +114,10 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
   if (syn) {
     window = tp.rcvWnd < MAX_WINDOW_FIELD ? tp.rcvWnd : MAX_WINDOW_FIELD;
     const end = tcpWriteSynOptions(th + TH_OPTIONS, bits, tcpAdvertiseMss(sk), tp.rcvWscale, tsval, tp.tsRecent);
-    if (fastopen !== 0) tcpWriteSynFastopen(end);
+    if (fastopen !== 0) {
+      if (synack) tcpWriteFastopenOption(end);
+      else tcpWriteSynFastopen(end);
+    }
   } else {
     window = tcpSelectWindow(sk);
     if (sackLen !== 0) tcpWriteSackOption(tp, th + plainLen, sackLen);

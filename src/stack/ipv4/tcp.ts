@@ -32,6 +32,7 @@ import { TCP_INFINITE_SSTHRESH, TCP_INIT_CWND, tcpCongInit, tcpSetCaState } from
 import { tcpRecoveryReset } from "./tcp-recovery-state.ts";
 import { tcpSendActiveReset, tcpSendFin } from "./tcp-control.ts";
 import { tcpFastopenRemove } from "./tcp-fastopen.ts";
+import { fastopenForgetKey } from "./tcp-fastopen-key.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpOfoPurge } from "./tcp-ofo.ts";
 import { tcpWriteQueuePurge } from "./tcp-output.ts";
@@ -92,6 +93,7 @@ export function tcpDestroySock(sk: TcpSk): void {
   tcpWriteQueuePurge(sk);
   tcpOfoPurge(sk);
   skbQueuePurge(sk.receiveQueue);
+  fastopenForgetKey(sk);
 }
 
 /** The one way to change sk.state. Entering CLOSE stops the timers and takes the sock out of the tables. Linux: tcp_set_state(). */

@@ -4,7 +4,7 @@ import { SockaddrIn } from "../../../src/stack/core/sockaddr.ts";
 import { inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
 import { inetForEachListener } from "../../../src/stack/ipv4/inet-hashtables.ts";
 import { reqskCount } from "../../../src/stack/ipv4/request-sock.ts";
-import { tcpFastopenSetKey } from "../../../src/stack/ipv4/tcp-fastopen.ts";
+import { tcpFastopenSetKey } from "../../../src/stack/ipv4/tcp-fastopen-key.ts";
 import {
   accept4, bind, close, getsockopt, listen, poll, Pollfd, recv, send, setsockopt, socket,
 } from "../../../src/stack/socket/index.ts";
@@ -65,7 +65,7 @@ test.serial("cookies are those of Linux for the same key and addresses", (t) => 
   bootWire();
   const fd = server();
   // From Google's packetdrill tests of Fast Open: key, client, server, cookie.
-  tcpFastopenSetKey(0xa0bf63f7 | 0, 0xed803d81 | 0, 0xcd641d30 | 0, 0xcebc4a90 | 0);
+  tcpFastopenSetKey([0xa0bf63f7 | 0, 0xed803d81 | 0, 0xcd641d30 | 0, 0xcebc4a90 | 0]);
   inetAddAddress(initNet, dev, ip("192.168.0.2"), 24);
   inetAddAddress(initNet, dev, ip("10.255.0.1"), 8);
   run(0);
