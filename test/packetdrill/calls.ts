@@ -120,6 +120,8 @@ function writer(fd: number, length: number, flags: number, send: (from: number, 
       if (answer > 0) taken += answer;
       if (begun) {
         opening = true;
+        // The rest is refused now, by which the stack knows that it will follow.
+        if (taken < length) send(taken, flags & ~MSG_FASTOPEN);
         return null;
       }
       if (taken >= length || !mayWait(fd, flags)) return taken;

@@ -1,8 +1,9 @@
 /**
- * Shell commands of scripts, as far as they set sysctls: `sysctl -q net.ipv4.X=Y`, `set_sysctls.py /proc/sys/net/…=Y`, and
- * `defaults.sh`, the settings that the scripts of Google's suite begin with. Anything else does nothing here.
+ * Shell commands of scripts, as far as they set sysctls: `sysctl -q net.ipv4.X=Y`, `set_sysctls.py /proc/sys/net/…=Y`, `ip
+ * tcp_metrics flush`, and `defaults.sh`, the settings that the scripts of Google's suite begin with. Anything else does nothing here.
  */
 import type { Net } from "../../src/stack/core/net.ts";
+import { tcpMetricsFlush } from "../../src/stack/ipv4/tcp-fastopen-client.ts";
 import { setSysctl } from "./sysctl.ts";
 
 const SUITE_DEFAULTS: readonly (readonly [string, string])[] = [
@@ -22,6 +23,7 @@ export function runCommand(net: Net, text: string): string[] {
   const set = (family: string, name: string, value: string): void => {
     if (!setSysctl(net, `${family}.${name}`, value)) missing.push(name);
   };
+  if (text.includes("defaults.sh") || text.includes("tcp_metrics flush")) tcpMetricsFlush();
   if (text.includes("defaults.sh")) for (const [name, value] of SUITE_DEFAULTS) set("ipv4", name, value);
   for (const [, family, name, quoted, single, bare] of text.matchAll(SETTING)) {
     set(family!, name!, quoted ?? single ?? bare ?? "");

@@ -10,6 +10,7 @@ import {
   socket,
 } from "../../src/stack/socket/index.ts";
 import { sockfdLookup } from "../../src/stack/socket/files.ts";
+import { tcpMetricsFlush } from "../../src/stack/ipv4/tcp-fastopen-client.ts";
 import { EDEADLK, EFAULT, EINVAL, ENOSYS } from "../../src/uapi/errno.ts";
 import { LINUX_MIB_OUTOFWINDOWICMPS } from "../../src/uapi/snmp.ts";
 import {
@@ -161,6 +162,7 @@ class Server {
       return EXIT_0;
     }
     if (text.includes("/proc/net/tcp")) return EXIT_0;
+    if (text.includes("tcp_metrics flush")) tcpMetricsFlush();
     if (/tc qdisc .*pfifo limit 0/.test(text)) tun.loseAll = true;
     return RUN_IT;
   }

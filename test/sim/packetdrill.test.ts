@@ -8,16 +8,7 @@ import { runScript } from "../packetdrill/runner.ts";
 
 const SCRIPTS = new URL("../packetdrill/scripts/", import.meta.url);
 
-const NO_PSH = "PSH on the last segment of each burst (Linux: on every TSO packet of several segments)";
-const NO_LINEAR = "tcp_syn_linear_timeouts";
-const NOT_YET: ReadonlyMap<string, string> = new Map([
-  ["data/initial-window-10.pkt", NO_PSH],
-  ["data/slow-start.pkt", NO_PSH],
-  ["windows/silly-window-sender.pkt", NO_PSH],
-  ["handshake/syn-retransmit-linear.pkt", NO_LINEAR],
-  ["recovery/rto-then-slow-start.pkt", "Linux 6.18 sends three segments at the first ACK after a timeout"],
-  ["timers/syn-data-rto.pkt", "RTO of 3 s when the handshake gave no RTT sample (RFC 6298 section 5.7)"],
-]);
+const NOT_YET: ReadonlyMap<string, string> = new Map();
 
 const files = readdirSync(SCRIPTS, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".pkt")).sort();
 for (const file of files) {

@@ -7,13 +7,14 @@
 import { mem8, memView } from "../../lib/memory.ts";
 import { words, wordTable } from "../../lib/table.ts";
 import { LINUX_MIB_TCPFASTOPENACTIVE, LINUX_MIB_TCPFASTOPENACTIVEFAIL } from "../../uapi/snmp.ts";
-import { allocSkbFclone, consumeSkb, skbBufferBytes, skbPut, skbReserve } from "../core/skbuff.ts";
+import { allocSkbFclone, consumeSkb, type SkBuff, skbBufferBytes, skbPut, skbReserve } from "../core/skbuff.ts";
 import { skbQueueTail } from "../core/skb-queue.ts";
 import { copyFromIter, type Msghdr } from "../core/sockaddr.ts";
 import {
   MAX_TCP_OPTION_SPACE, TCP_MAX_HLEN, TCPHDR_ACK, TCPHDR_PSH, TCPHDR_SYN, TCPOLEN_EXP_FASTOPEN_BASE,
   TCPOLEN_FASTOPEN_BASE, TCPOPT_EXP, TCPOPT_FASTOPEN, TCPOPT_FASTOPEN_MAGIC, TCPOPT_NOP,
 } from "../wire/tcp.ts";
+import { tcpFastopenAddSkb } from "./tcp-fastopen.ts";
 import { rxOpt } from "./tcp-options.ts";
 import { tcpMarkSkbLost } from "./tcp-recovery.ts";
 import { tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
@@ -69,7 +70,7 @@ function findEntry(sk: TcpSk): number {
   const id = sk.net.id;
   for (let i = 0; i < ENTRIES; i++) {
     const at = i * ENTRY_WORDS;
-    if (words[entries + at] === daddr && words[entries + at + 1] === id && words[entries + at + 3] !== 0) return i;
+    if (words[entries + at] === daddr && words[entries + at + 1] === id) return i;
   }
   return -1;
 }
@@ -137,7 +138,7 @@ export function tcpSendSynData(sk: TcpSk): void {
   const entry = findEntry(sk);
   const info = entry < 0 ? 0 : words[entries + entry * ENTRY_WORDS + 3]!;
   const noCookie = (sk.net.ipv4.tcpFastopen & TFO_CLIENT_NO_COOKIE) !== 0;
-  tp.synFastopen = true;
+  tp.synFastopen = !noCookie;
   tp.synFastopenExp = synExp = (info & 0xff) !== 0 ? (info & EXP) !== 0 : info >> TRY_EXP_SHIFT === 1;
   if (!noCookie && (info & 0xff) === 0) {
     synEntry = -1;
@@ -189,24 +190,36 @@ function sendWithData(sk: TcpSk, isn: number, entry: number): boolean {
 }
 
 /**
- * The SYN-ACK, its options in rxOpt, its acknowledgment taken in: keeps the cookie, and data that was not taken goes again
- * at once. Linux: tcp_rcv_fastopen_synack(). @returns whether data was sent again
+ * Keeps what a SYN-ACK tells of the peer: its MSS, the cookie that was asked for, or when none came which form to ask in the
+ * next time. Linux: tcp_fastopen_cache_set().
  */
-export function tcpRcvFastopenSynack(sk: TcpSk): boolean {
+function cacheSet(sk: TcpSk): void {
   const tp = sk.tp;
   const rx = rxOpt;
-  if (!tp.synFastopen) return false;
-  const data = tp.synData ? sk.writeQueue.head : null;
-  const at = (rx.foLen > 0 ? makeEntry(sk) : findEntry(sk)) * ENTRY_WORDS;
+  const at = entries + makeEntry(sk) * ENTRY_WORDS;
+  // Not as TCP_MAXSEG of this socket limits it.
+  if (rx.mss !== 0) words[at + 2] = rx.mss;
+  if (!tp.synFastopen) return;
   if (rx.foLen > 0) {
-    words[entries + at + 3] = rx.foLen | (rx.foExp ? EXP : 0);
-    words.fill(0, entries + at + COOKIE_WORD, entries + at + ENTRY_WORDS);
-    for (let i = 0; i < rx.foLen; i++) words[entries + at + COOKIE_WORD + (i >> 2)]! |= mem8[rx.foOffset + i]! << ((i & 3) << 3);
+    words[at + 3] = rx.foLen | (rx.foExp ? EXP : 0);
+    words.fill(0, at + COOKIE_WORD, at + ENTRY_WORDS);
+    for (let i = 0; i < rx.foLen; i++) words[at + COOKIE_WORD + (i >> 2)]! |= mem8[rx.foOffset + i]! << ((i & 3) << 3);
   } else if (!tp.synData && tp.totalRetrans === 0) {
     // Asked and not answered: the other form next time, and then this one again.
-    words[entries + makeEntry(sk) * ENTRY_WORDS + 3] = (tp.synFastopenExp ? 2 : 1) << TRY_EXP_SHIFT;
+    const form = (tp.synFastopenExp ? 2 : 1) << TRY_EXP_SHIFT;
+    if ((words[at + 3]! & 0xff) === 0 && form > words[at + 3]!) words[at + 3] = form;
   }
-  if (at >= 0 && tp.mssClamp !== 0) words[entries + at + 2] = tp.mssClamp;
+}
+
+/**
+ * The SYN-ACK, its options in rxOpt, its acknowledgment taken in: keeps the cookie; data of ours that was not taken goes again
+ * at once, data of the peer is the first to be read. Linux: tcp_rcv_fastopen_synack(). @returns whether data was sent again
+ */
+export function tcpRcvFastopenSynack(sk: TcpSk, skb: SkBuff): boolean {
+  const tp = sk.tp;
+  if (!tp.synFastopen && !tp.synData) return false;
+  const data = tp.synData ? sk.writeQueue.head : null;
+  cacheSet(sk);
   const mib = sk.net.mib;
   if (data !== null) {
     mib[LINUX_MIB_TCPFASTOPENACTIVEFAIL]!++;
@@ -215,6 +228,11 @@ export function tcpRcvFastopenSynack(sk: TcpSk): boolean {
     return true;
   }
   tp.synDataAcked = tp.synData;
-  if (tp.synData) mib[LINUX_MIB_TCPFASTOPENACTIVE]!++;
+  if (tp.synData) {
+    mib[LINUX_MIB_TCPFASTOPENACTIVE]!++;
+    // SYN and data were one packet, and are two segments of the write queue.
+    if (tp.delivered > 1) tp.delivered--;
+  }
+  tcpFastopenAddSkb(sk, skb);
   return false;
 }

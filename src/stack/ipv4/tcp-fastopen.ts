@@ -19,11 +19,11 @@ import { skbQueueTail } from "../core/skb-queue.ts";
 import { sockHold, sockPut } from "../core/sock.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import {
-  TCPHDR_ACK, TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_SYN, TCPOLEN_EXP_FASTOPEN_BASE, TCPOLEN_FASTOPEN_BASE,
+  TCPHDR_ACK, TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TCPOLEN_EXP_FASTOPEN_BASE, TCPOLEN_FASTOPEN_BASE,
   TCPOPT_EXP, TCPOPT_FASTOPEN, TCPOPT_FASTOPEN_MAGIC, TCPOPT_NOP, TH_OFF_FLAGS, TH_WIN,
 } from "../wire/tcp.ts";
 import { inetCskPrepareForcedClose, inetCskReqskQueueAdd } from "./inet-connection-sock.ts";
-import { tcpQueueRcv } from "./tcp-data.ts";
+import { tcpFin, tcpQueueRcv } from "./tcp-data.ts";
 import { fastopenKeyAt, fastopenKeyCount } from "./tcp-fastopen-key.ts";
 import { tcpInitTransfer } from "./tcp-input.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
@@ -178,7 +178,9 @@ function createChild(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
   sockHold(sk);
   sk.tp.fastopenQlen++;
   tcpInitTransfer(child);
-  addSynData(child, skb);
+  tcpFastopenAddSkb(child, skb);
+  // The SYN-ACK acknowledges it.
+  tp.rcvWup = tp.rcvNxt;
   tcpInitNondataSkb(synack, isn, TCPHDR_SYN | TCPHDR_ACK);
   skbQueueTail(child.writeQueue, synack);
   child.wmemQueued += synack.truesize;
@@ -189,21 +191,23 @@ function createChild(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
   return child;
 }
 
-/** The data of the SYN is the first to be read. Linux: tcp_fastopen_add_skb(). */
-function addSynData(child: TcpSk, skb: SkBuff): void {
-  const headerLen = (memView.getUint16(skb.th + TH_OFF_FLAGS) & TCPHDR_DOFF_MASK) >> TCPHDR_DOFF_SHIFT;
-  if (skb.len <= headerLen) return;
+/** The data of a SYN or SYN-ACK is the first to be read. Linux: tcp_fastopen_add_skb(). */
+export function tcpFastopenAddSkb(sk: TcpSk, skb: SkBuff): void {
+  const tp = sk.tp;
+  if (skb.endSeq === tp.rcvNxt) return;
   const data = skbClone(skb);
   if (data === null) return;
-  const tp = child.tp;
-  skbPull(data, headerLen);
+  skbPull(data, (memView.getUint16(skb.th + TH_OFF_FLAGS) & TCPHDR_DOFF_MASK) >> TCPHDR_DOFF_SHIFT);
   data.seq = tp.rcvNxt;
   data.endSeq = skb.endSeq;
   data.tcpFlags = skb.tcpFlags & ~TCPHDR_SYN;
-  if (tcpQueueRcv(child, data)) consumeSkb(data);
-  tp.rcvWup = tp.rcvNxt;
+  if (tcpQueueRcv(sk, data)) consumeSkb(data);
   tp.synDataAcked = true;
   tp.dataSegsIn++;
+  if ((skb.tcpFlags & TCPHDR_FIN) !== 0) {
+    tp.rcvNxt = (tp.rcvNxt + 1) | 0;
+    tcpFin(sk);
+  }
 }
 
 /** The sock has its last ACK, or ends: it counts among the waiting no more. Linux: reqsk_fastopen_remove(). */

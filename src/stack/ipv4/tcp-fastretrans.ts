@@ -47,9 +47,11 @@ function tcpResetRenoSack(tp: TcpSock): void {
 
 /** More duplicate ACKs than can be: segments `sackedOut` is held within what is in flight. Linux: tcp_limit_reno_sacked(). */
 function tcpLimitRenoSacked(tp: TcpSock): boolean {
-  const holes = tp.lostOut > 1 ? tp.lostOut : 1;
-  if (tp.sackedOut + holes <= tp.packetsOut) return false;
-  tp.sackedOut = tp.packetsOut > holes ? tp.packetsOut - holes : 0;
+  const out = tp.packetsOut;
+  let holes = tp.lostOut > 1 ? tp.lostOut : 1;
+  if (holes > out) holes = out;
+  if (tp.sackedOut + holes <= out) return false;
+  tp.sackedOut = out - holes;
   return true;
 }
 

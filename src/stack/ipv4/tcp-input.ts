@@ -191,7 +191,6 @@ export function tcpInitTransfer(sk: TcpSk): void {
   // A SYN sent again shows a loss: start with one segment (RFC 5681 section 3.1).
   tp.sndCwnd = tp.totalRetrans > 1 ? 1 : tcpInitCwnd(tp);
   tp.sndCwndStamp = jiffies;
-  tp.totalRetrans = 0;
   icsk.caOps.init?.(sk);
   tcpInitBufferSpace(sk);
 }
@@ -200,8 +199,9 @@ export function tcpInitTransfer(sk: TcpSk): void {
 function synRecvAcked(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
   if (tp.srtt === 0 && tp.sawTstamp && tp.rcvTsecr !== 0) tcpAckUpdateRtt(sk, (jiffies - tp.rcvTsecr) | 0);
-  // A fast open sock carries data since its SYN.
+  // A fast open sock carries data since its SYN, and has its SYN-ACK in the write queue.
   if (tp.fastopenRsk === null) {
+    tp.delivered++;
     tcpInitTransfer(sk);
     tp.copiedSeq = tp.rcvNxt;
   }

@@ -151,11 +151,14 @@ function tcpNagleTest(tp: TcpSock, skb: SkBuff, mss: number, nonagle: number): b
   return ((small - tp.sndUna) | 0) <= 0 || ((small - tp.sndNxt) | 0) > 0;
 }
 
-/** Most segments of a chunk that begins now. Linux: tcp_cwnd_test() and tcp_tso_segs(), without the share for a fast path. */
+/**
+ * Most segments of a chunk that begins now: no more than half of the window, and once the round trip is known only a few (Linux
+ * has as many as the path takes in a millisecond, at the least that). Linux: tcp_cwnd_test() and tcp_tso_segs().
+ */
 function chunkSegments(sk: TcpSk, quota: number): number {
   const half = sk.tp.sndCwnd >> 1;
-  let most = sk.net.ipv4.tcpMinTsoSegs;
-  if (most > quota) most = quota;
+  const least = sk.net.ipv4.tcpMinTsoSegs;
+  const most = sk.tp.srtt !== 0 && least < quota ? least : quota;
   return most < half ? most : half;
 }
 

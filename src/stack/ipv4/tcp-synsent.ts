@@ -109,12 +109,15 @@ function rcvAck(sk: TcpSk, skb: SkBuff): number {
   takeOptions(sk);
   takeSyn(sk, skb);
   tcpFinishConnect(sk);
-  const again = tcpRcvFastopenSynack(sk);
+  const again = tcpRcvFastopenSynack(sk, skb);
   consumeSkb(skb);
   if ((sk.flags & SOCK_DEAD) === 0) sk.stateChange(sk);
   // What was in the SYN and goes again carries the acknowledgment.
   if (again) return 0;
-  if (sk.sendHead !== null || icsk.deferAccept !== 0 || icsk.ackPingpong !== 0) {
+  const socket = sk.socket;
+  // A program whose message the SYN took in part, and that was refused the rest, stands for Linux's writer who waits.
+  const writer = sk.sendHead !== null || (tp.synData && socket !== null && socket.noSpace);
+  if (writer || icsk.deferAccept !== 0 || icsk.ackPingpong !== 0) {
     // Data is about to go: the ACK of the SYN-ACK can ride on it.
     icsk.ackPending |= ICSK_ACK_SCHED;
     tcpEnterQuickackMode(sk);
