@@ -7,6 +7,7 @@ import { errnoName } from "../../src/uapi/errno.ts";
 import { setNs } from "../../src/stack/socket/index.ts";
 import { addressNumber } from "../lib/frames.ts";
 import { runCommand } from "./commands.ts";
+import { MSG_FASTOPEN } from "../../src/uapi/socket.ts";
 import { Connection, formatSegment, formatSpec } from "./connection.ts";
 import { describeIcmp, encodeIcmp, encodeUdp, icmpMismatch, type Endpoints, udpMismatch } from "./datagrams.ts";
 import { Machine } from "./machine.ts";
@@ -39,6 +40,12 @@ interface Outstanding {
   readonly endUs: number;
   result: number | null;
   doneUs: number;
+}
+
+/** Is the call a write that connects (Fast Open)? */
+function opensFast({ name, args }: Syscall): boolean {
+  const flags = name === "sendto" ? args[3] : name === "sendmsg" ? args[2] : 0;
+  return typeof flags === "number" && (flags & MSG_FASTOPEN) !== 0;
 }
 
 export class Runner {
@@ -147,7 +154,7 @@ export class Runner {
     const prepared = prepareCall(context, call.name, call.args);
     if (prepared === null) throw new ScriptError(event.line, `there is no system call ${call.name}()`);
     if (call.name === "listen") this.expectNew = true;
-    if (call.name === "connect") this.noteConnect(call);
+    if (call.name === "connect" || opensFast(call)) this.noteConnect(call);
     if (call.endUs === null) {
       const result = this.machine.complete(prepared.attempt, prepared.deadlineUs, CALL_LIMIT_US);
       if (result === null) throw new ScriptError(event.line, `${call.name}() would wait`);
@@ -198,7 +205,7 @@ export class Runner {
 
   // ---- packets
 
-  /** The first connect() of a descriptor opens a connection: the next SYN sent is its own. */
+  /** The first connect() of a descriptor, or write that connects, opens a connection: the next SYN sent is its own. */
   private noteConnect(call: Syscall): void {
     const fd = call.args[0];
     if (typeof fd !== "number" || this.connecting.has(fd) || !this.fds.has(fd)) return;
