@@ -55,6 +55,11 @@ class Session {
     return this.waiting === "streams" && !this.settings!.udp && this.fds.length < this.settings!.streams;
   }
 
+  /** The client has its results and is about to go: who comes next may come before its goodbye was heard. */
+  get leaving(): boolean {
+    return this.waiting === "goodbye";
+  }
+
   addStream(fd: number): void {
     this.fds.push(fd);
   }
@@ -245,6 +250,7 @@ export class Server {
   }
 
   private accept(nowMs: number): boolean {
+    if (this.session !== null && this.session.leaving) return false;
     const fd = accept4(this.listener, null, SOCK_NONBLOCK);
     if (fd < 0) return false;
     if (this.session === null) {

@@ -26,6 +26,7 @@ async function iperf3(t: ExecutionContext, net: Netns, ...args: string[]): Promi
   const { stdout, stderr, code } = await net.run("iperf3", ["-c", BOARD_ADDR, "--json", ...args]);
   const report = JSON.parse(stdout) as Report;
   t.is(code, 0, report.error ?? stderr);
+  if ((report.end.sum ?? report.end.sum_received) === undefined) throw new Error(`iperf3 ${args.join(" ")}: ${report.error} ${stdout}`);
   return report.end;
 }
 

@@ -153,3 +153,27 @@ test.serial("a second client is told that the server is busy, and the first goes
   lab.runUntil(() => first.over, 10_000);
   t.regex(printed, /stream 1: \d+ bytes sent/);
 });
+
+test.serial("a client that has connected before the goodbye of the one before was read is served", (t) => {
+  const lab = createLab(t, { hosts: ["a", "b"], wire: { delayMs: 2 } });
+  let printed = "";
+  (globalThis as { trace?: (text: string) => void }).trace = (text) => (printed += text);
+  const [a, b] = [lab.host("a"), lab.host("b")];
+  setNs(b.net);
+  const server = new Server(5201);
+  const command = parseCommand(["-c", "10.0.0.2", "-n", "20K"]);
+  const first = new Client(command);
+  const second = new Client(command);
+  let serverIsSlow = false;
+  start(lab, b, () => !serverIsSlow && server.step(lab.nowMs));
+  start(lab, a, () => {
+    const result = first.over ? second.step(lab.nowMs) : first.step(lab.nowMs);
+    serverIsSlow ||= first.over && !second.over;
+    return result;
+  });
+  lab.runUntil(() => serverIsSlow);
+  lab.runFor(50);
+  lab.addStep(() => (serverIsSlow = false));
+  lab.runUntil(() => second.over, 60_000);
+  t.notRegex(printed, /test ended/);
+});
