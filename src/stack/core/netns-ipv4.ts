@@ -41,6 +41,10 @@ export class NetnsIpv4 {
   tcpWindowScaling = 1;
   tcpSack = 1;
   tcpDsack = 1;
+  /** 0: never, 1: asked for and agreed to, 2: agreed to (RFC 3168). */
+  tcpEcn = 2;
+  /** A SYN sent again asks no more. */
+  tcpEcnFallback = 1;
   /** Segments that may arrive out of order before one counts as lost. */
   tcpReordering = 3;
   /** Bit 1: a reordering window that does not adapt; bit 2: no three-duplicates rule. RACK itself (bit 0) is always on. */

@@ -42,6 +42,7 @@ export const REQ_WSCALE_OK = 1 << 8;
 export const REQ_TSTAMP_OK = 1 << 9;
 export const REQ_SACK_OK = 1 << 10;
 export const REQ_ACKED = 1 << 11;
+export const REQ_ECN_OK = 1 << 12;
 const RCV_WSCALE_SHIFT = 4;
 const TIMEOUTS_SHIFT = 16;
 const RETRANS_SHIFT = 24;

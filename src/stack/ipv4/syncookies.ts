@@ -27,7 +27,7 @@ import { TCPHDR_ACK, TCPHDR_RST, TH_SPORT } from "../wire/tcp.ts";
 import { inetCskReqskQueueAdd, inetCskRouteReq } from "./inet-connection-sock.ts";
 import { ehashReqBase, inetNodeSetKey } from "./inet-hashtables.ts";
 import {
-  REQ_INFO, REQ_RCV_ISN, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS,
+  REQ_ECN_OK, REQ_INFO, REQ_RCV_ISN, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS,
   REQ_WSCALE_OK, reqRows, reqskMss, reqskSpare,
 } from "./request-sock.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
@@ -49,6 +49,7 @@ const TSBITS = 6;
 const TSMASK = 63;
 const TS_OPT_WSCALE_MASK = 15;
 const TS_OPT_SACK = 16;
+const TS_OPT_ECN = 32;
 
 /** Words of the key. */
 export const SYNCOOKIE_WORDS = 4;
@@ -94,7 +95,7 @@ export function tcpSynFloodAction(net: Net): boolean {
 function cookieInitTimestamp(info: number): number {
   const now = jiffies;
   const options = ((info & REQ_WSCALE_OK) !== 0 ? info & TS_OPT_WSCALE_MASK : TS_OPT_WSCALE_MASK)
-    | ((info & REQ_SACK_OK) !== 0 ? TS_OPT_SACK : 0);
+    | ((info & REQ_SACK_OK) !== 0 ? TS_OPT_SACK : 0) | ((info & REQ_ECN_OK) !== 0 ? TS_OPT_ECN : 0);
   const ts = (now & ~TSMASK) | options;
   return ((ts - now) | 0) > 0 ? (ts - (1 << TSBITS)) | 0 : ts;
 }
@@ -140,6 +141,7 @@ function cookieTimestampDecode(sysctl: NetnsIpv4, rx: TcpOptionsReceived, echo: 
     if (sysctl.tcpSack === 0) return -1;
     info |= REQ_SACK_OK;
   }
+  if ((echo & TS_OPT_ECN) !== 0 && sysctl.tcpEcn !== 0) info |= REQ_ECN_OK;
   const shift = echo & TS_OPT_WSCALE_MASK;
   if (shift === TS_OPT_WSCALE_MASK) return info;
   return sysctl.tcpWindowScaling === 0 ? -1 : info | REQ_WSCALE_OK | shift;

@@ -6,13 +6,13 @@
 import { memView } from "../../lib/memory.ts";
 import { jiffies } from "../../lib/timer.ts";
 import {
-  LINUX_MIB_TCPDELIVERED, LINUX_MIB_TCPHPACKS, LINUX_MIB_TCPPUREACKS,
+  LINUX_MIB_TCPDELIVERED, LINUX_MIB_TCPDELIVEREDCE, LINUX_MIB_TCPHPACKS, LINUX_MIB_TCPPUREACKS,
 } from "../../uapi/snmp.ts";
 import { TCP_CA_OPEN } from "../../uapi/tcp.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { TCPHDR_SYN, TH_WIN } from "../wire/tcp.ts";
 import {
-  FLAG_ACKED, FLAG_CA_ALERT, FLAG_DATA, FLAG_DATA_ACKED, FLAG_DSACKING_ACK, FLAG_FORWARD_PROGRESS,
+  FLAG_ACKED, FLAG_CA_ALERT, FLAG_DATA, FLAG_DATA_ACKED, FLAG_DSACKING_ACK, FLAG_ECE, FLAG_FORWARD_PROGRESS,
   FLAG_NO_CHALLENGE_ACK, FLAG_NOT_DUP, FLAG_ORIG_SACK_ACKED, FLAG_RETRANS_DATA_ACKED, FLAG_REXMIT_LOST, FLAG_REXMIT_NEW,
   FLAG_SACK_RENEGING, FLAG_SET_XMIT_TIMER, FLAG_SLOWPATH, FLAG_SND_UNA_ADVANCED, FLAG_SYN_ACKED, FLAG_UPDATE_TS_RECENT,
   FLAG_WIN_UPDATE,
@@ -20,6 +20,7 @@ import {
 import { TCP_CHRONO_BUSY, tcpChronoStop } from "./tcp-chrono.ts";
 import { tcpInCwndReduction, tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
 import { tcpSendChallengeAck, tcpStoreTsRecent } from "./tcp-challenge.ts";
+import { tcpEcnDelivered, tcpEcnRcvEcnEcho } from "./tcp-ecn.ts";
 import { tcpFastretransAlert, tcpRemoveRenoSacks, tcpXmitRecovery } from "./tcp-fastretrans.ts";
 import { rxOpt } from "./tcp-options.ts";
 import { tcpWriteQueueFree } from "./tcp-output.ts";
@@ -232,6 +233,15 @@ function mayRaiseCwnd(sk: TcpSk, flag: number): boolean {
   return (flag & (sk.tp.reordering > sk.net.ipv4.tcpReordering ? FLAG_FORWARD_PROGRESS : FLAG_DATA_ACKED)) !== 0;
 }
 
+/** Counts segments that an ACK delivered, and those of them that it told were marked. Linux: tcp_newly_delivered(). */
+function tcpNewlyDelivered(sk: TcpSk, delivered: number, flag: number): void {
+  const mib = sk.net.mib;
+  mib[LINUX_MIB_TCPDELIVERED]! += delivered;
+  if ((flag & FLAG_ECE) === 0) return;
+  mib[LINUX_MIB_TCPDELIVEREDCE]! += delivered;
+  tcpEcnDelivered(sk.tp, delivered);
+}
+
 /** An ACK older than the last: only its SACK blocks can be news. Always 0. */
 function oldAck(sk: TcpSk, ack: number, flags: number): number {
   const tp = sk.tp;
@@ -239,7 +249,7 @@ function oldAck(sk: TcpSk, ack: number, flags: number): number {
   const priorDelivered = tp.delivered;
   let flag = flags | tcpSacktagWriteQueue(sk, ack, tp.sndUna);
   flag = tcpFastretransAlert(sk, tp.sndUna, 0, flag);
-  sk.net.mib[LINUX_MIB_TCPDELIVERED]! += tp.delivered - priorDelivered;
+  tcpNewlyDelivered(sk, tp.delivered - priorDelivered, flag);
   if ((flag & (FLAG_REXMIT_LOST | FLAG_REXMIT_NEW)) !== 0) tcpXmitRecovery(sk, flag);
   return 0;
 }
@@ -289,6 +299,7 @@ export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
     if (seq !== skb.endSeq) flag |= FLAG_DATA;
     else sk.net.mib[LINUX_MIB_TCPPUREACKS]!++;
     flag |= tcpAckUpdateWindow(sk, skb, ack, seq);
+    if (tcpEcnRcvEcnEcho(tp, skb.tcpFlags)) flag |= FLAG_ECE;
     tp.sndUna = ack;
     if ((flag & FLAG_SLOWPATH) !== 0 && rxOpt.numSacks !== 0) flag |= tcpSacktagWriteQueue(sk, ack, prior);
     else tcpSackStateClear();
@@ -312,7 +323,7 @@ export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
   if ((flag & FLAG_SET_XMIT_TIMER) !== 0) tcpSetXmitTimer(sk);
   if ((flag & FLAG_FORWARD_PROGRESS) !== 0) confirmNeighbour(sk);
   const delivered = tp.delivered - priorDelivered;
-  sk.net.mib[LINUX_MIB_TCPDELIVERED]! += delivered;
+  tcpNewlyDelivered(sk, delivered, flag);
   if (tcpInCwndReduction(sk)) tcpCwndReduction(sk, delivered, tp.lost - priorLost, advance > 0);
   else if (mayRaiseCwnd(sk, flag)) icsk.caOps.congAvoid(sk, ack, delivered);
   if ((flag & (FLAG_REXMIT_LOST | FLAG_REXMIT_NEW)) !== 0) tcpXmitRecovery(sk, flag);

@@ -19,7 +19,7 @@ import { TCP_SYN_RECV, TCPF_CLOSE_WAIT, TCPF_CLOSING, TCPF_LAST_ACK } from "../.
 import { kfreeSkb, type SkBuff } from "../core/skbuff.ts";
 import { TCPHDR_ACK, TCPHDR_RST, TCPHDR_SYN, TH_WIN } from "../wire/tcp.ts";
 import { tcpSendAck } from "./tcp-control.ts";
-import { tcpEnterQuickackMode } from "./tcp-data.ts";
+import { TCP_MAX_QUICKACKS, tcpEnterQuickackMode } from "./tcp-data.ts";
 import { tcpReset } from "./tcp-input.ts";
 import { tcpPawsReject } from "./tcp-minisocks.ts";
 import { tcpDsackSet } from "./tcp-sack.ts";
@@ -93,7 +93,7 @@ export function tcpSendChallengeAck(sk: TcpSk): void {
 function tcpSendDupack(sk: TcpSk, skb: SkBuff): void {
   if (skb.endSeq !== skb.seq && ((skb.seq - sk.tp.rcvNxt) | 0) < 0) {
     sk.net.mib[LINUX_MIB_DELAYEDACKLOST]!++;
-    tcpEnterQuickackMode(sk);
+    tcpEnterQuickackMode(sk, TCP_MAX_QUICKACKS);
     const rcvNxt = sk.tp.rcvNxt;
     tcpDsackSet(sk, skb.seq, ((skb.endSeq - rcvNxt) | 0) > 0 ? rcvNxt : skb.endSeq);
   }

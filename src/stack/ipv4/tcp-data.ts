@@ -23,6 +23,7 @@ import { RCV_SHUTDOWN, skbSetOwnerR, SOCK_DEAD, SOCK_DONE } from "../core/sock.t
 import { TCP_HLEN, TCPHDR_FIN, TCPHDR_PSH, TH_DOFF } from "../wire/tcp.ts";
 import { tcpSetState } from "./tcp.ts";
 import { tcpSendAck } from "./tcp-control.ts";
+import { tcpEcnAcceptCwr, tcpEcnCheckCe } from "./tcp-ecn.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpDataQueueOfo, tcpOfoPurge, tcpOfoQueue, tcpPruneQueue } from "./tcp-ofo.ts";
 import { tcpDsackSet, tcpSackRemove } from "./tcp-sack.ts";
@@ -31,22 +32,22 @@ import { TCP_MIN_MSS, tcpFastPathCheck, tcpReceiveWindow, tcpSpace, tcpWinFromSp
 import { TCP_ATO_MIN, TCP_PINGPONG_THRESH } from "./tcp-xmit.ts";
 
 /** Segments acknowledged one by one at the start of a stream, at most. Linux: TCP_MAX_QUICKACKS. */
-const TCP_MAX_QUICKACKS = 16;
+export const TCP_MAX_QUICKACKS = 16;
 /** A segment shorter than this tells nothing about the window that fits the buffer. */
 const GROW_MIN_BYTES = 128;
 
-/** Half a window of segments, 2 to 16, are acknowledged at once. Linux: tcp_incr_quickack(). */
-function tcpIncrQuickack(sk: TcpSk): void {
+/** Half a window of segments, 2 to `most`, are acknowledged at once. Linux: tcp_incr_quickack(). */
+function tcpIncrQuickack(sk: TcpSk, most: number): void {
   const icsk = sk.icsk;
   let quick = (sk.tp.rcvWnd / (icsk.ackRcvMss << 1)) | 0;
   if (quick === 0) quick = 2;
-  if (quick > TCP_MAX_QUICKACKS) quick = TCP_MAX_QUICKACKS;
+  if (quick > most) quick = most;
   if (quick > icsk.ackQuick) icsk.ackQuick = quick;
 }
 
-/** The peer needs ACKs soon: no delay and no waiting for data for a while. Linux: tcp_enter_quickack_mode(). */
-export function tcpEnterQuickackMode(sk: TcpSk): void {
-  tcpIncrQuickack(sk);
+/** The peer needs ACKs soon: no delay and no waiting for data for up to `most` segments. Linux: tcp_enter_quickack_mode(). */
+export function tcpEnterQuickackMode(sk: TcpSk, most: number): void {
+  tcpIncrQuickack(sk, most);
   sk.icsk.ackPingpong = 0;
   sk.icsk.ackAto = TCP_ATO_MIN;
 }
@@ -101,7 +102,7 @@ export function tcpEventDataRecv(sk: TcpSk, skb: SkBuff): void {
   const now = jiffies;
   let ato = icsk.ackAto;
   if (ato === 0) {
-    tcpIncrQuickack(sk);
+    tcpIncrQuickack(sk, TCP_MAX_QUICKACKS);
     ato = TCP_ATO_MIN;
   } else {
     const interval = (now - icsk.ackLrcvtime) | 0;
@@ -112,12 +113,13 @@ export function tcpEventDataRecv(sk: TcpSk, skb: SkBuff): void {
       if (ato > icsk.rto) ato = icsk.rto;
     } else if (interval > icsk.rto) {
       // Too long a gap: the peer may be in slow start again.
-      tcpIncrQuickack(sk);
+      tcpIncrQuickack(sk, TCP_MAX_QUICKACKS);
     }
   }
   icsk.ackAto = ato;
   icsk.ackLrcvtime = now;
   const tp = sk.tp;
+  if (tp.ecnFlags !== 0) tcpEcnCheckCe(sk, skb);
   if (len >= GROW_MIN_BYTES && tp.rcvSsthresh < tp.windowClamp) tcpGrowWindow(sk, skb);
 }
 
@@ -212,7 +214,7 @@ export function tcpFin(sk: TcpSk): void {
 
 /** A segment that is no use now is answered at once and dropped. */
 function dropAndAck(sk: TcpSk, skb: SkBuff, reason: number): void {
-  tcpEnterQuickackMode(sk);
+  tcpEnterQuickackMode(sk, TCP_MAX_QUICKACKS);
   sk.icsk.ackPending |= ICSK_ACK_SCHED;
   kfreeSkb(skb, reason);
 }
@@ -254,6 +256,7 @@ export function tcpDataQueue(sk: TcpSk, skb: SkBuff): void {
     return;
   }
   skbPull(skb, (memView.getUint8(skb.th + TH_DOFF) >> 4) << 2);
+  if (tp.ecnFlags !== 0) tcpEcnAcceptCwr(sk, skb);
   const rcvNxt = tp.rcvNxt;
   const ahead = (skb.seq - rcvNxt) | 0;
   const window = tcpReceiveWindow(tp);

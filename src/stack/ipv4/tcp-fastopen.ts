@@ -19,11 +19,12 @@ import { skbQueueTail } from "../core/skb-queue.ts";
 import { sockHold, sockPut } from "../core/sock.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import {
-  TCPHDR_ACK, TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TCPOLEN_EXP_FASTOPEN_BASE, TCPOLEN_FASTOPEN_BASE,
+  TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TCPOLEN_EXP_FASTOPEN_BASE, TCPOLEN_FASTOPEN_BASE,
   TCPOPT_EXP, TCPOPT_FASTOPEN, TCPOPT_FASTOPEN_MAGIC, TCPOPT_NOP, TH_OFF_FLAGS, TH_WIN,
 } from "../wire/tcp.ts";
 import { inetCskPrepareForcedClose, inetCskReqskQueueAdd } from "./inet-connection-sock.ts";
 import { tcpFin, tcpQueueRcv } from "./tcp-data.ts";
+import { tcpEcnSendSynack } from "./tcp-ecn.ts";
 import { fastopenKeyAt, fastopenKeyCount } from "./tcp-fastopen-key.ts";
 import { tcpInitTransfer } from "./tcp-input.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
@@ -181,7 +182,7 @@ function createChild(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
   tcpFastopenAddSkb(child, skb);
   // The SYN-ACK acknowledges it.
   tp.rcvWup = tp.rcvNxt;
-  tcpInitNondataSkb(synack, isn, TCPHDR_SYN | TCPHDR_ACK);
+  tcpInitNondataSkb(synack, isn, tcpEcnSendSynack(tp, TCPHDR_SYN));
   skbQueueTail(child.writeQueue, synack);
   child.wmemQueued += synack.truesize;
   tp.packetsOut = 1;

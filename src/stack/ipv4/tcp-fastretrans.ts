@@ -24,6 +24,7 @@ import {
 import {
   CA_EVENT_LOSS, tcpCaEvent, tcpCurrentSsthresh, tcpInCwndReduction, tcpPacketsInFlight, tcpSetCaState,
 } from "./tcp-cong.ts";
+import { tcpEcnQueueCwr } from "./tcp-ecn.ts";
 import { tcpFragment, tcpPushPendingFrames } from "./tcp-output.ts";
 import { tcpEndCwndReduction, tcpEnterCwr, tcpInitCwndReduction } from "./tcp-prr.ts";
 import { tcpMarkSkbLost, tcpRackMarkLost, tcpRackSkbTimeout } from "./tcp-recovery.ts";
@@ -150,6 +151,7 @@ export function tcpEnterLoss(sk: TcpSk): void {
   }
   tcpSetCaState(sk, TCP_CA_LOSS);
   tp.highSeq = tp.sndNxt;
+  tcpEcnQueueCwr(tp);
   rec.tlpHighSeq = 0;
   rec.frto = sysctl.tcpFrto !== 0 && (state < TCP_CA_RECOVERY || icsk.retransmits !== 0);
 }

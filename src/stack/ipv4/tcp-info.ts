@@ -4,10 +4,11 @@
  * the words; a Uint8Array their bytes, low first.
  */
 import { jiffies } from "../../lib/timer.ts";
-import { TCPI_OPT_SACK, TCPI_OPT_SYN_DATA, TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE } from "../../uapi/tcp.ts";
+import { TCPI_OPT_ECN, TCPI_OPT_ECN_SEEN, TCPI_OPT_SACK, TCPI_OPT_SYN_DATA, TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE } from "../../uapi/tcp.ts";
 import {
   TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, TCP_CHRONO_SNDBUF_LIMITED, tcpChronoMs,
 } from "./tcp-chrono.ts";
+import { TCP_ECN_CE_SHIFT, TCP_ECN_OK, TCP_ECN_SEEN } from "./tcp-ecn.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 
 /** Words of the answer: those of Linux up to tcpi_total_rto_time. */
@@ -49,6 +50,7 @@ export const TCPI_BUSY_TIME = 42;
 export const TCPI_RWND_LIMITED = 44;
 export const TCPI_SNDBUF_LIMITED = 46;
 export const TCPI_DELIVERED = 48;
+export const TCPI_DELIVERED_CE = 49;
 export const TCPI_BYTES_SENT = 50;
 export const TCPI_BYTES_RETRANS = 52;
 export const TCPI_RCV_OOOPACK = 56;
@@ -68,8 +70,8 @@ function stateWord(sk: TcpSk): number {
 function optionsWord(sk: TcpSk): number {
   const tp = sk.tp;
   const options = (tp.tstampOk ? TCPI_OPT_TIMESTAMPS : 0) | (tp.sackOk ? TCPI_OPT_SACK : 0)
-    | (tp.wscaleOk ? TCPI_OPT_WSCALE : 0)
-    | (tp.synDataAcked ? TCPI_OPT_SYN_DATA : 0);
+    | (tp.wscaleOk ? TCPI_OPT_WSCALE : 0) | ((tp.ecnFlags & TCP_ECN_OK) !== 0 ? TCPI_OPT_ECN : 0)
+    | ((tp.ecnFlags & TCP_ECN_SEEN) !== 0 ? TCPI_OPT_ECN_SEEN : 0) | (tp.synDataAcked ? TCPI_OPT_SYN_DATA : 0);
   return (sk.icsk.backoff & 255) | (options << 8) | (((tp.rcvWscale << 4) | tp.sndWscale) << 16);
 }
 
@@ -84,7 +86,7 @@ function bytesSent(sk: TcpSk): number {
   return tp.bytesAcked + ((tp.sndNxt - tp.sndUna) | 0) + tp.bytesRetrans;
 }
 
-/** The words behind tcpi_total_retrans: totals of the connection. Rates (pacing, delivery) and ECN are 0. */
+/** The words behind tcpi_total_retrans: totals of the connection. Rates (pacing, delivery) are 0. */
 function infoCounter(sk: TcpSk, index: number): number {
   const tp = sk.tp;
   const unsent = (tp.writeSeq - tp.sndNxt) | 0;
@@ -105,6 +107,7 @@ function infoCounter(sk: TcpSk, index: number): number {
     case TCPI_SNDBUF_LIMITED:
     case TCPI_SNDBUF_LIMITED + 1: return chronoWord(tp, TCP_CHRONO_SNDBUF_LIMITED, index - TCPI_SNDBUF_LIMITED);
     case TCPI_DELIVERED: return tp.delivered;
+    case TCPI_DELIVERED_CE: return tp.ecnFlags >>> TCP_ECN_CE_SHIFT;
     case TCPI_BYTES_SENT: return word64(bytesSent(sk), false);
     case TCPI_BYTES_SENT + 1: return word64(bytesSent(sk), true);
     case TCPI_BYTES_RETRANS: return word64(tp.bytesRetrans, false);

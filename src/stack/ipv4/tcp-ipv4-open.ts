@@ -31,12 +31,13 @@ import {
   ehashReqBase, inetEhashNolisten, inetEhashRemove, inetNodeFaddr, inetNodeFport, inetNodeLaddr, inetNodeSetKey,
 } from "./inet-hashtables.ts";
 import {
-  inetReqskAlloc, REQ_INFO, REQ_RCV_ISN, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
+  inetReqskAlloc, REQ_ECN_OK, REQ_INFO, REQ_RCV_ISN, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
   REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskFree, reqskSpare,
 } from "./request-sock.ts";
 import { ipRouteOutputFlow } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 import { cookieV4InitSequence, tcpSynFloodAction } from "./syncookies.ts";
+import { tcpEcnCreateRequest } from "./tcp-ecn.ts";
 import { FASTOPEN_REQ_ASK, FASTOPEN_REQ_NONE, tcpFastopenCookieCheck } from "./tcp-fastopen-client.ts";
 import { tcpTryFastopen } from "./tcp-fastopen.ts";
 import { tcpCreateOpenreqChild, tcpOpenreqInitRwin } from "./tcp-minisocks.ts";
@@ -152,9 +153,11 @@ function connRequest(sk: TcpSk, skb: SkBuff): number {
   const faddr = memView.getInt32(skb.nh + IPH_SADDR);
   const fport = memView.getUint16(skb.th + TH_SPORT);
   const at = reqRows + req * REQ_WORDS;
+  // A cookie tells of ECN in its timestamp.
+  const ecn = (!cookie || rxOpt.sawTstamp) && tcpEcnCreateRequest(sk, skb);
   words[at + REQ_RCV_ISN] = skb.seq;
   words[at + REQ_INFO] = rxOpt.sndWscale | (rxOpt.wscaleOk ? REQ_WSCALE_OK : 0)
-    | (rxOpt.sawTstamp ? REQ_TSTAMP_OK : 0) | (rxOpt.sackOk ? REQ_SACK_OK : 0);
+    | (ecn ? REQ_ECN_OK : 0) | (rxOpt.sawTstamp ? REQ_TSTAMP_OK : 0) | (rxOpt.sackOk ? REQ_SACK_OK : 0);
   if (rxOpt.sawTstamp) {
     words[at + REQ_TS_RECENT] = rxOpt.rcvTsval;
     words[at + REQ_TS_OFFSET] = secureTcpTsOff(net, laddr, faddr);

@@ -7,6 +7,7 @@
 import { memView } from "../../lib/memory.ts";
 import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
+import { INET_ECN_MASK } from "../../uapi/ip.ts";
 import {
   LINUX_MIB_PAWSESTABREJECTED, LINUX_MIB_TCPACKSKIPPEDFINWAIT2, LINUX_MIB_TCPACKSKIPPEDTIMEWAIT, TCP_MIB_PASSIVEOPENS,
 } from "../../uapi/snmp.ts";
@@ -27,9 +28,10 @@ import {
   TW_TS_OFFSET, TW_TS_RECENT, TW_TS_RECENT_STAMP, TW_TSTAMP, TW_WORDS, TW_WSCALE_SHIFT, twNet, twRows,
 } from "./inet-timewait-sock.ts";
 import {
-  REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS,
+  REQ_ECN_OK, REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS,
   REQ_WSCALE_OK, reqRows, reqskHas, reqskMss, reqskRcvWscale, reqskRetrans, reqskSetRcvWscale, reqskSndWscale,
 } from "./request-sock.ts";
+import { TCP_ECN_OK } from "./tcp-ecn.ts";
 import { rxOpt, tcpParseOptions } from "./tcp-options.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 import { tcpAdvmss } from "./tcp-synack.ts";
@@ -109,7 +111,7 @@ export function tcpTimeWait(sk: TcpSk, state: number, timeoMs: number): void {
   words[at + TW_TS_RECENT] = tp.tsRecent;
   words[at + TW_TS_RECENT_STAMP] = tp.tsRecentStamp;
   words[at + TW_TS_OFFSET] = tp.tsoffset;
-  words[at + TW_INFO] = state | (tp.rcvWscale << TW_WSCALE_SHIFT) | (inet.tos << TW_TOS_SHIFT)
+  words[at + TW_INFO] = state | (tp.rcvWscale << TW_WSCALE_SHIFT) | ((inet.tos & ~INET_ECN_MASK) << TW_TOS_SHIFT)
     | (tp.tstampOk && tp.tsRecentStamp !== 0 ? TW_TSTAMP : 0)
     | (sk.reuse ? TW_REUSE : 0) | (sk.reuseport ? TW_REUSEPORT : 0);
   if (sk.icsk.bindHash >= 0) inetTwskBind(tw, sk.icsk.bindHash);
@@ -245,6 +247,7 @@ export function tcpCreateOpenreqChild(sk: TcpSk, req: number, skb: SkBuff): TcpS
   tp.totalRetrans = reqskRetrans(req);
   child.icsk.ackLrcvtime = tp.lsndtime = jiffies;
   tp.sackOk = reqskHas(req, REQ_SACK_OK);
+  tp.ecnFlags = reqskHas(req, REQ_ECN_OK) ? TCP_ECN_OK : 0;
   const wscaleOk = reqskHas(req, REQ_WSCALE_OK);
   const clamp = listenerWindowClamp(sk);
   const wscale = wscaleOk ? reqskRcvWscale(req) : 0;

@@ -22,6 +22,7 @@ import { skbAppend, skbQueueHead, type SkbQueue, skbQueuePurge, skbUnlink } from
 import { skbSetOwnerR } from "../core/sock.ts";
 import { TCPHDR_FIN } from "../wire/tcp.ts";
 import { tcpCutFront, tcpFin, tcpQueueRcv, tcpTryCoalesce } from "./tcp-data.ts";
+import { tcpEcnCheckCe } from "./tcp-ecn.ts";
 import { tcpDsackExtend, tcpDsackSet, tcpSackNewOfoSkb, tcpSackRebuild } from "./tcp-sack.ts";
 import { ICSK_ACK_NOW, ICSK_ACK_SCHED, type TcpSk } from "./tcp-sock.ts";
 import { tcpPoolReserve } from "./tcp-window.ts";
@@ -69,6 +70,7 @@ export function tcpDataQueueOfo(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
   const mib = sk.net.mib;
   const queue = tp.outOfOrderQueue;
+  if (tp.ecnFlags !== 0) tcpEcnCheckCe(sk, skb);
   tp.predFlags = 0;
   tp.rcvOoopack++;
   tp.dataSegsIn++;

@@ -14,10 +14,11 @@ import {
 import { skbAppend, skbDequeue, skbQueueTail, skbUnlink } from "../core/skb-queue.ts";
 import { SOCK_DONE } from "../core/sock.ts";
 import {
-  TCP_HLEN, TCPHDR_ACK, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN, TCPHDR_URG, TCPOLEN_TSTAMP_ALIGNED,
+  TCP_HLEN, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN, TCPHDR_URG, TCPOLEN_TSTAMP_ALIGNED,
 } from "../wire/tcp.ts";
 import { TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, tcpChronoStart, tcpChronoStop } from "./tcp-chrono.ts";
 import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
+import { tcpEcnSendSyn, tcpEcnSendSynack } from "./tcp-ecn.ts";
 import { FASTOPEN_REQ_NONE, tcpSendSynData } from "./tcp-fastopen-client.ts";
 import { tcpRetransmitSkb } from "./tcp-retransmit.ts";
 import {
@@ -300,7 +301,7 @@ export function tcpConnect(sk: TcpSk): number {
   tcpConnectInit(sk);
   const skb = tcpControlSkb(true);
   if (skb === null) return -ENOBUFS;
-  tcpInitNondataSkb(skb, tp.writeSeq, TCPHDR_SYN);
+  tcpInitNondataSkb(skb, tp.writeSeq, tcpEcnSendSyn(sk, TCPHDR_SYN));
   tp.writeSeq = skb.endSeq;
   tp.retransStamp = jiffies === 0 ? 1 : jiffies;
   skbQueueTail(sk.writeQueue, skb);
@@ -318,6 +319,6 @@ export function tcpConnect(sk: TcpSk): number {
 export function tcpSendSynack(sk: TcpSk): number {
   const skb = sk.writeQueue.head;
   if (skb === null || (skb.tcpFlags & TCPHDR_SYN) === 0) return -EFAULT;
-  skb.tcpFlags |= TCPHDR_ACK;
+  skb.tcpFlags = tcpEcnSendSynack(sk.tp, skb.tcpFlags);
   return tcpRetransmitSkb(sk, skb);
 }

@@ -7,6 +7,7 @@ import { TCP_CA_CWR } from "../../uapi/tcp.ts";
 import {
   CA_EVENT_COMPLETE_CWR, TCP_INFINITE_SSTHRESH, tcpCaEvent, tcpPacketsInFlight, tcpSetCaState,
 } from "./tcp-cong.ts";
+import { tcpEcnQueueCwr } from "./tcp-ecn.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
 /** A window reduction begins: PRR lets it shrink to the new threshold over one round trip. Linux: tcp_init_cwnd_reduction(). */
@@ -18,6 +19,7 @@ export function tcpInitCwndReduction(sk: TcpSk): void {
   tp.priorCwnd = tp.sndCwnd;
   tp.prrDelivered = tp.prrOut = 0;
   tp.sndSsthresh = sk.icsk.caOps.ssthresh(sk);
+  tcpEcnQueueCwr(tp);
 }
 
 /**

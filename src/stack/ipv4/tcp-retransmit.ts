@@ -18,6 +18,7 @@ import { TCP_CA_LOSS } from "../../uapi/tcp.ts";
 import { pskbCopy, type SkBuff, skbBufferBytes, skbCloned, skbPull } from "../core/skbuff.ts";
 import { TCPHDR_PSH, TCPHDR_SYN } from "../wire/tcp.ts";
 import { tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
+import { tcpEcnClearSyn } from "./tcp-ecn.ts";
 import { tcpFragment, tcpWriteQueueFree } from "./tcp-output.ts";
 import {
   ICSK_TIME_REO_TIMEOUT, ICSK_TIME_RETRANS, TCPCB_CHUNK, TCPCB_EOR, TCPCB_EVER_RETRANS, TCPCB_LOST, TCPCB_SACKED_ACKED,
@@ -93,6 +94,7 @@ export function tcpRetransmitSegment(sk: TcpSk, skb: SkBuff): number {
   } else {
     tcpRetransTryCollapse(sk, skb, mss);
   }
+  if ((skb.tcpFlags & TCPHDR_SYN) !== 0) tcpEcnClearSyn(sk, skb);
   const err = sendAgain(sk, skb);
   // Also when it failed: its time of sending has changed, and must not measure a round trip.
   skb.sacked |= TCPCB_EVER_RETRANS;

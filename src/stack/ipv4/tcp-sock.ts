@@ -228,6 +228,8 @@ export class TcpSock implements Pooled {
   confirmStamp = 0;
   /** Unsent bytes from which on no more are taken (TCP_NOTSENT_LOWAT); 0 for no limit. */
   notsentLowat = 0;
+  /** ECN: TCP_ECN_* bits and what tcp-ecn.ts keeps above them; 0 when the connection does without. */
+  ecnFlags = 0;
   /** Urgent data received: the byte with a TCP_URG_* bit, 0 for none, and its number; sent: the number behind the byte. */
   urgData = 0;
   urgSeq = 0;
@@ -335,6 +337,7 @@ function tcpSockReset(tp: TcpSock): void {
 /** What counts for one connection of a sock: urgent data and TCP_INFO's totals. */
 export function tcpStatsReset(tp: TcpSock): void {
   tp.urgData = tp.urgSeq = tp.sndUp = 0;
+  tp.ecnFlags = 0;
   tp.synDataAcked = false;
   tp.synFastopen = tp.synFastopenExp = tp.synData = false;
   tp.synDataCopied = 0;

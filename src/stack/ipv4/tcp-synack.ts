@@ -13,13 +13,13 @@ import { LINUX_MIB_TCPSYNRETRANS, TCP_MIB_OUTSEGS, TCP_MIB_RETRANSSEGS } from ".
 import { type DstEntry, dstRelease } from "../core/dst.ts";
 import { allocSkb, MAX_HEADER, skbDstSet, skbPut, skbReserve, type SkBuff } from "../core/skbuff.ts";
 import {
-  TCP_HLEN, TCPHDR_ACK, TCPHDR_DOFF_SHIFT, TCPHDR_SYN, TH_ACK, TH_DPORT, TH_OFF_FLAGS, TH_SEQ, TH_SPORT, TH_SUM, TH_WIN,
+  TCP_HLEN, TCPHDR_ACK, TCPHDR_ECE, TCPHDR_DOFF_SHIFT, TCPHDR_SYN, TH_ACK, TH_DPORT, TH_OFF_FLAGS, TH_SEQ, TH_SPORT, TH_SUM, TH_WIN,
 } from "../wire/tcp.ts";
 import { inetCskRouteHashedReq } from "./inet-connection-sock.ts";
 import { ehashReqBase, inetNodeFaddr, inetNodeFport, inetNodeLaddr, inetNodeLport } from "./inet-hashtables.ts";
 import { ipBuildAndSendPkt } from "./ip-output.ts";
 import {
-  REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
+  REQ_ECN_OK, REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
   REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskCountRetrans, reqskHas, reqskRcvWscale, reqskRetrans,
 } from "./request-sock.ts";
 import { tcpSynackFastopenSize, tcpWriteFastopenOption } from "./tcp-fastopen.ts";
@@ -57,12 +57,13 @@ export function tcpMakeSynack(sk: TcpSk, dst: DstEntry, req: number): SkBuff | n
   const node = ehashReqBase + req;
   const window = words[at + REQ_RCV_WND]!;
   if (reqskRetrans(req) === 0) words[at + REQ_SNT_SYNACK] = jiffies;
+  const ece = reqskHas(req, REQ_ECN_OK) ? TCPHDR_ECE : 0;
   const view = memView;
   view.setUint16(th + TH_SPORT, inetNodeLport(node));
   view.setUint16(th + TH_DPORT, inetNodeFport(node));
   view.setInt32(th + TH_SEQ, words[at + REQ_SND_ISN]!);
   view.setInt32(th + TH_ACK, words[at + REQ_RCV_ISN]! + 1);
-  view.setUint16(th + TH_OFF_FLAGS, (headerLen << TCPHDR_DOFF_SHIFT) | TCPHDR_SYN | TCPHDR_ACK);
+  view.setUint16(th + TH_OFF_FLAGS, (headerLen << TCPHDR_DOFF_SHIFT) | TCPHDR_SYN | TCPHDR_ACK | ece);
   view.setUint16(th + TH_WIN, window > WINDOW_MAX ? WINDOW_MAX : window);
   view.setInt32(th + TH_SUM, 0);
   const end = tcpWriteSynOptions(

@@ -17,7 +17,8 @@ import { tcpSetState } from "./tcp.ts";
 import { tcpAck } from "./tcp-ack.ts";
 import { FLAG_SLOWPATH } from "./tcp-ack-flags.ts";
 import { TCP_DELACK_MAX, tcpSendAck } from "./tcp-control.ts";
-import { tcpEnterQuickackMode } from "./tcp-data.ts";
+import { TCP_MAX_QUICKACKS, tcpEnterQuickackMode } from "./tcp-data.ts";
+import { tcpEcnRcvSyn, tcpEcnRcvSynack } from "./tcp-ecn.ts";
 import { tcpRcvFastopenSynack } from "./tcp-fastopen-client.ts";
 import { tcpInitTransfer, tcpReset } from "./tcp-input.ts";
 import { tcpPawsReject } from "./tcp-minisocks.ts";
@@ -105,6 +106,7 @@ function rcvAck(sk: TcpSk, skb: SkBuff): number {
     return 0;
   }
   tp.sawTstamp = rxOpt.sawTstamp;
+  tcpEcnRcvSynack(tp, skb.tcpFlags);
   tcpAck(sk, skb, FLAG_SLOWPATH);
   takeOptions(sk);
   takeSyn(sk, skb);
@@ -120,7 +122,7 @@ function rcvAck(sk: TcpSk, skb: SkBuff): number {
   if (writer || icsk.deferAccept !== 0 || icsk.ackPingpong !== 0) {
     // Data is about to go: the ACK of the SYN-ACK can ride on it.
     icsk.ackPending |= ICSK_ACK_SCHED;
-    tcpEnterQuickackMode(sk);
+    tcpEnterQuickackMode(sk, TCP_MAX_QUICKACKS);
     inetCskResetDelackTimer(sk, TCP_DELACK_MAX);
   } else {
     tcpSendAck(sk);
@@ -143,6 +145,7 @@ function rcvSyn(sk: TcpSk, skb: SkBuff): number {
   // What synRecvAcked() takes off again when the handshake is complete.
   if (tp.tstampOk) tp.advmss += TCPOLEN_TSTAMP_ALIGNED;
   takeSyn(sk, skb);
+  tcpEcnRcvSyn(tp, skb.tcpFlags);
   tcpSendSynack(sk);
   consumeSkb(skb);
   return 0;

@@ -10,6 +10,7 @@ import {
 } from "../../uapi/snmp.ts";
 import { TCP_CA_DISORDER, TCP_CA_LOSS, TCP_CA_OPEN, TCP_SYN_SENT } from "../../uapi/tcp.ts";
 import { tcpSetCaState } from "./tcp-cong.ts";
+import { tcpEcnWithdrawCwr } from "./tcp-ecn.ts";
 import { TCP_RACK_RECOVERY_THRESH } from "./tcp-recovery.ts";
 import { tcpCheckSackReordering } from "./tcp-sacktag.ts";
 import { TCPCB_EVER_RETRANS, TCPCB_LOST, type TcpSk, type TcpSock } from "./tcp-sock.ts";
@@ -54,7 +55,10 @@ function tcpUndoCwndReduction(sk: TcpSk, unmark: boolean): void {
   }
   if (rec.priorSsthresh !== 0) {
     if (tp.priorCwnd > tp.sndCwnd) tp.sndCwnd = tp.priorCwnd;
-    if (rec.priorSsthresh > tp.sndSsthresh) tp.sndSsthresh = rec.priorSsthresh;
+    if (rec.priorSsthresh > tp.sndSsthresh) {
+      tp.sndSsthresh = rec.priorSsthresh;
+      tcpEcnWithdrawCwr(tp);
+    }
   }
   tp.sndCwndStamp = jiffies;
   rec.undoMarker = 0;

@@ -19,6 +19,7 @@ import {
 } from "../wire/tcp.ts";
 import { ipQueueXmit } from "./ip-output.ts";
 import { CA_EVENT_TX_START, tcpCaEvent, tcpPacketsInFlight } from "./tcp-cong.ts";
+import { tcpEcnSend } from "./tcp-ecn.ts";
 import { tcpSynackFastopenSize, tcpWriteFastopenOption } from "./tcp-fastopen.ts";
 import { tcpSynFastopenSize, tcpWriteSynFastopen } from "./tcp-fastopen-client.ts";
 import { tcpEnterCwr } from "./tcp-prr.ts";
@@ -127,6 +128,7 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
       memView.setInt32(th + TH_OPTIONS + 8, tp.tsRecent);
     }
   }
+  if (tp.ecnFlags !== 0 && !syn) flags = tcpEcnSend(sk, skb, payload, flags);
   let urgent = 0;
   if ((flags & TCPHDR_URG) !== 0) {
     urgent = tcpUrgentPointer(tp, skb.seq);
