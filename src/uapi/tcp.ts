@@ -70,6 +70,11 @@ export const TCP_REPAIR_WINDOW = 29;
 export const TCP_FASTOPEN_CONNECT = 30;
 export const TCP_ULP = 31;
 export const TCP_MD5SIG_EXT = 32;
+/** Size of struct tcp_md5sig, longest key, and flags of TCP_MD5SIG_EXT. */
+export const TCP_MD5SIG_BYTES = 216;
+export const TCP_MD5SIG_MAXKEYLEN = 80;
+export const TCP_MD5SIG_FLAG_PREFIX = 1;
+export const TCP_MD5SIG_FLAG_IFINDEX = 2;
 export const TCP_FASTOPEN_KEY = 33;
 export const TCP_FASTOPEN_NO_COOKIE = 34;
 export const TCP_ZEROCOPY_RECEIVE = 35;

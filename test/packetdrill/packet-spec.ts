@@ -11,6 +11,8 @@ export interface TcpOption {
   readonly words: readonly number[];
   /** Cookie of FO and FOEXP, digest of md5. */
   readonly bytes: Uint8Array;
+  /** md5 "key": the digest is the right one by this key (null: it is in `bytes`). */
+  readonly key?: string | null;
 }
 
 /** What the IP header has to say; null where it does not matter. */
@@ -96,6 +98,8 @@ function parseOption(scanner: Scanner): TcpOption {
   const name = scanner.need(/mss|wscale|sackOK|nop|eol|TS|sack|FOEXP|FO|md5/y, "a TCP option")[0] as TcpOption["name"];
   let words: number[] = [];
   let bytes: Uint8Array = NO_BYTES;
+  const key = name === "md5" ? (scanner.match(/"([^"]*)"/y)?.[1] ?? null) : null;
+  if (key !== null) return { name, words, bytes, key };
   if (name === "mss" || name === "wscale") words = [integer(scanner)];
   else if (name === "sack") words = parseBlocks(scanner);
   else if (name === "TS") {

@@ -18,7 +18,7 @@ import { parseScript, type Script, type ScriptEvent, type Syscall, type When } f
 import { prepareCall, type Prepared } from "./syscalls.ts";
 import { tcpInfoNames } from "./tcp-info.ts";
 import type { SentPacket } from "./tun.ts";
-import { checkPacket, decodeSegment, encodeSegment, type Segment } from "./wire-tcp.ts";
+import { checkPacket, decodeSegment, encodeSegment, md5IsRight, type Segment } from "./wire-tcp.ts";
 
 const DEFAULT_TOLERANCE_US = 4000;
 const LOCAL_PORT = 8080;
@@ -322,6 +322,8 @@ export class Runner {
   private compare(event: ScriptEvent, spec: TcpSpec, packet: SentPacket): void {
     const connection = this.connectionOf(spec);
     let seen = connection.toScript(decodeSegment(packet.bytes), spec);
+    const key = spec.options?.find(({ name }) => name === "md5")?.key ?? null;
+    if (key !== null && !md5IsRight(packet.bytes, key)) throw new ScriptError(event.line, `no MD5 signature by "${key}"`);
     seen = this.joinSegments(spec, connection, seen);
     const wrong = connection.mismatch(spec, seen);
     if (wrong === null) return;

@@ -8,6 +8,7 @@ import {
   setsockoptBytes, shutdown, socket,
 } from "../../src/stack/socket/index.ts";
 import { AF_INET, AF_UNSPEC, SO_LINGER, SOL_SOCKET } from "../../src/uapi/socket.ts";
+import { TCP_MD5SIG, TCP_MD5SIG_BYTES, TCP_MD5SIG_EXT, TCP_MD5SIG_FLAG_PREFIX } from "../../src/uapi/tcp.ts";
 import {
   acceptCall, connectCall, epollWaitCall, pollCall, readCall, receiveCall, receiveMessageCall, sendCall, sendMessageCall,
 } from "./calls.ts";
@@ -141,11 +142,27 @@ function receiveMessage(context: CallContext, args: Args): Prepared {
   return prepared(receiveMessageCall(fdOf(context, args[0]), msg, num(args[2])), { check });
 }
 
+/** struct tcp_md5sig from {addr=…, prefixlen=…, key="…"}: of the usual peer, with no prefix, where these are not given. */
+function md5Sig(context: CallContext, value: Value): Uint8Array {
+  const out = Buffer.alloc(TCP_MD5SIG_BYTES);
+  const key = field(value, "key");
+  const prefixLen = field(value, "prefixlen");
+  out.writeUInt16LE(num(field(value, "family"), AF_INET), 0);
+  out.writeInt32BE(num(field(value, "addr"), context.remoteAddress), 4);
+  if (prefixLen !== undefined) out.writeUInt16LE(TCP_MD5SIG_FLAG_PREFIX | (num(prefixLen) << 8), 128);
+  out.writeUInt16LE(num(field(value, "keylen"), typeof key === "string" ? key.length : 0), 130);
+  if (typeof key === "string") out.write(key, 136, "latin1");
+  return out;
+}
+
 function setOption(context: CallContext, args: Args): number {
   const fd = fdOf(context, args[0]);
   const [level, name] = [num(args[1]), num(args[2])];
   const value = isList(args[3]) && args[3].length === 1 ? args[3][0] : args[3];
   if (typeof value === "string") return setsockoptBytes(fd, level, name, Buffer.from(value));
+  if (isStructure(value) && (name === TCP_MD5SIG || name === TCP_MD5SIG_EXT)) {
+    return setsockoptBytes(fd, level, name, md5Sig(context, value));
+  }
   if (isStructure(value)) {
     const parts = [...value.fields.values()].map((part) => num(part));
     return setsockopt(fd, level, name, parts[0] ?? 0, parts[1] ?? 0);

@@ -2,6 +2,7 @@
  * TCP segments of the wire: built from their fields for injection, and read back from bytes for comparison. Written from
  * RFC 9293, 7323, 2018 and 7413, not from the stack's code. Option fields are those of packet-spec.ts, with live numbers.
  */
+import { createHash } from "node:crypto";
 import { internetChecksum } from "../lib/frames.ts";
 import type { TcpOption } from "./packet-spec.ts";
 import { transportChecksum } from "./tun.ts";
@@ -15,6 +16,7 @@ const KINDS: Readonly<Record<TcpOption["name"], number>> = {
 };
 const FOEXP_MAGIC = [0xf9, 0x89];
 const NO_BYTES = new Uint8Array(0);
+const MD5_LENGTH = 16;
 
 /** A segment with the addresses it goes between. */
 export interface Segment {
@@ -40,6 +42,8 @@ function word(value: number): number[] {
 function optionBody({ name, words, bytes }: TcpOption): number[] {
   if (name === "mss") return [(words[0]! >> 8) & 255, words[0]! & 255];
   if (name === "wscale") return [words[0]!];
+  // A digest by key is filled in when the segment is complete.
+  if (name === "md5" && bytes.length === 0) return new Array<number>(MD5_LENGTH).fill(0);
   if (name === "FO" || name === "md5") return [...bytes];
   if (name === "FOEXP") return [...FOEXP_MAGIC, ...bytes];
   return words.flatMap(word);
@@ -77,6 +81,35 @@ export function ipv4Packet(
   return packet;
 }
 
+/** Where the digest of a packet's MD5 option begins; -1 when it has none. */
+function md5At(packet: Uint8Array): number {
+  const th = (packet[0]! & 15) * 4;
+  const end = th + (packet[th + 12]! >> 4) * 4;
+  for (let at = th + TCP_LENGTH; at + 1 < end;) {
+    const kind = packet[at]!;
+    if (kind === KINDS.md5) return at + 2;
+    at += kind <= 1 ? 1 : Math.max(packet[at + 1]!, 2);
+  }
+  return -1;
+}
+
+/** The digest that RFC 2385 section 2.0 asks of an IPv4 packet. */
+function md5Digest(packet: Uint8Array, key: string): Uint8Array {
+  const th = (packet[0]! & 15) * 4;
+  const length = packet.length - th;
+  const header = packet.slice(th, th + TCP_LENGTH);
+  header[16] = header[17] = 0;
+  const data = packet.subarray(th + (packet[th + 12]! >> 4) * 4);
+  return createHash("md5").update(packet.subarray(12, 20)).update(Uint8Array.of(0, 6, length >> 8, length & 255))
+    .update(header).update(data).update(key).digest();
+}
+
+/** Has the packet the digest that this key makes? */
+export function md5IsRight(packet: Uint8Array, key: string): boolean {
+  const at = md5At(packet);
+  return at >= 0 && Buffer.compare(packet.subarray(at, at + MD5_LENGTH), md5Digest(packet, key)) === 0;
+}
+
 /** The segment as an IPv4 packet; its data are zeros. */
 export function encodeSegment(segment: Segment): Uint8Array {
   const options = optionBytes(segment.options);
@@ -93,6 +126,8 @@ export function encodeSegment(segment: Segment): Uint8Array {
   view.setUint16(18, segment.urgent);
   body.set(options, TCP_LENGTH);
   const packet = ipv4Packet(segment, 6, body);
+  const key = segment.options.find(({ name }) => name === "md5")?.key ?? null;
+  if (key !== null) packet.set(md5Digest(packet, key), md5At(packet));
   new DataView(packet.buffer).setUint16(IP_LENGTH + 16, transportChecksum(packet, IP_LENGTH));
   return packet;
 }

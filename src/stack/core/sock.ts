@@ -31,6 +31,10 @@ export const SOCK_DESTROY = 1 << 5;
 export const SOCK_BROADCAST = 1 << 6;
 export const SOCK_TIMESTAMP = 1 << 7;
 export const SOCK_NO_CHECK = 1 << 8;
+/** TCP_INQ: recvmsg() tells what is left to read. Linux: tcp_sock.recvmsg_inq. */
+export const SOCK_RCVINQ = 1 << 9;
+/** TCP: closed by its program and counted among the orphans. */
+export const SOCK_ORPHAN = 1 << 10;
 
 /** sk_userlocks bits: what the program fixed and the stack must not tune. */
 export const SOCK_SNDBUF_LOCK = 1;

@@ -40,6 +40,7 @@ import { cookieV4InitSequence, tcpSynFloodAction } from "./syncookies.ts";
 import { tcpEcnCreateRequest } from "./tcp-ecn.ts";
 import { FASTOPEN_REQ_ASK, FASTOPEN_REQ_NONE, tcpFastopenCookieCheck } from "./tcp-fastopen-client.ts";
 import { tcpTryFastopen } from "./tcp-fastopen.ts";
+import { tcpMd5Copy, tcpMd5Keys, tcpMd5Lookup } from "./tcp-md5.ts";
 import { tcpCreateOpenreqChild, tcpOpenreqInitRwin } from "./tcp-minisocks.ts";
 import { rxOpt, tcpMssClamp, tcpParseOptions } from "./tcp-options.ts";
 import { tcpConnect } from "./tcp-output.ts";
@@ -154,6 +155,8 @@ function connRequest(sk: TcpSk, skb: SkBuff): number {
   const fport = memView.getUint16(skb.th + TH_SPORT);
   const at = reqRows + req * REQ_WORDS;
   // A cookie tells of ECN in its timestamp.
+  // A SYN-ACK with a signature has no room for SACK blocks beside timestamps later.
+  if (!cookie && rxOpt.sackOk && tcpMd5Keys !== 0 && tcpMd5Lookup(sk.index, faddr) >= 0) rxOpt.sawTstamp = false;
   const ecn = (!cookie || rxOpt.sawTstamp) && tcpEcnCreateRequest(sk, skb);
   words[at + REQ_RCV_ISN] = skb.seq;
   words[at + REQ_INFO] = rxOpt.sndWscale | (rxOpt.wscaleOk ? REQ_WSCALE_OK : 0)
@@ -224,10 +227,11 @@ export function tcpV4SynRecvSock(sk: TcpSk, skb: SkBuff, req: number): TcpSk | n
   const rt = inetCskRouteHashedReq(sk, req);
   if (rt !== null) {
     skDstSet(child, rt);
-    tcpSyncMss(child, dstMtu(rt));
     child.tp.advmss = tcpAdvmss(sk, rt);
-    tcpInitializeRcvMss(child);
-    if (inetInheritPort(sk, child) === 0) {
+    const signed = tcpMd5Keys === 0 || tcpMd5Copy(sk.index, child.index, inet.daddr);
+    if (signed && inetInheritPort(sk, child) === 0) {
+      tcpSyncMss(child, dstMtu(rt));
+      tcpInitializeRcvMss(child);
       inetEhashRemove(node);
       inetEhashNolisten(child);
       return child;

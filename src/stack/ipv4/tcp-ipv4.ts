@@ -49,9 +49,10 @@ import { tcpFastopenListen } from "./tcp-fastopen.ts";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input.ts";
 import { tcpV4Err } from "./tcp-ipv4-err.ts";
 import { tcpV4Connect } from "./tcp-ipv4-open.ts";
+import { TCP_MD5_HEADER, tcpInboundMd5Hash, tcpMd5Init, tcpMd5Keys, tcpMd5Words } from "./tcp-md5.ts";
 import { TCP_TW_ACK, TCP_TW_RST, TCP_TW_SYN, tcpTimewaitStateProcess } from "./tcp-minisocks.ts";
 import { tcpOptionsInit } from "./tcp-options.ts";
-import { tcpV4SendAckTw, tcpV4SendReset } from "./tcp-reply.ts";
+import { tcpV4SendAckTw, tcpV4SendReset, tcpV4SendResetTw } from "./tcp-reply.ts";
 import { SECURE_SEQ_WORDS, secureSeqInit } from "./tcp-secure-seq.ts";
 import { tcpRecvmsg } from "./tcp-recvmsg.ts";
 import { tcpSendmsg } from "./tcp-sendmsg.ts";
@@ -111,10 +112,28 @@ export function tcpV4Rcv(skb: SkBuff): number {
   const node = inetLookupEstablished(
     net, saddr, memView.getUint16(th + TH_SPORT), daddr, memView.getUint16(th + TH_DPORT), skb.iif,
   );
+  if ((headerLen >= TCP_MD5_HEADER || tcpMd5Keys !== 0) && !signatureFits(net, skb, node)) return 0;
   if (node < 0) return toListener(net, skb);
   if (node < ehashReqBase) return deliver(inetNodeSock(node), skb);
   if (node < ehashTwBase) return toRequest(net, node - ehashReqBase, skb);
   return toTimewait(net, node - ehashTwBase, skb);
+}
+
+/**
+ * Checks the MD5 signature of a segment against the keys of its sock or listener. A TIME_WAIT entry asks for none.
+ * @param node as inetLookupEstablished() answers @returns false when the segment was dropped
+ */
+function signatureFits(net: Net, skb: SkBuff, node: number): boolean {
+  let sk: TcpSk | null;
+  if (node < 0) sk = lookupListener(net, skb);
+  else if (node < ehashReqBase) sk = inetNodeSock(node);
+  else if (node < ehashTwBase) sk = reqskListener(node - ehashReqBase);
+  else return true;
+  const reason = sk === null ? 0 : tcpInboundMd5Hash(sk, skb);
+  if (reason === 0) return true;
+  sk!.drops++;
+  kfreeSkb(skb, reason);
+  return false;
 }
 
 /** Gives a segment to a sock, now or, while a system call has it, later. */
@@ -201,7 +220,7 @@ function toTimewait(net: Net, tw: number, skb: SkBuff): number {
       const sk = lookupListener(net, skb);
       if (sk !== null) {
         inetTwskDeschedulePut(tw);
-        return deliver(sk, skb);
+        return signatureFits(net, skb, -1) ? deliver(sk, skb) : 0;
       }
       tcpV4SendAckTw(tw, skb);
       break;
@@ -210,7 +229,7 @@ function toTimewait(net: Net, tw: number, skb: SkBuff): number {
       tcpV4SendAckTw(tw, skb);
       break;
     case TCP_TW_RST:
-      tcpV4SendReset(null, skb);
+      tcpV4SendResetTw(tw, skb);
       inetTwskDeschedulePut(tw);
       break;
     default:
@@ -305,6 +324,7 @@ export interface TcpSizes {
   readonly bindBuckets: number;
   readonly ehashBuckets: number;
   readonly buffers: number;
+  readonly md5Keys: number;
 }
 
 /** Words of all tables of TCP. */
@@ -312,7 +332,7 @@ export function tcpV4Words(sizes: TcpSizes): number {
   const nodes = sizes.socks + sizes.requestSocks + 1 + sizes.timewaitSocks;
   return inetHashtablesWords(nodes, sizes.ehashBuckets) + inetBindWords(sizes.bindBuckets)
     + requestSockWords(sizes.requestSocks) + inetTimewaitWords(sizes.timewaitSocks) + TCP_METRICS_WORDS
-    + PORT_SECRET_WORDS + SECURE_SEQ_WORDS + SYNCOOKIE_WORDS + TCP_FASTOPEN_KEY_WORDS;
+    + PORT_SECRET_WORDS + SECURE_SEQ_WORDS + SYNCOOKIE_WORDS + TCP_FASTOPEN_KEY_WORDS + tcpMd5Words(sizes.md5Keys);
 }
 
 /**
@@ -332,6 +352,7 @@ export function tcpV4Init(sizes: TcpSizes): void {
   syncookiesInit();
   tcpFastopenKeyInit();
   tcpFastopenClientInit();
+  tcpMd5Init(sizes.md5Keys);
   tcpSockInit(sizes.tcpSocks, tcpCubic);
   tcpInit(sizes);
   tcpRegisterCongestionControl(tcpCubic);

@@ -32,6 +32,7 @@ import {
   REQ_WSCALE_OK, reqRows, reqskHas, reqskMss, reqskRcvWscale, reqskRetrans, reqskSetRcvWscale, reqskSndWscale,
 } from "./request-sock.ts";
 import { TCP_ECN_OK } from "./tcp-ecn.ts";
+import { tcpMd5Copy, tcpMd5Keys } from "./tcp-md5.ts";
 import { rxOpt, tcpParseOptions } from "./tcp-options.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 import { tcpAdvmss } from "./tcp-synack.ts";
@@ -114,6 +115,7 @@ export function tcpTimeWait(sk: TcpSk, state: number, timeoMs: number): void {
   words[at + TW_INFO] = state | (tp.rcvWscale << TW_WSCALE_SHIFT) | ((inet.tos & ~INET_ECN_MASK) << TW_TOS_SHIFT)
     | (tp.tstampOk && tp.tsRecentStamp !== 0 ? TW_TSTAMP : 0)
     | (sk.reuse ? TW_REUSE : 0) | (sk.reuseport ? TW_REUSEPORT : 0);
+  if (tcpMd5Keys !== 0) tcpMd5Copy(sk.index, ~tw, inet.daddr);
   if (sk.icsk.bindHash >= 0) inetTwskBind(tw, sk.icsk.bindHash);
   inetEhashRemove(sk.index);
   inetEhashInsert(ehashTwBase + tw, sk.net, inet.rcvSaddr, inet.num, inet.daddr, inet.dport, sk.boundDevIf);

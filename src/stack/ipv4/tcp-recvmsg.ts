@@ -6,7 +6,9 @@ import { EAGAIN, ENOTCONN } from "../../uapi/errno.ts";
 import { MSG_OOB, MSG_PEEK, MSG_TRUNC, SOL_TCP } from "../../uapi/socket.ts";
 import { TCP_CLOSE, TCP_CM_INQ, TCP_LISTEN } from "../../uapi/tcp.ts";
 import { consumeSkb, type SkBuff } from "../core/skbuff.ts";
-import { lockSock, RCV_SHUTDOWN, releaseSock, type Sock, SOCK_DONE, SOCK_URGINLINE, sockError } from "../core/sock.ts";
+import {
+  lockSock, RCV_SHUTDOWN, releaseSock, type Sock, SOCK_DONE, SOCK_RCVINQ, SOCK_URGINLINE, sockError,
+} from "../core/sock.ts";
 import { copyToIter, type Msghdr, putCmsg } from "../core/sockaddr.ts";
 import { tcpSendAck } from "./tcp-control.ts";
 import { ICSK_ACK_PUSHED, ICSK_ACK_PUSHED2, ICSK_ACK_SCHED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
@@ -122,6 +124,6 @@ export function tcpRecvmsg(sock: Sock, msg: Msghdr, length: number, flags: numbe
     if (sk.state !== TCP_CLOSE) tcpCleanupRbuf(sk, copied);
   }
   releaseSock(sk);
-  if (tp.recvmsgInq && copied >= 0) putInq(sk, msg);
+  if ((sk.flags & SOCK_RCVINQ) !== 0 && copied >= 0) putInq(sk, msg);
   return copied;
 }

@@ -13,9 +13,10 @@ import type { Net } from "../core/net.ts";
 import { allocSkb, MAX_HEADER, skbPut, skbReserve, type SkBuff } from "../core/skbuff.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import {
-  TCP_HLEN, TCPHDR_ACK, TCPHDR_DOFF_SHIFT, TCPHDR_RST, TCPOLEN_TSTAMP_ALIGNED, TH_ACK, TH_DPORT, TH_OFF_FLAGS, TH_SEQ,
+  TCP_HLEN, TCPHDR_ACK, TCPHDR_DOFF_SHIFT, TCPHDR_RST, TCPOLEN_MD5SIG_ALIGNED, TCPOLEN_TSTAMP_ALIGNED, TH_ACK, TH_DPORT, TH_OFF_FLAGS, TH_SEQ,
   TH_SPORT, TH_SUM, TH_WIN,
 } from "../wire/tcp.ts";
+import { inetLookupListener } from "./inet-hashtables.ts";
 import { ipSendUnicastReply } from "./ip-output.ts";
 import {
   REQ_RCV_ISN, REQ_RCV_WND, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS, reqRows, reqskHas,
@@ -26,6 +27,7 @@ import {
   TW_INFO, TW_RCV_NXT, TW_RCV_WND, TW_SND_NXT, TW_TOS_SHIFT, TW_TS_OFFSET, TW_TS_RECENT, TW_TSTAMP, TW_WORDS,
   TW_WSCALE_SHIFT, twNet, twRows,
 } from "./inet-timewait-sock.ts";
+import { tcpMd5Keys, tcpMd5Lookup, tcpMd5Sign, tcpMd5Verify, tcpParseMd5sigOption } from "./tcp-md5.ts";
 import { tcpWriteTimestampOption } from "./tcp-options.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
@@ -34,12 +36,14 @@ const WINDOW_MAX = 65535;
 /**
  * Sends a segment without data back to the sender of `inSkb`.
  * @param flags TCPHDR_* @param window the field as it stands @param tstamp with a timestamp option of these values
+ * @param md5 key of its signature, -1 for none
  */
 function tcpSendReply(
   net: Net, inSkb: SkBuff, seq: number, ack: number, flags: number, window: number, tos: number,
-  tstamp: boolean, tsval: number, tsecr: number,
+  tstamp: boolean, tsval: number, tsecr: number, md5: number,
 ): void {
-  const headerLen = tstamp ? TCP_HLEN + TCPOLEN_TSTAMP_ALIGNED : TCP_HLEN;
+  const plainLen = tstamp ? TCP_HLEN + TCPOLEN_TSTAMP_ALIGNED : TCP_HLEN;
+  const headerLen = md5 < 0 ? plainLen : plainLen + TCPOLEN_MD5SIG_ALIGNED;
   const skb = allocSkb(MAX_HEADER + headerLen);
   if (skb === null) return;
   skbReserve(skb, MAX_HEADER);
@@ -57,6 +61,7 @@ function tcpSendReply(
   if (tstamp) tcpWriteTimestampOption(th + TCP_HLEN, tsval, tsecr);
   const saddr = view.getInt32(inSkb.nh + IPH_DADDR);
   const daddr = view.getInt32(inSkb.nh + IPH_SADDR);
+  if (md5 >= 0) tcpMd5Sign(md5, saddr, daddr, th, headerLen, th + plainLen);
   view.setUint16(th + TH_SUM, csumTcpudpMagic(saddr, daddr, headerLen, IPPROTO_TCP, csumPartial(th, headerLen)));
   net.mib[TCP_MIB_OUTSEGS]!++;
   ipSendUnicastReply(net, skb, inSkb, saddr, daddr, IPPROTO_TCP, tos);
@@ -73,9 +78,47 @@ export function tcpV4SendReset(sk: TcpSk | null, skb: SkBuff): void {
   const rt = skb.dst as Rtable | null;
   if (sk === null && (rt === null || rt.type !== RTN_LOCAL)) return;
   const net = sk === null ? skb.dev!.net! : sk.net;
+  let md5 = -1;
+  if (sk !== null) {
+    if (tcpMd5Keys !== 0) md5 = tcpMd5Lookup(sk.index, memView.getInt32(skb.nh + IPH_SADDR));
+  } else {
+    const at = tcpParseMd5sigOption(skb.th);
+    if (at >= 0) {
+      md5 = lostKey(net, skb, at);
+      if (md5 < 0) return;
+    }
+  }
+  sendReset(net, skb, md5);
+}
+
+/**
+ * The key for the reset of a signed segment whose connection is gone: a listener on the peer's own port number (as BGP has it) may
+ * know it, and the segment must prove that its sender does. -1: no reset, it would help only who cannot sign.
+ */
+function lostKey(net: Net, skb: SkBuff, at: number): number {
+  const view = memView;
+  const saddr = view.getInt32(skb.nh + IPH_SADDR);
+  const sport = view.getUint16(skb.th + TH_SPORT);
+  const listener = inetLookupListener(net, view.getInt32(skb.nh + IPH_DADDR), sport, saddr, sport, skb.iif);
+  const key = listener === null ? -1 : tcpMd5Lookup(listener.index, saddr);
+  return key >= 0 && tcpMd5Verify(key, skb, at) ? key : -1;
+}
+
+/** The reset itself (RFC 9293 section 3.10.7.1). */
+function sendReset(net: Net, skb: SkBuff, md5: number): void {
   net.mib[TCP_MIB_OUTRSTS]!++;
-  if ((flags & TCPHDR_ACK) !== 0) tcpSendReply(net, skb, skb.ackSeq, 0, TCPHDR_RST, 0, 0, false, 0, 0);
-  else tcpSendReply(net, skb, 0, skb.endSeq, TCPHDR_RST | TCPHDR_ACK, 0, 0, false, 0, 0);
+  if ((skb.tcpFlags & TCPHDR_ACK) !== 0) tcpSendReply(net, skb, skb.ackSeq, 0, TCPHDR_RST, 0, 0, false, 0, 0, md5);
+  else tcpSendReply(net, skb, 0, skb.endSeq, TCPHDR_RST | TCPHDR_ACK, 0, 0, false, 0, 0, md5);
+}
+
+/** The key of a TIME_WAIT entry, or -1. */
+function twKey(tw: number, skb: SkBuff): number {
+  return tcpMd5Keys === 0 ? -1 : tcpMd5Lookup(~tw, memView.getInt32(skb.nh + IPH_SADDR));
+}
+
+/** Answers a segment for a TIME_WAIT entry with a reset. */
+export function tcpV4SendResetTw(tw: number, skb: SkBuff): void {
+  if ((skb.tcpFlags & TCPHDR_RST) === 0) sendReset(twNet(tw), skb, twKey(tw, skb));
 }
 
 /** Sends the ACK of a TIME_WAIT entry. Linux: tcp_v4_timewait_ack(). */
@@ -86,7 +129,7 @@ export function tcpV4SendAckTw(tw: number, skb: SkBuff): void {
   tcpSendReply(
     twNet(tw), skb, words[at + TW_SND_NXT]!, words[at + TW_RCV_NXT]!, TCPHDR_ACK, window,
     (info >> TW_TOS_SHIFT) & 0xff, (info & TW_TSTAMP) !== 0, (jiffies + words[at + TW_TS_OFFSET]!) | 0,
-    words[at + TW_TS_RECENT]!,
+    words[at + TW_TS_RECENT]!, twKey(tw, skb),
   );
 }
 
@@ -95,8 +138,9 @@ export function tcpV4SendAckReq(req: number, skb: SkBuff): void {
   const at = reqRows + req * REQ_WORDS;
   const sk = reqskListener(req);
   const window = words[at + REQ_RCV_WND]! >> reqskRcvWscale(req);
+  const md5 = tcpMd5Keys === 0 ? -1 : tcpMd5Lookup(sk.index, memView.getInt32(skb.nh + IPH_SADDR));
   tcpSendReply(
     sk.net, skb, words[at + REQ_SND_ISN]! + 1, words[at + REQ_RCV_ISN]! + 1, TCPHDR_ACK, window, sk.inet.tos,
-    reqskHas(req, REQ_TSTAMP_OK), (jiffies + words[at + REQ_TS_OFFSET]!) | 0, words[at + REQ_TS_RECENT]!,
+    reqskHas(req, REQ_TSTAMP_OK), (jiffies + words[at + REQ_TS_OFFSET]!) | 0, words[at + REQ_TS_RECENT]!, md5,
   );
 }

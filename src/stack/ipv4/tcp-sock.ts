@@ -222,8 +222,6 @@ export class TcpSock implements Pooled {
   lastOowAckTime = 0;
   /** The FIN that close or shutdown asked for waits for a packet buffer. */
   finPending = false;
-  /** Closed by its program and counted among the orphans. */
-  orphan = false;
   /** When the neighbour was last told that the peer answers. */
   confirmStamp = 0;
   /** Unsent bytes from which on no more are taken (TCP_NOTSENT_LOWAT); 0 for no limit. */
@@ -249,8 +247,6 @@ export class TcpSock implements Pooled {
   synDataCopied = 0;
   /** The data of a SYN was taken (TCPI_OPT_SYN_DATA). */
   synDataAcked = false;
-  /** TCP_INQ: recvmsg() tells what is left to read. */
-  recvmsgInq = false;
   bytesAcked = 0;
   bytesReceived = 0;
   segsIn = 0;
@@ -324,9 +320,8 @@ function tcpSockReset(tp: TcpSock): void {
   tcpRecoveryReset(tp.rec);
   tp.keepaliveTimeMs = tp.keepaliveIntvlMs = tp.keepaliveProbes = tp.linger2 = 0;
   tp.lastOowAckTime = 0;
-  tp.finPending = tp.orphan = false;
+  tp.finPending = false;
   tp.confirmStamp = tp.notsentLowat = 0;
-  tp.recvmsgInq = false;
   tp.fastopenMaxQlen = tp.fastopenQlen = 0;
   tp.fastopenRsk = null;
   tp.fastopenReq = 0;

@@ -8,17 +8,18 @@ import { SOL_IP, SOL_TCP } from "../../uapi/socket.ts";
 import {
   TCP_CC_INFO, TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT,
   TCP_FASTOPEN_KEY, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
-  TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_REPAIR, TCP_SYNCNT,
+  TCP_MAXSEG, TCP_MD5SIG, TCP_MD5SIG_EXT, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_REPAIR, TCP_SYNCNT,
   TCP_THIN_DUPACK, TCP_THIN_LINEAR_TIMEOUTS, TCP_TIMESTAMP, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
   TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN,
 } from "../../uapi/tcp.ts";
-import { lockSock, releaseSock, type Sock, SOCK_KEEPOPEN } from "../core/sock.ts";
+import { lockSock, releaseSock, type Sock, SOCK_KEEPOPEN, SOCK_RCVINQ } from "../core/sock.ts";
 import { ipGetsockopt, ipSetsockopt } from "./ip-sockglue.ts";
 import { tcpSetCongestionControl } from "./tcp-cong.ts";
 import { fastopenQueueTune } from "./tcp-fastopen.ts";
 import { fastopenGetListenerKey, fastopenSetListenerKey } from "./tcp-fastopen-key.ts";
 import { TFO_CLIENT_ENABLE } from "./tcp-fastopen-client.ts";
 import { tcpGetInfo } from "./tcp-info.ts";
+import { tcpParseMd5Keys } from "./tcp-md5.ts";
 import { tcpPushPendingFrames } from "./tcp-output.ts";
 import { tcpCleanupRbuf } from "./tcp-recvmsg.ts";
 import { skStreamWriteSpace } from "./tcp-sendmsg.ts";
@@ -28,7 +29,7 @@ import {
 import {
   keepaliveIntvlWhen, keepaliveProbes, keepaliveTimeElapsed, keepaliveTimeWhen, tcpResetKeepaliveTimer,
 } from "./tcp-timer.ts";
-import { tcpCurrentMss, TCP_MIN_MSS } from "./tcp-window.ts";
+import { tcpCurrentMss, TCP_MIN_MSS, tcpSyncMss } from "./tcp-window.ts";
 import { TCP_PINGPONG_THRESH } from "./tcp-xmit.ts";
 
 const MAX_TCP_WINDOW = 32767;
@@ -142,6 +143,13 @@ function setWindowClamp(sk: TcpSk, value: number): number {
   return 0;
 }
 
+/** A key comes or goes: segments become shorter or longer by its signature. */
+function setMd5(sk: TcpSk, name: number, opt: Uint8Array | Int32Array | null): number {
+  const err = tcpParseMd5Keys(sk, name, opt);
+  if (err === 0 && ((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) === 0) tcpSyncMss(sk, sk.icsk.pmtuCookie);
+  return err;
+}
+
 function setOption(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int32Array | null): number {
   const tp = sk.tp;
   const icsk = sk.icsk;
@@ -203,7 +211,7 @@ function setOption(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int
       return 0;
     case TCP_INQ:
       if (value < 0 || value > 1) return -EINVAL;
-      tp.recvmsgInq = value !== 0;
+      sk.flags = value !== 0 ? sk.flags | SOCK_RCVINQ : sk.flags & ~SOCK_RCVINQ;
       return 0;
     case TCP_THIN_LINEAR_TIMEOUTS:
     case TCP_THIN_DUPACK:
@@ -212,6 +220,9 @@ function setOption(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int
     case TCP_TIMESTAMP:
     case TCP_REPAIR:
       return -EPERM;
+    case TCP_MD5SIG:
+    case TCP_MD5SIG_EXT:
+      return setMd5(sk, name, opt);
     case TCP_CONGESTION:
       return opt === null ? -EINVAL : tcpSetCongestionControl(sk, opt);
     default:
@@ -221,8 +232,8 @@ function setOption(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int
 
 /**
  * Sets an option of the levels SOL_TCP and SOL_IP. Linux: tcp_setsockopt().
- * @param opt for TCP_CONGESTION the name in ASCII, for TCP_FASTOPEN_KEY the key's bytes
- * @returns 0, -EINVAL, -ENOENT (no such algorithm), -ENOMEM (no place for a key) or -ENOPROTOOPT
+ * @param opt for TCP_CONGESTION the name in ASCII, for TCP_FASTOPEN_KEY the key's bytes, for TCP_MD5SIG those of struct tcp_md5sig
+ * @returns 0, -EINVAL, -ENOENT (no such algorithm or key), -ENOMEM (no place for a key) or -ENOPROTOOPT
  */
 export function tcpSetsockopt(
   sock: Sock, level: number, name: number, value: number, opt: Uint8Array | Int32Array | null,
@@ -274,7 +285,7 @@ function optionValue(sk: TcpSk, name: number): number {
     case TCP_TIMESTAMP:
       return (jiffies + tp.tsoffset) | 0;
     case TCP_INQ:
-      return tp.recvmsgInq ? 1 : 0;
+      return (sk.flags & SOCK_RCVINQ) !== 0 ? 1 : 0;
     case TCP_THIN_LINEAR_TIMEOUTS:
     case TCP_THIN_DUPACK:
     case TCP_REPAIR:

@@ -13,7 +13,7 @@ import { LINUX_MIB_TCPSYNRETRANS, TCP_MIB_OUTSEGS, TCP_MIB_RETRANSSEGS } from ".
 import { type DstEntry, dstRelease } from "../core/dst.ts";
 import { allocSkb, MAX_HEADER, skbDstSet, skbPut, skbReserve, type SkBuff } from "../core/skbuff.ts";
 import {
-  TCP_HLEN, TCPHDR_ACK, TCPHDR_ECE, TCPHDR_DOFF_SHIFT, TCPHDR_SYN, TH_ACK, TH_DPORT, TH_OFF_FLAGS, TH_SEQ, TH_SPORT, TH_SUM, TH_WIN,
+  TCP_HLEN, TCPHDR_ACK, TCPHDR_ECE, TCPHDR_DOFF_SHIFT, TCPHDR_SYN, TCPOLEN_MD5SIG_ALIGNED, TH_ACK, TH_DPORT, TH_OFF_FLAGS, TH_SEQ, TH_SPORT, TH_SUM, TH_WIN,
 } from "../wire/tcp.ts";
 import { inetCskRouteHashedReq } from "./inet-connection-sock.ts";
 import { ehashReqBase, inetNodeFaddr, inetNodeFport, inetNodeLaddr, inetNodeLport } from "./inet-hashtables.ts";
@@ -23,6 +23,7 @@ import {
   REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskCountRetrans, reqskHas, reqskRcvWscale, reqskRetrans,
 } from "./request-sock.ts";
 import { tcpSynackFastopenSize, tcpWriteFastopenOption } from "./tcp-fastopen.ts";
+import { tcpMd5Keys, tcpMd5Lookup, tcpMd5Sign } from "./tcp-md5.ts";
 import { OPTION_SACK_ADVERTISE, OPTION_TS, OPTION_WSCALE, tcpSynOptions, tcpWriteSynOptions } from "./tcp-options.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
@@ -45,8 +46,11 @@ export function tcpAdvmss(sk: TcpSk, dst: DstEntry): number {
 export function tcpMakeSynack(sk: TcpSk, dst: DstEntry, req: number): SkBuff | null {
   const options = (reqskHas(req, REQ_TSTAMP_OK) ? OPTION_TS : 0) | (reqskHas(req, REQ_WSCALE_OK) ? OPTION_WSCALE : 0)
     | (reqskHas(req, REQ_SACK_OK) ? OPTION_SACK_ADVERTISE : 0);
-  const cookie = tcpSynackFastopenSize();
-  const headerLen = TCP_HLEN + tcpSynOptions(options) + cookie;
+  const node = ehashReqBase + req;
+  const md5 = tcpMd5Keys === 0 ? -1 : tcpMd5Lookup(sk.index, inetNodeFaddr(node));
+  const md5Len = md5 < 0 ? 0 : TCPOLEN_MD5SIG_ALIGNED;
+  const cookie = md5 < 0 ? tcpSynackFastopenSize() : 0;
+  const headerLen = TCP_HLEN + tcpSynOptions(options) + md5Len + cookie;
   const skb = allocSkb(MAX_HEADER + headerLen);
   if (skb === null) return null;
   skbReserve(skb, MAX_HEADER);
@@ -54,7 +58,6 @@ export function tcpMakeSynack(sk: TcpSk, dst: DstEntry, req: number): SkBuff | n
   const th = skbPut(skb, headerLen);
   skb.th = th;
   const at = reqRows + req * REQ_WORDS;
-  const node = ehashReqBase + req;
   const window = words[at + REQ_RCV_WND]!;
   if (reqskRetrans(req) === 0) words[at + REQ_SNT_SYNACK] = jiffies;
   const ece = reqskHas(req, REQ_ECN_OK) ? TCPHDR_ECE : 0;
@@ -67,12 +70,15 @@ export function tcpMakeSynack(sk: TcpSk, dst: DstEntry, req: number): SkBuff | n
   view.setUint16(th + TH_WIN, window > WINDOW_MAX ? WINDOW_MAX : window);
   view.setInt32(th + TH_SUM, 0);
   const end = tcpWriteSynOptions(
-    th + TCP_HLEN, options, tcpAdvmss(sk, dst), reqskRcvWscale(req),
+    th + TCP_HLEN + md5Len, options, tcpAdvmss(sk, dst), reqskRcvWscale(req),
     (jiffies + words[at + REQ_TS_OFFSET]!) | 0, words[at + REQ_TS_RECENT]!,
   );
   if (cookie !== 0) tcpWriteFastopenOption(end);
+  const laddr = inetNodeLaddr(node);
+  const faddr = inetNodeFaddr(node);
+  if (md5 >= 0) tcpMd5Sign(md5, laddr, faddr, th, headerLen, th + TCP_HLEN);
   const sum = csumPartial(th, headerLen);
-  const check = csumTcpudpMagic(inetNodeLaddr(node), inetNodeFaddr(node), headerLen, IPPROTO_TCP, sum);
+  const check = csumTcpudpMagic(laddr, faddr, headerLen, IPPROTO_TCP, sum);
   view.setUint16(th + TH_SUM, check);
   sk.net.mib[TCP_MIB_OUTSEGS]!++;
   return skb;

@@ -19,6 +19,7 @@ import { TCP_MSS_DEFAULT } from "../../uapi/tcp.ts";
 import { skDstCheck, type Sock } from "../core/sock.ts";
 import { NET_IP_ALIGN, SKB_OVERHEAD_BYTES, skbBufferBytes, skbBuffersAvailable } from "../core/skbuff.ts";
 import { TCP_HLEN, TCPHDR_ACK } from "../wire/tcp.ts";
+import { tcpMd5Room } from "./tcp-md5.ts";
 import { TCP_MAX_WSCALE } from "./tcp-options.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 
@@ -220,7 +221,7 @@ function mtuToMss(sk: TcpSk, pmtu: number): number {
  */
 export function tcpSyncMss(sk: TcpSk, pmtu: number): number {
   const tp = sk.tp;
-  const headerLen = tp.tcpHeaderLen;
+  const headerLen = tp.tcpHeaderLen + tcpMd5Room(sk);
   let mss = mtuToMss(sk, pmtu) - (headerLen - TCP_HLEN);
   const buffer = skbBufferBytes - TCP_HEADROOM - headerLen;
   if (mss > buffer) mss = buffer;

@@ -14,21 +14,21 @@ import { NETIF_F_CSUM } from "../core/net-device.ts";
 import { CHECKSUM_UNNECESSARY, type SkBuff, skbClone } from "../core/skbuff.ts";
 import { skbSetOwnerW } from "../core/sock.ts";
 import {
-  MAX_TCP_OPTION_SPACE, TCP_HLEN, TCPHDR_ACK, TCPHDR_SYN, TCPHDR_URG, TCPOLEN_SACK_BASE_ALIGNED, TCPOLEN_SACK_PERBLOCK,
-  TCPOLEN_TSTAMP_ALIGNED, TCPOPT_TSTAMP_WORD, TH_ACK, TH_OFF_FLAGS, TH_OPTIONS, TH_SEQ, TH_SPORT, TH_SUM,
+  MAX_TCP_OPTION_SPACE, TCP_HLEN, TCPHDR_ACK, TCPHDR_SYN, TCPHDR_URG, TCPOLEN_MD5SIG_ALIGNED, TCPOLEN_SACK_BASE_ALIGNED,
+  TCPOLEN_SACK_PERBLOCK, TCPOLEN_TSTAMP_ALIGNED, TCPOPT_TSTAMP_WORD, TH_ACK, TH_OFF_FLAGS, TH_OPTIONS, TH_SEQ, TH_SPORT, TH_SUM,
 } from "../wire/tcp.ts";
 import { ipQueueXmit } from "./ip-output.ts";
 import { CA_EVENT_TX_START, tcpCaEvent, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEcnSend } from "./tcp-ecn.ts";
 import { tcpSynackFastopenSize, tcpWriteFastopenOption } from "./tcp-fastopen.ts";
 import { tcpSynFastopenSize, tcpWriteSynFastopen } from "./tcp-fastopen-client.ts";
+import { tcpMd5Keys, tcpMd5Lookup, tcpMd5Sign } from "./tcp-md5.ts";
 import { tcpEnterCwr } from "./tcp-prr.ts";
 import { tcpSackOptionLength, tcpWriteSackOption } from "./tcp-sack.ts";
 import {
   OPTION_SACK_ADVERTISE, OPTION_TS, OPTION_WSCALE, tcpSynOptionBits, tcpSynOptions, tcpWriteSynOptions,
 } from "./tcp-options.ts";
-import type { TcpSk } from "./tcp-sock.ts";
-import { ICSK_ACK_SCHED } from "./tcp-sock.ts";
+import { ICSK_ACK_SCHED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { tcpUrgentPointer } from "./tcp-urgent.ts";
 import { tcpAdvertiseMss, tcpSelectWindow } from "./tcp-window.ts";
 
@@ -41,9 +41,10 @@ const MAX_WINDOW_FIELD = 65535;
 /** Bytes of a SACK option with one block. */
 const ONE_SACK_BLOCK = TCPOLEN_SACK_BASE_ALIGNED + TCPOLEN_SACK_PERBLOCK;
 
-/** Which options our SYN carries; a SYN that answers one (simultaneous open) only those the peer offered. */
-function synOptionBits(sk: TcpSk, flags: number): number {
+/** Which options our SYN carries: with a signature no timestamps; as the answer to one (simultaneous open) what that offered. */
+function synOptionBits(sk: TcpSk, flags: number, md5: number): number {
   let bits = tcpSynOptionBits(sk.net.ipv4);
+  if (md5 >= 0) bits &= ~OPTION_TS;
   if ((flags & TCPHDR_ACK) !== 0) {
     const tp = sk.tp;
     if (!tp.tstampOk) bits &= ~OPTION_TS;
@@ -51,6 +52,12 @@ function synOptionBits(sk: TcpSk, flags: number): number {
     if (!tp.sackOk) bits &= ~OPTION_SACK_ADVERTISE;
   }
   return bits;
+}
+
+/** Bytes that SACK blocks may take. One block fits where a segment with data is not full; a signature takes that room. */
+function sackRoom(tp: TcpSock, payload: number, md5Len: number): number {
+  if (payload === 0) return MAX_TCP_OPTION_SPACE - (tp.tcpHeaderLen - TCP_HLEN) - md5Len;
+  return md5Len !== 0 ? 0 : Math.min(tp.mssCache - payload, ONE_SACK_BLOCK);
 }
 
 /** What an acknowledgment on its way out settles: none is owed any more. Linux: tcp_event_ack_sent(). */
@@ -94,38 +101,41 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
   let flags = skb.tcpFlags;
   const payload = skb.len;
   const syn = (flags & TCPHDR_SYN) !== 0;
-  const bits = syn ? synOptionBits(sk, flags) : 0;
+  const inet = sk.inet;
+  const md5 = tcpMd5Keys === 0 ? -1 : tcpMd5Lookup(sk.index, inet.daddr);
+  const md5Len = md5 < 0 ? 0 : TCPOLEN_MD5SIG_ALIGNED;
+  const bits = syn ? synOptionBits(sk, flags, md5) : 0;
   const synack = syn && (flags & TCPHDR_ACK) !== 0;
-  const fastopen = !syn ? 0 : synack ? tcpSynackFastopenSize() : tcpSynFastopenSize();
+  const fastopen = !syn || md5 >= 0 ? 0 : synack ? tcpSynackFastopenSize() : tcpSynFastopenSize();
   const plainLen = syn ? TCP_HLEN + tcpSynOptions(bits) + fastopen : tp.tcpHeaderLen;
   const rec = tp.rec;
   // A segment with data has room for blocks when it is not full; a buffer has none for more than one.
   const sackLen = !syn && (rec.numSacks !== 0 || rec.dsack)
-    ? tcpSackOptionLength(tp, payload === 0 ? MAX_TCP_OPTION_SPACE : Math.min(tp.mssCache - payload, ONE_SACK_BLOCK)) : 0;
-  const headerLen = plainLen + sackLen;
+    ? tcpSackOptionLength(tp, sackRoom(tp, payload, md5Len)) : 0;
+  const headerLen = plainLen + sackLen + md5Len;
   const th = skb.data - headerLen;
   const length = payload + headerLen;
   skb.data = th;
   skb.len = length;
   skb.th = th;
 
-  const inet = sk.inet;
+  const options = th + TH_OPTIONS + md5Len;
   const tsval = (jiffies + tp.tsoffset) | 0;
   let window: number;
   if (syn) {
     window = tp.rcvWnd < MAX_WINDOW_FIELD ? tp.rcvWnd : MAX_WINDOW_FIELD;
-    const end = tcpWriteSynOptions(th + TH_OPTIONS, bits, tcpAdvertiseMss(sk), tp.rcvWscale, tsval, tp.tsRecent);
+    const end = tcpWriteSynOptions(options, bits, tcpAdvertiseMss(sk), tp.rcvWscale, tsval, tp.tsRecent);
     if (fastopen !== 0) {
       if (synack) tcpWriteFastopenOption(end);
       else tcpWriteSynFastopen(end);
     }
   } else {
     window = tcpSelectWindow(sk);
-    if (sackLen !== 0) tcpWriteSackOption(tp, th + plainLen, sackLen);
+    if (sackLen !== 0) tcpWriteSackOption(tp, th + plainLen + md5Len, sackLen);
     if (plainLen === TCP_HLEN + TCPOLEN_TSTAMP_ALIGNED) {
-      memView.setInt32(th + TH_OPTIONS, TCPOPT_TSTAMP_WORD);
-      memView.setInt32(th + TH_OPTIONS + 4, tsval);
-      memView.setInt32(th + TH_OPTIONS + 8, tp.tsRecent);
+      memView.setInt32(options, TCPOPT_TSTAMP_WORD);
+      memView.setInt32(options + 4, tsval);
+      memView.setInt32(options + 8, tp.tsRecent);
     }
   }
   if (tp.ecnFlags !== 0 && !syn) flags = tcpEcnSend(sk, skb, payload, flags);
@@ -140,6 +150,7 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
   memView.setInt32(th + TH_OFF_FLAGS, (headerLen << 26) | (flags << 16) | window);
   // Checksum 0 and urgent pointer.
   memView.setInt32(th + TH_SUM, urgent);
+  if (md5 >= 0) tcpMd5Sign(md5, inet.saddr, inet.daddr, th, length, th + TH_OPTIONS);
   const dst = sk.dst;
   if (dst !== null && (dst.dev!.features & NETIF_F_CSUM) !== 0) {
     skb.ipSummed = CHECKSUM_UNNECESSARY;

@@ -22,7 +22,7 @@ import {
 import { skbQueuePurge } from "../core/skb-queue.ts";
 import {
   lockSock, RCV_SHUTDOWN, releaseSock, SEND_SHUTDOWN, SHUTDOWN_MASK, skDstReset, type Sock, SOCK_BINDADDR_LOCK,
-  SOCK_BINDPORT_LOCK, SOCK_DEAD, SOCK_DONE, SOCK_LINGER, SOCK_URGINLINE, sockHold, sockOrphan, sockPut,
+  SOCK_BINDPORT_LOCK, SOCK_DEAD, SOCK_DONE, SOCK_LINGER, SOCK_ORPHAN, SOCK_URGINLINE, sockHold, sockOrphan, sockPut,
 } from "../core/sock.ts";
 import { inetPutPort } from "./inet-bind-bucket.ts";
 import { inetCskDestroySock, inetCskListenStop } from "./inet-connection-sock.ts";
@@ -33,6 +33,7 @@ import { tcpRecoveryReset } from "./tcp-recovery-state.ts";
 import { tcpSendActiveReset, tcpSendFin } from "./tcp-control.ts";
 import { tcpFastopenRemove } from "./tcp-fastopen.ts";
 import { fastopenForgetKey } from "./tcp-fastopen-key.ts";
+import { tcpMd5Keys, tcpMd5Release } from "./tcp-md5.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpOfoPurge } from "./tcp-ofo.ts";
 import { tcpWriteQueuePurge } from "./tcp-output.ts";
@@ -94,6 +95,7 @@ export function tcpDestroySock(sk: TcpSk): void {
   tcpOfoPurge(sk);
   skbQueuePurge(sk.receiveQueue);
   fastopenForgetKey(sk);
+  if (tcpMd5Keys !== 0) tcpMd5Release(sk.index);
 }
 
 /** The one way to change sk.state. Entering CLOSE stops the timers and takes the sock out of the tables. Linux: tcp_set_state(). */
@@ -113,8 +115,8 @@ export function tcpSetState(sk: TcpSk, state: number): void {
   if (old === TCP_CLOSE_WAIT || old === TCP_ESTABLISHED) mib[TCP_MIB_ESTABRESETS]!++;
   sk.prot.unhash(sk);
   if (sk.icsk.bindHash >= 0 && (sk.userlocks & SOCK_BINDPORT_LOCK) === 0) inetPutPort(sk);
-  if (sk.tp.orphan) {
-    sk.tp.orphan = false;
+  if ((sk.flags & SOCK_ORPHAN) !== 0) {
+    sk.flags &= ~SOCK_ORPHAN;
     orphans--;
   }
   tcpClearXmitTimers(sk);
@@ -208,7 +210,7 @@ export function tcpClose(sock: Sock): void {
   sockOrphan(sk);
   if (state !== TCP_CLOSE) {
     orphans++;
-    sk.tp.orphan = true;
+    sk.flags |= SOCK_ORPHAN;
   }
   releaseSock(sk);
   // The backlog may have ended the connection, and the sock, already.
