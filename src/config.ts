@@ -40,6 +40,7 @@ export const CONFIG_TABLE = Object.freeze({
   timewaitSocks: row("connections in TIME_WAIT", [1, 8, 32, 16384], 1, 30000),
   bindBuckets: row("local TCP ports in use", [2, 6, 16, 2048], 1, 16384),
   ehashBuckets: row("heads of the TCP connection table, a power of two", [4, 16, 64, 1024], 4, 65536),
+  mtuProbes: row("1: TCP can search for the path MTU (net.ipv4.tcp_mtu_probing)", [0, 0, 1, 1], 0, 1),
   md5Keys: row("keys of TCP_MD5SIG", [0, 0, 0, 64], 0, 1024),
   epolls: row("epoll instances", [1, 1, 2, 64], 1, 1024),
   epollItems: row("descriptors watched by epoll", [1, 5, 14, 2048], 1, 16384),

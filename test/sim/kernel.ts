@@ -15,6 +15,7 @@ import { arpTbl } from "../../src/stack/ipv4/arp.ts";
 import { SKB_DROP_REASON_MAX } from "../../src/uapi/drop-reason.ts";
 import { NUD_PERMANENT } from "../../src/uapi/rtnetlink.ts";
 import { poolUsage } from "../lib/pools.ts";
+import "../lib/tcp-states.ts";
 
 export * from "../../src/index.ts";
 export { jiffies } from "../../src/lib/timer.ts";

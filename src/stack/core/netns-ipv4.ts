@@ -65,6 +65,13 @@ export class NetnsIpv4 {
   tcpMinSndMss = 48;
   /** Segments of a burst that belong together: PSH is on the last of them. */
   tcpMinTsoSegs = 2;
+  /** Search for the path MTU (RFC 4821): 0 never, 1 after a black hole, 2 always; from which MSS on, and down to which. */
+  tcpMtuProbing = 0;
+  tcpBaseMss = 1024;
+  tcpMtuProbeFloor = 48;
+  /** Bytes of MTU that are not worth a probe; seconds after which a search starts anew. */
+  tcpProbeThreshold = 8;
+  tcpProbeInterval = 600;
   /** Bits TFO_*: 1 client, 2 server, 0x200 server without cookies, 0x400 server without TCP_FASTOPEN. */
   tcpFastopen = 1;
   /** Unsent bytes up to which a socket may write; negative for no limit. */

@@ -22,6 +22,7 @@ import { tcpInCwndReduction, tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
 import { tcpSendChallengeAck, tcpStoreTsRecent } from "./tcp-challenge.ts";
 import { tcpEcnDelivered, tcpEcnRcvEcnEcho } from "./tcp-ecn.ts";
 import { tcpFastretransAlert, tcpRemoveRenoSacks, tcpXmitRecovery } from "./tcp-fastretrans.ts";
+import { tcpMtupAcked, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { rxOpt } from "./tcp-options.ts";
 import { tcpWriteQueueFree } from "./tcp-output.ts";
 import { tcpCwndReduction } from "./tcp-prr.ts";
@@ -171,6 +172,7 @@ function tcpCleanRtxQueue(sk: TcpSk, flags: number, priorFack: number): number {
   } else if (((reord - priorFack) | 0) < 0) {
     tcpCheckSackReordering(sk, reord, false);
   }
+  if (tcpMtupSearching !== 0) tcpMtupAcked(sk);
   sk.icsk.caOps.pktsAcked?.(sk, acked, rtt);
   return flag;
 }

@@ -33,6 +33,8 @@ const UPDATE_MS = 31;
 /** HyStart: not below this window; ACKs closer than this, in ms, are one train; samples of the delay in each round. */
 const HYSTART_LOW_WINDOW = 16;
 const HYSTART_ACK_DELTA = 2;
+/** Most time, in ms, by which a sender's own batching may delay an ACK. Linux: hystart_ack_delay(). */
+const HYSTART_ACK_DELAY = 1;
 const HYSTART_MIN_SAMPLES = 8;
 /** Bounds of the rise in delay that ends slow start, in ms. */
 const HYSTART_DELAY_MIN = 4;
@@ -149,8 +151,8 @@ function hystartUpdate(sk: TcpSk, delay: number): void {
   const delayMin = ca[DELAY_MIN]!;
   if (((now - ca[LAST_ACK]!) | 0) <= HYSTART_ACK_DELTA) {
     ca[LAST_ACK] = now;
-    // Without pacing a train of half the round trip fills the path.
-    if (((now - ca[ROUND_START]!) | 0) > delayMin >> 1) {
+    // Without pacing a train of half the round trip fills the path; 1 ms is granted for what the sender itself holds up.
+    if (((now - ca[ROUND_START]!) | 0) > (delayMin + HYSTART_ACK_DELAY) >> 1) {
       hystartFound(sk, LINUX_MIB_TCPHYSTARTTRAINDETECT, LINUX_MIB_TCPHYSTARTTRAINCWND);
       return;
     }

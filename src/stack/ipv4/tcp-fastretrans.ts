@@ -25,6 +25,7 @@ import {
   CA_EVENT_LOSS, tcpCaEvent, tcpCurrentSsthresh, tcpInCwndReduction, tcpPacketsInFlight, tcpSetCaState,
 } from "./tcp-cong.ts";
 import { tcpEcnQueueCwr } from "./tcp-ecn.ts";
+import { tcpMtupLost, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { tcpFragment, tcpPushPendingFrames } from "./tcp-output.ts";
 import { tcpEndCwndReduction, tcpEnterCwr, tcpInitCwndReduction } from "./tcp-prr.ts";
 import { tcpMarkSkbLost, tcpRackMarkLost, tcpRackSkbTimeout } from "./tcp-recovery.ts";
@@ -303,6 +304,7 @@ export function tcpFastretransAlert(sk: TcpSk, priorUna: number, dupacks: number
     tcpTryToOpen(sk, flag);
     return flag;
   }
+  if (tcpMtupSearching !== 0 && tcpMtupLost(sk)) return flag;
   tcpEnterRecovery(sk, ece);
   return flag | FLAG_REXMIT_LOST;
 }

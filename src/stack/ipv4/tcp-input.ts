@@ -35,6 +35,7 @@ import { tcpAckSndCheckSlow } from "./tcp-control.ts";
 import { tcpDataQueue, tcpEventDataRecv, tcpQueueRcv } from "./tcp-data.ts";
 import { tcpV4ConnRequest } from "./tcp-ipv4-open.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
+import { tcpMtupInit } from "./tcp-mtu-probe.ts";
 import { tcpPushPendingFrames, tcpWriteQueuePurge } from "./tcp-output.ts";
 import { skStreamWriteSpace } from "./tcp-sendmsg.ts";
 import { ICSK_ACK_SCHED, type TcpSk } from "./tcp-sock.ts";
@@ -192,6 +193,7 @@ export function tcpInitTransfer(sk: TcpSk): void {
   tp.sndCwnd = tp.totalRetrans > 1 ? 1 : tcpInitCwnd(tp);
   tp.sndCwndStamp = jiffies;
   icsk.caOps.init?.(sk);
+  tcpMtupInit(sk);
   tcpInitBufferSpace(sk);
 }
 

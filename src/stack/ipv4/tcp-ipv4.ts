@@ -51,6 +51,7 @@ import { tcpV4Err } from "./tcp-ipv4-err.ts";
 import { tcpV4Connect } from "./tcp-ipv4-open.ts";
 import { TCP_MD5_HEADER, tcpInboundMd5Hash, tcpMd5Init, tcpMd5Keys, tcpMd5Words } from "./tcp-md5.ts";
 import { TCP_TW_ACK, TCP_TW_RST, TCP_TW_SYN, tcpTimewaitStateProcess } from "./tcp-minisocks.ts";
+import { tcpMtupSetup, tcpMtupWords } from "./tcp-mtu-probe.ts";
 import { tcpOptionsInit } from "./tcp-options.ts";
 import { tcpV4SendAckTw, tcpV4SendReset, tcpV4SendResetTw } from "./tcp-reply.ts";
 import { SECURE_SEQ_WORDS, secureSeqInit } from "./tcp-secure-seq.ts";
@@ -325,6 +326,7 @@ export interface TcpSizes {
   readonly ehashBuckets: number;
   readonly buffers: number;
   readonly md5Keys: number;
+  readonly mtuProbes: number;
 }
 
 /** Words of all tables of TCP. */
@@ -332,7 +334,8 @@ export function tcpV4Words(sizes: TcpSizes): number {
   const nodes = sizes.socks + sizes.requestSocks + 1 + sizes.timewaitSocks;
   return inetHashtablesWords(nodes, sizes.ehashBuckets) + inetBindWords(sizes.bindBuckets)
     + requestSockWords(sizes.requestSocks) + inetTimewaitWords(sizes.timewaitSocks) + TCP_METRICS_WORDS
-    + PORT_SECRET_WORDS + SECURE_SEQ_WORDS + SYNCOOKIE_WORDS + TCP_FASTOPEN_KEY_WORDS + tcpMd5Words(sizes.md5Keys);
+    + PORT_SECRET_WORDS + SECURE_SEQ_WORDS + SYNCOOKIE_WORDS + TCP_FASTOPEN_KEY_WORDS + tcpMd5Words(sizes.md5Keys)
+    + tcpMtupWords(sizes.mtuProbes * sizes.socks);
 }
 
 /**
@@ -353,6 +356,7 @@ export function tcpV4Init(sizes: TcpSizes): void {
   tcpFastopenKeyInit();
   tcpFastopenClientInit();
   tcpMd5Init(sizes.md5Keys);
+  tcpMtupSetup(sizes.mtuProbes * sizes.socks);
   tcpSockInit(sizes.tcpSocks, tcpCubic);
   tcpInit(sizes);
   tcpRegisterCongestionControl(tcpCubic);

@@ -36,7 +36,7 @@ import { tcpMd5Copy, tcpMd5Keys } from "./tcp-md5.ts";
 import { rxOpt, tcpParseOptions } from "./tcp-options.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 import { tcpAdvmss } from "./tcp-synack.ts";
-import { tcpDone } from "./tcp.ts";
+import { tcpDone, tcpStateSeen } from "./tcp.ts";
 import { tcpFullSpace, tcpInitialWindow, tcpReceiveWindow, tcpSelectInitialWindow } from "./tcp-window.ts";
 
 /**
@@ -103,6 +103,7 @@ export function tcpOowRateLimited(net: Net, skb: SkBuff, mib: number, at: number
 export function tcpTimeWait(sk: TcpSk, state: number, timeoMs: number): void {
   const tw = inetTwskAlloc();
   const tp = sk.tp;
+  tcpStateSeen(sk.state, state);
   const inet = sk.inet;
   const at = twRows + tw * TW_WORDS;
   const rto = (sk.icsk.rto << 2) - (sk.icsk.rto >> 1);
@@ -206,6 +207,7 @@ function finWait2Process(tw: number, skb: SkBuff, pawsReject: boolean): number {
   // New data that no program will read.
   if ((flags & TCPHDR_FIN) === 0 || endSeq !== ((rcvNxt + 1) | 0)) return TCP_TW_RST;
   words[at + TW_RCV_NXT] = endSeq;
+  tcpStateSeen(TCP_FIN_WAIT2, TCP_TIME_WAIT);
   twStoreTimestamp(at);
   inetTwskReschedule(tw, TCP_TIME_WAIT, TCP_TIMEWAIT_LEN);
   return TCP_TW_ACK;

@@ -20,6 +20,7 @@ import { TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, tcpChronoStart, tcpChronoStop
 import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEcnSendSyn, tcpEcnSendSynack } from "./tcp-ecn.ts";
 import { FASTOPEN_REQ_NONE, tcpSendSynData } from "./tcp-fastopen-client.ts";
+import { MTU_PROBE_WAIT, tcpMtuProbe, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { tcpRetransmitSkb } from "./tcp-retransmit.ts";
 import {
   ICSK_TIME_LOSS_PROBE, ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_CHUNK, TCPCB_EOR,
@@ -188,6 +189,11 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
   // Segments that the chunk may still hold, and that it holds.
   let room = 0;
   let held = 0;
+  if (tcpMtupSearching !== 0 && !pushOne) {
+    const probe = tcpMtuProbe(sk);
+    if (probe === MTU_PROBE_WAIT) return false;
+    if (probe > 0) sent = 1;
+  }
   for (let skb = sk.sendHead; skb !== null; skb = sk.sendHead) {
     const quota = tp.sndCwnd - tcpPacketsInFlight(tp);
     if (quota <= 0) {

@@ -19,6 +19,7 @@ import { pskbCopy, type SkBuff, skbBufferBytes, skbCloned, skbPull } from "../co
 import { TCPHDR_PSH, TCPHDR_SYN } from "../wire/tcp.ts";
 import { tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEcnClearSyn } from "./tcp-ecn.ts";
+import { tcpMtupInconclusive, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { tcpFragment, tcpWriteQueueFree } from "./tcp-output.ts";
 import {
   ICSK_TIME_REO_TIMEOUT, ICSK_TIME_RETRANS, TCPCB_CHUNK, TCPCB_EOR, TCPCB_EVER_RETRANS, TCPCB_LOST, TCPCB_SACKED_ACKED,
@@ -73,6 +74,7 @@ function sendAgain(sk: TcpSk, skb: SkBuff): number {
 export function tcpRetransmitSegment(sk: TcpSk, skb: SkBuff): number {
   const tp = sk.tp;
   const mib = sk.net.mib;
+  if (tcpMtupSearching !== 0) tcpMtupInconclusive(sk);
   if (tp.retransStamp === 0) tp.retransStamp = jiffies === 0 ? 1 : jiffies;
   if (skbCloned(skb) && sk.wmemAlloc > NOTHING_QUEUED) {
     mib[LINUX_MIB_TCPSPURIOUS_RTX_HOSTQUEUES]!++;

@@ -24,6 +24,7 @@ import { tcpDone, tcpTooManyOrphans } from "./tcp.ts";
 import { tcpSendAck, tcpSendActiveReset, tcpSendFin, tcpWriteWakeup } from "./tcp-control.ts";
 import { tcpEnterLoss } from "./tcp-fastretrans.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
+import { tcpMtuProbing } from "./tcp-mtu-probe.ts";
 import { tcpWriteQueuePurge } from "./tcp-output.ts";
 import { tcpRackReoTimeout } from "./tcp-recovery.ts";
 import { tcpRetransmitSkb } from "./tcp-retransmit.ts";
@@ -196,7 +197,10 @@ function tcpMayRetransmit(sk: TcpSk): boolean {
     retries = icsk.synRetries !== 0 ? icsk.synRetries : sysctl.tcpSynRetries;
     expired = icsk.retransmits >= (sk.state === TCP_SYN_SENT ? retries + sysctl.tcpSynLinearTimeouts : retries);
   } else {
-    if (retransmitsTimedOut(sk, sysctl.tcpRetries1, 0)) sk.dst?.ops.negativeAdvice(sk);
+    if (retransmitsTimedOut(sk, sysctl.tcpRetries1, 0)) {
+      tcpMtuProbing(sk);
+      sk.dst?.ops.negativeAdvice(sk);
+    }
     retries = sysctl.tcpRetries2;
     if ((sk.flags & SOCK_DEAD) !== 0) {
       const alive = icsk.rto < TCP_RTO_MAX;

@@ -20,13 +20,14 @@ import { skDstCheck, type Sock } from "../core/sock.ts";
 import { NET_IP_ALIGN, SKB_OVERHEAD_BYTES, skbBufferBytes, skbBuffersAvailable } from "../core/skbuff.ts";
 import { TCP_HLEN, TCPHDR_ACK } from "../wire/tcp.ts";
 import { tcpMd5Room } from "./tcp-md5.ts";
+import { tcpMtupBound, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { TCP_MAX_WSCALE } from "./tcp-options.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 
 /** Largest value of the window field. */
 const MAX_WINDOW_FIELD = 65535;
 /** IP and TCP header without options. */
-const IP_TCP_HLEN = 40;
+export const IP_TCP_HLEN = 40;
 /** Smallest MSS ever assumed of a peer. Linux: TCP_MIN_MSS. */
 export const TCP_MIN_MSS = 88;
 /** Room in front of the TCP header of a segment we build: alignment, Ethernet, IP with 20 bytes of options. */
@@ -205,13 +206,18 @@ export function tcpFastPathCheck(sk: TcpSk): void {
   if (tp.outOfOrderQueue.qlen === 0 && tp.rcvWnd !== 0 && tp.urgData === 0 && sk.rmemAlloc < sk.rcvbuf) tcpFastPathOn(tp);
 }
 
-/** Payload of a segment on a path of this MTU, without options. Linux: __tcp_mtu_to_mss(). */
-function mtuToMss(sk: TcpSk, pmtu: number): number {
+/** Payload of a segment with the connection's options on a path of this MTU. Linux: tcp_mtu_to_mss(). */
+export function tcpMtuToMss(sk: TcpSk, pmtu: number): number {
   const tp = sk.tp;
   let mss = pmtu - IP_TCP_HLEN;
   if (mss > tp.mssClamp && tp.mssClamp !== 0) mss = tp.mssClamp;
   const least = sk.net.ipv4.tcpMinSndMss;
-  return mss < least ? least : mss;
+  return (mss < least ? least : mss) - (tp.tcpHeaderLen + tcpMd5Room(sk) - TCP_HLEN);
+}
+
+/** The other way round. Linux: tcp_mss_to_mtu(). */
+export function tcpMssToMtu(sk: TcpSk, mss: number): number {
+  return mss + IP_TCP_HLEN + sk.tp.tcpHeaderLen + tcpMd5Room(sk) - TCP_HLEN;
 }
 
 /**
@@ -222,7 +228,7 @@ function mtuToMss(sk: TcpSk, pmtu: number): number {
 export function tcpSyncMss(sk: TcpSk, pmtu: number): number {
   const tp = sk.tp;
   const headerLen = tp.tcpHeaderLen + tcpMd5Room(sk);
-  let mss = mtuToMss(sk, pmtu) - (headerLen - TCP_HLEN);
+  let mss = tcpMtuToMss(sk, pmtu);
   const buffer = skbBufferBytes - TCP_HEADROOM - headerLen;
   if (mss > buffer) mss = buffer;
   const most = tp.maxWindow > TCP_MSS_DEFAULT ? tp.maxWindow >> 1 : tp.maxWindow;
@@ -230,6 +236,7 @@ export function tcpSyncMss(sk: TcpSk, pmtu: number): number {
     const least = 68 - headerLen;
     mss = most > least ? most : least;
   }
+  if (tcpMtupSearching !== 0) mss = tcpMtupBound(sk, pmtu, mss);
   sk.icsk.pmtuCookie = pmtu;
   tp.mssCache = mss;
   return mss;

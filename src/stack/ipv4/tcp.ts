@@ -35,6 +35,7 @@ import { tcpFastopenRemove } from "./tcp-fastopen.ts";
 import { fastopenForgetKey } from "./tcp-fastopen-key.ts";
 import { tcpMd5Keys, tcpMd5Release } from "./tcp-md5.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
+import { tcpMtupRelease, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { tcpOfoPurge } from "./tcp-ofo.ts";
 import { tcpWriteQueuePurge } from "./tcp-output.ts";
 import { tcpInq } from "./tcp-recvmsg.ts";
@@ -50,6 +51,21 @@ const TCP_REORDERING = 3;
 const NEED_RESET = TCPF_ESTABLISHED | TCPF_CLOSE_WAIT | TCPF_FIN_WAIT1 | TCPF_FIN_WAIT2 | TCPF_SYN_RECV;
 /** States in which shutdown(SHUT_WR) sends a FIN. */
 const MAY_SHUTDOWN = TCPF_ESTABLISHED | TCPF_SYN_SENT | TCPF_SYN_RECV | TCPF_CLOSE_WAIT;
+
+/** Hears of every change of a connection's state: the tests check each against the states of RFC 9293. */
+export type TcpStateObserver = (from: number, to: number) => void;
+
+let stateObserver: TcpStateObserver | null = null;
+
+/** Sets who hears; null: nobody. */
+export function setTcpStateObserver(observer: TcpStateObserver | null): void {
+  stateObserver = observer;
+}
+
+/** A sock hands over to a TIME_WAIT entry in that state, or the entry's state changes. */
+export function tcpStateSeen(from: number, to: number): void {
+  if (stateObserver !== null) stateObserver(from, to);
+}
 
 let orphans = 0;
 let maxOrphans = 0;
@@ -91,6 +107,7 @@ export function tcpInitSock(sock: Sock): number {
 /** All that TCP holds for a sock goes: timers, segments. Linux: tcp_v4_destroy_sock(). */
 export function tcpDestroySock(sk: TcpSk): void {
   tcpClearXmitTimers(sk);
+  if (tcpMtupSearching !== 0) tcpMtupRelease(sk);
   tcpWriteQueuePurge(sk);
   tcpOfoPurge(sk);
   skbQueuePurge(sk.receiveQueue);
@@ -102,6 +119,7 @@ export function tcpDestroySock(sk: TcpSk): void {
 export function tcpSetState(sk: TcpSk, state: number): void {
   const old = sk.state;
   const mib = sk.net.mib;
+  if (stateObserver !== null) stateObserver(old, state);
   if (state === TCP_ESTABLISHED) {
     if (old !== TCP_ESTABLISHED) mib[TCP_MIB_CURRESTAB]!++;
   } else if (old === TCP_ESTABLISHED) {
@@ -276,6 +294,7 @@ export function tcpDisconnect(sock: Sock): number {
   tp.sndWscale = tp.rcvWscale = 0;
   tp.reordering = sk.net.ipv4.tcpReordering;
   tcpRecoveryReset(tp.rec);
+  if (tcpMtupSearching !== 0) tcpMtupRelease(sk);
   tp.lastOowAckTime = 0;
   tcpStatsReset(tp);
   skDstReset(sk);
