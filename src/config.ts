@@ -55,6 +55,7 @@ export const CONFIG_TABLE = Object.freeze({
   fibExceptions: row("destinations with a path MTU or a gateway of their own", [1, 1, 4, 256], 1, 4096),
   rtables: row("cached routing decisions", [4, 4, 10, 512], 4, 8192),
   rcvbufPackets: row("full packets a socket may hold unread (SO_RCVBUF's default)", [3, 6, 12, 256], 2, 4096),
+  rcvbufMaxPackets: row("full packets that the buffer of a busy TCP socket may grow to, 0 for no growth", [0, 0, 0, 0], 0, 4096),
   sndbufPackets: row("full packets a socket may have unsent or unacknowledged (SO_SNDBUF's default)", [2, 4, 8, 256], 1, 4096),
   backlog: row("packets waiting on loopback and veth (netdev_max_backlog)", [6, 12, 40, 1000], 1, 16384),
 } satisfies Record<string, Row>);

@@ -19,7 +19,7 @@ import {
   TCP_TIME_WAIT,
 } from "../../uapi/tcp.ts";
 import { consumeSkb, kfreeSkb, type SkBuff, skbBufferBytes, skbCloned, skbPull } from "../core/skbuff.ts";
-import { RCV_SHUTDOWN, skbSetOwnerR, SOCK_DEAD, SOCK_DONE } from "../core/sock.ts";
+import { RCV_SHUTDOWN, skbSetOwnerR, SOCK_DEAD, SOCK_DONE, SOCK_TIMESTAMP } from "../core/sock.ts";
 import { TCP_HLEN, TCPHDR_FIN, TCPHDR_PSH, TH_DOFF } from "../wire/tcp.ts";
 import { tcpSetState } from "./tcp.ts";
 import { tcpSendAck } from "./tcp-control.ts";
@@ -135,6 +135,7 @@ export function tcpTryCoalesce(sk: TcpSk, to: SkBuff, from: SkBuff): boolean {
   to.tail = tail + length;
   to.len += length;
   to.endSeq = (from.seq + length) | 0;
+  to.when = from.when;
   sk.net.mib[LINUX_MIB_TCPRCVCOALESCE]!++;
   return true;
 }
@@ -151,6 +152,7 @@ export function tcpQueueRcv(sk: TcpSk, skb: SkBuff): boolean {
   const end = (skb.seq + length) | 0;
   tp.rcvNxt = end;
   tp.bytesReceived += length;
+  if ((sk.flags & SOCK_TIMESTAMP) !== 0 && skb.when === 0) skb.when = jiffies;
   if (length === 0 || (tail !== null && tcpTryCoalesce(sk, tail, skb))) return true;
   skb.endSeq = end;
   skbSetOwnerR(skb, sk);

@@ -7,6 +7,7 @@
  * keeps its reserve, else the segments furthest from the hole make way; and they do when in-order data finds no room.
  */
 import { memCopy } from "../../lib/memory.ts";
+import { jiffies } from "../../lib/timer.ts";
 import {
   SKB_DROP_REASON_TCP_OFO_DROP, SKB_DROP_REASON_TCP_OFO_QUEUE_PRUNE, SKB_DROP_REASON_TCP_OFOMERGE,
 } from "../../uapi/drop-reason.ts";
@@ -19,7 +20,7 @@ import {
   skbTrim,
 } from "../core/skbuff.ts";
 import { skbAppend, skbQueueHead, type SkbQueue, skbQueuePurge, skbUnlink } from "../core/skb-queue.ts";
-import { skbSetOwnerR } from "../core/sock.ts";
+import { skbSetOwnerR, SOCK_TIMESTAMP } from "../core/sock.ts";
 import { TCPHDR_FIN } from "../wire/tcp.ts";
 import { tcpCutFront, tcpFin, tcpQueueRcv, tcpTryCoalesce } from "./tcp-data.ts";
 import { tcpEcnCheckCe } from "./tcp-ecn.ts";
@@ -72,6 +73,7 @@ export function tcpDataQueueOfo(sk: TcpSk, skb: SkBuff): void {
   const queue = tp.outOfOrderQueue;
   if (tp.ecnFlags !== 0) tcpEcnCheckCe(sk, skb);
   tp.predFlags = 0;
+  if ((sk.flags & SOCK_TIMESTAMP) !== 0) skb.when = jiffies;
   tp.rcvOoopack++;
   tp.dataSegsIn++;
   // A hole is told of at once, by a duplicate ACK (RFC 5681 section 4.2).

@@ -22,10 +22,11 @@ import { TCP_HLEN, TCPHDR_ACK } from "../wire/tcp.ts";
 import { tcpMd5Room } from "./tcp-md5.ts";
 import { tcpMtupBound, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { TCP_MAX_WSCALE } from "./tcp-options.ts";
+import { tcpRcvqSpaceInit, tcpRmemMax } from "./tcp-rcvbuf.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 
 /** Largest value of the window field. */
-const MAX_WINDOW_FIELD = 65535;
+export const MAX_WINDOW_FIELD = 65535;
 /** IP and TCP header without options. */
 export const IP_TCP_HLEN = 40;
 /** Smallest MSS ever assumed of a peer. Linux: TCP_MIN_MSS. */
@@ -165,7 +166,10 @@ export function tcpSelectInitialWindow(space: number, mss: number, windowClamp: 
   if (window > mss) window -= window % mss;
   let wscale = 0;
   if (wscaleOk) {
-    let scaled = space < clamp ? space : clamp;
+    // The scale is for the connection's life: it must do for a buffer that has grown.
+    const grown = tcpRmemMax >> 1;
+    let scaled = grown > space ? grown : space;
+    if (scaled > clamp) scaled = clamp;
     while (scaled > MAX_WINDOW_FIELD && wscale < TCP_MAX_WSCALE) {
       scaled >>= 1;
       wscale++;
@@ -184,6 +188,7 @@ export function tcpInitBufferSpace(sk: TcpSk): void {
   if (tp.windowClamp > most) tp.windowClamp = most;
   if (tp.rcvSsthresh > tp.windowClamp) tp.rcvSsthresh = tp.windowClamp;
   tp.sndCwndStamp = jiffies;
+  if (tcpRmemMax !== 0) tcpRcvqSpaceInit(sk);
 }
 
 /** First guess of the size of the peer's segments: too small would delay no ACK, too large would delay one (RFC 1122 4.2.3.2). */
