@@ -105,14 +105,15 @@ let reserved = 0;
 /** Tables up to this size have a tnode and two children for each route: the most that any set of routes takes. */
 const WORST_CASE_ROUTES = 64;
 
-/** Tnodes for that many routes: what sparse tables of Internet prefixes take, and more for small ones. */
+/** Tnodes for that many routes: what sparse tables of Internet prefixes take (48 of a hundred) and a sixth more. */
 function tnodesFor(routes: number): number {
-  return routes <= WORST_CASE_ROUTES ? routes : WORST_CASE_ROUTES + (((routes - WORST_CASE_ROUTES) * 5) >> 4);
+  return routes <= WORST_CASE_ROUTES ? routes : WORST_CASE_ROUTES + (((routes - WORST_CASE_ROUTES) * 9) >> 4);
 }
 
-/** Ints of children for that many routes. */
+/** Ints of children for that many routes; large sparse tables take three for each. */
 function childrenFor(routes: number): number {
-  return (routes * 2 + (routes >> 2) + 8) & ~1;
+  const more = routes <= WORST_CASE_ROUTES ? 0 : routes - WORST_CASE_ROUTES;
+  return (routes * 2 + (routes >> 2) + more + 8) & ~1;
 }
 
 /** Heads of a hash of that many: a power of two, at most half of them. */
@@ -250,14 +251,14 @@ export function fibChildrenFree(base: number, bits: number): void {
 
 /**
  * Is there room to spend on a shallower trie? What the routes still to come may need is kept: a tnode and two children each,
- * up to an eighth of all.
+ * up to an eighth of all, in small tables for every route.
  */
 export function fibRoomToInflate(tnodes: number, children: number): boolean {
   const routesLeft = fibAliasRows.size - fibAliasRows.inUse;
-  const kept = fibTnodeRows.size >> 3;
+  const kept = fibTnodeRows.size >> 3 > WORST_CASE_ROUTES ? fibTnodeRows.size >> 3 : WORST_CASE_ROUTES;
   const tnodesLeft = fibTnodeRows.size - fibTnodeRows.inUse - tnodes;
   const pairsLeft = (buddyFree - children) >> 1;
-  const need = (routesLeft < kept || fibTnodeRows.size === fibAliasRows.size ? routesLeft : kept) + reserved;
+  const need = (routesLeft < kept ? routesLeft : kept) + reserved;
   return tnodesLeft >= need && pairsLeft >= need;
 }
 
