@@ -10,7 +10,7 @@ import { account } from "../lib/account.ts";
 import { NotifierChain, notifierChainCall, notifierToErrno } from "../lib/notifier.ts";
 import type { Net } from "../stack/core/net.ts";
 import type { NetDevice } from "../stack/core/net-device.ts";
-import { EADDRNOTAVAIL, EBUSY, EEXIST, EINVAL, ENETDOWN, ENFILE, EOPNOTSUPP } from "../uapi/errno.ts";
+import { EADDRNOTAVAIL, EBUSY, EEXIST, EINVAL, ENETDOWN, ENFILE, EOPNOTSUPP, ERANGE } from "../uapi/errno.ts";
 import {
   IFF_ALLMULTI, IFF_AUTOMEDIA, IFF_DEBUG, IFF_DYNAMIC, IFF_LOWER_UP, IFF_MULTICAST, IFF_NOARP, IFF_NOTRAILERS,
   IFF_PORTSEL, IFF_PROMISC, IFF_RUNNING, IFF_UP, IFF_VOLATILE, IFNAMSIZ,
@@ -31,10 +31,12 @@ export const NETDEV_REGISTER = 5;
 export const NETDEV_UNREGISTER = 6;
 export const NETDEV_CHANGEMTU = 7;
 export const NETDEV_CHANGEADDR = 8;
+export const NETDEV_CHANGENAME = 10;
 /** Still up, about to go down. */
 export const NETDEV_GOING_DOWN = 9;
 /** About to go up; a listener may veto. */
 export const NETDEV_PRE_UP = 13;
+export const NETDEV_CHANGE_TX_QUEUE_LEN = 25;
 
 /** Flags that a program may set and clear at will. */
 const SETTABLE = IFF_DEBUG | IFF_NOTRAILERS | IFF_NOARP | IFF_DYNAMIC | IFF_MULTICAST | IFF_PORTSEL | IFF_AUTOMEDIA;
@@ -92,6 +94,35 @@ export function devGetByName(net: Net, name: string): NetDevice | null {
 export function devGetByIndex(net: Net, ifindex: number): NetDevice | null {
   for (let dev = net.devices; dev !== null; dev = dev.nextDev) if (dev.ifindex === ifindex) return dev;
   return null;
+}
+
+/**
+ * Gives a device that is down another name. Configuration: makes strings. Linux: dev_change_name().
+ * @returns 0, -EBUSY (it is up), -EINVAL (no name for a device), -ENFILE (no number left for %d), -EEXIST
+ */
+export function devChangeName(dev: NetDevice, pattern: string): number {
+  if ((dev.flags & IFF_UP) !== 0) return -EBUSY;
+  if (pattern === dev.name) return 0;
+  if (!devValidName(pattern)) return -EINVAL;
+  const name = createName(dev.net!, pattern);
+  if (name === "") return -ENFILE;
+  if (devGetByName(dev.net!, name) !== null) return -EEXIST;
+  dev.name = name;
+  notifierChainCall(netdevChain, NETDEV_CHANGENAME, dev);
+  return 0;
+}
+
+/**
+ * Sets how many packets may wait for a device; a device that was registered without a queue stays without. Linux:
+ * dev_change_tx_queue_len().
+ * @returns 0, -ERANGE for a negative length
+ */
+export function devSetTxQueueLen(dev: NetDevice, length: number): number {
+  if (length < 0) return -ERANGE;
+  if (length === dev.txqueuelen) return 0;
+  dev.txqueuelen = length;
+  notifierChainCall(netdevChain, NETDEV_CHANGE_TX_QUEUE_LEN, dev);
+  return 0;
 }
 
 /**

@@ -33,6 +33,9 @@ export const NLMSG_NOOP = 1;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 export const NLMSG_OVERRUN = 4;
+/** Attributes of an acknowledgment: the reason as text, and where in the request the fault is. */
+export const NLMSGERR_ATTR_MSG = 1;
+export const NLMSGERR_ATTR_OFFS = 2;
 /** Types below are the control messages. */
 export const NLMSG_MIN_TYPE = 16;
 /** Bytes of a message header. */
@@ -41,6 +44,13 @@ export const NLMSG_ALIGNTO = 4;
 /** Bytes of an attribute header. */
 export const NLA_HDRLEN = 4;
 export const NLA_ALIGNTO = 4;
+/** Bits of an attribute's type: it holds attributes, its number is in network byte order; and the type itself. */
+export const NLA_F_NESTED = 0x8000;
+export const NLA_F_NET_BYTEORDER = 0x4000;
+export const NLA_TYPE_MASK = 0x3fff;
+
+/** One more than the highest protocol number. */
+export const MAX_LINKS = 32;
 
 export const NETLINK_ADD_MEMBERSHIP = 1;
 export const NETLINK_DROP_MEMBERSHIP = 2;

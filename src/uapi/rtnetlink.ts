@@ -23,6 +23,8 @@ export const RTM_GETRULE = 34;
 export const RTM_NEWQDISC = 36;
 export const RTM_DELQDISC = 37;
 export const RTM_GETQDISC = 38;
+/** The highest type that there is a handler for. */
+export const RTM_MAX = 39;
 
 /** Route types. */
 export const RTN_UNSPEC = 0;
@@ -63,6 +65,7 @@ export const RT_TABLE_LOCAL = 255;
 
 export const RTM_F_NOTIFY = 0x100;
 export const RTM_F_CLONED = 0x200;
+export const RTM_F_PREFIX = 0x800;
 export const RTM_F_LOOKUP_TABLE = 0x1000;
 export const RTM_F_FIB_MATCH = 0x2000;
 
@@ -81,6 +84,13 @@ export const RTA_FLOW = 11;
 export const RTA_CACHEINFO = 12;
 export const RTA_TABLE = 15;
 export const RTA_MARK = 16;
+export const RTA_VIA = 18;
+export const RTA_UID = 25;
+export const RTA_IP_PROTO = 27;
+export const RTA_SPORT = 28;
+export const RTA_DPORT = 29;
+export const RTA_NH_ID = 30;
+export const RTA_MAX = 30;
 
 /** State of a next hop. */
 export const RTNH_F_DEAD = 1;
@@ -119,6 +129,9 @@ export const IFA_BROADCAST = 4;
 export const IFA_CACHEINFO = 6;
 export const IFA_FLAGS = 8;
 export const IFA_RT_PRIORITY = 9;
+export const IFA_TARGET_NETNSID = 10;
+export const IFA_PROTO = 11;
+export const IFA_MAX = 11;
 export const IFA_F_SECONDARY = 0x01;
 export const IFA_F_DEPRECATED = 0x20;
 export const IFA_F_PERMANENT = 0x80;

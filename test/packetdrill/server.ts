@@ -262,7 +262,7 @@ class Server {
     return {
       attempt: receiveMessageCall(fd, msg, flags),
       payload: (ret) => {
-        const name = msg.name === null ? NOTHING : sockaddrBytes(msg.name);
+        const name = msg.name === null ? NOTHING : sockaddrBytes(msg.name as SockaddrIn);
         const control = msg.control === null ? NOTHING : cmsgBytes(msg.control, msg.controllen);
         const data = Buffer.concat(msg.iovBase.slice(0, msg.iovlen).map((base) => base ?? NOTHING)).subarray(0, ret);
         return Buffer.concat([u32Bytes(msg.flags, name.length, control.length), name, control, data]);

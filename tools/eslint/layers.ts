@@ -33,7 +33,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = Object.freeze({
   "src/netif": { from: CORE },
   "src/stack/ipv4": { from: LINK },
   "src/stack/packet": { from: LINK },
-  "src/stack/netlink": { from: LINK },
+  // rtnetlink is a door to IPv4's tables, which never know that it is there.
+  "src/stack/netlink": { from: [...LINK, "src/stack/ipv4"] },
   "src/stack/unix": { from: LINK },
   "src/stack/netfilter": { from: LINK },
   "src/stack/socket": { from: CORE },

@@ -7,6 +7,7 @@
  */
 import { account } from "../../lib/account.ts";
 import { memReserve } from "../../lib/memory.ts";
+import { NotifierChain, notifierChainCall } from "../../lib/notifier.ts";
 import { type Pool, type Pooled, poolAlloc, poolAvailable, poolCreate, poolFree } from "../../lib/pool.ts";
 import { getRandomBelow, getRandomU32 } from "../../lib/random.ts";
 import { delTimer, jiffies, modTimer, Timer, timerPending, timerSetup } from "../../lib/timer.ts";
@@ -31,6 +32,13 @@ export const HH_WORDS = 4;
 export const NEIGH_MEMORY_BYTES = HH_WORDS * 4;
 
 const imul = Math.imul;
+
+/** Events of the neighbours' chain: state or link address changed; off the table. */
+export const NEIGH_CHANGED = 1;
+export const NEIGH_REMOVED = 2;
+
+/** Who wants to hear of entries that change. Linux: netevent_notif_chain and __neigh_notify(). */
+export let neighChain: NotifierChain<Neighbour>;
 
 /** The times and limits of a table, in ms, packets and bytes; Linux's names and defaults (arp(7)). */
 export class NeighParms {
@@ -134,6 +142,7 @@ export class NeighTable {
 export function createNeighTableWith(
   name: string, family: number, count: number, ops: NeighOps, timerFn: (neigh: Neighbour) => void,
 ): NeighTable {
+  neighChain = account("neigh_table", new NotifierChain<Neighbour>());
   const tbl = account("neigh_table", new NeighTable(family, ops));
   let buckets = 4;
   while (buckets < count) buckets <<= 1;
@@ -221,6 +230,11 @@ export function neighForgetHeader(neigh: Neighbour): void {
   if (neigh.hh > 0) neigh.hh = -neigh.hh;
 }
 
+/** Tells who listens. @param event NEIGH_* */
+export function neighNotify(neigh: Neighbour, event: number): void {
+  if (neighChain.first !== null) notifierChainCall(neighChain, event, neigh);
+}
+
 /** Keeps an entry from being given to another address. */
 export function neighHold(neigh: Neighbour): void {
   neigh.refcnt++;
@@ -255,6 +269,7 @@ export function neighRemove(neigh: Neighbour): void {
   neigh.hashNext = null;
   if (tbl.last === neigh) tbl.last = null;
   neigh.dead = true;
+  neighNotify(neigh, NEIGH_REMOVED);
   neigh.nudState = NUD_NONE;
   delTimer(neigh.timer);
   neighPurge(neigh, SKB_DROP_REASON_NEIGH_DEAD);

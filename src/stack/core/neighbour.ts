@@ -22,7 +22,8 @@ import {
   NUD_DELAY, NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_PERMANENT, NUD_PROBE, NUD_REACHABLE, NUD_STALE,
 } from "../../uapi/rtnetlink.ts";
 import {
-  createNeighTableWith, HH_WORDS, neighCreate, neighForgetHeader, neighHold, neighLookup, neighPurge, neighReachableTime, neighRelease, neighRemove,
+  createNeighTableWith, HH_WORDS, NEIGH_CHANGED, neighCreate, neighForgetHeader, neighHold, neighLookup, neighNotify,
+  neighPurge, neighReachableTime, neighRelease, neighRemove,
   type Neighbour, type NeighOps, type NeighTable,
 } from "./neigh-table.ts";
 import type { NetDevice } from "./net-device.ts";
@@ -30,7 +31,7 @@ import { skbDequeue, skbQueueTail } from "./skb-queue.ts";
 import { kfreeSkb, type SkBuff } from "./skbuff.ts";
 
 export {
-  neighCarrierDown, neighCreate, neighFlushDev, neighForEach, neighIfdown, neighLookup, neighReachableTime, neighRemove,
+  NEIGH_CHANGED, NEIGH_REMOVED, neighCarrierDown, neighChain, neighCreate, neighFlushDev, neighForEach, neighIfdown, neighLookup, neighReachableTime, neighRemove,
   Neighbour, NeighParms, NeighTable, type NeighOps,
 } from "./neigh-table.ts";
 
@@ -181,6 +182,7 @@ function neighTimerHandler(neigh: Neighbour): void {
       next = (now + parms.delayProbeTimeMs) | 0;
     } else {
       setState(neigh, NUD_STALE);
+      neighNotify(neigh, NEIGH_CHANGED);
       return;
     }
   } else if (neigh.nudState === NUD_DELAY) {
@@ -191,10 +193,12 @@ function neighTimerHandler(neigh: Neighbour): void {
       setState(neigh, NUD_PROBE);
       neigh.probes = 0;
     }
+    neighNotify(neigh, NEIGH_CHANGED);
   }
   const asking = (neigh.nudState & (NUD_INCOMPLETE | NUD_PROBE)) !== 0;
   if (asking && neigh.probes >= neighMaxProbes(neigh)) {
     setState(neigh, NUD_FAILED);
+    neighNotify(neigh, NEIGH_CHANGED);
     neighInvalidate(neigh);
     return;
   }
@@ -236,6 +240,7 @@ export function neighUpdate(neigh: Neighbour, hi: number, lo: number, newState: 
     delTimer(neigh.timer);
     setState(neigh, newState);
     if ((old & (NUD_INCOMPLETE | NUD_PROBE)) !== 0 && newState === NUD_FAILED) neighInvalidate(neigh);
+    if ((old & NUD_VALID) !== 0) neighNotify(neigh, NEIGH_CHANGED);
     return 0;
   }
   const same = (old & NUD_VALID) !== 0 && hi === neigh.haHi && lo === neigh.haLo;
@@ -269,6 +274,7 @@ export function neighUpdate(neigh: Neighbour, hi: number, lo: number, newState: 
       neigh.confirmed = (jiffies - (neigh.tbl.parms.baseReachableTimeMs << 1)) | 0;
     }
   }
+  if (change || newState !== old) neighNotify(neigh, NEIGH_CHANGED);
   if ((old & NUD_VALID) === 0) sendWaiting(neigh);
   return 0;
 }

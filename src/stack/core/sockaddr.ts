@@ -3,10 +3,15 @@
  * Linux: include/linux/socket.h, uapi/linux/in.h. Owns the cursor functions that move bytes between a message and a packet.
  */
 import { copyFromUser, copyToUser } from "../../lib/memory.ts";
-import { AF_INET, AF_UNSPEC, MSG_CTRUNC } from "../../uapi/socket.ts";
+import { AF_INET, AF_NETLINK, AF_UNSPEC, MSG_CTRUNC } from "../../uapi/socket.ts";
+
+/** What every address object has; a family's calls know the rest by it. Linux: struct sockaddr. */
+export interface Sockaddr {
+  family: number;
+}
 
 /** sockaddr_in: an IPv4 address and a port. Fields are filled by calls that answer an address. */
-export class SockaddrIn {
+export class SockaddrIn implements Sockaddr {
   /** Address as a signed 32-bit number in host order: 10.0.0.1 is 0x0a000001. */
   addr: number;
   /** 0..65535 */
@@ -19,11 +24,22 @@ export class SockaddrIn {
   }
 }
 
-/** Any family's address object (sockaddr_ll, sockaddr_un, sockaddr_nl join here with their families). */
-export type Sockaddr = SockaddrIn;
+/** sockaddr_nl: one netlink socket, or the members of groups. Fields are filled by calls that answer an address. */
+export class SockaddrNl implements Sockaddr {
+  /** Port id of a socket; 0 is the kernel, and in bind() any free one. */
+  portid: number;
+  /** Groups 1 to 32 as bits 0 to 31. */
+  groups: number;
+  family: number = AF_NETLINK;
+
+  constructor(portid = 0, groups = 0) {
+    this.portid = portid;
+    this.groups = groups;
+  }
+}
 
 /** Sets an address object back to AF_UNSPEC (connect() with it disconnects). */
-export function sockaddrClear(addr: Sockaddr): void {
+export function sockaddrClear(addr: SockaddrIn): void {
   addr.family = AF_UNSPEC;
   addr.addr = 0;
   addr.port = 0;

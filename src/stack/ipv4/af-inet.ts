@@ -18,7 +18,7 @@ import {
   lockSock, type Proto, RCV_SHUTDOWN, releaseSock, skAlloc, SHUTDOWN_MASK, skDstReset, type Sock, SOCK_BINDADDR_LOCK,
   SOCK_BINDPORT_LOCK, SOCK_LINGER, sockError, sockGraft, sockOrphan, sockPut,
 } from "../core/sock.ts";
-import type { Msghdr, Sockaddr } from "../core/sockaddr.ts";
+import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
 import {
   type ProtoOps, type Socket, sockRegister, SS_CONNECTED, SS_CONNECTING, SS_DISCONNECTING, SS_UNCONNECTED,
 } from "../core/socket.ts";
@@ -91,7 +91,7 @@ function inetAddrValidOrNonlocal(sk: InetSk, addr: number, type: number): boolea
 }
 
 /** bind(). Linux: inet_bind(), __inet_bind(). */
-export function inetBind(sock: Socket, addr: Sockaddr): number {
+export function inetBind(sock: Socket, addr: SockaddrIn): number {
   const sk = sock.sk as InetSk;
   const address = addr.addr | 0;
   const port = addr.port;
@@ -126,7 +126,7 @@ export function inetAutobind(sk: InetSk): number {
 }
 
 /** connect() of a datagram socket: fixes the peer. Linux: inet_dgram_connect(). */
-export function inetDgramConnect(sock: Socket, addr: Sockaddr): number {
+export function inetDgramConnect(sock: Socket, addr: SockaddrIn): number {
   const sk = sock.sk as InetSk;
   if (addr.family === AF_UNSPEC) return sk.prot.disconnect(sk);
   if (sk.inet.num === 0 && inetAutobind(sk) < 0) return -EAGAIN;
@@ -143,7 +143,7 @@ function disconnectStream(sock: Socket, sk: Sock): number {
  * connect() of a stream socket: starts the handshake, and in later calls tells how it went. Linux:
  * inet_stream_connect().
  */
-export function inetStreamConnect(sock: Socket, addr: Sockaddr): number {
+export function inetStreamConnect(sock: Socket, addr: SockaddrIn): number {
   const sk = sock.sk as InetSk;
   lockSock(sk);
   const err = streamConnectLocked(sock, sk, addr);
@@ -151,7 +151,7 @@ export function inetStreamConnect(sock: Socket, addr: Sockaddr): number {
   return err;
 }
 
-function streamConnectLocked(sock: Socket, sk: InetSk, addr: Sockaddr): number {
+function streamConnectLocked(sock: Socket, sk: InetSk, addr: SockaddrIn): number {
   if (addr.family === AF_UNSPEC) return disconnectStream(sock, sk);
   let waiting = -EALREADY;
   switch (sock.state) {
@@ -207,7 +207,7 @@ export function inetListen(sock: Socket, backlog: number): number {
 }
 
 /** getsockname() and getpeername(). Linux: inet_getname(). */
-export function inetGetname(sock: Socket, addr: Sockaddr, peer: number): number {
+export function inetGetname(sock: Socket, addr: SockaddrIn, peer: number): number {
   const sk = sock.sk as InetSk;
   const inet = sk.inet;
   if (peer !== 0) {

@@ -22,6 +22,7 @@ import {
   IFA_F_PERMANENT, IFA_F_SECONDARY, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE,
 } from "../../uapi/rtnetlink.ts";
 import { AF_INET } from "../../uapi/socket.ts";
+import { nlErrMsg } from "../core/extack.ts";
 import { initNet, type Net } from "../core/net.ts";
 import type { DevicePrivate, NetDevice } from "../core/net-device.ts";
 import { arpAnnounce } from "./arp.ts";
@@ -50,6 +51,8 @@ export class InIfaddr implements Pooled {
   flags = 0;
   /** Metric of the prefix route. */
   rtPriority = 0;
+  /** Name it goes by in ifconfig, empty for the device's. */
+  label = "";
   poolNext: Pooled | null = null;
 }
 
@@ -153,15 +156,15 @@ function announceAll(inDev: InDevice): void {
 }
 
 /** Finds the place of a new address; -EEXIST and -EINVAL as Linux's __inet_insert_ifa(). */
-function inetInsertIfa(inDev: InDevice, ifa: InIfaddr): number {
+function placeIfa(inDev: InDevice, ifa: InIfaddr): number {
   ifa.flags &= ~IFA_F_SECONDARY;
   let last: InIfaddr | null = null;
   let lastPrimary: InIfaddr | null = null;
   for (let at = inDev.ifaList; at !== null; at = at.next) {
     if ((at.flags & IFA_F_SECONDARY) === 0 && ifa.scope <= at.scope) lastPrimary = at;
     if (at.mask === ifa.mask && inetIfaMatch(at.address, ifa)) {
-      if (at.local === ifa.local) return -EEXIST;
-      if (at.scope !== ifa.scope) return -EINVAL;
+      if (at.local === ifa.local) return nlErrMsg(-EEXIST, "ipv4: Address already assigned");
+      if (at.scope !== ifa.scope) return nlErrMsg(-EINVAL, "ipv4: Invalid scope value");
       ifa.flags |= IFA_F_SECONDARY;
     }
     last = at;
@@ -191,7 +194,7 @@ function unlinkIfa(inDev: InDevice, ifa: InIfaddr): void {
 }
 
 /** Removes an address; with a primary go the secondaries of its subnet (promote_secondaries 0). */
-function inetDelIfa(inDev: InDevice, ifa: InIfaddr): void {
+export function inetDelIfa(inDev: InDevice, ifa: InIfaddr): void {
   if ((ifa.flags & IFA_F_SECONDARY) === 0) {
     let at = ifa.next;
     while (at !== null) {
@@ -214,6 +217,37 @@ function inetRemove(inDev: InDevice, ifa: InIfaddr): void {
 }
 
 /**
+ * An address to be filled in and given to inetInsertIfa(), everything at its default; null when the pool is empty (counted
+ * there). Linux: inet_alloc_ifa().
+ */
+export function inetAllocIfa(dev: NetDevice): InIfaddr | null {
+  const ifa = poolAlloc(ifaddrs);
+  if (ifa === null) return null;
+  ifa.dev = dev;
+  ifa.next = ifa.hashNext = null;
+  ifa.local = ifa.address = ifa.mask = ifa.broadcast = ifa.prefixlen = ifa.flags = ifa.rtPriority = 0;
+  ifa.scope = RT_SCOPE_UNIVERSE;
+  ifa.label = "";
+  return ifa;
+}
+
+/** Gives an address back that was not inserted. Linux: inet_free_ifa(). */
+export function inetFreeIfa(ifa: InIfaddr): void {
+  ifa.dev = null;
+  poolFree(ifaddrs, ifa);
+}
+
+/**
+ * Enters an address on its device, with its routes; one that is refused is freed. Linux: inet_insert_ifa().
+ * @returns 0, -EEXIST, -EINVAL (another scope than its primary's)
+ */
+export function inetInsertIfa(inDev: InDevice, ifa: InIfaddr): number {
+  const err = placeIfa(inDev, ifa);
+  if (err !== 0) inetFreeIfa(ifa);
+  return err;
+}
+
+/**
  * Adds an address to a device, with its routes. Linux: inet_rtm_newaddr().
  * @param addr local address @param prefixlen 0..32
  * @returns 0; -EINVAL (prefix length, or a scope other than its primary's), -EEXIST, -ENODEV (no IPv4 on the device),
@@ -225,11 +259,9 @@ export function inetAddAddress(
   if (prefixlen < 0 || prefixlen > 32) return -EINVAL;
   const inDev = inDevGet(dev);
   if (inDev === null || dev.net !== net) return -ENODEV;
-  const ifa = poolAlloc(ifaddrs);
+  const ifa = inetAllocIfa(dev);
   if (ifa === null) return -ENOBUFS;
   ifa.local = addr | 0;
-  ifa.dev = dev;
-  ifa.next = ifa.hashNext = null;
   ifa.mask = inetMakeMask(prefixlen);
   ifa.prefixlen = prefixlen;
   ifa.address = options?.peer === undefined ? addr | 0 : options.peer | 0;
@@ -237,12 +269,7 @@ export function inetAddAddress(
   ifa.scope = options?.scope ?? (ipv4IsLoopback(addr | 0) ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE);
   ifa.flags = (options?.flags ?? 0) | IFA_F_PERMANENT;
   ifa.rtPriority = options?.rtPriority ?? 0;
-  const err = inetInsertIfa(inDev, ifa);
-  if (err !== 0) {
-    ifa.dev = null;
-    poolFree(ifaddrs, ifa);
-  }
-  return err;
+  return inetInsertIfa(inDev, ifa);
 }
 
 /** Removes an address: 0, -ENODEV, or -EADDRNOTAVAIL when the device has no such address and length. */

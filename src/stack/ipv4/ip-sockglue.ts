@@ -22,7 +22,7 @@ import { SKB_DROP_REASON_SOCKET_RCVBUFF } from "../../uapi/drop-reason.ts";
 import { consumeSkb, kfreeSkb, PACKET_HOST, type SkBuff, skbClone, skbDstDrop, skbPull } from "../core/skbuff.ts";
 import { skbDequeue, skbQueuePurge, skbQueueTail } from "../core/skb-queue.ts";
 import { skbSetOwnerR, skDstCheck, skDstReset, type Sock } from "../core/sock.ts";
-import type { Msghdr } from "../core/sockaddr.ts";
+import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
 import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
 import { IPH_DADDR, IPH_SADDR, IPH_TOS, IPH_TTL } from "../wire/ip.ts";
 import { inetSelectAddr } from "./devinet.ts";
@@ -270,7 +270,7 @@ export function ipRecvError(sk: InetSk, msg: Msghdr, length: number): number {
     copied = length;
   }
   skbCopyDatagramMsg(skb, 0, msg, copied);
-  const name = msg.name;
+  const name = msg.name as SockaddrIn | null;
   if (name !== null) {
     name.family = AF_INET;
     name.addr = memView.getInt32(skb.endSeq + IPH_DADDR);

@@ -18,7 +18,7 @@ import { TCP_CLOSE, TCP_MSS_DEFAULT, TCP_SYN_SENT } from "../../uapi/tcp.ts";
 import { dstRelease } from "../core/dst.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { skDstSet, type Sock } from "../core/sock.ts";
-import type { Sockaddr } from "../core/sockaddr.ts";
+import type { SockaddrIn } from "../core/sockaddr.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import { TH_SPORT } from "../wire/tcp.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
@@ -58,7 +58,7 @@ const SYNCOOKIES_ALWAYS = 2;
  * @returns 0 when the SYN is on its way; -EAFNOSUPPORT, -ENETUNREACH and the other errors of routing, -EADDRNOTAVAIL
  *   (no free port), -ENOBUFS; after an error the sock is closed as before
  */
-export function tcpV4Connect(sock: Sock, addr: Sockaddr): number {
+export function tcpV4Connect(sock: Sock, addr: SockaddrIn): number {
   const sk = sock as TcpSk;
   if (addr.family !== AF_INET) return -EAFNOSUPPORT;
   const net = sk.net;

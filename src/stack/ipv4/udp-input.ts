@@ -29,7 +29,7 @@ import {
   CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, pskbMayPull, type SkBuff, skbClone, skbDstDrop, skbPull, skbTrim,
 } from "../core/skbuff.ts";
 import { type Sock, SOCK_TIMESTAMP, sockQueueRcvSkb } from "../core/sock.ts";
-import type { Msghdr } from "../core/sockaddr.ts";
+import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
 import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import { UDP_HLEN, UH_DPORT, UH_SPORT, UH_SUM, UH_ULEN } from "../wire/udp.ts";
@@ -143,7 +143,7 @@ export function udpRecvmsg(sk: Sock, msg: Msghdr, length: number, flags: number)
   }
   skbCopyDatagramMsg(skb, 0, msg, copied);
   if ((flags & MSG_PEEK) === 0) sk.net.mib[UDP_MIB_INDATAGRAMS]!++;
-  const name = msg.name;
+  const name = msg.name as SockaddrIn | null;
   if (name !== null) {
     name.family = AF_INET;
     name.addr = memView.getInt32(skb.nh + IPH_SADDR);

@@ -27,7 +27,7 @@ import { skbDequeue, skbQueuePurge, skbQueueTail } from "../core/skb-queue.ts";
 import {
   SEND_SHUTDOWN, skbSetOwnerW, skDstCheck, skDstSet, type Sock, SOCK_BROADCAST, SOCK_NO_CHECK, sockError,
 } from "../core/sock.ts";
-import { copyFromIter, type Msghdr } from "../core/sockaddr.ts";
+import { copyFromIter, type Msghdr, type SockaddrIn } from "../core/sockaddr.ts";
 import { IP_HLEN } from "../wire/ip.ts";
 import { CSUM_MANGLED_0, UDP_HLEN, UH_DPORT, UH_SPORT, UH_SUM, UH_ULEN } from "../wire/udp.ts";
 import { Flowi4, FLOWI_FLAG_ANYSRC, flowi4Init } from "./flow.ts";
@@ -236,7 +236,7 @@ export function udpSendmsg(sock: Sock, msg: Msghdr, length: number): number {
   if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
   const more = inet.corked || (flags & MSG_MORE) !== 0;
   if (sk.writeQueue.head !== null) return appendPending(sk, msg, length, more);
-  const name = msg.name;
+  const name = msg.name as SockaddrIn | null;
   let daddr = inet.daddr;
   let dport = inet.dport;
   let connected = false;

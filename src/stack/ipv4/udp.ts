@@ -16,7 +16,7 @@ import { skbQueuePurge } from "../core/skb-queue.ts";
 import {
   type Proto, skDstReset, skDstSet, type Sock, SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK, sockCount, sockOrphan, sockPut,
 } from "../core/sock.ts";
-import type { Sockaddr } from "../core/sockaddr.ts";
+import type { SockaddrIn } from "../core/sockaddr.ts";
 import { inetDgramOps, inetSkAlloc, inetSkFree } from "./af-inet.ts";
 import { INET_PROTOSW_PERMANENT, inetRegisterProtosw } from "./inetsw.ts";
 import type { InetSk } from "./inet-sock.ts";
@@ -63,7 +63,7 @@ function udpClose(sk: Sock): void {
 }
 
 /** Fixes the peer, and with it the local address. Linux: ip4_datagram_connect(). 0 or a negative errno. */
-function udpConnect(sock: Sock, addr: Sockaddr): number {
+function udpConnect(sock: Sock, addr: SockaddrIn): number {
   const sk = sock as InetSk;
   const inet = sk.inet;
   if (addr.family !== AF_INET) return -EAFNOSUPPORT;

@@ -40,7 +40,7 @@ const steps: Partial<Proto> = {
     sockOrphan(sk);
     sockPut(sk);
   },
-  connect(sk, addr) {
+  connect(sk, addr: SockaddrIn) {
     if (connectResult < 0) return connectResult;
     const inet = (sk as InetSk).inet;
     inet.daddr = addr.addr;

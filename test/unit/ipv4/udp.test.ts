@@ -455,8 +455,8 @@ test.serial("IP_RECVERR: the error queue", (t) => {
   t.is(recvmsg(client, msg, MSG_ERRQUEUE), 4);
   t.is(Buffer.from(buffer.subarray(0, 4)).toString(), "lost");
   t.is(msg.flags, MSG_ERRQUEUE);
-  t.is(msg.name.addr, ADDR_B);
-  t.is(msg.name.port, 9);
+  t.is((msg.name as SockaddrIn).addr, ADDR_B);
+  t.is((msg.name as SockaddrIn).port, 9);
   t.deepEqual([...msg.control.subarray(0, msg.controllen)],
     [SOL_IP, IP_RECVERR, 7, ECONNREFUSED, 2, 3, 3, 0, 0, ADDR_B]);
   t.is(soError(client), 0);
@@ -522,7 +522,7 @@ test.serial("sendmsg() and recvmsg() with several buffers and control messages",
   t.is(recvmsg(server, got, MSG_PEEK), 6);
   t.is(Buffer.from(buffer.subarray(100, 103)).toString(), "abc");
   t.is(Buffer.from(buffer.subarray(200, 203)).toString(), "def");
-  t.is(got.name.addr, ADDR_A);
+  t.is((got.name as SockaddrIn).addr, ADDR_A);
   const control = [...got.control.subarray(0, got.controllen)];
   t.deepEqual(control.slice(0, 3), [SOL_SOCKET, SCM_TIMESTAMP, 2]);
   t.is(control[3], 1, "1.1 s after the clock's start");

@@ -10,7 +10,7 @@ import { AF_UNIX, SOCK_STREAM } from "../../../src/uapi/socket.ts";
 import { initNet, type Net, netInit } from "../../../src/stack/core/net.ts";
 import { skbInit } from "../../../src/stack/core/skbuff.ts";
 import { skAlloc, type Proto, type Sock, sockGraft, sockInit, sockPut } from "../../../src/stack/core/sock.ts";
-import type { Msghdr } from "../../../src/stack/core/sockaddr.ts";
+import type { Msghdr, SockaddrIn } from "../../../src/stack/core/sockaddr.ts";
 import { familiesInit, type ProtoOps, type Socket, sockRegister } from "../../../src/stack/core/socket.ts";
 import { sockoptInit } from "../../../src/stack/core/sockopt.ts";
 import { wakeUp } from "../../../src/stack/core/wait.ts";
@@ -46,15 +46,15 @@ const fakeOps: ProtoOps = {
     if (sock.sk !== null) sockPut(sock.sk);
     return record("release", [], 0);
   },
-  bind: (_sock, addr) => record("bind", [addr.addr, addr.port], 0),
-  connect: (_sock, addr, flags) => record("connect", [addr.addr, addr.port, flags], 0),
+  bind: (_sock, addr: SockaddrIn) => record("bind", [addr.addr, addr.port], 0),
+  connect: (_sock, addr: SockaddrIn, flags) => record("connect", [addr.addr, addr.port, flags], 0),
   socketpair: () => -EOPNOTSUPP,
   accept(sock, newsock) {
     if (waiting === 0) return -EAGAIN;
     waiting--;
     return attach(sock.net, newsock);
   },
-  getname(_sock, addr, peer) {
+  getname(_sock, addr: SockaddrIn, peer) {
     if (peer === 1) return -ENOTCONN;
     addr.addr = 7;
     addr.port = 8;

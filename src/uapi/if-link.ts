@@ -1,0 +1,42 @@
+/*
+ * Attributes of an interface and of a neighbour in messages. Linux: linux/if_link.h, linux/neighbour.h. Read first:
+ * rtnetlink(7).
+ */
+
+export const IFLA_ADDRESS = 1;
+export const IFLA_BROADCAST = 2;
+export const IFLA_IFNAME = 3;
+export const IFLA_MTU = 4;
+export const IFLA_LINK = 5;
+export const IFLA_QDISC = 6;
+export const IFLA_STATS = 7;
+export const IFLA_MASTER = 10;
+export const IFLA_TXQLEN = 13;
+export const IFLA_OPERSTATE = 16;
+export const IFLA_LINKMODE = 17;
+export const IFLA_LINKINFO = 18;
+export const IFLA_STATS64 = 23;
+export const IFLA_GROUP = 27;
+export const IFLA_NET_NS_FD = 28;
+export const IFLA_EXT_MASK = 29;
+export const IFLA_PROMISCUITY = 30;
+export const IFLA_NUM_TX_QUEUES = 31;
+export const IFLA_NUM_RX_QUEUES = 32;
+export const IFLA_CARRIER = 33;
+export const IFLA_MIN_MTU = 50;
+export const IFLA_MAX_MTU = 51;
+export const IFLA_ALT_IFNAME = 53;
+export const IFLA_ALLMULTI = 61;
+export const IFLA_MAX = 63;
+
+/** Inside IFLA_LINKINFO. */
+export const IFLA_INFO_KIND = 1;
+
+/** Attributes of a neighbour. */
+export const NDA_DST = 1;
+export const NDA_LLADDR = 2;
+export const NDA_CACHEINFO = 3;
+export const NDA_PROBES = 4;
+export const NDA_IFINDEX = 8;
+export const NDA_MASTER = 9;
+export const NDA_MAX = 15;
