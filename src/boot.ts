@@ -35,7 +35,19 @@ import { socketInit } from "./stack/socket/socket.ts";
 export { initNet } from "./stack/core/net.ts";
 
 /** What boot() takes: sizes (config.ts), and the machine to run on where it is not the platform's own. */
-export type BootOptions = ConfigOptions & { readonly hal?: Hal };
+export type BootOptions = ConfigOptions & {
+  readonly hal?: Hal;
+  /** Parts beyond the table below, such as `netlink` of src/netlink.ts; within a level they come after it. */
+  readonly initcalls?: readonly Initcall<Config>[];
+};
+
+/** The sizes of the last boot. */
+let booted: Config;
+
+/** The sizes the stack was built with, for parts that are started later. */
+export function bootConfig(): Config {
+  return booted;
+}
 
 /** Truesize of one full packet: what a socket's buffer is counted in. */
 function packetBytes(config: Config): number {
@@ -111,9 +123,11 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
  * @throws TypeError or RangeError naming the option, its value and its range, before anything is built
  */
 export function boot(options: BootOptions = {}): void {
-  const { hal = platform, ...sizes } = options;
+  const { hal = platform, initcalls: more = [], ...sizes } = options;
   const config = resolveConfig(sizes);
-  poolsReset(KERNEL_WORDS + initcallWords(initcalls, config));
+  booted = config;
+  const all = more.length === 0 ? initcalls : [...initcalls, ...more];
+  poolsReset(KERNEL_WORDS + initcallWords(all, config));
   kernelInit(hal);
-  doInitcalls(initcalls, config);
+  doInitcalls(all, config);
 }

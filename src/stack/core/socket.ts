@@ -81,6 +81,11 @@ export function sockRegister(family: number, create: FamilyCreate): void {
   families[family] = create;
 }
 
+/** Can sockets of the family be made? */
+export function familyKnown(family: number): boolean {
+  return family < families.length && families[family] !== null;
+}
+
 let sockets: Pool<Socket>;
 
 /** Builds the pool of sockets. Boot time only. */

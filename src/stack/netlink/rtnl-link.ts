@@ -255,7 +255,7 @@ function rtnlNewlink(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
     if ((flags & NLM_F_EXCL) !== 0) return -EEXIST;
     return doSetlink(dev, nlh);
   }
-  if ((flags & NLM_F_CREATE) === 0) return namesDevice(ifindex) ? -ENODEV : -EINVAL;
+  if ((flags & NLM_F_CREATE) === 0) return -ENODEV;
   return nlaGet(IFLA_LINKINFO) !== 0 ? nlErrMsg(-EOPNOTSUPP, "Unknown device type") : -EOPNOTSUPP;
 }
 

@@ -49,12 +49,17 @@ export function setNs(net: Net): void {
  * left), -EMFILE (no descriptor left), -ENFILE (no socket left)
  */
 export function socket(family: number, type: number, protocol = 0): number {
+  return socketIn(currentNet, family, type, protocol);
+}
+
+/** socket() in that namespace, whatever the program's is (commands). Errors as socket(). */
+export function socketIn(net: Net, family: number, type: number, protocol: number): number {
   if ((type & ~(SOCK_TYPE_MASK | SOCK_FLAGS)) !== 0) return -EINVAL;
   const fd = getUnusedFd(0);
   if (fd < 0) return fd;
-  const sock = sockAlloc(currentNet, type & SOCK_TYPE_MASK);
+  const sock = sockAlloc(net, type & SOCK_TYPE_MASK);
   if (sock === null) return -ENFILE;
-  const err = sockCreateIn(currentNet, family, sock, protocol);
+  const err = sockCreateIn(net, family, sock, protocol);
   if (err < 0) {
     sockRelease(sock);
     return err;

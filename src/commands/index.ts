@@ -1,0 +1,30 @@
+/**
+ * Text commands as people know them: words in, text and an exit status out. They configure through sockets only, as a program
+ * would. Importing them brings netlink with it, which is started by the first command unless boot() was told to.
+ *
+ *   ip(initNet, "route add 10.1.0.0/16 via 10.0.0.1 dev eth0 metric 5")  →  { status: 0, text: "", error: "" }
+ */
+import { netlinkLoad } from "../netlink.ts";
+import type { Net } from "../stack/core/net.ts";
+import { Args, type CommandResult, runCommand, splitWords } from "./command.ts";
+import { ipMain } from "./ip.ts";
+import { IpMonitor } from "./ip-monitor.ts";
+
+export type { CommandResult } from "./command.ts";
+export type { IpMonitor } from "./ip-monitor.ts";
+
+/** `ip`: address, link, neighbour, route, rule. iproute2's words, output, complaints and exit status. */
+export function ip(net: Net, argv: string | readonly string[]): CommandResult {
+  netlinkLoad();
+  return runCommand(argv, (words, out) => ipMain(net, words, out));
+}
+
+/**
+ * `ip monitor`: begins to watch; read() gives what has happened since.
+ * @param argv link, address, route, neigh, rule, label, all; none for everything
+ * @throws CommandEnd for other words, and when there is no socket left
+ */
+export function ipMonitor(net: Net, argv: string | readonly string[] = ""): IpMonitor {
+  netlinkLoad();
+  return new IpMonitor(net, new Args(typeof argv === "string" ? splitWords(argv) : argv));
+}

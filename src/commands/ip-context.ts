@@ -1,0 +1,87 @@
+/**
+ * What the objects of `ip` work with: the socket, the options, the output, and the names of devices. iproute2's counterparts
+ * are the globals of ip.c and lib/ll_map.c.
+ */
+import type { Net } from "../stack/core/net.ts";
+import { IFLA_IFNAME } from "../uapi/if-link.ts";
+import { RTM_GETLINK } from "../uapi/rtnetlink.ts";
+import { AF_INET, AF_UNSPEC } from "../uapi/socket.ts";
+import { type Args, CommandEnd, type Output } from "./command.ts";
+import { type Answer, Request, Rtnl } from "./libnetlink.ts";
+
+/** Bytes of ifinfomsg. */
+export const IFINFOMSG_BYTES = 16;
+
+export class IpContext {
+  readonly net: Net;
+  readonly out: Output;
+  readonly rtnl: Rtnl;
+  /** -s, counted */
+  stats = 0;
+  /** -d */
+  details = false;
+  /** -o */
+  oneline = false;
+  /** -br */
+  brief = false;
+  /** -4, -f inet; AF_UNSPEC when not given */
+  family = AF_UNSPEC;
+  private links: Map<number, string> | null = null;
+
+  constructor(net: Net, out: Output, groups = 0) {
+    this.net = net;
+    this.out = out;
+    this.rtnl = new Rtnl(net, groups);
+  }
+
+  print(text: string): void {
+    this.out.text += text;
+  }
+
+  /** The end of a line inside one object: -o keeps it on one. */
+  get newline(): string {
+    return this.oneline ? "\\" : "\n";
+  }
+
+  /** The dotted or any family in complaints about prefixes. */
+  get familyWord(): string {
+    return this.family === AF_INET ? "inet" : "any valid";
+  }
+
+  private names(): Map<number, string> {
+    if (this.links === null) {
+      this.links = new Map();
+      const links = this.links;
+      this.rtnl.dump(new Request(RTM_GETLINK, 0, IFINFOMSG_BYTES), (answer) => {
+        links.set(answer.u32(4), answer.attrs(IFINFOMSG_BYTES).string(IFLA_IFNAME));
+      });
+    }
+    return this.links;
+  }
+
+  /** The number of a device, 0 for none such. */
+  deviceIndex(name: string): number {
+    for (const [index, text] of this.names()) if (text === name) return index;
+    const number = /^if([0-9]+)$/.exec(name);
+    return number === null ? 0 : Number(number[1]);
+  }
+
+  /** The name of a device; "if7" for one that is not there. */
+  deviceName(index: number): string {
+    return this.names().get(index) ?? `if${index}`;
+  }
+
+  /** Remembers or forgets a device that a message is about. */
+  learn(answer: Answer, gone: boolean): void {
+    if (gone) this.names().delete(answer.u32(4));
+    else this.names().set(answer.u32(4), answer.attrs(IFINFOMSG_BYTES).string(IFLA_IFNAME));
+  }
+}
+
+/** One object of `ip` (address, route, …): does what the words say; 0 or an exit status. */
+export type IpObject = (ip: IpContext, args: Args) => number;
+
+/** The complaint about a sub-command that an object does not have. */
+export function unknownCommand(word: string, object: string): never {
+  throw new CommandEnd(255, `Command "${word}" is unknown, try "ip ${object} help".\n`);
+}
