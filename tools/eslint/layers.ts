@@ -41,6 +41,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = Object.freeze({
   "src/services": { from: SOCKET },
   "src/ecma419": { from: SOCKET },
   "src/commands": { from: SOCKET },
+  // The commands' entrance loads what they speak to; the commands themselves know sockets only.
+  "src/commands/index.ts": { from: ["src"] },
   // The files directly in src/ (index.ts, boot.ts, sets of initcalls) put the house together.
   src: { from: ["src"], types: CONTRACT, packages: /^#platform$/ },
   "hal/hal.ts": { from: [] },

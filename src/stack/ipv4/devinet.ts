@@ -238,12 +238,13 @@ export function inetFreeIfa(ifa: InIfaddr): void {
 }
 
 /**
- * Enters an address on its device, with its routes; one that is refused is freed. Linux: inet_insert_ifa().
+ * Enters an address on its device, with its routes; one that is refused is freed, and 0.0.0.0 is none. Linux:
+ * inet_insert_ifa().
  * @returns 0, -EEXIST, -EINVAL (another scope than its primary's)
  */
 export function inetInsertIfa(inDev: InDevice, ifa: InIfaddr): number {
-  const err = placeIfa(inDev, ifa);
-  if (err !== 0) inetFreeIfa(ifa);
+  const err = ifa.local === 0 ? 0 : placeIfa(inDev, ifa);
+  if (err !== 0 || ifa.local === 0) inetFreeIfa(ifa);
   return err;
 }
 

@@ -23,7 +23,7 @@ import { FibResult, Flowi4, flowi4Init } from "../ipv4/flow.ts";
 import { ipRouteInput, ipRouteOutputKey } from "../ipv4/route.ts";
 import type { Rtable } from "../ipv4/rtable.ts";
 import type { NetlinkSk } from "./netlink-sock.ts";
-import { nlaAddrOr0, nlaGet, nlaPut, nlaPutAddr, nlaPutU32, nlaU32Or, NLH_SEQ, nlmsgCancel, nlmsgEnd, nlmsgPut } from "./nlattr.ts";
+import { nlaAddrOr0, nlaPut, nlaPutAddr, nlaPutU32, nlaU32Or, NLH_SEQ, nlmsgCancel, nlmsgEnd, nlmsgPut } from "./nlattr.ts";
 import {
   fillRoute, parseRoute, putMetrics, RTM_DST_LEN, RTM_FLAGS, RTM_SRC_LEN, RTM_TABLE, RTM_TOS, RTM_TYPE, RTMSG_BYTES,
 } from "./rtnl-route-msg.ts";

@@ -10,6 +10,7 @@ import { ECONNABORTED, EFAULT, EINVAL, ENFILE, ENOIOCTLCMD, ENOTTY } from "../..
 import { O_NONBLOCK } from "../../uapi/fcntl.ts";
 import { FIONBIO } from "../../uapi/ioctl.ts";
 import { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_TYPE_MASK } from "../../uapi/socket.ts";
+import { ioctlRecord, type IoctlRecord, ioctlReset } from "../core/ifreq.ts";
 import type { Net } from "../core/net.ts";
 import type { Sockaddr } from "../core/sockaddr.ts";
 import { sockAlloc, sockCreateIn, socketPoolInit, sockRelease } from "../core/socket.ts";
@@ -30,6 +31,7 @@ let currentNet: Net;
  */
 export function socketInit(files: number, epolls: number, epollItems: number, net: Net, sockets = files): void {
   currentNet = net;
+  ioctlReset();
   filesInit(files);
   socketPoolInit(sockets, net);
   eventpollInit(epolls, epollItems);
@@ -143,12 +145,14 @@ export function shutdown(fd: number, how: number): number {
 }
 
 /**
- * FIONREAD/SIOCINQ, SIOCOUTQ and what else the protocol knows fill out[0]; FIONBIO reads it. Linux: ioctl(2).
+ * FIONREAD/SIOCINQ, SIOCOUTQ and what else the protocol knows fill out[0]; FIONBIO reads it. Requests about devices, addresses,
+ * routes and neighbours take a record (src/ioctl.ts). Linux: ioctl(2).
  * @returns 0, or -EBADF, -ENOTSOCK, -EFAULT (`out` is empty), -ENOTTY (unknown request), -EINVAL
  */
-export function ioctl(fd: number, request: number, out: Int32Array): number {
+export function ioctl(fd: number, request: number, out: Int32Array | IoctlRecord): number {
   const sock = sockfdLookup(fd);
   if (sock === null) return fdError(fd);
+  if (!(out instanceof Int32Array)) return ioctlRecord(sock.net, request, out);
   if (out.length < 1) return -EFAULT;
   if (request === FIONBIO) {
     if (out[0] !== 0) sock.fileFlags |= O_NONBLOCK;

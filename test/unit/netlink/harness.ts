@@ -34,18 +34,28 @@ export function addDummy(name: string, last: number): NetDevice {
   return dev;
 }
 
+/** A boot took all devices away. */
+export function forgetDummies(): void {
+  devices = [];
+}
+
+/** Takes the devices out of their namespace. */
+export function removeDummies(): void {
+  for (const dev of devices) unregisterNetdev(dev);
+  initNet.poll();
+}
+
 /** Boots with loopback, d0 (2) and d1 (3), all up. */
 export function bootNetlink(options: ConfigOptions = {}): void {
   boot({ preset: "host", ...options, initcalls: [netlink] });
   inUse = poolsInUse();
-  devices = [];
+  forgetDummies();
   for (const [name, last] of [["d0", 1], ["d1", 2]] as const) devOpen(addDummy(name, last));
 }
 
 /** Takes the devices down; how many objects are in use beyond those of the start. */
 export function shutdownNetlink(): number {
-  for (const dev of devices) unregisterNetdev(dev);
-  initNet.poll();
+  removeDummies();
   return poolsInUse() - inUse;
 }
 

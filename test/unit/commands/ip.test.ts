@@ -1,0 +1,121 @@
+import test from "ava";
+import { boot, type CommandResult, bootIp, initNet, run, shutdownIp } from "./harness.ts";
+import { ip, ipMonitor } from "../../../src/commands/index.ts";
+
+/** What iproute2 6.1 answered to the same words in a network namespace with the same two devices: facts. */
+const ANSWERS: readonly (readonly [string, string, number])[] = [
+  ["addr add 10.0.0.1/24 dev d0", "", 0],
+  ["addr add 10.0.0.1/24 dev d0", "Error: ipv4: Address already assigned.\n", 2],
+  ["addr add 10.0.0.2/24 dev d0", "", 0],
+  ["addr add 10.0.0.3/24 brd + dev d0 label d0:1", "", 0],
+  ["addr add 10.0.0.3/24 dev d9", 'Cannot find device "d9"\n', 1],
+  ["addr add 10.0.0.3/33 dev d0", 'Error: any valid prefix is expected rather than "10.0.0.3/33".\n', 1],
+  ["addr add dev d0", "RTNETLINK answers: Operation not supported\n", 2],
+  ["addr del 10.0.0.9/24 dev d0", "Error: ipv4: Address not found.\n", 2],
+  ["a a 10.1.0.1 peer 10.1.0.2/30 dev d1", "", 0],
+  ["-4 -o addr", "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever\n"
+    + "2: d0    inet 10.0.0.1/24 scope global d0\\       valid_lft forever preferred_lft forever\n"
+    + "2: d0    inet 10.0.0.2/24 scope global secondary d0\\       valid_lft forever preferred_lft forever\n"
+    + "2: d0    inet 10.0.0.3/24 brd 10.0.0.255 scope global secondary d0:1\\       valid_lft forever preferred_lft forever\n"
+    + "3: d1    inet 10.1.0.1 peer 10.1.0.2/30 scope global d1\\       valid_lft forever preferred_lft forever\n", 0],
+  ["-br addr show dev d1", "d1               UNKNOWN        10.1.0.1 peer 10.1.0.2/30 \n", 0],
+  ["-br link show d0", "d0               UNKNOWN        02:00:00:00:00:01 <BROADCAST,NOARP,UP,LOWER_UP> \n", 0],
+  ["link show d0", "2: d0: <BROADCAST,NOARP,UP,LOWER_UP> mtu 1500 qdisc pfifo_fast state UNKNOWN mode DEFAULT group default qlen 32\n"
+    + "    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff\n", 0],
+  ["-s -s link show d0", "2: d0: <BROADCAST,NOARP,UP,LOWER_UP> mtu 1500 qdisc pfifo_fast state UNKNOWN mode DEFAULT group default qlen 32\n"
+    + "    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff\n"
+    + "    RX:  bytes packets errors dropped  missed   mcast           \n"
+    + "             0       0      0       0       0       0 \n"
+    + "    RX errors:  length    crc   frame    fifo overrun\n"
+    + "                     0      0       0       0       0 \n"
+    + "    TX:  bytes packets errors dropped carrier collsns           \n"
+    + "             0       0      0       0       0       0 \n"
+    + "    TX errors: aborted   fifo  window heartbt transns\n"
+    + "                     0      0       0       0       0 \n", 0],
+  ["route add 10.2.0.0/16 via 10.0.0.77 dev d0 metric 5", "", 0],
+  ["route add 10.2.0.0/16 via 10.0.0.77 dev d0 metric 5", "RTNETLINK answers: File exists\n", 2],
+  ["route add 10.3.0.0/16", "RTNETLINK answers: No such device\n", 2],
+  ["route add 10.3.0.0/16 dev d9", 'Cannot find device "d9"\n', 1],
+  ["route add 10.4.0.0/16 nexthop via 10.0.0.8 weight 2 metric 9",
+    'Error: "nexthop" or end of line is expected instead of "metric"\n', 255],
+  ["route add blackhole 10.5.0.0/16", "", 0],
+  ["route add 10.8.0.0/16 via 5.5.5.5 dev d0 onlink", "", 0],
+  ["route del 10.99.0.0/16", "RTNETLINK answers: No such process\n", 2],
+  ["route add 10.9.0.0/33 dev d0", 'Error: any valid prefix is expected rather than "10.9.0.0/33".\n', 1],
+  ["route add 10.2.0.0/16 dev d0 table bogus", 'Error: argument "bogus" is wrong: "table" value is invalid\n\n', 255],
+  ["route add 10.2.0.0/16 via 10.0.0.1.1", 'Error: inet address is expected rather than "10.0.0.1.1".\n', 1],
+  ["route add 10.2.0.0/16 metric", 'Command line is not complete. Try option "help"\n', 255],
+  ["route change 10.77.0.0/16 dev d1", "RTNETLINK answers: No such file or directory\n", 2],
+  ["route flush", '"ip route flush" requires arguments.\n', 1],
+  ["route show 10.8.0.0/16", "10.8.0.0/16 via 5.5.5.5 dev d0 onlink \n", 0],
+  ["-d route show 10.5.0.0/16", "blackhole 10.5.0.0/16 proto boot scope global \n", 0],
+  ["r s 10.2.0.0/16 dev d0", "10.2.0.0/16 via 10.0.0.77 metric 5 \n", 0],
+  ["route show table 101", "Error: ipv4: FIB table does not exist.\nDump terminated\n", 2],
+  ["route get 10.2.1.1", "10.2.1.1 via 10.0.0.77 dev d0 src 10.0.0.1 uid 0 \n    cache \n", 0],
+  ["route get 127.0.0.1", "local 127.0.0.1 dev lo table local src 127.0.0.1 uid 0 \n    cache <local> \n", 0],
+  ["route get 10.0.0.255", "broadcast 10.0.0.255 dev d0 table local src 10.0.0.1 uid 0 \n    cache <local,brd> \n", 0],
+  ["route get 10.5.1.1", "RTNETLINK answers: Invalid argument\n", 2],
+  ["route get fibmatch 10.2.7.7", "10.2.0.0/16 via 10.0.0.77 dev d0 metric 5 \n", 0],
+  ["rule", "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n32767:\tfrom all lookup default\n", 0],
+  ["rule add bogus", 'Error: argument "bogus" is wrong: Failed to parse rule type\n', 255],
+  ["rule add from 300.1.1.1", 'Error: any valid prefix is expected rather than "300.1.1.1".\n', 1],
+  ["neigh add 10.0.0.50 lladdr 02:00:00:00:00:50 dev d0", "", 0],
+  ["neigh add 10.0.0.50 lladdr 02:00:00:00:00:50 dev d0", "RTNETLINK answers: File exists\n", 2],
+  ["neigh del 10.0.0.53 dev d1", "RTNETLINK answers: No such file or directory\n", 2],
+  ["neigh change 10.0.0.53 dev d1 lladdr 02:00:00:00:00:50", "RTNETLINK answers: No such file or directory\n", 2],
+  ["neigh get 10.0.0.50 dev d0", "10.0.0.50 dev d0 lladdr 02:00:00:00:00:50 PERMANENT \n", 0],
+  ["-s neigh show dev d0 nud all", "10.0.0.50 lladdr 02:00:00:00:00:50  used 0/0/0probes 0 PERMANENT \n", 0],
+  ["link set d9 up", 'Cannot find device "d9"\n', 1],
+  ["link set d0 bogus", 'Error: either "dev" is duplicate, or "bogus" is a garbage.\n', 255],
+  ["link show d9", 'Device "d9" does not exist.\n', 1],
+  ["bogus", 'Object "bogus" is unknown, try "ip help".\n', 1],
+  ["route bogus", 'Command "bogus" is unknown, try "ip route help".\n', 255],
+  ["addr bogus", 'Command "bogus" is unknown, try "ip address help".\n', 255],
+];
+
+test.beforeEach(() => bootIp());
+test.afterEach((t) => t.is(shutdownIp(), 0, "pools full again"));
+
+test.serial("ip answers what iproute2 answers, to the byte, and ends with its status", (t) => {
+  for (const [words, text, status] of ANSWERS) {
+    const result: CommandResult = ip(initNet, words);
+    t.deepEqual([words, result.text + result.error, result.status], [words, text, status]);
+  }
+});
+
+test.serial("the first command starts netlink where boot did not", (t) => {
+  boot({ preset: "small" });
+  t.is(ip(initNet, ["-br", "addr"]).text, "lo               UNKNOWN        127.0.0.1/8 \n");
+  bootIp();
+});
+
+test.serial("link set changes what it names", (t) => {
+  run("link set dev d0 mtu 1280 txqueuelen 7 address 02:aa:00:00:00:01 multicast on");
+  t.regex(run("link show d0"), /<BROADCAST,MULTICAST,NOARP,UP,LOWER_UP> mtu 1280 .* qlen 7\n    link\/ether 02:aa:00:00:00:01 /);
+  run("link set d0 down name eth7");
+  t.regex(run("link show eth7"), /^2: eth7: <BROADCAST,MULTICAST,NOARP> .* state DOWN /);
+});
+
+test.serial("addr flush and route flush take away what their words select", (t) => {
+  run("addr add 10.0.0.1/24 dev d0");
+  run("addr add 10.9.0.1/24 dev d1");
+  run("route add 10.20.0.0/16 via 10.0.0.9");
+  run("route add 10.21.0.0/16 via 10.9.0.9");
+  run("route flush root 10.20.0.0/15 dev d0");
+  t.is(run("route show root 10.20.0.0/15"), "10.21.0.0/16 via 10.9.0.9 dev d1 \n");
+  run("addr flush dev d1");
+  t.is(run("route show"), "10.0.0.0/24 dev d0 proto kernel scope link src 10.0.0.1 \n");
+});
+
+test.serial("a monitor tells what others do", (t) => {
+  const monitor = ipMonitor(initNet, "address route label");
+  run("addr add 10.0.0.1/24 dev d0");
+  run("route add 10.2.0.0/16 via 10.0.0.7");
+  run("route del 10.2.0.0/16");
+  const lines = monitor.read().split("\n");
+  t.true(lines.includes("[ADDR]2: d0    inet 10.0.0.1/24 scope global d0"));
+  t.true(lines.includes("[ROUTE]10.2.0.0/16 via 10.0.0.7 dev d0 "));
+  t.true(lines.includes("[ROUTE]Deleted 10.2.0.0/16 via 10.0.0.7 dev d0 "));
+  t.is(monitor.read(), "");
+  monitor.close();
+});
