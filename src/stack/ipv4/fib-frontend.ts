@@ -20,6 +20,7 @@ import {
   RT_TABLE_LOCAL, RT_TABLE_MAIN, RTAX_MAX, RTM_DELROUTE, RTM_DELRULE, RTM_NEWROUTE, RTM_NEWRULE, RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST, RTN_UNSPEC,
   RTNH_F_DEAD, RTNH_F_LINKDOWN, RTPROT_BOOT, RTPROT_KERNEL,
 } from "../../uapi/rtnetlink.ts";
+import { nlErrMsg } from "../core/extack.ts";
 import { registerPernetSubsys, type Net } from "../core/net.ts";
 import { neighIfdown } from "../core/neighbour.ts";
 import type { NetDevice } from "../core/net-device.ts";
@@ -91,8 +92,9 @@ export function rtCacheFlush(net: Net): void {
 /** 0, or -EINVAL: prefix longer than 32, or with bits outside of its length. Linux: fib_valid_key_len(). */
 function fibValidKeyLen(cfg: FibConfig): number {
   const length = cfg.dstLen;
-  if (length < 0 || length > 32) return -EINVAL;
-  return length < 32 && cfg.dst << length !== 0 ? -EINVAL : 0;
+  if (length < 0 || length > 32) return nlErrMsg(-EINVAL, "Invalid prefix length");
+  if (length === 32 || cfg.dst << length === 0) return 0;
+  return nlErrMsg(-EINVAL, "Invalid prefix for given prefix length");
 }
 
 /** Tells the listeners of a change. Linux: rtmsg_fib(). */

@@ -15,6 +15,7 @@ import {
   RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_UNSPEC, RTAX_MAX, RTN_BLACKHOLE,
   RTN_LOCAL, RTN_MAX, RTN_MULTICAST, RTN_THROW, RTN_UNICAST, RTNH_F_DEAD, RTNH_F_LINKDOWN, RTNH_F_ONLINK, RTNH_F_PERVASIVE,
 } from "../../uapi/rtnetlink.ts";
+import { nlErrMsg } from "../core/extack.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { inDevGet, inetSelectAddr } from "./devinet.ts";
@@ -125,11 +126,11 @@ function checkGateway(net: Net, nh: number, table: number, scope: number): numbe
   const gw = fibMem[nh + NH_GW]!;
   let dev: NetDevice | null;
   if ((fibMem[nh + NH_WORD]! & RTNH_F_ONLINK) !== 0) {
-    if (scope >= RT_SCOPE_LINK) return -EINVAL;
+    if (scope >= RT_SCOPE_LINK) return nlErrMsg(-EINVAL, "Nexthop has invalid scope");
     dev = nhDev(net, nh);
-    if (dev === null) return -ENODEV;
-    if ((dev.flags & IFF_UP) === 0) return -ENETDOWN;
-    if (inetAddrType(net, gw) !== RTN_UNICAST) return -EINVAL;
+    if (dev === null) return nlErrMsg(-ENODEV, "Nexthop device required for onlink");
+    if ((dev.flags & IFF_UP) === 0) return nlErrMsg(-ENETDOWN, "Nexthop device is not up");
+    if (inetAddrType(net, gw) !== RTN_UNICAST) return nlErrMsg(-EINVAL, "Nexthop has invalid gateway");
     nhSetScope(nh, RT_SCOPE_LINK);
   } else {
     flowi4Init(fibFlow, gw, 0, fibMem[nh + NH_OIF]!, 0, 0);
@@ -137,12 +138,14 @@ function checkGateway(net: Net, nh: number, table: number, scope: number): numbe
     const tb = table === RT_TABLE_UNSPEC || table === RT_TABLE_MAIN ? 0 : fibGetTable(net, table);
     let err = tb === 0 ? -1 : fibTableLookup(tb, fibFlow, fibResult);
     if (err !== 0) err = fibLookup(net, fibFlow, fibResult);
-    if (err !== 0) return err;
-    if (fibResult.type !== RTN_UNICAST && fibResult.type !== RTN_LOCAL) return -EINVAL;
+    if (err !== 0) return nlErrMsg(err, "Nexthop has invalid gateway");
+    if (fibResult.type !== RTN_UNICAST && fibResult.type !== RTN_LOCAL) {
+      return nlErrMsg(-EINVAL, "Nexthop has invalid gateway");
+    }
     nhSetScope(nh, fibResult.scope);
     fibMem[nh + NH_OIF] = fibMem[fibResult.nh + NH_OIF]!;
     dev = nhDev(net, nh);
-    if (dev === null) return -EINVAL;
+    if (dev === null) return nlErrMsg(-EINVAL, "No egress device for nexthop gateway");
     if ((dev.flags & IFF_UP) === 0) return -ENETDOWN;
   }
   if (!dev.carrier) fibMem[nh + NH_WORD]! |= RTNH_F_LINKDOWN;
@@ -152,10 +155,12 @@ function checkGateway(net: Net, nh: number, table: number, scope: number): numbe
 /** Works out a next hop. Linux: fib_check_nh(). */
 function checkNexthop(net: Net, nh: number, table: number, scope: number): number {
   if (fibMem[nh + NH_GW] !== 0) return checkGateway(net, nh, table, scope);
-  if ((fibMem[nh + NH_WORD]! & (RTNH_F_PERVASIVE | RTNH_F_ONLINK)) !== 0) return -EINVAL;
+  if ((fibMem[nh + NH_WORD]! & (RTNH_F_PERVASIVE | RTNH_F_ONLINK)) !== 0) {
+    return nlErrMsg(-EINVAL, "Invalid flags for nexthop - PERVASIVE and ONLINK can not be set");
+  }
   const dev = nhDev(net, nh);
   if (dev === null || inDevGet(dev) === null) return -ENODEV;
-  if ((dev.flags & IFF_UP) === 0) return -ENETDOWN;
+  if ((dev.flags & IFF_UP) === 0) return nlErrMsg(-ENETDOWN, "Device for nexthop is not up");
   nhSetScope(nh, RT_SCOPE_HOST);
   if (!dev.carrier) fibMem[nh + NH_WORD]! |= RTNH_F_LINKDOWN;
   return 0;
@@ -209,16 +214,22 @@ function wantNexthops(cfg: FibConfig): number {
     const flags = (cfg.flags & ~255) | rows[at + FIB_NH_FLAGS]!;
     setNexthop(nh, rows[at + FIB_NH_OIF]!, rows[at + FIB_NH_GW]!, flags, rows[at + FIB_NH_WEIGHT]!);
   }
-  if (cfg.oif !== 0 && cfg.oif !== fibMem[WANTED + NH_OIF]) return -EINVAL;
-  return cfg.gw !== 0 && cfg.gw !== fibMem[WANTED + NH_GW] ? -EINVAL : 0;
+  if (cfg.oif !== 0 && cfg.oif !== fibMem[WANTED + NH_OIF]) {
+    return nlErrMsg(-EINVAL, "Nexthop device index does not match RTA_OIF");
+  }
+  if (cfg.gw === 0 || cfg.gw === fibMem[WANTED + NH_GW]) return 0;
+  return nlErrMsg(-EINVAL, "Nexthop gateway does not match RTA_GATEWAY or RTA_VIA");
 }
 
 /** Works out in WANTED what the route needs; a negative errno when it cannot be. Linux: the first part of fib_create_info(). */
 function workOut(net: Net, cfg: FibConfig): number {
   const { type, scope } = cfg;
   fibMem[WANTED + NH_NEXT] = 0;
-  if (type > RTN_MAX || FIB_TYPE_SCOPE[type]! > scope) return -EINVAL;
-  if ((cfg.flags & NH_STATE) !== 0) return -EINVAL;
+  if (type > RTN_MAX) return nlErrMsg(-EINVAL, "Invalid type");
+  if (FIB_TYPE_SCOPE[type]! > scope) return nlErrMsg(-EINVAL, "Invalid scope");
+  if ((cfg.flags & NH_STATE) !== 0) {
+    return nlErrMsg(-EINVAL, "Invalid rtm_flags - can not contain DEAD or LINKDOWN");
+  }
   fibMem[WANTED + FI_WORD] = scope | (cfg.protocol << 8) | (type << 16) | (cfg.table << 24);
   fibMem[WANTED + FI_FLAGS] = (cfg.flags & 0xffff) | (net.id << 16);
   fibMem[WANTED + FI_PRIORITY] = cfg.priority;
@@ -227,10 +238,17 @@ function workOut(net: Net, cfg: FibConfig): number {
   fibMem[WANTED + FI_METRICS] = 0;
   let err = wantNexthops(cfg);
   if (err !== 0) return err;
-  if (type >= RTN_BLACKHOLE) return type > RTN_THROW || cfg.gw !== 0 || cfg.oif !== 0 || cfg.nhs !== 0 ? -EINVAL : 0;
-  if (type < RTN_UNICAST || type > RTN_MULTICAST || scope > RT_SCOPE_HOST) return -EINVAL;
+  if (type >= RTN_BLACKHOLE && type <= RTN_THROW) {
+    if (cfg.gw === 0 && cfg.oif === 0 && cfg.nhs === 0) return 0;
+    return nlErrMsg(-EINVAL, "Gateway, device and multipath can not be specified for this route type");
+  }
+  if (type < RTN_UNICAST || type > RTN_MULTICAST) return nlErrMsg(-EINVAL, "Invalid route type");
+  if (scope > RT_SCOPE_HOST) return nlErrMsg(-EINVAL, "Invalid scope");
   if (scope === RT_SCOPE_HOST) {
-    if (fibMem[WANTED + NH_NEXT] !== 0 || fibMem[WANTED + NH_GW] !== 0) return -EINVAL;
+    if (fibMem[WANTED + NH_NEXT] !== 0) {
+      return nlErrMsg(-EINVAL, "Route with host scope can not have multiple nexthops");
+    }
+    if (fibMem[WANTED + NH_GW] !== 0) return nlErrMsg(-EINVAL, "Route with host scope can not have a gateway");
     nhSetScope(WANTED, RT_SCOPE_NOWHERE);
     if (nhDev(net, WANTED) === null) return -ENODEV;
   } else {
@@ -244,7 +262,7 @@ function workOut(net: Net, cfg: FibConfig): number {
     } while (nh !== 0);
     if (up === 0) fibMem[WANTED + FI_FLAGS]! |= RTNH_F_LINKDOWN;
   }
-  return cfg.prefsrc !== 0 && !validPrefsrc(net, cfg) ? -EINVAL : 0;
+  return cfg.prefsrc !== 0 && !validPrefsrc(net, cfg) ? nlErrMsg(-EINVAL, "Invalid prefsrc address") : 0;
 }
 
 function hashOf(fi: number): number {

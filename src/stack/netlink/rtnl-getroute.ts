@@ -91,9 +91,11 @@ function askOutput(net: Net, skb: SkBuff, nlh: number, flags: number): number {
   const found = askTable(net, src);
   let err: number;
   if ((flags & RTM_F_FIB_MATCH) !== 0) {
-    err = found ? fillMatch(skb, nlh, net, dst) : -EHOSTUNREACH;
+    err = found && findMatch(net, dst) ? fillRoute(skb, begin(skb, nlh), scratch) : -EHOSTUNREACH;
   } else {
-    err = fillDecision(skb, nlh, rt, found && (flags & RTM_F_LOOKUP_TABLE) !== 0 ? result.table : RT_TABLE_MAIN, dst, src, 0);
+    const table = found && (flags & RTM_F_LOOKUP_TABLE) !== 0 ? result.table : RT_TABLE_MAIN;
+    if (!found || !findMatch(net, dst)) fibConfigReset(scratch);
+    err = fillDecision(skb, nlh, rt, table, dst, src, 0);
   }
   dstRelease(rt);
   return err;
@@ -112,7 +114,10 @@ function askInput(net: Net, skb: SkBuff, nlh: number, iif: number): number {
   if (err === 0 && rt !== null) {
     const found = askTable(net, src);
     if (rt.type === RTN_UNREACHABLE) err = rt.error !== 0 ? rt.error : -EHOSTUNREACH;
-    else err = fillDecision(skb, nlh, rt, found ? result.table : RT_TABLE_MAIN, dst, src, iif);
+    else {
+      if (!found || !findMatch(net, dst)) fibConfigReset(scratch);
+      err = fillDecision(skb, nlh, rt, found ? result.table : RT_TABLE_MAIN, dst, src, iif);
+    }
   } else if (err === 0) {
     err = -EINVAL;
   }
@@ -120,16 +125,22 @@ function askInput(net: Net, skb: SkBuff, nlh: number, iif: number): number {
   return err;
 }
 
-/** The metrics of the route that answered. */
-function metricsOf(rt: Rtable): FibConfig {
+/** Finds the route that answered the lookup in its table again, into the record. */
+function findMatch(net: Net, dst: number): boolean {
   const cfg = scratch;
-  fibConfigReset(cfg);
-  cfg.mtu = rt.mtu;
-  cfg.advmss = rt.advmss;
-  return cfg;
+  const length = result.prefixlen;
+  const prefix = dst & inetMakeMask(length);
+  fibWalkStart(walk, net, result.table);
+  walk.key = prefix;
+  let found = false;
+  while (!found && fibWalkNext(walk, cfg) && cfg.dst === prefix) {
+    found = cfg.dstLen === length && cfg.type === result.type && (cfg.tos === 0 || cfg.tos === flow.tos);
+  }
+  walk.net = null;
+  return found;
 }
 
-/** Writes a decision. Linux: rt_fill_info(). */
+/** Writes a decision; its metrics are those in the record. Linux: rt_fill_info(). */
 function fillDecision(
   skb: SkBuff, request: number, rt: Rtable, table: number, dst: number, src: number, iif: number,
 ): number {
@@ -148,7 +159,7 @@ function fillDecision(
     && (rt.dev === null || nlaPutU32(skb, RTA_OIF, rt.dev.ifindex))
     && (iif !== 0 || flow.saddr === src || nlaPutAddr(skb, RTA_PREFSRC, flow.saddr))
     && (rt.gateway === 0 || nlaPutAddr(skb, RTA_GATEWAY, rt.gateway))
-    && putMetrics(skb, metricsOf(rt))
+    && putMetrics(skb, scratch)
     && (flow.mark === 0 || nlaPutU32(skb, RTA_MARK, flow.mark))
     && nlaPutU32(skb, RTA_UID, 0)
     && (iif === 0 || nlaPutU32(skb, RTA_IIF, iif))
@@ -171,19 +182,4 @@ function putCacheinfo(skb: SkBuff, error: number): boolean {
 
 function begin(skb: SkBuff, request: number): number {
   return nlmsgPut(skb, 0, memView.getInt32(request + NLH_SEQ, true), RTM_NEWROUTE, RTMSG_BYTES, 0);
-}
-
-/** RTM_F_FIB_MATCH: the route of the table itself, found again by what the lookup answered. */
-function fillMatch(skb: SkBuff, request: number, net: Net, dst: number): number {
-  const cfg = scratch;
-  const length = result.prefixlen;
-  const mask = inetMakeMask(length);
-  fibWalkStart(walk, net, result.table);
-  let found = false;
-  while (!found && fibWalkNext(walk, cfg)) {
-    found = cfg.dstLen === length && ((cfg.dst ^ dst) & mask) === 0 && cfg.type === result.type
-      && (cfg.tos === 0 || cfg.tos === flow.tos);
-  }
-  walk.net = null;
-  return found ? fillRoute(skb, begin(skb, request), cfg) : -EHOSTUNREACH;
 }

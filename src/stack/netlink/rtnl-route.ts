@@ -5,7 +5,7 @@
  */
 import { account } from "../../lib/account.ts";
 import { mem8, memView } from "../../lib/memory.ts";
-import { NOTIFY_DONE, NotifierBlock, notifierChainRegister } from "../../lib/notifier.ts";
+import { NOTIFY_DONE, NotifierBlock } from "../../lib/notifier.ts";
 import { EINVAL, EMSGSIZE, ENODEV, ENOENT, ESRCH } from "../../uapi/errno.ts";
 import { devGetByIndex } from "../../netif/dev.ts";
 import { NLM_F_DUMP_FILTERED, NLMSG_HDRLEN } from "../../uapi/netlink.ts";
@@ -16,9 +16,11 @@ import {
 import { AF_INET, AF_UNSPEC } from "../../uapi/socket.ts";
 import { nlErrMsg } from "../core/extack.ts";
 import type { SkBuff } from "../core/skbuff.ts";
+import { fibGetTable } from "../ipv4/fib-alias.ts";
 import { FIB_NH_INTS, FIB_NH_OIF, FibConfig, FibWalk } from "../ipv4/fib-config.ts";
-import { fibChain, fibTableDelete, fibTableInsert, fibWalkNext, fibWalkStart } from "../ipv4/fib-frontend.ts";
-import { fibGetTable } from "../ipv4/fib-lookup.ts";
+import {
+  fibNotifierRegister, fibTableDelete, fibTableInsert, fibWalkNext, fibWalkStart,
+} from "../ipv4/fib-frontend.ts";
 import { nlmsgPutDump } from "./netlink-deliver.ts";
 import type { NetlinkSk, NetlinkSock } from "./netlink-sock.ts";
 import { nlaGet, nlaParseStrict, nlaU32Or, nlmsgPut } from "./nlattr.ts";
@@ -59,7 +61,7 @@ export function rtnlRouteInit(): void {
   rtnlRegister(RTM_DELROUTE, AF_INET, rtmDelroute, null);
   rtnlRegister(RTM_GETROUTE, AF_INET, inetRtmGetroute, dumpFib);
   rtnlRegister(RTM_GETROUTE, AF_UNSPEC, null, dumpFib);
-  notifierChainRegister(fibChain, account("rtnetlink", new NotifierBlock<FibConfig>(rtnlRouteEvent)));
+  fibNotifierRegister(account("rtnetlink", new NotifierBlock<FibConfig>(rtnlRouteEvent)));
 }
 
 /** RTM_NEWROUTE. Linux: inet_rtm_newroute(). */
@@ -74,7 +76,7 @@ function rtmNewroute(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
 function rtmDelroute(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
   const err = routeFromMessage(nlh, config);
   if (err !== 0) return err;
-  if (fibGetTable(sk.net, config.table) === null) return nlErrMsg(-ESRCH, "ipv4: FIB table does not exist");
+  if (fibGetTable(sk.net, config.table) === 0) return nlErrMsg(-ESRCH, "ipv4: FIB table does not exist");
   return fibTableDelete(sk.net, config);
 }
 
@@ -124,7 +126,7 @@ function dumpFib(skb: SkBuff, cb: NetlinkSock): number {
   if (filter.cloned) return 0;
   const net = cb.net!;
   const only = filter.table;
-  if (only !== 0 && fibGetTable(net, only) === null) {
+  if (only !== 0 && fibGetTable(net, only) === 0) {
     return mem8[cb.nlh + NLMSG_HDRLEN] === AF_INET ? nlErrMsg(-ENOENT, "ipv4: FIB table does not exist") : 0;
   }
   if (cb.arg0 === 0) {

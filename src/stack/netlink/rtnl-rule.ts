@@ -20,8 +20,8 @@ import { AF_INET, AF_UNSPEC } from "../../uapi/socket.ts";
 import { nlErrMsg } from "../core/extack.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { FibRule, fibRuleReset, FibWalk } from "../ipv4/fib-config.ts";
-import { fibRuleChain } from "../ipv4/fib-frontend.ts";
-import { fibRuleAdd, fibRuleDel, fibRuleWalkNext, fibRuleWalkStart } from "../ipv4/fib-rules.ts";
+import { fibRuleAdd, fibRuleChain, fibRuleDel } from "../ipv4/fib-frontend.ts";
+import { fibRuleWalkNext, fibRuleWalkStart } from "../ipv4/fib-rules.ts";
 import { nlmsgPutDump } from "./netlink-deliver.ts";
 import type { NetlinkSk, NetlinkSock } from "./netlink-sock.ts";
 import {

@@ -92,7 +92,8 @@ test.serial("the first command starts netlink where boot did not", (t) => {
 test.serial("link set changes what it names", (t) => {
   run("link set dev d0 mtu 1280 txqueuelen 7 address 02:aa:00:00:00:01 multicast on");
   t.regex(run("link show d0"), /<BROADCAST,MULTICAST,NOARP,UP,LOWER_UP> mtu 1280 .* qlen 7\n    link\/ether 02:aa:00:00:00:01 /);
-  run("link set d0 down name eth7");
+  run("link set d0 down");
+  run("link set d0 name eth7");
   t.regex(run("link show eth7"), /^2: eth7: <BROADCAST,MULTICAST,NOARP> .* state DOWN /);
 });
 
