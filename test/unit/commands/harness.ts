@@ -1,13 +1,11 @@
 /** A booted stack with d0 and d1 for commands: netlink is started by them. */
 import { ip } from "../../../src/commands/index.ts";
-import { boot, devOpen, initNet, poolsInUse } from "../../../src/index.ts";
-import { addDummy, forgetDummies, removeDummies } from "../netlink/harness.ts";
-
-let inUse = 0;
+import { boot, devOpen, initNet } from "../../../src/index.ts";
+import { addDummy, countPools, forgetDummies, leaked, removeDummies } from "../netlink/harness.ts";
 
 export function bootIp(): void {
   boot({ preset: "host" });
-  inUse = poolsInUse();
+  countPools();
   forgetDummies();
   devOpen(addDummy("d0", 1));
   devOpen(addDummy("d1", 2));
@@ -17,7 +15,7 @@ export function bootIp(): void {
 export function shutdownIp(): number {
   ip(initNet, "route flush table main");
   removeDummies();
-  return poolsInUse() - inUse;
+  return leaked();
 }
 
 /** The text of a command that must succeed. */

@@ -2,17 +2,18 @@
  * A booted stack with netlink, two devices that are up, and the bytes of messages as hexadecimal text. A test sends what a
  * program would, and reads what it would be answered.
  */
-import { boot, close, type ConfigOptions, devOpen, initNet, NetDevice, poolsInUse, recv, sendto, setsockopt, socket } from "../../../src/index.ts";
+import { boot, close, type ConfigOptions, devOpen, initNet, NetDevice, recv, sendto, setsockopt, socket } from "../../../src/index.ts";
 import { netlink } from "../../../src/netlink.ts";
 import { etherSetup } from "../../../src/netif/ethernet.ts";
 import { unregisterNetdev } from "../../../src/netif/dev.ts";
 import { consumeSkb } from "../../../src/stack/core/skbuff.ts";
 import { IFF_BROADCAST, IFF_NOARP } from "../../../src/uapi/if.ts";
 import { ARPHRD_ETHER } from "../../../src/uapi/if-arp.ts";
+import { poolUsage } from "../../lib/pools.ts";
 import { AF_NETLINK, SOCK_RAW, SOL_NETLINK } from "../../../src/uapi/socket.ts";
 import { NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK } from "../../../src/uapi/netlink.ts";
 
-let inUse = 0;
+let atStart = new Map<string, number>();
 let devices: NetDevice[] = [];
 
 /** A stand-in for a dummy device: what it sends is gone. */
@@ -34,6 +35,18 @@ export function addDummy(name: string, last: number): NetDevice {
   return dev;
 }
 
+/** Notes how full the pools are. */
+export function countPools(): void {
+  atStart = poolUsage(initNet);
+}
+
+/** By how much the pools differ from that. */
+export function leaked(): number {
+  let sum = 0;
+  for (const [name, inUse] of poolUsage(initNet)) sum += Math.abs(inUse - (atStart.get(name) ?? 0));
+  return sum;
+}
+
 /** A boot took all devices away. */
 export function forgetDummies(): void {
   devices = [];
@@ -48,7 +61,7 @@ export function removeDummies(): void {
 /** Boots with loopback, d0 (2) and d1 (3), all up. */
 export function bootNetlink(options: ConfigOptions = {}): void {
   boot({ preset: "host", ...options, initcalls: [netlink] });
-  inUse = poolsInUse();
+  countPools();
   forgetDummies();
   for (const [name, last] of [["d0", 1], ["d1", 2]] as const) devOpen(addDummy(name, last));
 }
@@ -56,7 +69,7 @@ export function bootNetlink(options: ConfigOptions = {}): void {
 /** Takes the devices down; how many objects are in use beyond those of the start. */
 export function shutdownNetlink(): number {
   removeDummies();
-  return poolsInUse() - inUse;
+  return leaked();
 }
 
 /** A socket of NETLINK_ROUTE as iproute2 opens one. */

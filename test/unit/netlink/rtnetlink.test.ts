@@ -55,6 +55,16 @@ test.serial("bytes captured from ip route add, get and del", (t) => {
   t.is(run("ip route del 10.1.0.0/16"), -ESRCH);
 });
 
+test.serial("bytes captured from ip route add with two next hops and from ip rule add are carried out", (t) => {
+  run("ip addr add 10.0.0.1/24 dev d0");
+  t.is(run("ip route add 10.4.0.0/16 nexthop via 10.0.0.8 weight 2 nexthop via 10.0.0.9 dev d0 weight 3"), 0);
+  t.is(run("ip rule add from 10.0.0.0/8 lookup 100"), 0);
+  t.deepEqual(talk(hex(IPROUTE2["ip route add 10.9.0.0/16 via 192.168.3.3"])), {
+    error: -ENETUNREACH, text: "Nexthop has invalid gateway",
+  });
+  bootNetlink();
+});
+
 test.serial("a dump of a table that is not there ends with ENOENT and says why", (t) => {
   const [done] = ask("ip route show table 100");
   t.is(done!.type, DONE);
