@@ -21,10 +21,14 @@ const OBJECTS: readonly (readonly [string, number])[] = Object.freeze([
   ["rule", RTNLGRP_IPV4_RULE],
 ] as const);
 
+const LINK_BIT = 1 << (RTNLGRP_LINK - 1);
+
 /** A running `ip monitor`. */
 export class IpMonitor {
   private readonly ip: IpContext;
   private readonly label: boolean;
+  /** Are links among what is told? They are always heard, for their names. */
+  private readonly links: boolean;
 
   /**
    * @param args objects to watch (link, address, route, neigh, rule, all), `label` to name them in front; none: all
@@ -42,7 +46,10 @@ export class IpMonitor {
     }
     if (groups === 0) for (const [, group] of OBJECTS) groups |= 1 << (group - 1);
     this.label = label;
-    this.ip = new IpContext(net, new Output(), groups);
+    this.links = (groups & LINK_BIT) !== 0;
+    this.ip = new IpContext(net, new Output(), groups | LINK_BIT);
+    // Names are asked for now: later the question would take the news from the socket.
+    this.ip.deviceName(0);
   }
 
   /** The text of all that has happened since the last call. */
@@ -64,6 +71,7 @@ export class IpMonitor {
       case RTM_NEWLINK:
       case RTM_DELLINK:
         ip.learn(answer, answer.type === RTM_DELLINK);
+        if (!this.links) return "";
         return `${this.label ? "[LINK]" : ""}${linkText(ip, answer, true)}\n`;
       case RTM_NEWADDR:
       case RTM_DELADDR:
