@@ -242,7 +242,6 @@ function setPeer(ip: IpContext, request: Request, type: number, local: Prefix, p
 /** "+" sets the host bits of the subnet, "-" clears them. */
 function broadcastOf(text: string, subnet: Prefix): number {
   if (text !== "+" && text !== "-") return addrArg(text);
-  if (subnet.length > 30) throw new CommandEnd(255, "Broadcast can be set only for IPv4 addresses\n");
-  const hostBits = subnet.length === 0 ? -1 : ~(-1 << (32 - subnet.length));
+  const hostBits = subnet.length === 0 ? -1 : subnet.length === 32 ? 0 : ~(-1 << (32 - subnet.length));
   return text === "+" ? subnet.addr | hostBits : subnet.addr & ~hostBits;
 }
