@@ -13,6 +13,7 @@ import {
   IFLA_STATS64, IFLA_TXQLEN,
 } from "../uapi/if-link.ts";
 import { RTM_DELLINK } from "../uapi/rtnetlink.ts";
+import { AF_UNSPEC } from "../uapi/socket.ts";
 import { formatAddr, formatLladdr } from "./inet-text.ts";
 import { IFINFOMSG_BYTES, type IpContext } from "./ip-context.ts";
 import type { Answer, Attrs } from "./libnetlink.ts";
@@ -119,6 +120,8 @@ export function linkText(ip: IpContext, answer: Answer, mode: boolean): string {
   text += `group ${attrs.u32(IFLA_GROUP) === 0 ? "default" : attrs.u32(IFLA_GROUP)} `;
   const qlen = attrs.u32(IFLA_TXQLEN);
   if (qlen !== 0) text += `qlen ${qlen}`;
+  // With a family chosen the addresses are all that was asked for.
+  if (!mode && ip.family !== AF_UNSPEC && !ip.details) return text;
   text += `${ip.newline}    link/${linkType(type)} ${linkAddress(type, attrs.data(IFLA_ADDRESS))}`;
   if (attrs.has(IFLA_BROADCAST)) {
     text += `${(flags & IFF_POINTOPOINT) !== 0 ? " peer " : " brd "}${linkAddress(type, attrs.data(IFLA_BROADCAST))}`;
