@@ -2,7 +2,10 @@
  * One kernel of a simulation: what a test asks of it beyond the public face. Loaded once per kernel (hal/node/second-kernel.ts),
  * so that a board keeps its own small pools beside a host with large ones.
  */
+import type { Enc28j60 } from "../../hal/enc28j60/index.ts";
+import type { Enc28j60Simulator } from "../../hal/enc28j60/simulator/index.ts";
 import type { VirtualClock } from "../../hal/mock/clock.ts";
+import { createEnc, type EncOptions, whenNotBusy } from "../lib/enc28j60.ts";
 import { createWireDevice } from "../../hal/mock/wire-device.ts";
 import type { Wire } from "../../hal/mock/wire.ts";
 import {
@@ -24,11 +27,30 @@ export { netifCarrierOff, netifCarrierOn } from "../../src/netif/dev.ts";
 
 const MOST_FILES = 16384;
 
-/** Boots this kernel with one device on the wire. */
-export function bootOn(clock: VirtualClock, wire: Wire, addr: number, mac: string, config: ConfigOptions, mtu?: number): NetDevice {
+let chip: Enc28j60Simulator | null = null;
+
+/** A simulated ENC28J60 on the wire, and the driver over it. */
+function createChip(clock: VirtualClock, wire: Wire, mac: string, options: EncOptions): Enc28j60 {
+  const { sim, dev } = createEnc(clock, { mac, ...options });
+  sim.connect(wire, "eth0");
+  clock.drive(whenNotBusy(clock, sim, initNet));
+  chip = sim;
+  return dev;
+}
+
+/** The chip that this kernel was booted on. */
+export function simulator(): Enc28j60Simulator {
+  if (chip === null) throw new Error("this kernel has no chip");
+  return chip;
+}
+
+/** Boots this kernel with one device on the wire. @param enc over a simulated ENC28J60 with these options */
+export function bootOn(
+  clock: VirtualClock, wire: Wire, addr: number, mac: string, config: ConfigOptions, mtu?: number, enc?: EncOptions,
+): NetDevice {
   boot({ ...config, hal: clock });
-  clock.drive(initNet);
-  const dev = createWireDevice(wire, { name: "eth0", mac, mtu });
+  if (enc === undefined) clock.drive(initNet);
+  const dev = enc === undefined ? createWireDevice(wire, { name: "eth0", mac, mtu }) : createChip(clock, wire, mac, enc);
   initNet.register(dev);
   devOpen(dev);
   const err = inetAddAddress(initNet, dev, addr, 24);

@@ -13,6 +13,7 @@ import type { ConfigOptions, NetDevice } from "../../src/index.ts";
 import { EAGAIN, EINPROGRESS } from "../../src/uapi/errno.ts";
 import { SKB_DROP_REASON_NOT_SPECIFIED } from "../../src/uapi/drop-reason.ts";
 import { AF_INET, SOCK_STREAM } from "../../src/uapi/socket.ts";
+import type { EncOptions } from "../lib/enc28j60.ts";
 import { Peer } from "../lib/peer.ts";
 import * as hostKernel from "./kernel.ts";
 
@@ -33,6 +34,9 @@ export interface WorldOptions {
   /** Sizes of the board; default preset small. */
   readonly board?: ConfigOptions;
   readonly host?: ConfigOptions;
+  /** The board's device is a simulated ENC28J60, with these options; the host's likewise. */
+  readonly boardChip?: EncOptions;
+  readonly hostChip?: EncOptions;
   /** MTU of the board's device and of the host's. */
   readonly mtu?: number;
   readonly peers?: readonly string[];
@@ -80,8 +84,8 @@ export class World {
     this.wire = new Wire(this.clock, this.line);
     // What machines announce when they come up is lost: tests begin in silence.
     this.wire.carrier = false;
-    this.host = this.machine("host", hostKernel, HOST, { preset: "host", ...options.host }, options.mtu);
-    this.board = this.machine("board", boardKernel, BOARD, { preset: "small", ...options.board }, options.mtu);
+    this.host = this.machine("host", hostKernel, HOST, { preset: "host", ...options.host }, options.mtu, options.hostChip);
+    this.board = this.machine("board", boardKernel, BOARD, { preset: "small", ...options.board }, options.mtu, options.boardChip);
     const places = (options.peers ?? []).map((name, index) => ({ name, addr: FIRST_PEER + index, mac: macOf(FIRST_PEER + index) }));
     this.peers = places.map((place) => new Peer(place, this.clock, this.wire, [this.board]));
     this.clock.runFor(0);
@@ -100,9 +104,9 @@ export class World {
     this.before = new Map([this.host, this.board].map((machine) => [machine, machine.kernel.inUse()]));
   }
 
-  private machine(name: string, kernel: Kernel, addr: number, config: ConfigOptions, mtu?: number): Machine {
+  private machine(name: string, kernel: Kernel, addr: number, config: ConfigOptions, mtu?: number, enc?: EncOptions): Machine {
     const mac = macOf(addr);
-    const dev = kernel.bootOn(this.clock, this.wire, addr, formatMac(mac.hi, mac.lo), config, mtu);
+    const dev = kernel.bootOn(this.clock, this.wire, addr, formatMac(mac.hi, mac.lo), config, mtu, enc);
     return { name, kernel, dev, addr, mac };
   }
 
