@@ -1,6 +1,6 @@
 /**
- * Three bundles: an ES module for a board, one for Node, and one classic script for the XS tests.
- * `rollup -c --configOnly xs` makes one of them: board, node or xs.
+ * The bundles: an ES module for a board, one for a board with an ENC28J60, one for Node, and one classic script for the XS
+ * tests. `rollup -c --configOnly xs` makes one of them: board, enc28j60, node or xs.
  */
 import terser from "@rollup/plugin-terser";
 import { fileURLToPath } from "node:url";
@@ -46,12 +46,12 @@ const bundle = (input, platformFile, output, external = []) => ({
   plugins: [platform(platformFile), esbuild({ target: "es2022", tsconfig: false }), inlineConstants()],
 });
 
+/** Modules that the board's SDK has. */
+const BOARD_MODULES = ["timer", "time", /^embedded:/];
+
 const bundles = {
-  board: bundle("src/index.ts", "hal/xs/platform.ts", { file: "dist/linnet.board.js", format: "es" }, [
-    "timer",
-    "time",
-    /^embedded:/,
-  ]),
+  board: bundle("src/index.ts", "hal/xs/platform.ts", { file: "dist/linnet.board.js", format: "es" }, BOARD_MODULES),
+  enc28j60: bundle("hal/xs/enc28j60.ts", "hal/xs/platform.ts", { file: "dist/linnet.enc28j60.js", format: "es" }, BOARD_MODULES),
   node: bundle("src/index.ts", "hal/node/platform.ts", { file: "dist/linnet.node.js", format: "es" }, [
     "koffi",
     /^node:/,
@@ -61,6 +61,6 @@ const bundles = {
 
 export default ({ configOnly }) => {
   if (configOnly === undefined) return Object.values(bundles);
-  if (!Object.hasOwn(bundles, configOnly)) throw new TypeError(`configOnly: ${configOnly} is not board, node or xs`);
+  if (!Object.hasOwn(bundles, configOnly)) throw new TypeError(`configOnly: ${configOnly} is not one of ${Object.keys(bundles).join(", ")}`);
   return bundles[configOnly];
 };

@@ -25,7 +25,7 @@ async function main(): Promise<void> {
   };
   process.on("SIGINT", end);
   process.on("SIGTERM", end);
-  const where = options.tap === undefined ? "a virtual wire" : `TAP ${options.tap}`;
+  const where = options.tap === undefined ? "a simulated ENC28J60" : `TAP ${options.tap}`;
   console.log(
     `${options.sketch} ready: ${dev.name} on ${where}, ${formatAddress(options.addr)}/${options.prefixLength}, `
       + `mac ${formatMac(dev.addrHi, dev.addrLo)}`,

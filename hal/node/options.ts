@@ -41,8 +41,9 @@ export interface BoardOptions {
 export const USAGE = `usage: npm run board -- SKETCH [options] [-- SKETCH ARGUMENTS]
 
   SKETCH                  a folder of examples/: ${sketches().join(", ")}
-  --tap NAME              on this Linux TAP (made if it does not exist; takes root or unshare -rn)
-  --forward HOST:BOARD    on a virtual wire; forwards 127.0.0.1:HOST to the board's TCP port BOARD (may be repeated)
+  --tap NAME              on this Linux TAP (made if it does not exist; takes root or unshare -rn); without it on a
+                          simulated ENC28J60, 10 Mbit/s, at a virtual wire
+  --forward HOST:BOARD    at the virtual wire: forwards 127.0.0.1:HOST to the board's TCP port BOARD (may be repeated)
   --addr A/L              the board's address (10.0.0.2/24)
   --gateway A             default route
   --mac M  --mtu N        the device's address and MTU

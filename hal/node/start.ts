@@ -48,6 +48,7 @@ async function main(): Promise<void> {
 
     open     http://localhost:${port}/
     sketch   examples/http-server/main.ts, at ${formatAddress(options.addr)} on a virtual wire
+    device   a simulated ENC28J60, by the driver and over the SPI class of a real board
     memory   preset ${PRESET}: ${(bytes / 1024).toFixed(1)} KB on a 32-bit board, all taken at boot
 
   Ctrl-C ends it.

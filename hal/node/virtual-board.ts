@@ -1,12 +1,14 @@
 /**
- * A board on this machine: boots the stack with a board's sizes, gives it a device (a TAP, or a virtual wire to a host side
- * of its own), and runs a sketch on it. What `npm run board` and `npm start` have in common.
+ * A board on this machine: boots the stack with a board's sizes, gives it a device (a TAP, or a simulated ENC28J60 on a
+ * virtual wire to a host side of its own, by the driver that a real board uses), and runs a sketch on it. What `npm run board`
+ * and `npm start` have in common.
  */
 import { pathToFileURL } from "node:url";
 import { boot, devOpen, inetAddAddress, initNet, ipRouteAdd, type Net, type NetDevice, poolsInUse } from "../../src/index.ts";
 import { errnoName } from "../../src/uapi/errno.ts";
+import { Enc28j60 } from "../enc28j60/index.ts";
+import { Enc28j60Simulator } from "../enc28j60/simulator/index.ts";
 import { RealScheduler } from "../mock/schedule.ts";
-import { createWireDevice } from "../mock/wire-device.ts";
 import { Wire } from "../mock/wire.ts";
 import type { HostSide } from "./host-side.ts";
 import { type BoardOptions, EXAMPLES, UsageError, UserError } from "./options.ts";
@@ -27,6 +29,14 @@ const HOST_MAC = "02:00:0a:00:00:01";
 /** What is still on its way when the board is to end gets this long. */
 const GRACE_MS = 300;
 const GRACE_STEP_MS = 10;
+/** The chip has answered and its link is up long before. */
+const LINK_PATIENCE_MS = 2000;
+/** How the chip is wired: to pins of a board that does not exist. */
+const SPI_PINS = Object.freeze({ in: 12, out: 13, clock: 14, select: 15 });
+const SPI_HZ = 20_000_000;
+const INTERRUPT_PIN = 4;
+/** Frames that wait in front of the chip's 10 Mbit/s, as in a switch. */
+const LINE_FRAMES = 256;
 
 export interface VirtualBoard {
   readonly net: Net;
@@ -65,8 +75,18 @@ export function neighbourAddress(options: BoardOptions): number {
 }
 
 async function attachToWire(options: BoardOptions): Promise<Attachment> {
-  const wire = new Wire(new RealScheduler(), options.impairment);
-  const dev = createWireDevice(wire, { mac: options.mac ?? BOARD_MAC, mtu: options.mtu });
+  const scheduler = new RealScheduler();
+  const wire = new Wire(scheduler, options.impairment);
+  const chip = new Enc28j60Simulator(scheduler, { lineFrames: LINE_FRAMES });
+  const { mac = BOARD_MAC, mtu } = options;
+  const dev = asked(() => new Enc28j60({
+    mac,
+    duplex: "full",
+    spi: { io: chip.SPI as never, ...SPI_PINS, hz: SPI_HZ },
+    interrupt: { io: chip.Digital as never, pin: INTERRUPT_PIN },
+    ...(mtu === undefined ? {} : { mtu }),
+  }));
+  chip.connect(wire, "eth0");
   const url = new URL("./host-side.ts", import.meta.url);
   const { startHostSide } = (await importInKernel(url, "host-side")) as typeof import("./host-side.ts");
   const host = startHostSide(wire, HOST_MAC, neighbourAddress(options), options.prefixLength, options.addr);
@@ -84,6 +104,17 @@ function bringUp(net: Net, dev: NetDevice, options: BoardOptions): void {
   must(devOpen(dev), `device ${dev.name}`);
   must(inetAddAddress(net, dev, options.addr, options.prefixLength), "--addr");
   if (options.gateway !== 0) must(ipRouteAdd(net, 0, 0, options.gateway, 0), "--gateway");
+}
+
+/** Waits until frames can be sent: the driver sets its chip up while the board runs. */
+async function carrierOf(dev: NetDevice): Promise<void> {
+  for (let waited = 0; !dev.carrier && waited < LINK_PATIENCE_MS; waited += GRACE_STEP_MS) await pause(GRACE_STEP_MS);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
 }
 
 /** Changes settings of the namespace: tcp_sack is its field tcpSack. @throws UserError for a name that it has not */
@@ -113,10 +144,11 @@ export async function startBoard(options: BoardOptions): Promise<VirtualBoard> {
   const step = sketch(net, ...options.sketchArgs);
   const inUseAtStart = poolsInUse();
   const loop = run(net, step);
+  await carrierOf(dev);
 
   async function stop(): Promise<BoardReport> {
     for (let waited = 0; waited < GRACE_MS && poolsInUse() > inUseAtStart; waited += GRACE_STEP_MS) {
-      await new Promise((resolve) => setTimeout(resolve, GRACE_STEP_MS));
+      await pause(GRACE_STEP_MS);
     }
     loop.stop();
     endCapture?.();

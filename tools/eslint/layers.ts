@@ -51,7 +51,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = Object.freeze({
   // Built on the host's virtual time and wire; the driver may not import it, so no board's bundle has it.
   "hal/enc28j60/simulator": { from: ["src", "hal/mock", "hal/mac.ts"] },
   "hal/esp32": { from: ["src", "hal/hal.ts"] },
-  "hal/xs": { from: ["src", "hal/hal.ts"], packages: /^(timer|time|embedded:.*)$/ },
+  "hal/xs": { from: ["src", "hal/hal.ts", "hal/enc28j60/index.ts"], packages: /^(timer|time|embedded:.*)$/ },
   "hal/node": { from: ["src", "hal"], packages: /^(node:.*|koffi|#platform|linnet(\/.*)?)$/ },
   examples: {
     from: ["src/index.ts", "src/services", "src/commands", "src/ecma419"],
