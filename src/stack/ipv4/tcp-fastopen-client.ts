@@ -26,10 +26,14 @@ import { tcpTransmitSkb } from "./tcp-xmit.ts";
 export const TFO_CLIENT_ENABLE = 1;
 export const TFO_CLIENT_NO_COOKIE = 4;
 
-/** tp.fastopenReq: connect() is to ask for a cookie or use one; a cookie (or leave without one) is there, so data may go. */
+/**
+ * tp.fastopenReq: connect() is to ask for a cookie or use one; a cookie (or leave without one) is there, so data may go; the SYN
+ * took a part, and a program that waits (without O_NONBLOCK) has more.
+ */
 export const FASTOPEN_REQ_NONE = 0;
 export const FASTOPEN_REQ_ASK = 1;
 export const FASTOPEN_REQ_DATA = 2;
+export const FASTOPEN_REQ_WAITS = 3;
 
 /** IP and TCP header without options. */
 const IP_TCP_HLEN = 40;

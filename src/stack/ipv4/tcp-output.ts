@@ -19,7 +19,7 @@ import {
 import { TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, tcpChronoStart, tcpChronoStop } from "./tcp-chrono.ts";
 import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEcnSendSyn, tcpEcnSendSynack } from "./tcp-ecn.ts";
-import { FASTOPEN_REQ_NONE, tcpSendSynData } from "./tcp-fastopen-client.ts";
+import { FASTOPEN_REQ_NONE, FASTOPEN_REQ_WAITS, tcpSendSynData } from "./tcp-fastopen-client.ts";
 import { MTU_PROBE_WAIT, tcpMtuProbe, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { tcpRetransmitSkb } from "./tcp-retransmit.ts";
 import {
@@ -313,7 +313,7 @@ export function tcpConnect(sk: TcpSk): number {
   skbQueueTail(sk.writeQueue, skb);
   sk.wmemQueued += skb.truesize;
   tp.packetsOut = 1;
-  if (tp.fastopenReq !== FASTOPEN_REQ_NONE) tcpSendSynData(sk);
+  if (tp.fastopenReq !== FASTOPEN_REQ_NONE && tp.fastopenReq !== FASTOPEN_REQ_WAITS) tcpSendSynData(sk);
   else tcpTransmitSkb(sk, skb, true);
   tp.sndNxt = tp.pushedSeq = tp.writeSeq;
   sk.net.mib[TCP_MIB_ACTIVEOPENS]!++;

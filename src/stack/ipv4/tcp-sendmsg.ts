@@ -6,7 +6,7 @@
  * need; it hears EPOLLOUT when there is room again, by the ACK that frees its segments, or by a timer when others hold the pool.
  */
 import { EAGAIN, EINPROGRESS, EINVAL, EOPNOTSUPP, EPIPE } from "../../uapi/errno.ts";
-import { AF_UNSPEC, MSG_EOR, MSG_FASTOPEN, MSG_MORE, MSG_OOB } from "../../uapi/socket.ts";
+import { AF_UNSPEC, MSG_DONTWAIT, MSG_EOR, MSG_FASTOPEN, MSG_MORE, MSG_OOB } from "../../uapi/socket.ts";
 import { TCP_MSS_DEFAULT, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_SYN_RECV, TCPF_SYN_SENT } from "../../uapi/tcp.ts";
 import { type SkBuff, skbBuffersAvailable, skbPut } from "../core/skbuff.ts";
 import { lockSock, releaseSock, SEND_SHUTDOWN, type Sock, sockError, skStreamWake } from "../core/sock.ts";
@@ -14,7 +14,9 @@ import { copyFromIter, type Msghdr } from "../core/sockaddr.ts";
 import { TCPHDR_ACK, TCPHDR_PSH } from "../wire/tcp.ts";
 import { TCP_CHRONO_SNDBUF_LIMITED, tcpChronoStart, tcpChronoStop } from "./tcp-chrono.ts";
 import { tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
-import { FASTOPEN_REQ_DATA, FASTOPEN_REQ_NONE, tcpFastopenSetMessage, TFO_CLIENT_ENABLE } from "./tcp-fastopen-client.ts";
+import {
+  FASTOPEN_REQ_DATA, FASTOPEN_REQ_NONE, FASTOPEN_REQ_WAITS, tcpFastopenSetMessage, TFO_CLIENT_ENABLE,
+} from "./tcp-fastopen-client.ts";
 import { tcpAddWriteQueueTail, tcpConnect, tcpPushOne, tcpPushPendingFrames, tcpSegmentRoom, tcpStreamAllocSkb } from "./tcp-output.ts";
 import { ICSK_TIME_POOL, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_EOR, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer, TCP_POOL_RETRY_MS } from "./tcp-timer.ts";
@@ -188,6 +190,7 @@ function sendmsgData(sk: TcpSk, msg: Msghdr, length: number, before: number): nu
   const inState = 1 << sk.state;
   if ((inState & CAN_SEND) === 0 && tp.fastopenRsk === null) {
     if (sk.err !== 0 || (inState & OPENING) === 0) return streamError(sk);
+    if (tp.synData && (msg.flags & MSG_DONTWAIT) === 0) tp.fastopenReq = FASTOPEN_REQ_WAITS;
     tcpSetNoSpace(sk);
     return -EAGAIN;
   }

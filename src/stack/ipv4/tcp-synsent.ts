@@ -19,7 +19,7 @@ import { FLAG_SLOWPATH } from "./tcp-ack-flags.ts";
 import { TCP_DELACK_MAX, tcpSendAck } from "./tcp-control.ts";
 import { TCP_MAX_QUICKACKS, tcpEnterQuickackMode } from "./tcp-data.ts";
 import { tcpEcnRcvSyn, tcpEcnRcvSynack } from "./tcp-ecn.ts";
-import { tcpRcvFastopenSynack } from "./tcp-fastopen-client.ts";
+import { FASTOPEN_REQ_NONE, FASTOPEN_REQ_WAITS, tcpRcvFastopenSynack } from "./tcp-fastopen-client.ts";
 import { tcpInitTransfer, tcpReset } from "./tcp-input.ts";
 import { tcpPawsReject } from "./tcp-minisocks.ts";
 import { rxOpt, tcpMssClamp, tcpParseOptions } from "./tcp-options.ts";
@@ -116,9 +116,9 @@ function rcvAck(sk: TcpSk, skb: SkBuff): number {
   if ((sk.flags & SOCK_DEAD) === 0) sk.stateChange(sk);
   // What was in the SYN and goes again carries the acknowledgment.
   if (again) return 0;
-  const socket = sk.socket;
-  // A program whose message the SYN took in part, and that was refused the rest, stands for Linux's writer who waits.
-  const writer = sk.sendHead !== null || (tp.synData && socket !== null && socket.noSpace);
+  // Linux's writer who waits for the connection (sk_write_pending).
+  const writer = sk.sendHead !== null || tp.fastopenReq === FASTOPEN_REQ_WAITS;
+  tp.fastopenReq = FASTOPEN_REQ_NONE;
   if (writer || icsk.deferAccept !== 0 || icsk.ackPingpong !== 0) {
     // Data is about to go: the ACK of the SYN-ACK can ride on it.
     icsk.ackPending |= ICSK_ACK_SCHED;
