@@ -5,7 +5,8 @@ import { benchXs } from "./xs.ts";
 const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   xs: benchXs,
   spi: async () => (await import("./spi.ts")).benchSpi(),
-  // Boots kernels when it is loaded.
+  // These boot kernels when they are loaded.
+  route: async () => (await import("./route.ts")).benchRoute(),
   loss: async () => (await import("./loss/bench.ts")).benchLoss(),
 };
 

@@ -7,6 +7,8 @@
  *   ATTACH {}            gives the board its device, eth0, up and with an address
  *   FRAME ms, frame      receives the frame at that time; answers the frames sent, each behind its length (2 bytes)
  *   MEASURE {path, count, dry}   runs the path that often
+ *   ROUTES {prefixes}    enters so many routes
+ *   LOOKUP {count, dry}  looks up so many addresses in them
  *   SERVE {}, COLLECT {} starts the services; collects garbage
  */
 import { boot, initNet } from "../../src/boot.ts";
@@ -14,7 +16,7 @@ import type { ConfigOptions } from "../../src/config.ts";
 import { mem8, userBuffer } from "../../src/lib/memory.ts";
 
 import { inetAddAddress } from "../../src/stack/ipv4/devinet.ts";
-import { devOpen } from "../../src/netif/dev.ts";
+import { devGetByName, devOpen } from "../../src/netif/dev.ts";
 import { SockaddrIn } from "../../src/stack/core/sockaddr.ts";
 import {
   accept4, bind, close, listen, recv, recvfrom, send, sendto, shutdown, socket,
@@ -26,6 +28,7 @@ import { PAGE } from "./page.ts";
 import { pathEnd, pathsInit, pathStart, pathStep, setDry } from "./paths.ts";
 import { BOARD_ADDR, BOARD_HI, BOARD_LO } from "./peer.ts";
 import { platform, setNow } from "./platform.ts";
+import { lookups, lookupsInit } from "./routes.ts";
 
 /** xsnap's: collects garbage now. */
 declare const gc: () => void;
@@ -38,6 +41,8 @@ const MEASURE = 3;
 const SERVE = 4;
 const COLLECT = 5;
 const ATTACH = 6;
+const ROUTES = 7;
+const LOOKUP = 8;
 
 let services: (() => void) | null = null;
 
@@ -145,6 +150,12 @@ function handleCommand(buffer: ArrayBuffer): ArrayBuffer {
       return answer({});
     case MEASURE:
       measure(String(args["path"]), Number(args["count"]), args["dry"] === true);
+      return answer({});
+    case ROUTES:
+      lookupsInit(initNet, devGetByName(initNet, "eth0")!.ifindex, Number(args["prefixes"]));
+      return answer({});
+    case LOOKUP:
+      lookups(initNet, Number(args["count"]), args["dry"] === true);
       return answer({});
     case COLLECT:
       gc();

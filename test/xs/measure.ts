@@ -17,6 +17,8 @@ const MEASURE = 3;
 const SERVE = 4;
 const COLLECT = 5;
 const ATTACH = 6;
+const ROUTES = 7;
+const LOOKUP = 8;
 
 /** The measured paths (paths.ts says what each does). */
 export const PATHS: readonly string[] = [
@@ -126,6 +128,14 @@ export class XsBoard {
     const compute = (wet.meter.compute - idle.meter.compute) / count - (dry.meter.compute - idle.meter.compute) / DRY;
     await this.command(MEASURE, { path: "", count: 0, dry: false });
     return { path, computePerPacket: Math.round(compute), slotsPerPacket: slots / count };
+  }
+
+  /** Enters so many routes like those of the Internet and returns the compute units of one lookup, the mean of `count`. */
+  async measureLookups(prefixes: number, count: number): Promise<number> {
+    await this.command(ROUTES, { prefixes });
+    const wet = await this.command(LOOKUP, { count, dry: false });
+    const dry = await this.command(LOOKUP, { count, dry: true });
+    return Math.round((wet.meter.compute - dry.meter.compute) / count);
   }
 
   close(): Promise<void> {

@@ -1,0 +1,146 @@
+/**
+ * A million random operations on routing tables of up to 100,000 prefixes beside a naive table: the same answers throughout, the
+ * invariants on the way to every key that was changed, the whole trie from time to time, and nothing left at the end.
+ */
+import test from "ava";
+import { fibGetTable } from "../../src/stack/ipv4/fib-alias.ts";
+import { FibConfig } from "../../src/stack/ipv4/fib-config.ts";
+import { fibTableDelete, fibTableInsert } from "../../src/stack/ipv4/fib-frontend.ts";
+import { fibTableLookup } from "../../src/stack/ipv4/fib-lookup.ts";
+import { fibMem } from "../../src/stack/ipv4/fib-memory.ts";
+import { FI_PRIORITY, FI_WORD } from "../../src/stack/ipv4/fib-semantics.ts";
+import { FibResult, Flowi4, flowi4Init } from "../../src/stack/ipv4/flow.ts";
+import { EEXIST, ENOENT, ESRCH } from "../../src/uapi/errno.ts";
+import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from "../../src/uapi/netlink.ts";
+import { RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_TABLE_MAIN, RTN_UNSPEC } from "../../src/uapi/rtnetlink.ts";
+import { makePrefixes, Random32 } from "../lib/prefixes.ts";
+import { addDevice, bootIpv4, initNet, shutdownIpv4 } from "../unit/ipv4/harness.ts";
+import { checkMemory, checkPath, checkTrie, maskOf, type ModelRoute, NaiveTable } from "../unit/ipv4/fib-check.ts";
+
+const OPERATIONS = 1_000_000;
+const MOST_ROUTES = 100_000;
+const ROOM = 131_000;
+/** Operations between two checks of the whole trie. */
+const CHECK_EVERY = 50_000;
+
+/** Sizes that the table is driven to, one after the other. */
+const SIZES: readonly number[] = [0, 16, 1_000, 64, MOST_ROUTES, 20_000, MOST_ROUTES, 0];
+
+test.serial(`${OPERATIONS} operations on 0 to ${MOST_ROUTES} prefixes answer as the naive table does`, (t) => {
+  // The operations nest prefixes far more than the Internet does: room for sparse nodes beside them.
+  bootIpv4({ routes: ROOM, infos: 256 });
+  const eth = addDevice("eth0");
+  const random = new Random32(20261125);
+  const pool = makePrefixes(2 * MOST_ROUTES, 7);
+  const model = new NaiveTable();
+  /** The routes of the model, in any order, so that one can be drawn. */
+  const present: ModelRoute[] = [];
+  const cfg = new FibConfig();
+  cfg.oif = eth.ifindex;
+  const flow = new Flowi4();
+  const res = new FibResult();
+  let main = 0;
+
+  const route = (): ModelRoute => {
+    const at = random.below(pool.dst.length);
+    // Some at odd lengths, so that prefixes nest; some differ in TOS and priority only.
+    const len = random.below(4) === 0 ? random.below(33) : pool.len[at]!;
+    const plain = random.below(4) !== 0;
+    return {
+      dst: (random.below(16) === 0 ? random.next() : pool.dst[at]!) & maskOf(len), len, tos: plain ? 0 : random.below(3) * 8,
+      priority: plain ? 0 : random.below(3), mark: 1 + random.below(50),
+    };
+  };
+  const ask = (r: ModelRoute, nlflags: number): void => {
+    cfg.dst = r.dst;
+    cfg.dstLen = r.len;
+    cfg.tos = r.tos;
+    cfg.priority = r.priority;
+    cfg.protocol = nlflags === 0 ? 0 : r.mark;
+    cfg.scope = nlflags === 0 ? RT_SCOPE_NOWHERE : RT_SCOPE_LINK;
+    cfg.type = nlflags === 0 ? RTN_UNSPEC : 1;
+    cfg.nlflags = nlflags;
+  };
+  const equal = (ours: number, wanted: number, what: string): void => {
+    if (ours !== wanted) throw new Error(`${what}: ${ours} for ${wanted}`);
+  };
+
+  const insert = (): number => {
+    const r = route();
+    ask(r, NLM_F_CREATE | NLM_F_EXCL);
+    const fresh = model.insert(r);
+    equal(fibTableInsert(initNet, cfg), fresh ? 0 : -EEXIST, "insert");
+    if (fresh) present.push(r);
+    return r.dst;
+  };
+  const remove = (): number => {
+    if (present.length === 0 || random.below(8) === 0) {
+      const r = route();
+      const known = model.find(r.dst, r.len, r.tos, r.priority);
+      if (known === undefined) {
+        ask(r, 0);
+        equal(fibTableDelete(initNet, cfg), -ESRCH, "delete of what is not there");
+      }
+      return r.dst;
+    }
+    const at = random.below(present.length);
+    const r = present[at]!;
+    ask(r, 0);
+    // Priority 0 asks for the first of any.
+    const victim = model.find(r.dst, r.len, r.tos, r.priority)!;
+    equal(fibTableDelete(initNet, cfg), 0, "delete");
+    model.remove(victim);
+    present[victim === r ? at : present.indexOf(victim)] = present[present.length - 1]!;
+    present.pop();
+    return r.dst;
+  };
+  const replace = (): number => {
+    const known = present.length === 0 ? undefined : present[random.below(present.length)]!;
+    const r = known ?? route();
+    const mark = 1 + random.below(50);
+    ask(r, NLM_F_REPLACE);
+    cfg.protocol = mark;
+    equal(fibTableInsert(initNet, cfg), known === undefined ? -ENOENT : 0, "replace");
+    if (known !== undefined) known.mark = mark;
+    return r.dst;
+  };
+  const lookup = (): number => {
+    const near = present.length > 0 && random.below(4) !== 0 ? present[random.below(present.length)]! : undefined;
+    const addr = near === undefined ? random.next() : near.dst | (random.next() & ~maskOf(near.len));
+    const tos = random.below(3) * 8;
+    flowi4Init(flow, addr, 0, 0, tos, 0);
+    const best = model.lookup(addr, tos);
+    const found = main !== 0 && fibTableLookup(main, flow, res) === 0;
+    if (found !== (best !== undefined)) throw new Error(`lookup of ${addr}: ${found}`);
+    if (best !== undefined) {
+      equal(res.prefixlen, best.len, "prefix length");
+      equal(fibMem[res.fi + FI_PRIORITY]!, best.priority, "priority");
+      equal((fibMem[res.fi + FI_WORD]! >> 8) & 255, best.mark, "protocol");
+    }
+    return addr;
+  };
+
+  let goal = 1;
+  let worstMean = 0;
+  for (let i = 0; i < OPERATIONS; i++) {
+    const draw = random.below(10);
+    // Towards the next size; the last stretch takes everything out.
+    const growing = SIZES[goal]! > model.count;
+    if (model.count === SIZES[goal] && goal + 1 < SIZES.length) goal++;
+    const key = draw < 4 ? (growing ? insert() : remove()) : draw < 5 ? (growing ? remove() : insert())
+      : draw < 6 ? replace() : lookup();
+    main = fibGetTable(initNet, RT_TABLE_MAIN);
+    if (main !== 0 && draw < 6) checkPath(main, key, false);
+    if (i % CHECK_EVERY === 0 && main !== 0) {
+      const shape = checkTrie(main);
+      checkMemory(shape);
+      equal(shape.aliases, model.count, "routes");
+      if (shape.leaves > 1000) worstMean = Math.max(worstMean, shape.depths / shape.leaves);
+    }
+  }
+  t.log(`stopped at ${model.count} routes on the way to size ${goal} of ${SIZES.length - 1}; worst mean depth ${worstMean.toFixed(2)}`);
+  while (present.length > 0) remove();
+  equal(model.count, 0, "routes left");
+  checkMemory(checkTrie(main));
+  t.is(shutdownIpv4(), 0, "pools full again");
+});
