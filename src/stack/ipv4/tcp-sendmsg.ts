@@ -209,7 +209,9 @@ function sendmsgData(sk: TcpSk, msg: Msghdr, length: number, before: number): nu
     let skb = sk.sendHead !== null ? sk.writeQueue.tail : null;
     if (skb === null || skb.len >= goal || (skb.sacked & TCPCB_EOR) !== 0) {
       if (skb === null || (skb.sacked & TCPCB_EOR) !== 0) run = 0;
-      const next = run !== 0 || tcpMemoryFree(sk, 0) ? tcpSkbEntail(sk) : null;
+      // A run that has begun may end: but in packet memory too it overdraws by no more than a quarter of the send buffer.
+      const free = run !== 0 ? sk.wmemQueued + skb!.truesize <= sk.sndbuf + (sk.sndbuf >> 2) : tcpMemoryFree(sk, 0);
+      const next = free ? tcpSkbEntail(sk) : null;
       if (next === null) break;
       if (run !== 0) movePush(skb!, next);
       skb = next;
