@@ -365,7 +365,7 @@ function echoClient(world: World, mark: number, done: () => void): void {
   world.addStep(step);
 }
 
-for (const [preset, backlog, limitMs] of [["small", 8, 700_000], ["default", 32, 20_000]] as const) {
+for (const [preset, backlog, limitMs] of [["small", 8, 400_000], ["default", 32, 20_000]] as const) {
   test.serial(`50 connections at once on a board of preset ${preset}: all are served in the end`, (t) => {
     const world = new World({ wire: { delayMs: 1 }, board: { preset } });
     const { kernel } = world.board;
