@@ -105,10 +105,6 @@ export function invalidArg(reason: string, word: string): never {
   throw new CommandEnd(255, `Error: argument "${word}" is wrong: ${reason}\n`);
 }
 
-export function missingArg(key: string): never {
-  throw new CommandEnd(255, `Error: argument "${key}" is required\n`);
-}
-
 export function duplicateArg(key: string, word: string): never {
   throw new CommandEnd(255, `Error: duplicate "${key}": "${word}" is the second value.\n`);
 }

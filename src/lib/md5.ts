@@ -4,9 +4,6 @@
  */
 import { words, wordTable } from "./table.ts";
 
-/** Bytes of a digest. */
-export const MD5_DIGEST_BYTES = 16;
-
 const BLOCK_BYTES = 64;
 const BLOCK_WORDS = 16;
 /** Where the length begins in the last block. */

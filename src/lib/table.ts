@@ -52,11 +52,6 @@ export function halfWords(length: number): number {
   return (length + 1) >> 1;
 }
 
-/** Words given away so far. */
-export function wordsUsed(): number {
-  return used;
-}
-
 function grow(): void {
   const old = words;
   const doubled = old.length << 1;

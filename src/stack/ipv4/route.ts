@@ -18,10 +18,9 @@ import {
   INADDR_ALLHOSTS_GROUP, INADDR_LOOPBACK, inClassD, IN_LOOPBACKNET, IPPROTO_ICMP, IPPROTO_IGMP, ipv4IsLocalMulticast,
 } from "../../uapi/in.ts";
 import {
-  RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RT_TABLE_MAIN, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST,
+  RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST,
   RTN_UNREACHABLE,
 } from "../../uapi/rtnetlink.ts";
-import { dstRelease } from "../core/dst.ts";
 import { LINUX_MIB_IPRPFILTER } from "../../uapi/snmp.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
@@ -29,7 +28,6 @@ import type { SkBuff } from "../core/skbuff.ts";
 import type { Sock } from "../core/sock.ts";
 import { IPH_DADDR, IPH_SADDR, IPH_TOS } from "../wire/ip.ts";
 import { inDevGet, type InDevice, inetIfaMatch, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
-import { type FibConfig, fibConfigReset } from "./fib-config.ts";
 import { fibValidateSource } from "./fib-frontend.ts";
 import {
   FE_EXPIRES, FE_GW, FE_PMTU, fnheFind, fnheKeep, fnheKept, fnheUpdate,
@@ -284,33 +282,6 @@ export function ipRouteOutputKey(net: Net, fl: Flowi4): Rtable | null {
 /** The same for a socket. Linux: ip_route_output_flow() (policies would join here). */
 export function ipRouteOutputFlow(net: Net, fl: Flowi4, _sk: Sock | null): Rtable | null {
   return ipRouteOutputKey(net, fl);
-}
-
-/**
- * What the tables answer for a flow of this host, as a record: `ip route get`. Linux: inet_rtm_getroute().
- * @param cfg receives destination, type, device, gateway, source (prefsrc), table, scope, MTU of the path when it is not the
- *   device's, and RTCF_* in `flags`
- * @returns 0 or the negative errno of ipRouteOutputKey()
- */
-export function ipRouteGet(net: Net, fl: Flowi4, cfg: FibConfig): number {
-  fibConfigReset(cfg);
-  cfg.tos = fl.tos;
-  fibResult.table = RT_TABLE_MAIN;
-  outNh = 0;
-  const rt = ipRouteOutputKey(net, fl);
-  if (rt === null) return fl.error;
-  cfg.dst = fl.daddr;
-  cfg.dstLen = 32;
-  cfg.type = rt.type;
-  cfg.table = fibResult.table;
-  cfg.oif = rt.dev!.ifindex;
-  cfg.gw = rt.gateway;
-  cfg.prefsrc = fl.saddr;
-  cfg.flags = rt.flags;
-  cfg.mtu = rt.mtu !== 0 || rt.pmtu !== 0 ? dstMtu(rt) : 0;
-  cfg.advmss = rt.advmss;
-  dstRelease(rt);
-  return 0;
 }
 
 /**

@@ -50,7 +50,6 @@ export const ICSK_ACK_NOW = 16;
 
 /** icsk.pending: what the one retransmit timer stands for. */
 export const ICSK_TIME_RETRANS = 1;
-export const ICSK_TIME_DACK = 2;
 export const ICSK_TIME_PROBE0 = 3;
 export const ICSK_TIME_LOSS_PROBE = 5;
 export const ICSK_TIME_REO_TIMEOUT = 6;

@@ -22,7 +22,7 @@ import {
   netlinkKernelInput, netlinkLookup, type NetlinkSk, type NetlinkSock,
 } from "./netlink-sock.ts";
 import {
-  nlaPutString, nlaPutU32, NLH_FLAGS, NLH_LEN, NLH_PID, NLH_SEQ, NLH_TYPE, nlmsgEnd, nlmsgPut, nlAlign,
+  nlaPutString, nlaPutU32, NLH_FLAGS, NLH_LEN, NLH_SEQ, NLH_TYPE, nlmsgEnd, nlmsgPut, nlAlign,
 } from "./nlattr.ts";
 
 /** Bytes of the message that ends a dump. */
@@ -227,9 +227,4 @@ export function netlinkDumpNext(sk: NetlinkSk): number {
 /** Begins a message of a dump. Linux: nlmsg_put() with the callback's numbers. */
 export function nlmsgPutDump(skb: SkBuff, cb: NetlinkSock, type: number, payload: number): number {
   return nlmsgPut(skb, cb.portid, cb.seq, type, payload, NLM_F_MULTI | cb.answerFlags);
-}
-
-/** The port id in a message's header, for notifications about it. */
-export function nlmsgPortid(nlh: number): number {
-  return memView.getInt32(nlh + NLH_PID, true);
 }

@@ -80,11 +80,6 @@ export function nlaParse(at: number, end: number, max: number, policy: NlaPolicy
   return 0;
 }
 
-/** A policy of attributes that are all one number or address. */
-export function nlaPolicyU32(): number {
-  return 4;
-}
-
 /** As nlaParse(), but what Linux's strict checking refuses is refused: an unknown type, bytes left over. */
 export function nlaParseStrict(at: number, end: number, max: number, policy: NlaPolicy): number {
   let from = at;
