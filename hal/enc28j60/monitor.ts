@@ -10,12 +10,12 @@ import type { NapiStruct, NetDevice } from "../../src/stack/core/net-device.ts";
 import { encContinue, encRetry } from "./init.ts";
 import { encLinkUp } from "./phy.ts";
 import {
-  BSEL, CLKRDY, ECON1, EIE, EIR, EPKTCNT, ERDPT, ESTAT, ESTAT_ZERO, MACON1, MARXEN, RXEN, RXERIF, RXRST, TXERIF, TXIF, TXRST,
+  BSEL, CLKRDY, ECON1, EIE, EIR, EPKTCNT, ERDPT, ESTAT, ESTAT_ZERO, MACON1, MARXEN, RXEN, RXERIF, RXRST, TXRST,
 } from "./registers.ts";
 import { encOverflow, encReceiveByCount, encReceiveByLine, encResync } from "./rx.ts";
 import { encRead, encSelectBank, encWrite } from "./spi.ts";
 import { ENC_READY, type EncPriv } from "./state.ts";
-import { encTxDone, encTxFlush, encTxStalled, TX_TIMEOUT_FD_MS, TX_TIMEOUT_HD_MS } from "./tx.ts";
+import { encTxCheck, encTxFlush, encTxStalled, TX_TIMEOUT_FD_MS, TX_TIMEOUT_HD_MS } from "./tx.ts";
 
 /** Time between two looks at the chip. */
 const TICK_MS = 400;
@@ -53,11 +53,10 @@ function receive(p: EncPriv, budget: number): number {
     abandonLine(p);
     return 0;
   }
-  const flags = p.txBusy && p.txWatched ? encRead(p.io, EIR) : 0;
-  encTxDone(p, flags);
+  const sent = p.txWatched && encTxCheck(p);
   const done = encReceiveByCount(p, budget);
   if (line === null) return done;
-  if (done > 0 || (flags & (TXIF | TXERIF)) !== 0 || line.read() !== 0) p.falseAlarms = 0;
+  if (done > 0 || sent || line.read() !== 0) p.falseAlarms = 0;
   else if (++p.falseAlarms > FALSE_ALARMS) abandonLine(p);
   return done;
 }
@@ -137,9 +136,8 @@ function look(p: EncPriv): void {
     return;
   }
   checkLink(p);
-  const flags = encRead(io, EIR);
-  if ((flags & RXERIF) !== 0) encOverflow(p);
-  encTxDone(p, flags);
+  if ((encRead(io, EIR) & RXERIF) !== 0) encOverflow(p);
+  encTxCheck(p);
   if (p.txBusy && ((jiffies - p.txStart) | 0) > encTxTimeoutMs(p)) encTxStalled(p);
   lookForPackets(p);
 }

@@ -4,7 +4,8 @@
  * 13 and 15.
  *
  * A packet is the program's no longer once it is in the chip, which can send it again by itself. Whether the frame before
- * has left is asked when the next one comes; only with a frame waiting is the end of sending an interrupt.
+ * has left is asked when the next one comes, of TXRTS: TXIF would have to be cleared for each frame. Only with a frame waiting
+ * is the end of sending an interrupt, and TXIF, which raises it, of any use.
  */
 import { jiffies } from "../../src/lib/timer.ts";
 import { netifStopQueue, netifWakeQueue } from "../../src/netif/dev.ts";
@@ -52,8 +53,9 @@ function watchTx(p: EncPriv, watched: boolean): void {
   if (p.txWatched === watched) return;
   p.txWatched = watched;
   if (p.line === null) return;
-  if (watched) encSet(p.io, EIE, TXIF | TXERIF);
-  else encClear(p.io, EIE, TXIF | TXERIF);
+  const flags = p.fullDuplex ? TXIF : TXIF | TXERIF;
+  if (watched) encSet(p.io, EIE, flags);
+  else encClear(p.io, EIE, flags);
 }
 
 /** Resets the transmit logic and clears what it left behind (erratum 12). */
@@ -65,13 +67,20 @@ function resetTx(p: EncPriv): void {
   encClear(io, ESTAT, TXABRT | LATECOL);
 }
 
-/** The frame has left or was given up: the one that waits is next. */
+/**
+ * The frame has left or was given up: the one that waits is next. The wire is idle until it starts, so the flag that
+ * raised the interrupt is cleared behind that; an end it may have told of meanwhile is found by the next frame's question.
+ */
 function nextTx(p: EncPriv): void {
   const waiting = p.txWaiting;
   p.txBusy = false;
   p.txWaiting = 0;
-  if (waiting > 0) startTx(p, 1 - p.txSlot, waiting);
-  else watchTx(p, false);
+  if (waiting > 0) {
+    startTx(p, 1 - p.txSlot, waiting);
+    if (p.line !== null) encClear(p.io, EIR, TXIF);
+  } else {
+    watchTx(p, false);
+  }
   netifWakeQueue(p.dev);
 }
 
@@ -98,18 +107,25 @@ function txError(p: EncPriv): void {
   nextTx(p);
 }
 
-/** Deals with the end of sending, if these flags of EIR say that it has come. */
-export function encTxDone(p: EncPriv, flags: number): void {
-  if (!p.txBusy || (flags & (TXIF | TXERIF)) === 0) return;
-  if ((flags & TXERIF) !== 0) {
+/**
+ * Asks how the frame being sent fares and deals with its end. In full duplex there is nothing that could cut a frame short but
+ * its length, which was checked; in half duplex it takes a second question.
+ * @returns whether it has ended
+ */
+export function encTxCheck(p: EncPriv): boolean {
+  if (!p.txBusy) return false;
+  const over = (encRead(p.io, ECON1) & TXRTS) === 0;
+  // TXRTS may stay set behind a collision that never was (erratum 13).
+  if (!p.fullDuplex && (encRead(p.io, EIR) & TXERIF) !== 0) {
     txError(p);
-    return;
+    return true;
   }
-  encClear(p.io, EIR, TXIF);
+  if (!over) return false;
   const stats = p.dev.stats;
   stats.txPackets++;
   stats.txBytes += p.txLength;
   nextTx(p);
+  return true;
 }
 
 /** Sending takes too long: it is reset and begun anew, or given up. Linux: enc28j60_tx_timeout(). */
@@ -147,7 +163,12 @@ export function encStartXmit(skb: SkBuff, dev: NetDevice): number {
     return NETDEV_TX_OK;
   }
   const io = p.io;
-  if (p.txBusy && !p.txWatched) encTxDone(p, encRead(io, EIR));
+  encTxCheck(p);
+  if (p.txBusy && !p.txWatched && p.line !== null) {
+    // The frame's end shall raise the interrupt: what TXIF says of earlier ones must go, and with it perhaps this one's.
+    encClear(io, EIR, TXIF);
+    encTxCheck(p);
+  }
   if (p.txWaiting > 0) {
     netifStopQueue(dev);
     return NETDEV_TX_BUSY;

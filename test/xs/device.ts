@@ -1,8 +1,10 @@
 /**
  * The XS guest's network device, with a receive ring of one buffer as hardware with DMA has it: the frame is written into
  * a packet buffer by messages (or by the traffic generator, inside the engine), so that no copy is counted that the wire
- * would make. It receives through NAPI like a driver: `inject` is the interrupt.
+ * would make. It receives through NAPI like a driver: `inject` is the interrupt. Or an ENC28J60 in its place, by the driver of
+ * a real board over the least of a chip.
  */
+import { Enc28j60 } from "../../hal/enc28j60/index.ts";
 import { memView } from "../../src/lib/memory.ts";
 import {
   NapiStruct, NETDEV_TX_OK, NetDevice, type NetDeviceOps,
@@ -14,6 +16,7 @@ import { ARPH_OP } from "../../src/stack/wire/arp.ts";
 import { ETHH_PROTO } from "../../src/stack/wire/eth.ts";
 import { ethReceive, etherSetup } from "../../src/netif/ethernet.ts";
 import { napiAdd, napiComplete, napiEnable, napiSchedule } from "../../src/netif/napi.ts";
+import { chipInit, chipReceive, StubDigital, StubSpi } from "./enc-chip.ts";
 
 /** Ethernet frames without their FCS are at most this long. */
 export const FRAME_MAX = 1514;
@@ -31,23 +34,28 @@ let inboxLength = 0;
 /** The ring: the buffer that the next frame lies in. */
 let ring: SkBuff;
 let napi: NapiStruct;
+/** The ENC28J60 is there in place of the other. */
+let chip = false;
 /** In message mode every frame sent goes to the host. */
 let sink: ((offset: number, length: number) => void) | null = null;
 
-function startXmit(skb: SkBuff): number {
-  const at = skb.data;
+/** A frame on the wire. */
+function leave(at: number, length: number): void {
   if (
     sink === null && memView.getUint16(at + ETHH_PROTO) === ETH_P_ARP
     && memView.getUint16(at + ETH_HLEN + ARPH_OP) === ARPOP_REQUEST
   ) {
     arpRequests++;
-    consumeSkb(skb);
-    return NETDEV_TX_OK;
+    return;
   }
   framesSent++;
-  outboxLength = skb.len;
+  outboxLength = length;
   outboxOffset = at;
-  if (sink !== null) sink(at, skb.len);
+  if (sink !== null) sink(at, length);
+}
+
+function startXmit(skb: SkBuff): number {
+  leave(skb.data, skb.len);
   consumeSkb(skb);
   return NETDEV_TX_OK;
 }
@@ -95,6 +103,27 @@ export function createMessageDevice(addrHi: number, addrLo: number): NetDevice {
   napi = new NapiStruct(dev, 8, pollRx);
   napiAdd(dev, napi);
   napiEnable(napi);
+  chip = false;
+  return dev;
+}
+
+/**
+ * The same with an ENC28J60 as eth0: the frame that arrives is copied into the chip's memory. It takes CHIP_BYTES of
+ * `userMemory`.
+ * @throws Error when the pool has no buffer for the inbox
+ */
+export function createChipDevice(mac: string): NetDevice {
+  chipInit(leave);
+  const dev = new Enc28j60({
+    mac,
+    spi: { io: StubSpi as never, in: 1, out: 2, clock: 3, select: 4, hz: 20_000_000 },
+    interrupt: { io: StubDigital as never, pin: 5 },
+  });
+  const inbox = netdevAllocSkb(dev, FRAME_MAX);
+  if (inbox === null) throw new Error("no packet buffer for the inbox");
+  inboxOffset = inbox.data;
+  outboxLength = framesSent = arpRequests = 0;
+  chip = true;
   return dev;
 }
 
@@ -110,6 +139,10 @@ export function clearArpRequests(): void {
 
 /** The inbox holds a frame: interrupt. */
 export function inject(length: number): void {
+  if (chip) {
+    chipReceive(inboxOffset, length);
+    return;
+  }
   inboxLength = length;
   napiSchedule(napi);
 }

@@ -4,7 +4,7 @@
  *
  * A message is one byte of command, then its arguments (JSON, or for FRAME the clock in ms as 4 bytes and a frame):
  *   BOOT {preset, …}     boots; answers {bufferBytes}: bytes of the buffers made so far, when the host had them counted
- *   ATTACH {}            gives the board its device, eth0, up and with an address
+ *   ATTACH {chip}        gives the board its device, eth0, up and with an address; with `chip` an ENC28J60
  *   FRAME ms, frame      receives the frame at that time; answers the frames sent, each behind its length (2 bytes)
  *   MEASURE {path, count, dry}   runs the path that often
  *   ROUTES {prefixes}    enters so many routes
@@ -23,11 +23,11 @@ import {
 } from "../../src/index.ts";
 import { EAGAIN } from "../../src/uapi/errno.ts";
 import { AF_INET, SHUT_WR, SOCK_DGRAM, SOCK_STREAM } from "../../src/uapi/socket.ts";
-import { createMessageDevice, FRAME_MAX, inboxOffset, inject, setFrameSink } from "./device.ts";
+import { createChipDevice, createMessageDevice, FRAME_MAX, inboxOffset, inject, setFrameSink } from "./device.ts";
 import { PAGE } from "./page.ts";
 import { pathEnd, pathsInit, pathStart, pathStep, setDry } from "./paths.ts";
-import { BOARD_ADDR, BOARD_HI, BOARD_LO } from "./peer.ts";
-import { platform, setNow } from "./platform.ts";
+import { BOARD_ADDR, BOARD_HI, BOARD_LO, BOARD_MAC } from "./peer.ts";
+import { advanceNow, platform, setNow } from "./platform.ts";
 import { lookups, lookupsInit } from "./routes.ts";
 
 /** xsnap's: collects garbage now. */
@@ -77,10 +77,17 @@ function serve(): () => void {
   };
 }
 
-function attach(): void {
-  const dev = createMessageDevice(BOARD_HI, BOARD_LO);
+/** Time in which an ENC28J60 is set up. */
+const SETTLE_MS = 10;
+
+function attach(chip: boolean): void {
+  const dev = chip ? createChipDevice(BOARD_MAC) : createMessageDevice(BOARD_HI, BOARD_LO);
   initNet.register(dev);
   devOpen(dev);
+  for (let ms = 0; chip && ms < SETTLE_MS; ms++) {
+    advanceNow(1);
+    initNet.poll();
+  }
   inetAddAddress(initNet, dev, BOARD_ADDR, 24);
 }
 
@@ -143,7 +150,7 @@ function handleCommand(buffer: ArrayBuffer): ArrayBuffer {
       boot({ ...(args as ConfigOptions), hal: platform });
       return answer({ bufferBytes: (globalThis as { bufferBytes?: number }).bufferBytes ?? 0 });
     case ATTACH:
-      attach();
+      attach(args["chip"] === true);
       return answer({});
     case SERVE:
       services = serve();

@@ -83,9 +83,9 @@ export class XsBoard {
     return this.command(BOOT, options);
   }
 
-  /** Gives the booted stack eth0, up and with the address 10.0.0.2/24. */
-  attach(): Promise<Delivery> {
-    return this.command(ATTACH, {});
+  /** Gives the booted stack eth0, up and with the address 10.0.0.2/24. @param chip an ENC28J60 by its driver */
+  attach(chip = false): Promise<Delivery> {
+    return this.command(ATTACH, { chip });
   }
 
   /** Slots in use after a garbage collection. */

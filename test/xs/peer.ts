@@ -14,6 +14,7 @@ export const BOARD_ADDR = 0x0a000002;
 export const PEER_ADDR = 0x0a000001;
 export const BOARD_HI = 0x0200;
 export const BOARD_LO = 0x00000002;
+export const BOARD_MAC = "02:00:00:00:00:02";
 export const PEER_HI = 0x0200;
 export const PEER_LO = 0x00000001;
 
