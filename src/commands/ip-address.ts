@@ -209,7 +209,7 @@ function modify(ip: IpContext, args: Args, type: number, flags: number): number 
     request.setU8(IFA_FAMILY_AT, AF_INET);
     request.addr(IFA_LOCAL, local.addr);
     setPeer(ip, request, type, local, peer);
-    if (broadcast !== null) request.addr(IFA_BROADCAST, broadcastOf(broadcast, peer ?? local));
+    if (broadcast !== null) setBroadcast(request, broadcast, peer ?? local);
     if (scope < 0 && type !== RTM_DELADDR) scope = local.addr >>> 24 === 127 ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE;
   }
   if (scope >= 0) request.setU8(IFA_SCOPE_AT, scope);
@@ -239,9 +239,12 @@ function setPeer(ip: IpContext, request: Request, type: number, local: Prefix, p
   request.addr(IFA_ADDRESS, local.addr);
 }
 
-/** "+" sets the host bits of the subnet, "-" clears them. */
-function broadcastOf(text: string, subnet: Prefix): number {
-  if (text !== "+" && text !== "-") return addrArg(text);
-  const hostBits = subnet.length === 0 ? -1 : subnet.length === 32 ? 0 : ~(-1 << (32 - subnet.length));
-  return text === "+" ? subnet.addr | hostBits : subnet.addr & ~hostBits;
+/** "+" sets the host bits of the subnet, "-" clears them; prefixes of 31 and 32 bits have no broadcast address. */
+function setBroadcast(request: Request, text: string, subnet: Prefix): void {
+  if (text !== "+" && text !== "-") {
+    request.addr(IFA_BROADCAST, addrArg(text));
+  } else if (subnet.length < 31) {
+    const hostBits = subnet.length === 0 ? -1 : ~(-1 << (32 - subnet.length));
+    request.addr(IFA_BROADCAST, text === "+" ? subnet.addr | hostBits : subnet.addr & ~hostBits);
+  }
 }

@@ -162,8 +162,8 @@ function readAction(args: Args, request: Request): boolean {
 }
 
 function modify(ip: IpContext, args: Args, type: number): number {
-  if (type === RTM_DELRULE && !args.more) throw new CommandEnd(1, '"ip rule del" requires arguments.\n');
   const add = type === RTM_NEWRULE;
+  if (!args.more) throw new CommandEnd(1, `"ip rule ${add ? "add" : "del"}" requires arguments.\n`);
   const request = new Request(type, add ? NLM_F_CREATE | NLM_F_EXCL : 0, RULE_HDR_BYTES);
   request.setU8(FRH_FAMILY, AF_INET);
   if (add) request.setU8(FRH_ACTION, FR_ACT_TO_TBL);

@@ -112,10 +112,10 @@ function announce(net: Net, event: number, word: number, key: number, fi: number
  *   -ENETDOWN, -ENETUNREACH (gateway not on a link), -ENOBUFS (a pool is empty, the table is unchanged)
  */
 export function fibTableInsert(net: Net, cfg: FibConfig): number {
-  const tb = fibNewTable(net, cfg.table);
-  if (tb === 0) return cfg.table > 0xff ? -EINVAL : -ENOBUFS;
   const invalid = fibValidKeyLen(cfg);
   if (invalid !== 0) return invalid;
+  const tb = fibNewTable(net, cfg.table);
+  if (tb === 0) return cfg.table > 0xff ? -EINVAL : -ENOBUFS;
   const fi = fibCreateInfo(net, cfg);
   if (fi < 0) return fi;
   const err = fibAliasInsert(net, tb, cfg, fi);
@@ -135,10 +135,10 @@ export function fibTableInsert(net: Net, cfg: FibConfig): number {
  * @returns 0, -ESRCH (no such route or table), -EINVAL (host bits, length)
  */
 export function fibTableDelete(net: Net, cfg: FibConfig): number {
-  const tb = fibGetTable(net, cfg.table);
-  if (tb === 0) return -ESRCH;
   const invalid = fibValidKeyLen(cfg);
   if (invalid !== 0) return invalid;
+  const tb = fibGetTable(net, cfg.table);
+  if (tb === 0) return nlErrMsg(-ESRCH, "FIB table does not exist");
   const err = fibAliasDelete(net, tb, cfg);
   if (err !== 0) return err;
   const fi = fibDeletedInfo;
@@ -296,6 +296,14 @@ export function fibAddIfaddr(ifa: InIfaddr): void {
     fibMagic(true, RTN_BROADCAST, prefix, 32, primary, 0);
     fibMagic(true, RTN_BROADCAST, prefix | ~ifa.mask, 32, primary, 0);
   }
+}
+
+/** The prefix route of an address gets another metric; before the address has it. Linux: fib_modify_prefix_metric(). */
+export function fibModifyPrefixMetric(ifa: InIfaddr, metric: number): void {
+  if ((ifa.dev!.flags & IFF_UP) === 0 || (ifa.flags & (IFA_F_SECONDARY | IFA_F_NOPREFIXROUTE)) !== 0 || !hasPrefix(ifa)) return;
+  const prefix = ifa.address & ifa.mask;
+  fibMagic(true, prefixType(ifa), prefix, ifa.prefixlen, ifa, metric);
+  fibMagic(false, prefixType(ifa), prefix, ifa.prefixlen, ifa, ifa.rtPriority);
 }
 
 /** Does an address of the list, with the same primary address, still want this LOCAL or BROADCAST route? */

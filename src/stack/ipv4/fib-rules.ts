@@ -191,17 +191,16 @@ function defaultRule(rule: FibRule, index: number): void {
   rule.table = index === 0 ? RT_TABLE_LOCAL : index === 1 ? RT_TABLE_MAIN : RT_TABLE_DEFAULT;
 }
 
-/** 0, or -EINVAL: lengths, host bits, TOS, action, a GOTO that does not go forward. Linux: fib_nl2rule(), fib4_rule_configure(). */
+/** 0, or -EINVAL: lengths, TOS, action, a GOTO that does not go forward. Linux: fib_nl2rule(), fib4_rule_configure(). */
 function checkRule(rule: FibRule): number {
   const { action, srcLen, dstLen } = rule;
   if (srcLen < 0 || srcLen > 32 || dstLen < 0 || dstLen > 32 || (rule.tos & ~0xfc) !== 0) return -EINVAL;
-  if ((rule.src & ~maskOf(srcLen)) !== 0 || (rule.dst & ~maskOf(dstLen)) !== 0) return -EINVAL;
   if (action === FR_ACT_UNSPEC || action > FR_ACT_PROHIBIT) return -EINVAL;
   return action === FR_ACT_GOTO ? (rule.target <= rule.priority ? -EINVAL : 0) : rule.target !== 0 ? -EINVAL : 0;
 }
 
-/** One less than the priority of the second rule. Linux: fib_default_rule_pref(). */
-function defaultPriority(net: Net): number {
+/** The priority of a rule that names none: one less than that of the second rule. Linux: fib_default_rule_pref(). */
+export function fibDefaultRulePref(net: Net): number {
   const fib = net.fib as NetFib;
   if (!fib.customRules) return PRIORITY_MAIN - 1;
   const second = fib.rules === 0 ? 0 : fibMem[fib.rules + RULE_NEXT]!;
@@ -210,32 +209,42 @@ function defaultPriority(net: Net): number {
   return priority > 0 ? priority - 1 : 0;
 }
 
-/** Is it that very rule? Linux: rule_exists(). */
-function sameRule(at: number, rule: FibRule): boolean {
+/** Has the rule those of source, destination and TOS that are given? Linux: fib4_rule_compare(). */
+function compare(at: number, rule: FibRule): boolean {
+  const lengths = fibMem[at + RULE_LENGTHS]!;
+  return (rule.srcLen === 0 || (rule.srcLen === ((lengths >> 8) & 255) && rule.src === fibMem[at + RULE_SRC]))
+    && (rule.dstLen === 0 || (rule.dstLen === ((lengths >> 16) & 255) && rule.dst === fibMem[at + RULE_DST]))
+    && (rule.tos === 0 || rule.tos === ((fibMem[at + RULE_WORD]! >> 16) & 255));
+}
+
+/**
+ * Does a rule stand in the way of a new one that must be the first of its kind? Its target and whether it is inverted do not
+ * matter. Linux: rule_exists().
+ */
+function ruleExists(at: number, rule: FibRule): boolean {
+  const word = fibMem[at + RULE_WORD]!;
   const slot = nameSlot(at);
   const mask = rule.mark !== 0 && rule.markMask === 0 ? -1 : rule.markMask;
-  return fibMem[at + RULE_PRIORITY] === rule.priority && fibMem[at + RULE_SRC] === rule.src && fibMem[at + RULE_DST] === rule.dst
-    && (fibMem[at + RULE_WORD]! & 0xffffff) === (rule.action | (rule.table << 8) | (rule.tos << 16))
-    && fibMem[at + RULE_LENGTHS]
-      === ((rule.flags & FIB_RULE_INVERT) | (rule.srcLen << 8) | (rule.dstLen << 16) | ((rule.suppressPrefixlen + 1) << 24))
-    && fibMem[at + RULE_MARK] === rule.mark && fibMem[at + RULE_MASK] === mask && fibMem[at + RULE_TARGET] === rule.target
-    && names[slot] === rule.iifname && names[slot + 1] === rule.oifname;
+  return fibMem[at + RULE_PRIORITY] === rule.priority && (word & 255) === rule.action && ((word >> 8) & 255) === rule.table
+    && word >>> 24 === rule.protocol && fibMem[at + RULE_LENGTHS]! >>> 24 === rule.suppressPrefixlen + 1
+    && fibMem[at + RULE_MARK] === rule.mark && fibMem[at + RULE_MASK] === mask
+    && names[slot] === rule.iifname && names[slot + 1] === rule.oifname && compare(at, rule);
 }
 
 /**
  * Adds a rule; fills in priority and table where they were not given. Linux: fib_nl_newrule().
- * @param nlflags NLM_F_EXCL refuses a second equal one
- * @returns 0; -EEXIST, -EINVAL (lengths, host bits, TOS, action, a GOTO that does not go forward), -ENOBUFS (no row, no free
+ * @param nlflags NLM_F_EXCL refuses one that a rule of that priority stands for already, see ruleExists()
+ * @returns 0; -EEXIST, -EINVAL (lengths, TOS, action, a GOTO that does not go forward), -ENOBUFS (no row, no free
  *   table, or no memory for a trie of local's own)
  */
 export function fibRuleInsert(net: Net, rule: FibRule, nlflags: number): number {
-  if (rule.priority < 0) rule.priority = defaultPriority(net);
+  if (rule.priority < 0) rule.priority = fibDefaultRulePref(net);
   const invalid = checkRule(rule);
   if (invalid !== 0) return invalid;
   const err = customise(net);
   if (err !== 0) return err;
   if ((nlflags & NLM_F_EXCL) !== 0) {
-    for (let at = (net.fib as NetFib).rules; at !== 0; at = fibMem[at + RULE_NEXT]!) if (sameRule(at, rule)) return -EEXIST;
+    for (let at = (net.fib as NetFib).rules; at !== 0; at = fibMem[at + RULE_NEXT]!) if (ruleExists(at, rule)) return -EEXIST;
   }
   if (rule.action === FR_ACT_TO_TBL && rule.table === 0) {
     const free = fibEmptyTable(net);
@@ -245,24 +254,22 @@ export function fibRuleInsert(net: Net, rule: FibRule, nlflags: number): number 
   return link(net, rule);
 }
 
-/** Does the rule match what is given for its deletion? Linux: rule_find(), fib4_rule_compare(). */
+/** Does the rule match what is given for its deletion? Linux: rule_find(). */
 function wanted(at: number, rule: FibRule): boolean {
   const word = fibMem[at + RULE_WORD]!;
-  const lengths = fibMem[at + RULE_LENGTHS]!;
   const slot = nameSlot(at);
   return (rule.priority < 0 || rule.priority === fibMem[at + RULE_PRIORITY])
     && (rule.action === FR_ACT_UNSPEC || rule.action === (word & 255)) && (rule.table === 0 || rule.table === ((word >> 8) & 255))
-    && (rule.tos === 0 || rule.tos === ((word >> 16) & 255)) && (rule.protocol === 0 || rule.protocol === word >>> 24)
-    && (rule.srcLen === 0 || (rule.srcLen === ((lengths >> 8) & 255) && rule.src === fibMem[at + RULE_SRC]))
-    && (rule.dstLen === 0 || (rule.dstLen === ((lengths >> 16) & 255) && rule.dst === fibMem[at + RULE_DST]))
-    && (rule.suppressPrefixlen < 0 || rule.suppressPrefixlen === (lengths >>> 24) - 1)
+    && (rule.protocol === 0 || rule.protocol === word >>> 24)
+    && (rule.suppressPrefixlen < 0 || rule.suppressPrefixlen + 1 === fibMem[at + RULE_LENGTHS]! >>> 24)
     && (rule.mark === 0 || rule.mark === fibMem[at + RULE_MARK]) && (rule.markMask === 0 || rule.markMask === fibMem[at + RULE_MASK])
-    && (rule.iifname === "" || rule.iifname === names[slot]) && (rule.oifname === "" || rule.oifname === names[slot + 1]);
+    && (rule.iifname === "" || rule.iifname === names[slot]) && (rule.oifname === "" || rule.oifname === names[slot + 1])
+    && compare(at, rule);
 }
 
 /**
  * Removes the first rule that matches what is given, and says in `rule` which it was. Linux: fib_nl_delrule().
- * @returns 0; -ENOENT, -EINVAL (lengths, host bits), -ENOBUFS (no memory to leave the unchanged rules)
+ * @returns 0; -ENOENT, -EINVAL (lengths), -ENOBUFS (no memory to leave the unchanged rules)
  */
 export function fibRuleRemove(net: Net, rule: FibRule): number {
   if (rule.srcLen > 32 || rule.dstLen > 32) return -EINVAL;

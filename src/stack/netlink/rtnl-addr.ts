@@ -10,7 +10,7 @@ import { devGetByIndex, NETDEV_DOWN, NETDEV_UP } from "../../netif/dev.ts";
 import { EADDRNOTAVAIL, EEXIST, EINVAL, EMSGSIZE, ENOBUFS, ENODEV, EOPNOTSUPP } from "../../uapi/errno.ts";
 import { NLM_F_DUMP_FILTERED, NLM_F_EXCL, NLM_F_REPLACE, NLMSG_HDRLEN } from "../../uapi/netlink.ts";
 import {
-  IFA_ADDRESS, IFA_BROADCAST, IFA_CACHEINFO, IFA_F_PERMANENT, IFA_F_SECONDARY, IFA_FLAGS, IFA_LABEL, IFA_LOCAL, IFA_MAX,
+  IFA_ADDRESS, IFA_BROADCAST, IFA_CACHEINFO, IFA_F_PERMANENT, IFA_FLAGS, IFA_LABEL, IFA_LOCAL, IFA_MAX,
   IFA_PROTO, IFA_RT_PRIORITY, IFA_TARGET_NETNSID, RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR, RTNLGRP_IPV4_IFADDR,
 } from "../../uapi/rtnetlink.ts";
 import { AF_INET, AF_UNSPEC } from "../../uapi/socket.ts";
@@ -20,6 +20,7 @@ import type { SkBuff } from "../core/skbuff.ts";
 import {
   inDevGet, inetAllocIfa, inetaddrChain, inetDelIfa, type InDevice, inetIfaMatch, inetInsertIfa, inetMakeMask, type InIfaddr,
 } from "../ipv4/devinet.ts";
+import { fibModifyPrefixMetric } from "../ipv4/fib-frontend.ts";
 import { nlmsgPutDump } from "./netlink-deliver.ts";
 import type { NetlinkSk, NetlinkSock } from "./netlink-sock.ts";
 import {
@@ -75,7 +76,7 @@ function parseAddr(nlh: number): number {
   return err !== 0 ? err : nlaParse(nlh + ATTRS, nlh + nlmsgLength(nlh), IFA_MAX, addrPolicy);
 }
 
-/** Linux: rtm_to_ifaddr() and inet_rtm_newaddr(). */
+/** A new address, or with NLM_F_REPLACE the metric of one that is there. Linux: rtm_to_ifaddr() and inet_rtm_newaddr(). */
 function rtmNewaddr(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
   const err = parseAddr(nlh);
   if (err !== 0) return err;
@@ -98,7 +99,11 @@ function rtmNewaddr(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
     if ((request & NLM_F_EXCL) !== 0 || (request & NLM_F_REPLACE) === 0) {
       return nlErrMsg(-EEXIST, "ipv4: Address already assigned");
     }
-    same.flags = flags | (same.flags & IFA_F_SECONDARY);
+    const metric = nlaU32Or(IFA_RT_PRIORITY, 0);
+    if (same.rtPriority !== metric) {
+      fibModifyPrefixMetric(same, metric);
+      same.rtPriority = metric;
+    }
     notifyAddr(sk.net, RTM_NEWADDR, same);
     return 0;
   }

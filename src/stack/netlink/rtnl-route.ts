@@ -6,7 +6,7 @@
 import { account } from "../../lib/account.ts";
 import { mem8, memView } from "../../lib/memory.ts";
 import { NOTIFY_DONE, NotifierBlock } from "../../lib/notifier.ts";
-import { EINVAL, EMSGSIZE, ENODEV, ENOENT, ESRCH } from "../../uapi/errno.ts";
+import { EINVAL, EMSGSIZE, ENODEV, ENOENT } from "../../uapi/errno.ts";
 import { devGetByIndex } from "../../netif/dev.ts";
 import { NLM_F_DUMP_FILTERED, NLMSG_HDRLEN } from "../../uapi/netlink.ts";
 import {
@@ -75,9 +75,7 @@ function rtmNewroute(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
 /** RTM_DELROUTE. Linux: inet_rtm_delroute(). */
 function rtmDelroute(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
   const err = routeFromMessage(nlh, config);
-  if (err !== 0) return err;
-  if (fibGetTable(sk.net, config.table) === 0) return nlErrMsg(-ESRCH, "ipv4: FIB table does not exist");
-  return fibTableDelete(sk.net, config);
+  return err !== 0 ? err : fibTableDelete(sk.net, config);
 }
 
 /** Reads what a dump is to be confined to. Linux: ip_valid_fib_dump_req(). */

@@ -18,10 +18,11 @@ import {
 } from "../../uapi/rtnetlink.ts";
 import { AF_INET, AF_UNSPEC } from "../../uapi/socket.ts";
 import { nlErrMsg } from "../core/extack.ts";
+import type { Net } from "../core/net.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { FibRule, fibRuleReset, FibWalk } from "../ipv4/fib-config.ts";
 import { fibRuleAdd, fibRuleChain, fibRuleDel } from "../ipv4/fib-frontend.ts";
-import { fibRuleWalkNext, fibRuleWalkStart } from "../ipv4/fib-rules.ts";
+import { fibDefaultRulePref, fibRuleWalkNext, fibRuleWalkStart } from "../ipv4/fib-rules.ts";
 import { nlmsgPutDump } from "./netlink-deliver.ts";
 import type { NetlinkSk, NetlinkSock } from "./netlink-sock.ts";
 import {
@@ -94,7 +95,7 @@ function ruleOtherFamily(): number {
 }
 
 /** Reads a rule. Linux: fib_nl2rule(). */
-function ruleFromMessage(nlh: number, rule: FibRule): number {
+function ruleFromMessage(net: Net, nlh: number, rule: FibRule): number {
   const short = nlmsgHeaderOk(nlh, RULE_HDR_BYTES);
   if (short !== 0) return nlErrMsg(-EINVAL, "Invalid msg length");
   const err = nlaParse(nlh + ATTRS, nlh + nlmsgLength(nlh), FRA_MAX, rulePolicy);
@@ -126,6 +127,8 @@ function ruleFromMessage(nlh: number, rule: FibRule): number {
   if (target !== 0) {
     if (rule.action !== FR_ACT_GOTO) return nlErrMsg(-EINVAL, "Unexpected goto");
     rule.target = nlaGetU32(target);
+    const priority = rule.priority < 0 ? fibDefaultRulePref(net) : rule.priority;
+    if (rule.target <= priority) return nlErrMsg(-EINVAL, "Backward goto not supported");
   } else if (rule.action === FR_ACT_GOTO) {
     return nlErrMsg(-EINVAL, "Missing goto target for action goto");
   }
@@ -141,12 +144,12 @@ function readNames(rule: FibRule): void {
 }
 
 function rtmNewrule(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
-  const err = ruleFromMessage(nlh, record);
+  const err = ruleFromMessage(sk.net, nlh, record);
   return err !== 0 ? err : fibRuleAdd(sk.net, record, nlmsgFlags(nlh));
 }
 
 function rtmDelrule(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
-  const err = ruleFromMessage(nlh, record);
+  const err = ruleFromMessage(sk.net, nlh, record);
   return err !== 0 ? err : fibRuleDel(sk.net, record);
 }
 

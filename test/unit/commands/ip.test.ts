@@ -1,4 +1,4 @@
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import { boot, type CommandResult, bootIp, initNet, run, shutdownIp } from "./harness.ts";
 import { ip, ipMonitor } from "../../../src/commands/index.ts";
 
@@ -16,6 +16,13 @@ const ANSWERS: readonly (readonly [string, string, number])[] = [
   ["addr add dev d0", "RTNETLINK answers: Operation not supported\n", 2],
   ["addr del 10.0.0.9/24 dev d0", "Error: ipv4: Address not found.\n", 2],
   ["a a 10.1.0.1 peer 10.1.0.2/30 dev d1", "", 0],
+  ["a a 10.31.0.0/31 brd + dev d1", "", 0],
+  ["addr change 10.31.0.0/31 noprefixroute metric 7 dev d1", "", 0],
+  ["addr show dev d1 to 10.31.0.0/31", "3: d1: <BROADCAST,NOARP,UP,LOWER_UP> mtu 1500 qdisc pfifo_fast state UNKNOWN group default qlen 32\n"
+    + "    link/ether 02:00:00:00:00:02 brd ff:ff:ff:ff:ff:ff\n"
+    + "    inet 10.31.0.0/31 metric 7 scope global d1\n       valid_lft forever preferred_lft forever\n", 0],
+  ["route show 10.31.0.0/31", "10.31.0.0/31 dev d1 proto kernel scope link src 10.31.0.0 metric 7 \n", 0],
+  ["addr del 10.31.0.0/31 dev d1", "", 0],
   ["-4 -o addr", "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever\n"
     + "2: d0    inet 10.0.0.1/24 scope global d0\\       valid_lft forever preferred_lft forever\n"
     + "2: d0    inet 10.0.0.2/24 scope global secondary d0\\       valid_lft forever preferred_lft forever\n"
@@ -49,6 +56,8 @@ const ANSWERS: readonly (readonly [string, string, number])[] = [
   ["route add 10.2.0.0/16 via 10.0.0.1.1", 'Error: inet address is expected rather than "10.0.0.1.1".\n', 1],
   ["route add 10.2.0.0/16 metric", 'Command line is not complete. Try option "help"\n', 255],
   ["route change 10.77.0.0/16 dev d1", "RTNETLINK answers: No such file or directory\n", 2],
+  ["route del 10.3.64.2/20 table 77", "Error: Invalid prefix for given prefix length.\n", 2],
+  ["route del 10.3.64.0/20 table 77", "Error: FIB table does not exist.\n", 2],
   ["route flush", '"ip route flush" requires arguments.\n', 1],
   ["route show 10.8.0.0/16", "10.8.0.0/16 via 5.5.5.5 dev d0 onlink \n", 0],
   ["-d route show 10.5.0.0/16", "blackhole 10.5.0.0/16 proto boot scope global \n", 0],
@@ -76,14 +85,78 @@ const ANSWERS: readonly (readonly [string, string, number])[] = [
   ["addr bogus", 'Command "bogus" is unknown, try "ip address help".\n', 255],
 ];
 
+/** Rules that are added; the first of them splits the local table from main. */
+const RULES: readonly (readonly [string, string, number])[] = [
+  ["rule add", '"ip rule add" requires arguments.\n', 1],
+  ["rule del", '"ip rule del" requires arguments.\n', 1],
+  ["rule add pref 118 goto 118", "Error: Backward goto not supported.\n", 2],
+  ["rule add goto 100", "Error: Backward goto not supported.\n", 2],
+  ["rule del pref 118 goto 100", "Error: Backward goto not supported.\n", 2],
+  ["rule del pref 118 goto 200", "RTNETLINK answers: No such file or directory\n", 2],
+  ["rule add from 10.3.1.3/30 pref 7 nop", "", 0],
+  ["rule show pref 7", "7:\tfrom 10.3.1.3/30 nop\n", 0],
+  ["rule del pref 7", "", 0],
+  ["rule add pref 5 proto 77 nop", "", 0],
+  ["rule add pref 5 proto 78 nop", "", 0],
+  ["rule add pref 5 nop", "", 0],
+  ["rule add pref 7 goto 100", "", 0],
+  ["rule add pref 7 goto 101", "RTNETLINK answers: File exists\n", 2],
+  ["rule add not from 1.0.0.0/8 pref 9 nop", "", 0],
+  ["rule add from 1.0.0.0/8 pref 9 nop", "RTNETLINK answers: File exists\n", 2],
+  ["rule add pref 9 nop", "RTNETLINK answers: File exists\n", 2],
+  ["rule add tos 0x10 pref 11 nop", "", 0],
+  ["rule add pref 11 nop", "RTNETLINK answers: File exists\n", 2],
+  ["rule add pref 11 tos 0x08 nop", "", 0],
+  ["rule add fwmark 1 pref 12 nop", "", 0],
+  ["rule add pref 12 nop", "", 0],
+  ["rule add fwmark 0/1 pref 14 nop", "", 0],
+  ["rule add pref 14 fwmark 0 nop", "", 0],
+  ["rule add pref 14 nop", "RTNETLINK answers: File exists\n", 2],
+  ["rule add pref 13 table 9 suppress_prefixlength 3", "", 0],
+  ["rule add pref 13 table 9", "", 0],
+  ["rule add pref 15 nop", "", 0],
+  ["rule add pref 15 from 1.0.0.0/8 nop", "", 0],
+  ["rule del pref 13 suppress_prefixlength 4", "RTNETLINK answers: No such file or directory\n", 2],
+  ["rule del pref 13 suppress_prefixlength 3", "", 0],
+  ["rule del pref 7 goto 200", "", 0],
+  ["rule del not pref 15", "", 0],
+  ["rule del pref 5 proto 99", "RTNETLINK answers: No such file or directory\n", 2],
+  ["rule del pref 5", "", 0],
+  ["rule", ""
+    + "0:\tfrom all lookup local\n"
+    + "5:\tfrom all nop proto 78\n"
+    + "5:\tfrom all nop\n"
+    + "9:\tnot from 1.0.0.0/8 nop\n"
+    + "11:\tfrom all tos 0x10 nop\n"
+    + "11:\tfrom all tos 0x08 nop\n"
+    + "12:\tfrom all fwmark 0x1 nop\n"
+    + "12:\tfrom all nop\n"
+    + "13:\tfrom all lookup 9\n"
+    + "14:\tfrom all fwmark 0/0x1 nop\n"
+    + "14:\tfrom all nop\n"
+    + "15:\tfrom 1.0.0.0/8 nop\n"
+    + "32766:\tfrom all lookup main\n"
+    + "32767:\tfrom all lookup default\n", 0],
+];
+
+/** Each command answers that text with that status. */
+function answers(t: ExecutionContext, list: readonly (readonly [string, string, number])[]): void {
+  for (const [words, text, status] of list) {
+    const result: CommandResult = ip(initNet, words);
+    t.deepEqual([words, result.text + result.error, result.status], [words, text, status]);
+  }
+}
+
 test.beforeEach(() => bootIp());
 test.afterEach((t) => t.is(shutdownIp(), 0, "pools full again"));
 
 test.serial("ip answers what iproute2 answers, to the byte, and ends with its status", (t) => {
-  for (const [words, text, status] of ANSWERS) {
-    const result: CommandResult = ip(initNet, words);
-    t.deepEqual([words, result.text + result.error, result.status], [words, text, status]);
-  }
+  answers(t, ANSWERS);
+});
+
+test.serial("ip rule refuses what iproute2 and the kernel refuse, and nothing else", (t) => {
+  answers(t, RULES);
+  bootIp();
 });
 
 test.serial("the first command starts netlink where boot did not", (t) => {
