@@ -9,6 +9,7 @@ import { accessSync, constants, existsSync, readdirSync } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { buildTests } from "./build-tests.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const AVA = join(root, "node_modules/ava/entrypoints/cli.mjs");
@@ -30,7 +31,7 @@ const INTEROP_TOOLS = {
 const stages = [
   { name: "lint", run: () => tool("lint") },
   { name: "types", run: () => tool("types") },
-  { name: "unit", run: (stage) => ava(stage, { timeout: "2m" }) },
+  { name: "unit", run: (stage) => ava(stage, { timeout: "2m", built: true }), prepare: prepareUnit },
   { name: "sim", run: (stage) => ava(stage, { timeout: "5m" }) },
   { name: "xs", run: (stage) => ava(stage, { timeout: "5m", serial: true }), prepare: prepareXs },
   { name: "interop", run: (stage, wrap) => ava(stage, { timeout: "60m", serial: true, wrap }), prepare: prepareInterop },
@@ -56,8 +57,9 @@ function tool(name) {
  * Runs a stage's files under ava and counts its TAP. Shown are failures with their detail, skips, what tests log and, in
  * the slow stages, each test that passed.
  */
-function ava(stage, { timeout, serial = false, wrap = [] }) {
-  const args = ["--tap", `--timeout=${timeout}`, ...(serial ? ["--concurrency=1"] : []), `test/${stage}/**/*.test.ts`];
+function ava(stage, { timeout, serial = false, built = false, wrap = [] }) {
+  const files = built ? ["--config=ava.built.config.mjs", `dist/test/${stage}/**/*.test.js`] : [`test/${stage}/**/*.test.ts`];
+  const args = ["--tap", `--timeout=${timeout}`, ...(serial ? ["--concurrency=1"] : []), ...files];
   const [command, ...rest] = [...wrap, ...node(AVA, ...args)];
   const child = spawn(command, rest, { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
   const counts = { passed: 0, failed: 0, skipped: 0 };
@@ -83,6 +85,17 @@ function ava(stage, { timeout, serial = false, wrap = [] }) {
       done(counts);
     });
   });
+}
+
+/** Bundles the unit tests and what every test requires. */
+async function prepareUnit() {
+  const files = testFiles("unit").map((file) => `test/unit/${file}`);
+  try {
+    await buildTests(root, [...files, "test/lib/tcp-states.ts"]);
+    return {};
+  } catch {
+    return { fail: "esbuild could not bundle the tests" };
+  }
 }
 
 /** Builds the bundle the XS tests load. */
@@ -154,7 +167,7 @@ for (const { name, run, prepare } of stages) {
     continue;
   }
   const started = Date.now();
-  const { skip, fail, wrap } = prepare?.() ?? {};
+  const { skip, fail, wrap } = (await prepare?.()) ?? {};
   let counts;
   if (skip !== undefined) {
     console.log(`${name}: skipped ${files.length} files: ${skip}`);
