@@ -23,6 +23,8 @@ const sourceUrl = {
 export async function buildTests(root, files) {
   const outdir = join(root, "dist/test");
   rmSync(outdir, { recursive: true, force: true });
+  // Not "all packages": examples import this package by its name.
+  const { devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   await build({
     absWorkingDir: root,
     entryPoints: files,
@@ -34,7 +36,7 @@ export async function buildTests(root, files) {
     format: "esm",
     platform: "node",
     target: "node20",
-    packages: "external",
+    external: Object.keys(devDependencies),
     sourcemap: "linked",
     logLevel: "warning",
     plugins: [sourceUrl],

@@ -4,9 +4,9 @@ import { createHash } from "node:crypto";
 import { connect, createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import test, { type ExecutionContext } from "ava";
-import { parseBoardOptions, UsageError } from "../../../hal/node/options.ts";
+import { parseBoardOptions, UsageError } from "../../hal/node/options.ts";
 
-const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 function start(t: ExecutionContext, file: string, args: readonly string[], env: Record<string, string> = {}): ChildProcess {
   const child = spawn(process.execPath, ["--import=tsx", `hal/node/${file}.ts`, ...args], {
