@@ -56,6 +56,8 @@ export const CONFIG_TABLE = Object.freeze({
   rtables: row("cached routing decisions", [4, 4, 10, 512], 4, 8192),
   rcvbufPackets: row("full packets a socket may hold unread (SO_RCVBUF's default)", [3, 6, 12, 256], 2, 4096),
   sndbufPackets: row("full packets a socket may have unsent or unacknowledged (SO_SNDBUF's default)", [2, 4, 8, 256], 1, 4096),
+  fragQueues: row("datagrams being put together of fragments, where `fragments` is started", [1, 2, 4, 64], 1, 1024),
+  fragPackets: row("packets that may wait there, out of `buffers`", [2, 3, 14, 2048], 2, 16384),
   netlinkSocks: row("netlink sockets among them, where netlink is started", [1, 1, 2, 64], 1, 1024),
   backlog: row("packets waiting on loopback and veth (netdev_max_backlog)", [6, 12, 40, 1000], 1, 16384),
 } satisfies Record<string, Row>);

@@ -7,13 +7,14 @@ import { createHash } from "node:crypto";
 import { accessSync, constants } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { ExecutionContext } from "ava";
+import type { BoardPlan } from "./board.ts";
 
 export const LINUX_ADDR = "10.0.0.1";
 export const BOARD_ADDR = "10.0.0.2";
 const TAP = "tap0";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const BOARD_READY = /\bready\b/;
-const START_TIMEOUT_MS = 20_000;
+const START_TIMEOUT_MS = 60_000;
 
 export interface Result {
   readonly code: number | null;
@@ -133,6 +134,18 @@ export class Netns {
     const board = new Board(child);
     await board.ready();
     return board;
+  }
+
+  /** Boots a board for tests of IP itself (board.ts). */
+  async ipBoard(plan: BoardPlan): Promise<Board> {
+    const board = new Board(this.spawn(process.execPath, ["--import=tsx", "test/interop/board.ts", JSON.stringify(plan)]));
+    await board.ready();
+    return board;
+  }
+
+  /** The process that holds the namespace, as `ip link set … netns` wants it. */
+  get pid(): number {
+    return this.holder.pid!;
   }
 
   private async destroy(): Promise<void> {

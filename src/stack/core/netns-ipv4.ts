@@ -16,6 +16,8 @@ export class NetnsIpv4 {
   /** Rate-limited ICMP messages per second to all destinations together, and how many may go at once. */
   icmpMsgsPerSec = 1000;
   icmpMsgsBurst = 50;
+  /** Seconds in which all fragments of a datagram must come. */
+  ipfragTime = 30;
   ipLocalPortRangeLow = 32768;
   ipLocalPortRangeHigh = 60999;
   /** First port that needs no privilege; 0 on a board, where there are no users. */

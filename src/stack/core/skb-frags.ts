@@ -6,7 +6,7 @@
 import { csumPartial } from "../../lib/checksum.ts";
 import { memCopy } from "../../lib/memory.ts";
 import { EFAULT, ENOMEM } from "../../uapi/errno.ts";
-import { consumeSkb, pskbCopy, type SkBuff, skbBufferBytes } from "./skbuff.ts";
+import { consumeSkb, pskbCopy, SKB_OVERHEAD_BYTES, type SkBuff, skbBufferBytes } from "./skbuff.ts";
 
 /** Bytes of the packet that are not in its linear part. Linux: skb->data_len. */
 export function skbDataLen(skb: SkBuff): number {
@@ -24,6 +24,50 @@ export function skbAddFrag(skb: SkBuff, frag: SkBuff): void {
   }
   while (last.next !== null) last = last.next;
   last.next = frag;
+}
+
+/**
+ * Hangs a list of linear packets, linked by `next`, behind a packet that has none, and counts their memory as its own. They
+ * are charged to nobody.
+ */
+export function skbChain(skb: SkBuff, frags: SkBuff): void {
+  let len = skb.len;
+  let truesize = skb.truesize;
+  for (let frag: SkBuff | null = frags; frag !== null; frag = frag.next) {
+    len += frag.len;
+    truesize += frag.truesize;
+  }
+  skb.len = len;
+  skb.truesize = truesize;
+  skb.fragList = frags;
+}
+
+/** Takes the chain off again: what is left is the linear part. */
+export function skbUnchain(skb: SkBuff): SkBuff | null {
+  const frags = skb.fragList;
+  skb.fragList = null;
+  skb.len = skb.tail - skb.data;
+  if (skb.destructor === null) skb.truesize = skbBufferBytes + SKB_OVERHEAD_BYTES;
+  return frags;
+}
+
+/** Cuts a packet to `length` bytes, fragments and all; a shorter one is left as it is. Linux: pskb_trim(). */
+export function pskbTrim(skb: SkBuff, length: number): void {
+  if (skb.len <= length) return;
+  let left = length - (skb.tail - skb.data);
+  if (left < 0) {
+    skb.tail = skb.data + length;
+    left = 0;
+  }
+  // What lies wholly beyond keeps its memory and place, with no bytes: it may be shared, and goes with the packet.
+  for (let frag = skb.fragList; frag !== null; frag = frag.next) {
+    if (frag.len > left) {
+      frag.len = left;
+      frag.tail = frag.data + left;
+    }
+    left -= frag.len;
+  }
+  skb.len = length;
 }
 
 /**
@@ -88,6 +132,7 @@ export function skbLinearize(skb: SkBuff): number {
   if (frag === null) return 0;
   if (skb.data + skb.len > skb.head + skbBufferBytes) return -ENOMEM;
   skb.fragList = null;
+  if (skb.destructor === null) skb.truesize = skbBufferBytes + SKB_OVERHEAD_BYTES;
   while (frag !== null) {
     const next: SkBuff | null = frag.next;
     const size = frag.tail - frag.data;

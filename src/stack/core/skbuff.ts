@@ -74,7 +74,7 @@ export class SkBuff implements Pooled {
   /** Ethernet header. */
   mac = 0;
   users = 0;
-  /** Bytes of memory the packet stands for: always a whole buffer and its header. */
+  /** Bytes of memory the packet stands for: a whole buffer and its header, and those of what was chained behind it. */
   truesize = 0;
   destructor: SkbDestructor | null = null;
   /** TCP: TCPCB_SACKED_ACKED and the other scoreboard bits (TCP_SKB_CB). */
@@ -251,6 +251,7 @@ function skbRelease(skb: SkBuff): void {
   const frags = skb.fragList;
   if (frags !== null) {
     skb.fragList = null;
+    skb.truesize = skbBufferBytes + SKB_OVERHEAD_BYTES;
     skbFreeChain(frags);
   }
   skb.dev = null;
@@ -352,6 +353,7 @@ function copyHeader(from: SkBuff, to: SkBuff): void {
 function shareFrags(from: SkBuff, to: SkBuff): void {
   const frags = from.fragList;
   to.fragList = frags;
+  to.truesize = from.truesize;
   for (let frag = frags; frag !== null; frag = frag.next) frag.users++;
 }
 

@@ -37,7 +37,7 @@ import {
   allocSkb, CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, MAX_HEADER, PACKET_HOST, skbCloned,
   skbOrphan, skbPull, skbPut, skbReserve, type SkBuff,
 } from "../core/skbuff.ts";
-import { skbCopy } from "../core/skb-frags.ts";
+import { skbChecksum, skbCopy } from "../core/skb-frags.ts";
 import {
   ICMPH_CHECKSUM, ICMPH_CODE, ICMPH_MTU, ICMPH_POINTER, ICMPH_UN, ICMP_ERROR_MAX, ICMP_HLEN,
 } from "../wire/icmp.ts";
@@ -82,7 +82,7 @@ const CSUM_RIGHT = 0xffff;
 /** Boot time, after inetProtocolsInit(): ICMP takes its protocol number. */
 export function icmpInit(): void {
   icmpRatelimitInit();
-  inetAddProtocol(IPPROTO_ICMP, Object.freeze({ handler: icmpRcv }));
+  inetAddProtocol(IPPROTO_ICMP, Object.freeze({ handler: icmpRcv, chained: true }));
 }
 
 /** The errno (positive) a socket sees for a code of ICMP_DEST_UNREACH; EHOSTUNREACH for unknown ones. */
@@ -192,7 +192,10 @@ export function icmpRcv(skb: SkBuff): number {
   mib[ICMP_MIB_INMSGS]!++;
   const at = skb.data;
   if (skb.tail - at < ICMP_HLEN) return icmpError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
-  if (skb.ipSummed !== CHECKSUM_UNNECESSARY && csumPartial(at, skb.len) !== CSUM_RIGHT) {
+  if (
+    skb.ipSummed !== CHECKSUM_UNNECESSARY
+    && (skb.fragList === null ? csumPartial(at, skb.len) : skbChecksum(skb, 0, skb.len)) !== CSUM_RIGHT
+  ) {
     mib[ICMP_MIB_CSUMERRORS]!++;
     return icmpError(net, skb, SKB_DROP_REASON_ICMP_CSUM);
   }

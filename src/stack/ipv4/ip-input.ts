@@ -4,8 +4,8 @@
  *   netifReceiveSkb → ipRcv (→ ipRcvFinish, with a question other than the last) → dst.input = ipLocalDeliver
  *     → protocol handler
  *
- * Of fragments nothing is delivered until reassembly joins in ipLocalDeliver(); options are skipped until ipRcvFinish()
- * compiles them; a packet for somebody else ends in ipError(), as on any host with ip_forward 0.
+ * Fragments go to reassembly where that part was listed at boot (ip-parts.ts), else they are dropped; options are skipped until
+ * ipRcvFinish() compiles them; a packet for somebody else ends in ipError(), as on any host with ip_forward 0.
  *
  * Read first: RFC 791 section 3.1, RFC 1122 section 3.2.1 (silently discarded headers), RFC 1812 section 5.2.2.
  */
@@ -15,7 +15,7 @@ import { mem32, mem8, memView } from "../../lib/memory.ts";
 import { devAddPack, PacketType } from "../../netif/receive.ts";
 import {
   SKB_DROP_REASON_FRAG_FAILED, SKB_DROP_REASON_IP_CSUM, SKB_DROP_REASON_IP_INADDRERRORS,
-  SKB_DROP_REASON_IP_INHDR, SKB_DROP_REASON_IP_NOPROTO, SKB_DROP_REASON_OTHERHOST,
+  SKB_DROP_REASON_IP_INHDR, SKB_DROP_REASON_IP_NOPROTO, SKB_DROP_REASON_NOMEM, SKB_DROP_REASON_OTHERHOST,
   SKB_DROP_REASON_PKT_TOO_SMALL,
 } from "../../uapi/drop-reason.ts";
 import { EINVAL } from "../../uapi/errno.ts";
@@ -35,6 +35,7 @@ import {
 } from "../wire/ip.ts";
 import { icmpInit, icmpSend, ipv4LinkFailure } from "./icmp.ts";
 import { ipMcOutput, ipOutput, ipOutputInit } from "./ip-output.ts";
+import { ipFragments, ipPartsInit } from "./ip-parts.ts";
 import { inetProtocolsInit, inetProtos } from "./protocol.ts";
 import { ipRouteInput, ipRouteInputReason, routeInit } from "./route.ts";
 import {
@@ -47,6 +48,7 @@ import { RTCF_BROADCAST, RTCF_MULTICAST, type Rtable, rtableInit } from "./rtabl
  * inetAddProtocol(). Linux: inet_init(). @param rtables cached routing decisions
  */
 export function ipInit(rtables: number): void {
+  ipPartsInit();
   inetProtocolsInit();
   rtableInit(rtables, initNet, Object.freeze({
     localDeliver: ipLocalDeliver,
@@ -163,13 +165,27 @@ function countGroup(net: Net, skb: SkBuff, flags: number): void {
   mib[broadcast ? IPSTATS_MIB_INBCASTOCTETS : IPSTATS_MIB_INMCASTOCTETS]! += skb.len;
 }
 
-/** A fragment: nothing of it is delivered. */
-function ipDefrag(skb: SkBuff): number {
+/** A fragment on a host that does not put them together. */
+function dropFragment(skb: SkBuff): number {
   const mib = skb.dev!.net!.mib;
   mib[IPSTATS_MIB_REASMREQDS]!++;
   mib[IPSTATS_MIB_REASMFAILS]!++;
   kfreeSkb(skb, SKB_DROP_REASON_FRAG_FAILED);
   return -EINVAL;
+}
+
+/** A fragment for this host: when its datagram is whole, that is delivered. Linux: the first lines of ip_local_deliver(). */
+function deliverFragment(skb: SkBuff): number {
+  const fragments = ipFragments;
+  if (fragments === null) return dropFragment(skb);
+  const whole = fragments.defrag(skb);
+  if (whole === null) return 0;
+  if (whole.fragList !== null && inetProtos[mem8[whole.nh + IPH_PROTOCOL]!]?.chained !== true) {
+    whole.dev!.net!.mib[IPSTATS_MIB_INDISCARDS]!++;
+    kfreeSkb(whole, SKB_DROP_REASON_NOMEM);
+    return -EINVAL;
+  }
+  return ipLocalDeliver(whole);
 }
 
 /**
@@ -178,7 +194,7 @@ function ipDefrag(skb: SkBuff): number {
  */
 export function ipLocalDeliver(skb: SkBuff): number {
   const nh = skb.nh;
-  if ((memView.getUint16(nh + IPH_FRAG_OFF) & IP_FRAGMENT_BITS) !== 0) return ipDefrag(skb);
+  if ((memView.getUint16(nh + IPH_FRAG_OFF) & IP_FRAGMENT_BITS) !== 0) return deliverFragment(skb);
   const th = skb.th;
   skb.len -= th - skb.data;
   skb.data = th;

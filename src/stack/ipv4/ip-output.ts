@@ -5,7 +5,7 @@
  *     → neighOutput
  *
  * The header is written with five word stores and its checksum is summed from the values written. A packet larger than
- * the path MTU is refused (-EMSGSIZE) until fragmentation joins here.
+ * the path MTU goes in pieces where that part was listed at boot (ip-parts.ts) and the header allows it, else it is -EMSGSIZE.
  *
  * Read first: RFC 791 section 3.1, RFC 6864 (the identification field), RFC 1191 section 3 (DF).
  */
@@ -37,10 +37,11 @@ import {
   skbTailroom,
 } from "../core/skbuff.ts";
 import { skDstCheck, skDstSet, type Sock } from "../core/sock.ts";
-import { IP_DF, IP_HLEN, IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
+import { IP_DF, IP_HLEN, IPH_DADDR, IPH_FRAG_OFF, IPH_SADDR } from "../wire/ip.ts";
 import { arpTbl } from "./arp.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
 import type { InetSk } from "./inet-sock.ts";
+import { ipFragments } from "./ip-parts.ts";
 import { ipRouteOutputFlow, ipRouteOutputKey } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 
@@ -183,7 +184,7 @@ export function ipLocalOut(net: Net, _sk: Sock | null, skb: SkBuff): number {
 }
 
 /**
- * Counts, refuses what is longer than the path takes, and hands over to the neighbour. Linux: ip_output(),
+ * Counts, has what is longer than the path takes sent in pieces, and hands over to the neighbour. Linux: ip_output(),
  * ip_finish_output().
  */
 export function ipOutput(skb: SkBuff): number {
@@ -195,11 +196,7 @@ export function ipOutput(skb: SkBuff): number {
   mib[IPSTATS_MIB_OUTPKTS]!++;
   mib[IPSTATS_MIB_OUTOCTETS]! += length;
   // Most routes have no MTU but their device's.
-  if (length > ((rt.pmtu | rt.mtu) === 0 ? dev.mtu : dstMtu(rt))) {
-    mib[IPSTATS_MIB_FRAGFAILS]!++;
-    kfreeSkb(skb, SKB_DROP_REASON_PKT_TOO_BIG);
-    return -EMSGSIZE;
-  }
+  if (length > ((rt.pmtu | rt.mtu) === 0 ? dev.mtu : dstMtu(rt))) return ipFragment(skb, rt);
   const flags = rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST);
   if (flags !== 0) countGroup(skb, rt, flags);
   if (skb.data - skb.head < dev.hardHeaderLen && !makeHeadroom(skb, dev)) return -ENOBUFS;
@@ -215,6 +212,15 @@ export function ipOutput(skb: SkBuff): number {
     }
   }
   return neighOutput(neigh, skb);
+}
+
+/** A packet longer than the path takes. Linux: ip_fragment(). */
+function ipFragment(skb: SkBuff, rt: Rtable): number {
+  const fragments = ipFragments;
+  if (fragments !== null && (memView.getUint16(skb.nh + IPH_FRAG_OFF) & IP_DF) === 0) return fragments.fragment(skb, dstMtu(rt));
+  rt.net.mib[IPSTATS_MIB_FRAGFAILS]!++;
+  kfreeSkb(skb, SKB_DROP_REASON_PKT_TOO_BIG);
+  return -EMSGSIZE;
 }
 
 /** Like ipOutput(), and this host gets a copy. Linux: ip_mc_output(). */

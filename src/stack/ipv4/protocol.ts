@@ -17,6 +17,8 @@ export interface NetProtocol {
    * @param info next-hop MTU, pointer or gateway, by ICMP type
    */
   errHandler?(skb: SkBuff, info: number): number;
+  /** It takes packets of several buffers (skb.fragList); others get only what fits one. */
+  readonly chained?: boolean;
 }
 
 /** By number, as far as the highest that is known; read-only elsewhere. Linux: inet_protos[]. */

@@ -26,8 +26,9 @@ import {
 import { dstRelease } from "../core/dst.ts";
 import type { Net } from "../core/net.ts";
 import {
-  CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, pskbMayPull, type SkBuff, skbClone, skbDstDrop, skbPull, skbTrim,
+  CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, pskbMayPull, type SkBuff, skbClone, skbDstDrop, skbPull,
 } from "../core/skbuff.ts";
+import { pskbTrim, skbChecksum } from "../core/skb-frags.ts";
 import { type Sock, SOCK_TIMESTAMP, sockQueueRcvSkb } from "../core/sock.ts";
 import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
 import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
@@ -49,7 +50,8 @@ function udpDrop(net: Net, skb: SkBuff, reason: number): number {
 /** Is the checksum wrong? 0 in the header means the sender made none (RFC 768). */
 function checksumBad(skb: SkBuff, uh: number, ulen: number, saddr: number, daddr: number): boolean {
   if (skb.ipSummed === CHECKSUM_UNNECESSARY || memView.getUint16(uh + UH_SUM) === 0) return false;
-  return csumTcpudpMagic(saddr, daddr, ulen, IPPROTO_UDP, csumPartial(uh, ulen)) !== 0;
+  const sum = skb.fragList === null ? csumPartial(uh, ulen) : skbChecksum(skb, 0, ulen);
+  return csumTcpudpMagic(saddr, daddr, ulen, IPPROTO_UDP, sum) !== 0;
 }
 
 /**
@@ -65,7 +67,7 @@ export function udpRcv(skb: SkBuff): number {
   const view = memView;
   const ulen = view.getUint16(uh + UH_ULEN);
   if (ulen > skb.len || ulen < UDP_HLEN) return udpDrop(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
-  if (ulen < skb.len) skbTrim(skb, ulen);
+  if (ulen < skb.len) pskbTrim(skb, ulen);
   const nh = skb.nh;
   const saddr = view.getInt32(nh + IPH_SADDR);
   const daddr = view.getInt32(nh + IPH_DADDR);

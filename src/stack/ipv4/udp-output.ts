@@ -4,7 +4,8 @@
  * first: RFC 768, RFC 1122 section 4.1. Owns the flow and the cookie that every call uses again. A corked datagram is
  * the one packet of the socket's write queue; until it goes, its control block holds the header fields.
  *
- * A datagram is one packet: beyond the MTU, or one buffer, it is -EMSGSIZE until fragmentation exists.
+ * A datagram beyond the MTU, or one buffer, has further packets chained to it and goes in pieces, where fragments were
+ * listed at boot (ip-parts.ts) and the socket's IP_MTU_DISCOVER mode allows it; else it is -EMSGSIZE.
  */
 import { account } from "../../lib/account.ts";
 import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
@@ -12,7 +13,7 @@ import { memView } from "../../lib/memory.ts";
 import {
   EACCES, EAFNOSUPPORT, EAGAIN, EDESTADDRREQ, EFAULT, EINVAL, EMSGSIZE, ENETUNREACH, ENOBUFS, EOPNOTSUPP, EPIPE,
 } from "../../uapi/errno.ts";
-import { IPPROTO_UDP, inClassD } from "../../uapi/in.ts";
+import { IP_PMTUDISC_DO, IP_PMTUDISC_OMIT, IPPROTO_UDP, inClassD } from "../../uapi/in.ts";
 import {
   IPSTATS_MIB_OUTNOROUTES, UDP_MIB_OUTDATAGRAMS, UDP_MIB_SNDBUFERRORS,
 } from "../../uapi/snmp.ts";
@@ -23,6 +24,7 @@ import { dstHold, dstRelease } from "../core/dst.ts";
 import {
   allocSkb, consumeSkb, NET_IP_ALIGN, skbBufferBytes, type SkBuff, skbPush, skbPut, skbReserve, skbTailroom,
 } from "../core/skbuff.ts";
+import { skbChecksum } from "../core/skb-frags.ts";
 import { skbDequeue, skbQueuePurge, skbQueueTail } from "../core/skb-queue.ts";
 import {
   SEND_SHUTDOWN, skbSetOwnerW, skDstCheck, skDstSet, type Sock, SOCK_BROADCAST, SOCK_NO_CHECK, sockError,
@@ -33,6 +35,7 @@ import { CSUM_MANGLED_0, UDP_HLEN, UH_DPORT, UH_SPORT, UH_SUM, UH_ULEN } from ".
 import { Flowi4, FLOWI_FLAG_ANYSRC, flowi4Init } from "./flow.ts";
 import type { InetSk } from "./inet-sock.ts";
 import { ipDontFragment, ipPushHeader, ipSendSkb } from "./ip-output.ts";
+import { ipFragments } from "./ip-parts.ts";
 import { ipCmsgSend, IpcmCookie } from "./ip-sockglue.ts";
 import { ipRouteOutputFlow } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
@@ -127,11 +130,13 @@ function udpSendSkb(
   view.setUint16(uh + UH_ULEN, len);
   view.setUint16(uh + UH_SUM, 0);
   if ((sk.flags & SOCK_NO_CHECK) === 0) {
-    const sum = csumTcpudpMagic(saddr, daddr, len, IPPROTO_UDP, csumPartial(uh, len));
+    const partial = skb.fragList === null ? csumPartial(uh, len) : skbChecksum(skb, 0, len);
+    const sum = csumTcpudpMagic(saddr, daddr, len, IPPROTO_UDP, partial);
     view.setUint16(uh + UH_SUM, sum === 0 ? CSUM_MANGLED_0 : sum);
   }
   skb.priority = sk.priority;
-  ipPushHeader(skb, sk, saddr, daddr, IPPROTO_UDP, ttl, tos, ipDontFragment(sk));
+  // What has further packets is to go in pieces.
+  ipPushHeader(skb, sk, saddr, daddr, IPPROTO_UDP, ttl, tos, skb.fragList === null && ipDontFragment(sk));
   const err = ipSendSkb(net, skb);
   if (err === -ENOBUFS && !sk.inet.recverr) {
     net.mib[UDP_MIB_SNDBUFERRORS]!++;
@@ -151,14 +156,28 @@ function selectTtl(sk: InetSk, rt: Rtable, ttl: number): number {
   return inet.ucTtl < 0 ? sk.net.ipv4.ipDefaultTtl : inet.ucTtl;
 }
 
+/** May the socket's datagrams go in pieces? Linux: ip_sk_ignore_df(). */
+function maySplit(sk: InetSk): boolean {
+  const mode = sk.inet.pmtudisc;
+  return ipFragments !== null && (mode < IP_PMTUDISC_DO || mode === IP_PMTUDISC_OMIT);
+}
+
+/** Puts the message behind what a datagram has: 0 or a negative errno. Linux: ip_append_data(). */
+function appendData(sk: InetSk, skb: SkBuff, msg: Msghdr, length: number): number {
+  const mtu = dstMtu(skb.dst!);
+  const whole = IP_HLEN + UDP_HLEN + skb.len + length;
+  if (skb.fragList === null && length <= skbTailroom(skb) && whole <= mtu) {
+    return copyFromIter(skbPut(skb, length), msg, length) === length ? 0 : -EFAULT;
+  }
+  if (whole > 0xffff || !maySplit(sk)) return -EMSGSIZE;
+  return ipFragments!.append(sk, skb, msg, length, mtu, UDP_HLEN);
+}
+
 /** Appends the message to the corked datagram, and sends that when nothing holds it back any more. */
 function appendPending(sk: InetSk, msg: Msghdr, length: number, more: boolean): number {
   const skb = sk.writeQueue.head!;
   let err = sk.err !== 0 ? sockError(sk) : (sk.shutdown & SEND_SHUTDOWN) !== 0 ? -EPIPE : 0;
-  if (err === 0 && (length > skbTailroom(skb) || IP_HLEN + UDP_HLEN + skb.len + length > dstMtu(skb.dst!))) {
-    err = -EMSGSIZE;
-  }
-  if (err === 0 && copyFromIter(skbPut(skb, length), msg, length) !== length) err = -EFAULT;
+  if (err === 0) err = appendData(sk, skb, msg, length);
   if (err < 0) {
     udpFlushPendingFrames(sk);
     return err;
@@ -188,12 +207,13 @@ function udpMakeSkb(
 ): number {
   let err = sendAllowed(sk);
   const size = UDP_HEADROOM + UDP_HLEN + length;
-  if (err === 0 && (size > skbBufferBytes || IP_HLEN + UDP_HLEN + length > dstMtu(rt))) err = -EMSGSIZE;
+  const split = size > skbBufferBytes || IP_HLEN + UDP_HLEN + length > dstMtu(rt);
+  if (err === 0 && split && !maySplit(sk)) err = -EMSGSIZE;
   if (err < 0) {
     dstRelease(rt);
     return err;
   }
-  const skb = allocSkb(size);
+  const skb = allocSkb(split ? skbBufferBytes : size);
   if (skb === null) {
     dstRelease(rt);
     return sendRefused(sk, -ENOBUFS);
@@ -201,9 +221,10 @@ function udpMakeSkb(
   skbReserve(skb, UDP_HEADROOM + UDP_HLEN);
   skb.dst = rt;
   skbSetOwnerW(skb, sk);
-  if (copyFromIter(skbPut(skb, length), msg, length) !== length) {
+  err = split ? appendData(sk, skb, msg, length) : copyFromIter(skbPut(skb, length), msg, length) === length ? 0 : -EFAULT;
+  if (err < 0) {
     consumeSkb(skb);
-    return -EFAULT;
+    return err === -ENOBUFS ? sendRefused(sk, err) : err;
   }
   skb.mark = ipc.mark;
   const ttl = selectTtl(sk, rt, ipc.ttl);

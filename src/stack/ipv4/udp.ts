@@ -34,7 +34,7 @@ import { udpGetPort, udpTableInit, udpUnhash } from "./udp-table.ts";
 export function udpInit(): void {
   udpTableInit(sockCount());
   udpOutputInit();
-  inetAddProtocol(IPPROTO_UDP, { handler: udpRcv, errHandler: udpErr });
+  inetAddProtocol(IPPROTO_UDP, { handler: udpRcv, errHandler: udpErr, chained: true });
   inetRegisterProtosw({
     type: SOCK_DGRAM,
     protocol: IPPROTO_UDP,

@@ -4,8 +4,7 @@
  */
 import type { ExecutionContext } from "ava";
 import type { Hal } from "../../../hal/hal.ts";
-import { boot, initNet } from "../../../src/boot.ts";
-import type { ConfigOptions } from "../../../src/config.ts";
+import { boot, type BootOptions, initNet } from "../../../src/boot.ts";
 import { devOpen } from "../../../src/netif/dev.ts";
 import { loopbackUp } from "../../../src/netif/loopback.ts";
 import { vethCreate } from "../../../src/netif/veth.ts";
@@ -37,7 +36,7 @@ const hal: Hal = {
 };
 
 /** Boots, makes both hosts. */
-export function bootHosts(options: ConfigOptions = {}): void {
+export function bootHosts(options: BootOptions = {}): void {
   clock = 1000;
   opened = [];
   boot({ preset: "host", buffers: 64, skbs: 128, ...options, hal });

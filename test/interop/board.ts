@@ -1,0 +1,94 @@
+/**
+ * A board for tests of IP itself: any number of TAPs with addresses, the parts of IPv4 that it is to have, routes and settings,
+ * and an echo of UDP datagrams of every length. Its one argument is a BoardPlan as JSON; ended by SIGINT, it prints its
+ * report like `npm run board`.
+ */
+import { finalReport } from "../../hal/node/report.ts";
+import { run } from "../../hal/node/run.ts";
+import { openTap, type TapDevice } from "../../hal/node/tap.ts";
+import { fragments } from "../../src/fragments.ts";
+import {
+  AF_INET, bind, boot, devOpen, inetAddAddress, initNet, ipRouteAdd, poolsInUse, recvfrom, sendto, setsockopt, SO_RCVBUF, SO_SNDBUF,
+  SOCK_DGRAM, SockaddrIn, socket, SOL_SOCKET,
+} from "../../src/index.ts";
+import { unregisterNetdev } from "../../src/netif/dev.ts";
+import { addressNumber } from "../lib/frames.ts";
+
+/** The parts that a plan can ask for. */
+const PARTS = Object.freeze({ fragments });
+
+export interface BoardPlan {
+  readonly taps: readonly { readonly tap: string; readonly addr: string; readonly mtu?: number }[];
+  readonly parts?: readonly (keyof typeof PARTS)[];
+  /** Prefix and gateway: "10.9.0.0/16 10.0.1.9". */
+  readonly routes?: readonly string[];
+  /** Settings of net.ipv4 by their field of the namespace. */
+  readonly settings?: Readonly<Record<string, number>>;
+}
+
+const GRACE_MS = 300;
+const ECHO_PORT = 7;
+const LONGEST = 65507;
+const SOCKET_BYTES = 400_000;
+
+function prefix(text: string): { addr: number; length: number } {
+  const [addr = "", length = "32"] = text.split("/");
+  return { addr: addressNumber(addr), length: Number(length) };
+}
+
+function must(result: number, what: string): number {
+  if (result < 0) throw new Error(`${what}: errno ${-result}`);
+  return result;
+}
+
+function echo(): () => boolean {
+  const buffer = new Uint8Array(LONGEST);
+  const from = new SockaddrIn();
+  const fd = must(socket(AF_INET, SOCK_DGRAM, 0), "socket");
+  must(bind(fd, new SockaddrIn(0, ECHO_PORT)), "bind");
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, SOCKET_BYTES);
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, SOCKET_BYTES);
+  return () => {
+    const count = recvfrom(fd, buffer, 0, buffer.length, 0, from);
+    if (count < 0) return false;
+    sendto(fd, buffer, 0, count, 0, from);
+    return true;
+  };
+}
+
+function main(plan: BoardPlan): void {
+  boot({ preset: "host", initcalls: (plan.parts ?? []).map((name) => PARTS[name]) });
+  Object.assign(initNet.ipv4, plan.settings);
+  const inUse = poolsInUse();
+  const taps = plan.taps.map(({ tap, addr, mtu }): TapDevice => {
+    const device = openTap({ tap, ...(mtu === undefined ? {} : { mtu }) });
+    initNet.register(device.dev);
+    must(devOpen(device.dev), tap);
+    const { addr: address, length } = prefix(addr);
+    must(inetAddAddress(initNet, device.dev, address, length), addr);
+    return device;
+  });
+  for (const route of plan.routes ?? []) {
+    const [to = "", via = ""] = route.split(" ");
+    const { addr, length } = prefix(to);
+    must(ipRouteAdd(initNet, addr, length, addressNumber(via), 0), route);
+  }
+  const withDevices = poolsInUse();
+  const step = echo();
+  const atStart = inUse + poolsInUse() - withDevices;
+  const loop = run(initNet, step);
+  process.on("SIGINT", () => {
+    setTimeout(() => {
+      loop.stop();
+      for (const { dev, close } of taps) {
+        close();
+        if (dev !== taps[0]!.dev) unregisterNetdev(dev);
+      }
+      console.log(`report: ${JSON.stringify(finalReport(initNet, taps[0]!.dev, step, atStart))}`);
+      process.exit(0);
+    }, GRACE_MS);
+  });
+  console.log(`ready: ${taps.map(({ dev }) => dev.name).join(" ")}`);
+}
+
+main(JSON.parse(process.argv[2]!) as BoardPlan);
