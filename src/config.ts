@@ -47,7 +47,7 @@ export const CONFIG_TABLE = Object.freeze({
   neighbours: row("neighbour (ARP) entries", [2, 4, 8, 256], 2, 4096),
   ifaddrs: row("interface addresses, loopback included", [2, 3, 4, 64], 2, 1024),
   routes: row("routes in all tables, those of addresses included", [8, 9, 20, 512], 8, 131000),
-  fibInfos: row("distinct sets of next hop and attributes; each further next hop of a route counts as one", [6, 7, 10, 256], 6, 30000),
+  fibInfos: row("distinct sets of next hop and attributes; each further next hop of a route counts as one", [6, 7, 10, 256], 6, 16000),
   fibTables: row("routing tables of all namespaces (main and local of each included)", [2, 2, 4, 512], 2, 16384),
   fibRules: row("policy rules of all namespaces, with the three of each whose rules are changed; 0: they cannot be", [0, 0, 6, 128], 0, 4096),
   fibMetrics: row("routes' sets of metrics other than MTU and ADVMSS", [0, 0, 1, 64], 0, 4096),

@@ -14,16 +14,21 @@ import {
 } from "../../uapi/rtnetlink.ts";
 import type { Net } from "../core/net.ts";
 import type { FibConfig } from "./fib-config.ts";
+import { FI_SHIFT, fibAliasRows, fibMem, fibRowAlloc, fibRowFree, fibTables, TB_INTS } from "./fib-memory.ts";
 import {
-  FI_SHIFT, fibAliasRows, fibMem, fibReserve, fibRowAlloc, fibRowFree, fibTables, TB_INTS,
-} from "./fib-memory.ts";
-import {
-  FI_FLAGS, FI_PREFSRC, FI_PRIORITY, FI_WORD, fibMatchesMetrics, fibMatchesNexthops, fibReleaseInfo, type NetFib,
+  FI_FLAGS, FI_PREFSRC, FI_PRIORITY, FI_WORD, fibConfigFill, fibMatchesMetrics, fibMatchesNexthops, fibReleaseInfo, type NetFib,
 } from "./fib-semantics.ts";
+import { tnodeReserve } from "./fib-tnode.ts";
 import {
-  FA_INFO_MASK, FA_KEY, FA_LINK, FA_TABLE_SHIFT, FA_TOS_SHIFT, FA_TYPE_SHIFT, FA_WORD, faNext, faSetNext, TB_NEXT, TB_NUM, TB_ROOT,
-  TB_TRIE, trieFind, trieFindParent, trieInsert, trieNextLeaf, trieRemove, trieSlen, trieSuffixChanged, trieSweep,
+  FA_INFO_SHIFT, FA_LINK, FA_LOCAL, FA_MORE, FA_TOS_SHIFT, FA_TYPE_SHIFT, FA_WORD, faNext, TB_NEXT, TB_NUM, TB_ROOT, TB_TRIE, trieFind,
+  trieFindParent, trieInsert, trieKey, trieNextLeaf, trieRemove, trieSlen, trieSuffixChanged, trieSweep,
 } from "./fib-trie.ts";
+
+/** The bits of an alias's word that say which prefix and TOS, in which table. */
+const FA_ROUTE = 63 | FA_LOCAL | (63 << FA_TOS_SHIFT);
+/** TOS has two bits less there. */
+const TOS_SHIFT = FA_TOS_SHIFT - 2;
+const FA_INFO_MASK = 0x3fff;
 
 let tablesMade: number;
 let tablesMost: number;
@@ -70,8 +75,13 @@ export function fibEmptyTable(net: Net): number {
   return 0;
 }
 
+/** The fib_info in an alias's word. */
+function wordInfo(word: number): number {
+  return ((word >> FA_INFO_SHIFT) & FA_INFO_MASK) << FI_SHIFT;
+}
+
 export function faInfo(alias: number): number {
-  return (fibMem[alias + FA_LINK]! & FA_INFO_MASK) << FI_SHIFT;
+  return wordInfo(fibMem[alias + FA_WORD]!);
 }
 
 export function faType(alias: number): number {
@@ -79,11 +89,22 @@ export function faType(alias: number): number {
 }
 
 export function faTos(alias: number): number {
-  return (fibMem[alias + FA_WORD]! >> FA_TOS_SHIFT) & 255;
+  return (fibMem[alias + FA_WORD]! >> TOS_SHIFT) & 0xfc;
 }
 
-export function faTable(alias: number): number {
-  return (fibMem[alias + FA_WORD]! >> FA_TABLE_SHIFT) & 255;
+/** Is it a route of that table? Only local and main share a trie. */
+export function faIsOf(alias: number, table: number): boolean {
+  return ((fibMem[alias + FA_WORD]! & FA_LOCAL) !== 0) === (table === RT_TABLE_LOCAL);
+}
+
+/** Describes a route as a record: for dumps and announcements. @param table its number @param word of its alias */
+export function fibRouteFill(cfg: FibConfig, net: Net, table: number, key: number, word: number): void {
+  fibConfigFill(cfg, net, wordInfo(word));
+  cfg.table = table;
+  cfg.dst = key;
+  cfg.dstLen = 32 - (word & 63);
+  cfg.type = (word >> FA_TYPE_SHIFT) & 15;
+  cfg.tos = (word >> TOS_SHIFT) & 0xfc;
 }
 
 /** What seek() has found, and the alias before it; 0: none. */
@@ -94,7 +115,10 @@ let seekBefore = 0;
  * Looks for the first alias of the prefix, TOS and at least that priority, or the place where a new one goes.
  * Linux: fib_find_alias().
  */
-function seek(leaf: number, slen: number, tos: number, priority: number, table: number): boolean {
+function seek(leaf: number, wanted: number, priority: number): boolean {
+  const slen = wanted & 63;
+  const local = wanted & FA_LOCAL;
+  const tos = wanted & (63 << FA_TOS_SHIFT);
   let before = 0;
   let found = false;
   let at = leaf;
@@ -103,10 +127,10 @@ function seek(leaf: number, slen: number, tos: number, priority: number, table: 
     const itsSlen = word & 63;
     if (itsSlen >= slen) {
       if (itsSlen !== slen) break;
-      const itsTable = (word >> FA_TABLE_SHIFT) & 255;
-      if (itsTable <= table) {
-        if (itsTable !== table) break;
-        const itsTos = (word >> FA_TOS_SHIFT) & 255;
+      const itsLocal = word & FA_LOCAL;
+      if (itsLocal <= local) {
+        if (itsLocal !== local) break;
+        const itsTos = word & (63 << FA_TOS_SHIFT);
         found = itsTos < tos || (itsTos === tos && fibMem[faInfo(at) + FI_PRIORITY]! >>> 0 >= priority >>> 0);
         if (found) break;
       }
@@ -121,11 +145,28 @@ function seek(leaf: number, slen: number, tos: number, priority: number, table: 
 
 /** Is the alias of that prefix, table and TOS? */
 function sameRoute(alias: number, word: number): boolean {
-  return ((fibMem[alias + FA_WORD]! ^ word) & ~(15 << FA_TYPE_SHIFT)) === 0;
+  return ((fibMem[alias + FA_WORD]! ^ word) & FA_ROUTE) === 0;
 }
 
+/** An alias's word but for its fib_info. */
 function aliasWord(tb: number, cfg: FibConfig): number {
-  return (32 - cfg.dstLen) | (cfg.type << FA_TYPE_SHIFT) | (cfg.tos << FA_TOS_SHIFT) | (fibMem[tb + TB_NUM]! << FA_TABLE_SHIFT);
+  return (32 - cfg.dstLen) | (cfg.type << FA_TYPE_SHIFT) | (fibMem[tb + TB_NUM] === RT_TABLE_LOCAL ? FA_LOCAL : 0)
+    | (cfg.tos << TOS_SHIFT);
+}
+
+/** Puts a new row into a leaf's list, behind `before` or with 0 first: the leaf's row stays, its alias moves to the new one. */
+function linkAlias(leaf: number, before: number, row: number, word: number): void {
+  const at = before === 0 ? leaf : before;
+  const old = fibMem[at + FA_WORD]!;
+  fibMem[row + FA_LINK] = fibMem[at + FA_LINK]!;
+  fibMem[at + FA_LINK] = row;
+  if (before === 0) {
+    fibMem[row + FA_WORD] = old;
+    fibMem[at + FA_WORD] = word | FA_MORE;
+  } else {
+    fibMem[row + FA_WORD] = word | (old & FA_MORE);
+    fibMem[at + FA_WORD] = old | FA_MORE;
+  }
 }
 
 /** NLM_F_* that the last fibAliasInsert() acted on: those of the announcement. */
@@ -145,8 +186,7 @@ export let fibInserted = false;
 export function fibAliasInsert(net: Net, tb: number, cfg: FibConfig, fi: number): number {
   const trie = fibMem[tb + TB_TRIE]!;
   const key = cfg.dst;
-  const word = aliasWord(tb, cfg);
-  const slen = word & 63;
+  const word = aliasWord(tb, cfg) | ((fi >> FI_SHIFT) << FA_INFO_SHIFT);
   const priority = fibMem[fi + FI_PRIORITY]!;
   const flags = cfg.nlflags;
   const leaf = trieFind(trie, key);
@@ -155,7 +195,7 @@ export function fibAliasInsert(net: Net, tb: number, cfg: FibConfig, fi: number)
   fibInserted = false;
   fibDeletedInfo = 0;
   fibInsertFlags = 0;
-  const found = leaf !== 0 && seek(leaf, slen, cfg.tos, priority, fibMem[tb]!);
+  const found = leaf !== 0 && seek(leaf, word, priority);
   if (leaf === 0) seekAt = seekBefore = 0;
   if (found && sameRoute(seekAt, word) && fibMem[faInfo(seekAt) + FI_PRIORITY] === priority) {
     if ((flags & NLM_F_EXCL) !== 0) return -EEXIST;
@@ -176,8 +216,7 @@ export function fibAliasInsert(net: Net, tb: number, cfg: FibConfig, fi: number)
       if (match === first) return 0;
       if (match !== 0) return -EEXIST;
       fibDeletedInfo = faInfo(first);
-      fibMem[first + FA_WORD] = word;
-      fibMem[first + FA_LINK] = (fibMem[first + FA_LINK]! & ~FA_INFO_MASK) | (fi >> FI_SHIFT);
+      fibMem[first + FA_WORD] = word | (fibMem[first + FA_WORD]! & FA_MORE);
       fibInserted = true;
       return 0;
     }
@@ -191,28 +230,17 @@ export function fibAliasInsert(net: Net, tb: number, cfg: FibConfig, fi: number)
   fibInsertFlags |= NLM_F_CREATE;
   const alias = fibRowAlloc(fibAliasRows);
   if (alias === 0) return -ENOBUFS;
-  fibMem[alias + FA_KEY] = key;
-  fibMem[alias + FA_WORD] = word;
-  fibMem[alias + FA_LINK] = fi >> FI_SHIFT;
   if (leaf === 0) {
+    fibMem[alias + FA_WORD] = word;
+    fibMem[alias + FA_LINK] = key;
     if (!trieInsert(trie, alias)) {
       fibRowFree(fibAliasRows, alias);
       return -ENOBUFS;
     }
   } else {
-    const before = trieSlen(leaf);
-    if (seekBefore === 0) {
-      // The leaf's row stays: its alias moves to the new one.
-      fibMem[alias + FA_WORD] = fibMem[leaf + FA_WORD]!;
-      fibMem[alias + FA_LINK] = fibMem[leaf + FA_LINK]!;
-      fibMem[leaf + FA_WORD] = word;
-      fibMem[leaf + FA_LINK] = fi >> FI_SHIFT;
-      faSetNext(leaf, alias);
-    } else {
-      faSetNext(alias, faNext(seekBefore));
-      faSetNext(seekBefore, alias);
-    }
-    trieSuffixChanged(leaf, tp, before);
+    const slen = trieSlen(leaf);
+    linkAlias(leaf, seekBefore, alias, word);
+    trieSuffixChanged(trie, leaf, tp, slen);
   }
   (net.fib as NetFib).routes++;
   fibInserted = true;
@@ -223,7 +251,8 @@ export function fibAliasInsert(net: Net, tb: number, cfg: FibConfig, fi: number)
 function unlinkAlias(leaf: number, before: number, alias: number): boolean {
   const next = faNext(alias);
   if (before !== 0) {
-    faSetNext(before, next);
+    fibMem[before + FA_LINK] = fibMem[alias + FA_LINK]!;
+    if (next === 0) fibMem[before + FA_WORD]! &= ~FA_MORE;
     fibRowFree(fibAliasRows, alias);
     return true;
   }
@@ -244,7 +273,7 @@ export function fibAliasDelete(net: Net, tb: number, cfg: FibConfig): number {
   const leaf = trieFind(trie, cfg.dst);
   const tp = trieFindParent;
   const word = aliasWord(tb, cfg);
-  if (leaf === 0 || !seek(leaf, word & 63, cfg.tos, 0, fibMem[tb]!)) return -ESRCH;
+  if (leaf === 0 || !seek(leaf, word, 0)) return -ESRCH;
   let before = seekBefore;
   for (let at = seekAt; at !== 0 && sameRoute(at, word); at = faNext(at)) {
     const fi = faInfo(at);
@@ -261,7 +290,7 @@ export function fibAliasDelete(net: Net, tb: number, cfg: FibConfig): number {
       (net.fib as NetFib).routes--;
       const slen = trieSlen(leaf);
       if (unlinkAlias(leaf, before, at)) {
-        trieSuffixChanged(leaf, tp, slen);
+        trieSuffixChanged(trie, leaf, tp, slen);
       } else {
         trieRemove(trie, leaf, tp);
         fibRowFree(fibAliasRows, leaf);
@@ -283,7 +312,7 @@ function sweepLeaf(leaf: number): boolean {
   let at = leaf;
   while (at !== 0) {
     const fi = faInfo(at);
-    if (faTable(at) !== sweepTable || (fibMem[fi + FI_FLAGS]! & RTNH_F_DEAD) === 0 || faType(at) >= RTN_BLACKHOLE) {
+    if (!faIsOf(at, sweepTable) || (fibMem[fi + FI_FLAGS]! & RTNH_F_DEAD) === 0 || faType(at) >= RTN_BLACKHOLE) {
       before = at;
       at = faNext(at);
       continue;
@@ -309,51 +338,48 @@ export function fibTableFlush(net: Net, tb: number): void {
 
 /** Moves the local table's aliases of a leaf from the shared trie to the local table's own. */
 function moveLocal(trie: number, local: number, leaf: number): void {
-  const key = fibMem[leaf]!;
+  const key = trieKey(leaf);
   for (;;) {
     let before = 0;
     let at = leaf;
-    while (at !== 0 && faTable(at) !== RT_TABLE_LOCAL) {
+    while (at !== 0 && !faIsOf(at, RT_TABLE_LOCAL)) {
       before = at;
       at = faNext(at);
     }
     if (at === 0) return;
-    const word = fibMem[at + FA_WORD]!;
-    const info = fibMem[at + FA_LINK]! & FA_INFO_MASK;
+    const word = fibMem[at + FA_WORD]! & ~FA_MORE;
     trieFind(trie, key);
     const tp = trieFindParent;
     const slen = trieSlen(leaf);
     const stays = unlinkAlias(leaf, before, at);
     if (stays) {
-      trieSuffixChanged(leaf, tp, slen);
+      trieSuffixChanged(trie, leaf, tp, slen);
     } else {
       trieRemove(trie, leaf, tp);
       fibRowFree(fibAliasRows, leaf);
     }
-    const alias = fibRowAlloc(fibAliasRows);
-    fibMem[alias + FA_KEY] = key;
-    fibMem[alias + FA_WORD] = word;
-    fibMem[alias + FA_LINK] = info;
-    appendAlias(local, alias);
+    appendAlias(local, key, word);
     if (!stays) return;
   }
 }
 
-/** Enters an alias behind the others of its key. */
-function appendAlias(trie: number, alias: number): void {
-  let last = trieFind(trie, fibMem[alias]!);
-  if (last === 0) {
-    fibReserve(-1);
+/** Enters an alias behind the others of its key; the row was just freed, the tnode reserved. */
+function appendAlias(trie: number, key: number, word: number): void {
+  const alias = fibRowAlloc(fibAliasRows);
+  const leaf = trieFind(trie, key);
+  tnodeReserve(-1);
+  if (leaf === 0) {
+    fibMem[alias + FA_WORD] = word;
+    fibMem[alias + FA_LINK] = key;
     trieInsert(trie, alias);
     return;
   }
-  const leaf = last;
-  const tp = trieFindParent;
   const slen = trieSlen(leaf);
+  const tp = trieFindParent;
+  let last = leaf;
   for (let next = faNext(last); next !== 0; next = faNext(next)) last = next;
-  faSetNext(last, alias);
-  fibReserve(-1);
-  trieSuffixChanged(leaf, tp, slen);
+  linkAlias(leaf, last, alias, word);
+  trieSuffixChanged(trie, leaf, tp, slen);
 }
 
 /**
@@ -366,13 +392,13 @@ export function fibUnmerge(net: Net): number {
   const trie = fibMem[local + TB_TRIE]!;
   let count = 0;
   for (let leaf = trieNextLeaf(trie, 0); leaf !== 0; leaf = leafAfter(trie, leaf)) {
-    for (let at = leaf; at !== 0; at = faNext(at)) if (faTable(at) === RT_TABLE_LOCAL) count++;
+    for (let at = leaf; at !== 0; at = faNext(at)) if (faIsOf(at, RT_TABLE_LOCAL)) count++;
   }
-  if (!fibReserve(count)) return -ENOBUFS;
+  if (!tnodeReserve(count)) return -ENOBUFS;
   fibMem[local + TB_TRIE] = local;
   fibMem[local + TB_ROOT] = 0;
   for (let leaf = trieNextLeaf(trie, 0); leaf !== 0; ) {
-    const key = fibMem[leaf]!;
+    const key = trieKey(leaf);
     moveLocal(trie, local, leaf);
     leaf = key === -1 ? 0 : trieNextLeaf(trie, (key + 1) | 0);
   }
@@ -381,6 +407,6 @@ export function fibUnmerge(net: Net): number {
 
 /** The leaf of the next higher key, or 0. */
 export function leafAfter(trie: number, leaf: number): number {
-  const key = fibMem[leaf]!;
+  const key = trieKey(leaf);
   return key === -1 ? 0 : trieNextLeaf(trie, (key + 1) | 0);
 }

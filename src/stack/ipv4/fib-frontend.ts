@@ -29,17 +29,18 @@ import {
   inDevGet, type InDevice, inetaddrChain, inetIfaByprefix, inetLookupIfaddr, type InIfaddr,
 } from "./devinet.ts";
 import {
-  faInfo, faTable, fibAliasDelete, fibAliasInit, fibAliasInsert, fibDeletedInfo, fibChangedWord, fibGetTable, fibInserted, fibInsertFlags, fibNewTable,
-  fibTableFlush, leafAfter,
+  faIsOf, fibAliasDelete, fibAliasInit, fibAliasInsert, fibDeletedInfo, fibChangedWord, fibGetTable, fibInserted, fibInsertFlags, fibNewTable,
+  fibRouteFill, fibTableFlush, leafAfter,
 } from "./fib-alias.ts";
 import { FibConfig, fibConfigInit, fibConfigReset, type FibRule, type FibWalk } from "./fib-config.ts";
 import { fibExceptionInit } from "./fib-exception.ts";
 import { fibFlow, fibLookup, fibLookupInit, fibResult, inetAddrType } from "./fib-lookup.ts";
 import { fibMem, fibMemoryInit, type FibSizes } from "./fib-memory.ts";
 import { fibRuleInsert, fibRuleRemove, fibRulesAttach, fibRulesInit } from "./fib-rules.ts";
-import { fibConfigFill, fibCreateInfo, fibReleaseInfo, fibSemanticsInit, NH_NEXT, NH_OIF, NetFib, nhScope } from "./fib-semantics.ts";
+import { fibCreateInfo, fibReleaseInfo, fibSemanticsInit, NH_NEXT, NH_OIF, NetFib, nhScope } from "./fib-semantics.ts";
 import { fibSyncDownAddr, fibSyncDownDev, fibSyncUp } from "./fib-sync.ts";
-import { FA_KEY, FA_WORD, faNext, TB_NEXT, TB_TRIE, trieNextLeaf } from "./fib-trie.ts";
+import { tnodeBinsFor, tnodeInit, tnodeIntsFor } from "./fib-tnode.ts";
+import { FA_WORD, faNext, TB_NEXT, TB_TRIE, trieKey, trieNextLeaf } from "./fib-trie.ts";
 import { flowi4Init } from "./flow.ts";
 
 /** The configuration of the routes that addresses bring. */
@@ -58,7 +59,8 @@ export interface FibOptions extends FibSizes {
 
 /** Builds the routing tables of every namespace. Boot time, after devinetInit() and before devices register. */
 export function fibInit(sizes: FibOptions): void {
-  fibMemoryInit(sizes, RTAX_MAX + 1);
+  fibMemoryInit(sizes, RTAX_MAX + 1, tnodeBinsFor(sizes.routes), tnodeIntsFor(sizes.routes));
+  tnodeInit(sizes.routes);
   fibAliasInit(sizes.tables);
   fibLookupInit();
   fibSemanticsInit(sizes.infos);
@@ -89,18 +91,18 @@ export function rtCacheFlush(net: Net): void {
   net.rtGenid = (net.rtGenid + 1) | 0;
 }
 
-/** 0, or -EINVAL: prefix longer than 32, or with bits outside of its length. Linux: fib_valid_key_len(). */
+/** 0, or -EINVAL: prefix longer than 32, or with bits outside of its length, TOS with ECN's bits. Linux: fib_valid_key_len(). */
 function fibValidKeyLen(cfg: FibConfig): number {
   const length = cfg.dstLen;
   if (length < 0 || length > 32) return nlErrMsg(-EINVAL, "Invalid prefix length");
-  if (length === 32 || cfg.dst << length === 0) return 0;
-  return nlErrMsg(-EINVAL, "Invalid prefix for given prefix length");
+  if (length !== 32 && cfg.dst << length !== 0) return nlErrMsg(-EINVAL, "Invalid prefix for given prefix length");
+  return (cfg.tos & ~0xfc) === 0 ? 0 : -EINVAL;
 }
 
 /** Tells the listeners of a change. Linux: rtmsg_fib(). */
-function announce(net: Net, event: number, word: number, key: number, fi: number, nlflags: number): void {
+function announce(net: Net, event: number, tb: number, key: number, nlflags: number): void {
   if (notice === null) return;
-  fibConfigFill(notice, net, word, key, fi);
+  fibRouteFill(notice, net, fibMem[tb]!, key, fibChangedWord);
   notice.nlflags = nlflags;
   notifierChainCall(fibChain, event, notice);
 }
@@ -126,7 +128,7 @@ export function fibTableInsert(net: Net, cfg: FibConfig): number {
   if (fibDeletedInfo !== 0) fibReleaseInfo(fibDeletedInfo);
   rtCacheFlush(net);
   if (cfg.type === RTN_LOCAL && cfg.protocol !== RTPROT_KERNEL) (net.fib as NetFib).customLocal = true;
-  announce(net, RTM_NEWROUTE, fibChangedWord, cfg.dst, fi, fibInsertFlags);
+  announce(net, RTM_NEWROUTE, tb, cfg.dst, fibInsertFlags);
   return 0;
 }
 
@@ -143,7 +145,7 @@ export function fibTableDelete(net: Net, cfg: FibConfig): number {
   if (err !== 0) return err;
   const fi = fibDeletedInfo;
   rtCacheFlush(net);
-  announce(net, RTM_DELROUTE, fibChangedWord, cfg.dst, fi, 0);
+  announce(net, RTM_DELROUTE, tb, cfg.dst, 0);
   fibReleaseInfo(fi);
   return 0;
 }
@@ -196,15 +198,16 @@ export function fibWalkNext(walk: FibWalk, cfg: FibConfig): boolean {
     const trie = tb === 0 ? 0 : fibMem[tb + TB_TRIE]!;
     let leaf = tb === 0 ? 0 : trieNextLeaf(trie, walk.key);
     while (leaf !== 0) {
-      if (fibMem[leaf + FA_KEY] !== walk.key) {
-        walk.key = fibMem[leaf + FA_KEY]!;
+      const key = trieKey(leaf);
+      if (key !== walk.key) {
+        walk.key = key;
         walk.index = 0;
       }
       let number = 0;
       for (let alias = leaf; alias !== 0; alias = faNext(alias)) {
-        if (faTable(alias) !== walk.table || number++ < walk.index) continue;
+        if (!faIsOf(alias, walk.table) || number++ < walk.index) continue;
         walk.index++;
-        fibConfigFill(cfg, net, fibMem[alias + FA_WORD]!, walk.key, faInfo(alias));
+        fibRouteFill(cfg, net, walk.table, key, fibMem[alias + FA_WORD]!);
         return true;
       }
       leaf = leafAfter(trie, leaf);

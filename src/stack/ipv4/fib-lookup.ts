@@ -10,12 +10,11 @@ import { RT_TABLE_LOCAL, RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST,
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { fibGetTable } from "./fib-alias.ts";
-import { FA_INTS, FI_SHIFT, fibAliases, fibMem, fibTnodes, TN_CHILDREN, TN_PARENT, TN_WORD } from "./fib-memory.ts";
+import { FI_SHIFT, fibMem, fibTnodes } from "./fib-memory.ts";
 import { fibRulesLookup } from "./fib-rules.ts";
 import { FI_WORD, NH_NEXT, NH_OIF, NH_WORD, type NetFib } from "./fib-semantics.ts";
-import {
-  FA_INFO_MASK, FA_LINK, FA_TOS_SHIFT, FA_TYPE_SHIFT, FA_WORD, TB_ROOT, TB_TRIE,
-} from "./fib-trie.ts";
+import { TN_CHILDREN, TN_WORD } from "./fib-tnode.ts";
+import { FA_INFO_SHIFT, FA_LINK, FA_TOS_SHIFT, FA_TYPE_SHIFT, FA_WORD, TB_ROOT, TB_TRIE } from "./fib-trie.ts";
 import { FibResult, Flowi4, flowi4Init } from "./flow.ts";
 
 /**
@@ -24,6 +23,11 @@ import { FibResult, Flowi4, flowi4Init } from "./flow.ts";
 const FIB_TYPE_ERROR: readonly number[] = Object.freeze([
   -EINVAL, 0, 0, 0, 0, 0, -EINVAL, -EHOSTUNREACH, -EACCES, -EAGAIN, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL,
 ]);
+
+/** From an alias's word to the TOS and to the handle of its fib_info. */
+const TOS_SHIFT = FA_TOS_SHIFT - 2;
+const INFO_SHIFT = FA_INFO_SHIFT - FI_SHIFT;
+const INFO_MASK = 0x3fff << FI_SHIFT;
 
 /** The question and answer of whoever asks now: nothing that is called before the answer has been read may ask itself. */
 export let fibFlow: Flowi4;
@@ -43,42 +47,40 @@ export function fibTableLookup(tb: number, flow: Flowi4, res: FibResult): number
   const mem = fibMem;
   const tnodes = fibTnodes;
   const key = flow.daddr;
-  let n = mem[mem[tb + TB_TRIE]! + TB_ROOT]!;
+  const top = mem[mem[tb + TB_TRIE]! + TB_ROOT]!;
+  let n = top;
   // Where to turn back to: a tnode with longer suffixes than its position, and the child we went to.
   let turn = 0;
   let index = 0;
-  // Once turned back only zeros follow: a shorter prefix has none but zeros behind it.
-  let down = true;
+  while (n >= tnodes) {
+    const word = mem[n + TN_WORD]!;
+    const i = (key ^ mem[n]!) >>> word;
+    // Do the skipped bits differ?
+    if (i >>> (word >> 5) !== 0) break;
+    if (word < 0) {
+      turn = n;
+      index = i | 0;
+    }
+    n = mem[n + TN_CHILDREN + i]!;
+  }
   for (;;) {
+    // Once astray only zeros follow: a shorter prefix has none but zeros behind it.
     while (n >= tnodes) {
-      const word = mem[n + TN_WORD]!;
-      if (down) {
-        const i = (key ^ mem[n]!) >>> word;
-        if (i >>> (word >> 5) === 0) {
-          if (word < 0) {
-            turn = n;
-            index = i;
-          }
-          n = mem[mem[n + TN_CHILDREN]! + i]!;
-          continue;
-        }
-        // The skipped bits differ.
-        down = false;
-      }
       const prefix = mem[n]!;
-      n = word < 0 && ((key ^ prefix) & (prefix | -prefix)) === 0 ? mem[mem[n + TN_CHILDREN]!]! : 0;
+      n = mem[n + TN_WORD]! < 0 && ((key ^ prefix) & (prefix | -prefix)) === 0 ? mem[n + TN_CHILDREN]! : 0;
     }
     if (n !== 0) {
-      const differ = key ^ mem[n]!;
-      let alias = n;
+      let word = mem[n + FA_WORD]!;
+      // The key is behind the last alias.
+      let link = n + FA_LINK;
+      for (let w = word; w < 0; w = mem[link - FA_LINK + FA_WORD]!) link = mem[link]! + FA_LINK;
+      const differ = key ^ mem[link]!;
       for (;;) {
-        const word = mem[alias + FA_WORD]!;
-        const link = mem[alias + FA_LINK]!;
         // The word's low bits are the suffix length; a shift takes five of them, the sixth is the default route's.
         if (differ >>> word === 0 || (word & 32) !== 0) {
-          const tos = (word >> FA_TOS_SHIFT) & 255;
+          const tos = (word >> TOS_SHIFT) & 0xfc;
           if (tos === 0 || tos === flow.tos) {
-            const fi = (link & FA_INFO_MASK) << FI_SHIFT;
+            const fi = (word >> INFO_SHIFT) & INFO_MASK;
             const scope = mem[fi + FI_WORD]! & 255;
             if (scope >= flow.scope) {
               const type = (word >> FA_TYPE_SHIFT) & 15;
@@ -100,23 +102,30 @@ export function fibTableLookup(tb: number, flow: Flowi4, res: FibResult): number
             }
           }
         }
-        const next = link >>> 15;
-        if (next === 0) break;
-        alias = fibAliases + (next - 1) * FA_INTS;
+        if (word >= 0) break;
+        n = mem[n + FA_LINK]!;
+        word = mem[n + FA_WORD]!;
       }
     }
     do {
       while (index === 0) {
-        const up = turn === 0 ? 0 : mem[turn + TN_PARENT]!;
-        if (up === 0) return -EAGAIN;
-        const word = mem[up + TN_WORD]!;
-        if (word < 0) index = (mem[turn]! ^ mem[up]!) >>> word;
-        turn = up;
+        if (turn === top || turn === 0) return -EAGAIN;
+        // The turn before this one: the way down is walked again.
+        let before = 0;
+        for (let at = top; at !== turn; ) {
+          const word = mem[at + TN_WORD]!;
+          const i = (key ^ mem[at]!) >>> word;
+          if (word < 0) {
+            before = at;
+            index = i | 0;
+          }
+          at = mem[at + TN_CHILDREN + i]!;
+        }
+        turn = before;
       }
       index &= index - 1;
-      n = mem[mem[turn + TN_CHILDREN]! + index]!;
+      n = mem[turn + TN_CHILDREN + index]!;
     } while (n === 0);
-    down = false;
   }
 }
 

@@ -5,9 +5,10 @@
 import { RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_SITE, RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RT_TABLE_MAIN } from "../../uapi/rtnetlink.ts";
 import type { Net } from "../core/net.ts";
 import { faInfo, faTos, faType } from "./fib-alias.ts";
-import { fibMem, fibTnodes, TN_EMPTY, TN_FULL } from "./fib-memory.ts";
+import { fibMem, fibTnodes } from "./fib-memory.ts";
 import { FI_WORD, type NetFib } from "./fib-semantics.ts";
-import { FA_WORD, faNext, TB_NEXT, TB_ROOT, TB_TRIE, tnodeBits, tnodeChild, tnodePos } from "./fib-trie.ts";
+import { tnodeBits, tnodeChild, tnodeFullChildren, tnodePos, tnodeUsed } from "./fib-tnode.ts";
+import { FA_WORD, faNext, TB_NEXT, TB_ROOT, TB_TRIE, trieKey } from "./fib-trie.ts";
 
 const TYPE_NAMES: readonly string[] = Object.freeze([
   "UNSPEC", "UNICAST", "LOCAL", "BROADCAST", "ANYCAST", "MULTICAST", "BLACKHOLE", "UNREACHABLE", "PROHIBIT", "THROW", "NAT", "XRESOLVE",
@@ -48,7 +49,7 @@ function formatScope(scope: number): string {
 
 function formatLeaf(leaf: number, depth: number): string {
   const indent = "   ".repeat(depth);
-  let text = `${indent}  |-- ${formatAddress(fibMem[leaf]!)}\n`;
+  let text = `${indent}  |-- ${formatAddress(trieKey(leaf))}\n`;
   for (let alias = leaf; alias !== 0; alias = faNext(alias)) {
     const tos = faTos(alias);
     text += `${indent}     /${32 - (fibMem[alias + FA_WORD]! & 63)} ${formatScope(fibMem[faInfo(alias) + FI_WORD]! & 255)} `
@@ -61,7 +62,7 @@ function formatNode(n: number, depth: number): string {
   if (n < fibTnodes) return formatLeaf(n, depth);
   const bits = tnodeBits(n);
   let text = `${"   ".repeat(depth)}  +-- ${formatAddress(fibMem[n]!)}/${32 - tnodePos(n) - bits} `
-    + `${bits} ${fibMem[n + TN_FULL]!} ${fibMem[n + TN_EMPTY]!}\n`;
+    + `${bits} ${tnodeFullChildren(n)} ${(1 << bits) - tnodeUsed(n)}\n`;
   for (let i = 0; i < 1 << bits; i++) {
     const child = tnodeChild(n, i);
     if (child !== 0) text += formatNode(child, depth + 1);
@@ -97,7 +98,7 @@ function formatCollect(n: number, depth: number, stat: TrieStat): void {
     const bits = tnodeBits(n);
     stat.tnodes++;
     stat.sizes[bits] = (stat.sizes[bits] ?? 0) + 1;
-    stat.nullPointers += fibMem[n + TN_EMPTY]!;
+    stat.nullPointers += (1 << bits) - tnodeUsed(n);
     for (let i = 0; i < 1 << bits; i++) {
       const child = tnodeChild(n, i);
       if (child !== 0) formatCollect(child, depth + 1, stat);

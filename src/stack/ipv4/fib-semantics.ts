@@ -443,16 +443,11 @@ export function fibResultPrefsrc(net: Net, fi: number, nh: number): number {
   return fibMem[nh + NH_SADDR]!;
 }
 
-/** Describes a route as a record: for dumps and announcements. */
-export function fibConfigFill(cfg: FibConfig, net: Net, word: number, key: number, fi: number): void {
+/** Describes a route as a record, but for what only its alias knows: for dumps and announcements. */
+export function fibConfigFill(cfg: FibConfig, net: Net, fi: number): void {
   fibConfigReset(cfg);
   const fiWord = fibMem[fi + FI_WORD]!;
   cfg.net = net;
-  cfg.dst = key;
-  cfg.dstLen = 32 - (word & 63);
-  cfg.type = (word >> 6) & 15;
-  cfg.tos = (word >> 10) & 255;
-  cfg.table = (word >> 18) & 255;
   cfg.scope = fiWord & 255;
   cfg.protocol = (fiWord >> 8) & 255;
   cfg.priority = fibMem[fi + FI_PRIORITY]!;

@@ -10,10 +10,11 @@
  *
  * Read first: S. Nilsson and G. Karlsson, IP-Address Lookup Using LC-Tries (IEEE JSAC 17(6), 1999).
  */
+import { fibMem, fibTnodes } from "./fib-memory.ts";
 import {
-  FA_INTS, fibAliases, fibChildrenAlloc, fibChildrenFree, fibMem, fibRoomToInflate, fibRowAlloc, fibRowFree, fibTnodeRows,
-  fibTnodes, TN_CHILDREN, TN_EMPTY, TN_FULL, TN_KEY, TN_PARENT, TN_WORD,
-} from "./fib-memory.ts";
+  tnodeBits, tnodeChild, tnodeCount, TN_CHILDREN, tnodeFree, tnodeFullChildren, tnodeIndex, tnodeIsNew, tnodeNew, tnodePos,
+  tnodeRoomToInflate, tnodeSetSlen, tnodeSettle, tnodeSlen, tnodeUsed,
+} from "./fib-tnode.ts";
 
 /** Columns of a table's row; the alias's are the leaf's. */
 export const TB_NUM = 0;
@@ -24,16 +25,18 @@ export const TB_NEXT = 2;
 export const TB_TRIE = 3;
 
 /** Columns of an alias. */
-export const FA_KEY = 0;
-/** Suffix length (6 bits: 32 less prefix length), type (4), TOS (8), table (8). */
-export const FA_WORD = 1;
-/** Number of the fib_info (15 bits), number of the next alias of the leaf and one (17). */
-export const FA_LINK = 2;
+/**
+ * Suffix length (6 bits: 32 less prefix length), type (4), is it of the local table (1), TOS without its two lowest bits (6), number
+ * of the fib_info (14), and as sign: another alias follows.
+ */
+export const FA_WORD = 0;
+/** The next alias; of the last one the key they all have. */
+export const FA_LINK = 1;
 export const FA_TYPE_SHIFT = 6;
-export const FA_TOS_SHIFT = 10;
-export const FA_TABLE_SHIFT = 18;
-const FA_INFO_BITS = 15;
-export const FA_INFO_MASK = 0x7fff;
+export const FA_LOCAL = 1 << 10;
+export const FA_TOS_SHIFT = 11;
+export const FA_INFO_SHIFT = 17;
+export const FA_MORE = 0x80000000 | 0;
 
 /** Per cent of children in use at which a node is doubled and below which it is halved; the top node's differ. */
 const INFLATE = 50;
@@ -48,67 +51,32 @@ const SIGN = 0x80000000 | 0;
 
 /** The next alias of the leaf, 0 at the end. */
 export function faNext(alias: number): number {
-  const number = fibMem[alias + FA_LINK]! >>> FA_INFO_BITS;
-  return number === 0 ? 0 : fibAliases + (number - 1) * FA_INTS;
+  return fibMem[alias + FA_WORD]! < 0 ? fibMem[alias + FA_LINK]! : 0;
 }
 
-export function faSetNext(alias: number, next: number): void {
-  const number = next === 0 ? 0 : ((next - fibAliases) / FA_INTS | 0) + 1;
-  fibMem[alias + FA_LINK] = (number << FA_INFO_BITS) | (fibMem[alias + FA_LINK]! & FA_INFO_MASK);
+/** The last alias of a leaf: the one with the shortest prefix. */
+function lastAlias(leaf: number): number {
+  let alias = leaf;
+  while (fibMem[alias + FA_WORD]! < 0) alias = fibMem[alias + FA_LINK]!;
+  return alias;
 }
 
-/** Suffix length of a node: of a leaf, its last alias's. */
+/** The key of a leaf or tnode. */
+export function trieKey(n: number): number {
+  return fibMem[n >= fibTnodes ? n : lastAlias(n) + FA_LINK]!;
+}
+
+/** Suffix length of a leaf or tnode. */
 export function trieSlen(n: number): number {
-  if (n >= fibTnodes) return (fibMem[n + TN_WORD]! >> 10) & 63;
-  let alias = n;
-  for (let next = faNext(n); next !== 0; next = faNext(next)) alias = next;
-  return fibMem[alias + FA_WORD]! & 63;
+  return n >= fibTnodes ? tnodeSlen(n) : fibMem[lastAlias(n) + FA_WORD]! & 63;
 }
 
-function tnodeSetSlen(n: number, slen: number): void {
-  const word = fibMem[n + TN_WORD]! & 0x3ff;
-  fibMem[n + TN_WORD] = word | (slen << 10) | (slen > (word & 31) ? 0x80000000 : 0);
-}
-
-export function tnodePos(n: number): number {
-  return fibMem[n + TN_WORD]! & 31;
-}
-
-export function tnodeBits(n: number): number {
-  return (fibMem[n + TN_WORD]! >> 5) & 31;
-}
-
-/** Which child of a tnode the key belongs to. */
-export function tnodeIndex(key: number, n: number): number {
-  return (key ^ fibMem[n]!) >>> fibMem[n + TN_WORD]!;
-}
-
-export function tnodeChild(n: number, index: number): number {
-  return fibMem[fibMem[n + TN_CHILDREN]! + index]!;
-}
-
-/** A tnode without children, or 0. */
-function tnodeNew(key: number, pos: number, bits: number): number {
-  const children = fibChildrenAlloc(bits);
-  if (children === 0) return 0;
-  const n = fibRowAlloc(fibTnodeRows);
-  if (n === 0) {
-    fibChildrenFree(children, bits);
-    return 0;
-  }
-  const shift = pos + bits;
-  fibMem[n + TN_KEY] = shift < 32 ? (key >>> shift) << shift : 0;
-  fibMem[n + TN_WORD] = pos | (bits << 5) | (pos << 10);
-  fibMem[n + TN_PARENT] = 0;
-  fibMem[n + TN_CHILDREN] = children;
-  fibMem[n + TN_EMPTY] = 1 << bits;
-  fibMem[n + TN_FULL] = 0;
-  return n;
-}
-
-function tnodeFree(n: number): void {
-  fibChildrenFree(fibMem[n + TN_CHILDREN]!, tnodeBits(n));
-  fibRowFree(fibTnodeRows, n);
+/** The tnode above one, 0 for the top. */
+function tnodeParent(trie: number, n: number): number {
+  const key = fibMem[n]!;
+  let parent = 0;
+  for (let at = fibMem[trie + TB_ROOT]!; at !== n; at = tnodeChild(at, tnodeIndex(key, at))) parent = at;
+  return parent;
 }
 
 /** Is `n` a tnode that skips no bits below `tn`? */
@@ -118,18 +86,14 @@ function tnodeFull(tn: number, n: number): boolean {
 
 /** Linux: put_child(). */
 function putChild(tn: number, index: number, n: number): void {
-  const at = fibMem[tn + TN_CHILDREN]! + index;
+  const at = tn + TN_CHILDREN + index;
   const before = fibMem[at]!;
-  if (n === 0) {
-    if (before !== 0) fibMem[tn + TN_EMPTY]!++;
-  } else if (before === 0) fibMem[tn + TN_EMPTY]!--;
-  const wasFull = tnodeFull(tn, before);
-  const isFull = tnodeFull(tn, n);
-  if (wasFull && !isFull) fibMem[tn + TN_FULL]!--;
-  else if (!wasFull && isFull) fibMem[tn + TN_FULL]!++;
+  const used = (n === 0 ? 0 : 1) - (before === 0 ? 0 : 1);
+  const full = (tnodeFull(tn, n) ? 1 : 0) - (tnodeFull(tn, before) ? 1 : 0);
+  if (used !== 0 || full !== 0) tnodeCount(tn, used, full);
   if (n !== 0) {
     const slen = trieSlen(n);
-    if (slen > trieSlen(tn)) tnodeSetSlen(tn, slen);
+    if (slen > tnodeSlen(tn)) tnodeSetSlen(tn, slen);
   }
   fibMem[at] = n;
 }
@@ -140,177 +104,153 @@ function putChildRoot(trie: number, tp: number, key: number, n: number): void {
   else putChild(tp, tnodeIndex(key, tp), n);
 }
 
-function setParent(n: number, tp: number): void {
-  if (n >= fibTnodes) fibMem[n + TN_PARENT] = tp;
-}
-
-/** Puts `tn` in the place of `old` and resizes what is below it. Linux: replace(). @returns the parent */
-function replace(trie: number, old: number, tn: number): number {
-  const tp = fibMem[old + TN_PARENT]!;
-  fibMem[tn + TN_PARENT] = tp;
+/** Puts `tn` in the place of `old` and resizes what is below it. Linux: replace(). @param tp the parent of both */
+function replace(trie: number, tp: number, old: number, tn: number): void {
   putChildRoot(trie, tp, fibMem[tn]!, tn);
-  const children = fibMem[tn + TN_CHILDREN]!;
+  tnodeFree(old);
   const count = 1 << tnodeBits(tn);
   for (let i = count - 1; i >= 0; i--) {
-    const n = fibMem[children + i]!;
-    if (n < fibTnodes) continue;
-    const isNew = fibMem[n + TN_PARENT] === 0;
-    fibMem[n + TN_PARENT] = tn;
-    if (!isNew) continue;
-    // Made for this tnode: its children know only the one they come from.
-    const below = fibMem[n + TN_CHILDREN]!;
-    for (let j = (1 << tnodeBits(n)) - 1; j >= 0; j--) setParent(fibMem[below + j]!, n);
+    const n = tnodeChild(tn, i);
+    if (n >= fibTnodes) tnodeSettle(n);
   }
-  tnodeFree(old);
   for (let i = count - 1; i >= 0; i--) {
-    const n = fibMem[children + i]!;
-    if (tnodeFull(tn, n)) resize(trie, n);
+    const n = tnodeChild(tn, i);
+    if (tnodeFull(tn, n)) resize(trie, tn, n);
   }
-  return tp;
 }
 
-/** Undoes what inflate() or halve() had built when the memory ran out: the tnodes that are new among the children. */
-function abandon(tn: number): boolean {
-  const children = fibMem[tn + TN_CHILDREN]!;
+/** Undoes what inflate() or halve() had built when the memory ran out. */
+function abandon(tn: number): number {
   for (let i = (1 << tnodeBits(tn)) - 1; i >= 0; i--) {
-    const n = fibMem[children + i]!;
-    if (n >= fibTnodes && fibMem[n + TN_PARENT] === 0) tnodeFree(n);
+    const n = tnodeChild(tn, i);
+    if (n >= fibTnodes && tnodeIsNew(n)) tnodeFree(n);
   }
   tnodeFree(tn);
-  return false;
+  return 0;
 }
 
-/** Doubles a tnode. Linux: inflate(). @returns false when there is no memory for it: nothing has changed */
-function inflate(trie: number, old: number): boolean {
+/** Doubles a tnode. Linux: inflate(). @returns the new one, or 0 when there is no memory for it: nothing has changed */
+function inflate(trie: number, tp: number, old: number): number {
+  if (!tnodeRoomToInflate(old)) return 0;
   const oldBits = tnodeBits(old);
-  const full = fibMem[old + TN_FULL]!;
-  if (!fibRoomToInflate(full * 2 + 1, 2 << oldBits)) return false;
-  const tn = tnodeNew(fibMem[old]!, tnodePos(old) - 1, oldBits + 1);
-  if (tn === 0) return false;
+  const tn = tnodeNew(fibMem[old]!, tnodePos(old) - 1, oldBits + 1, false);
+  if (tn === 0) return 0;
   const bit = 1 << tnodePos(tn);
-  const children = fibMem[old + TN_CHILDREN]!;
   for (let i = (1 << oldBits) - 1; i >= 0; i--) {
-    const n = fibMem[children + i]!;
+    const n = tnodeChild(old, i);
     if (n === 0) continue;
     if (!tnodeFull(old, n)) {
-      putChild(tn, tnodeIndex(fibMem[n]!, tn), n);
+      putChild(tn, tnodeIndex(trieKey(n), tn), n);
       continue;
     }
-    const below = fibMem[n + TN_CHILDREN]!;
     const bits = tnodeBits(n);
     if (bits === 1) {
-      putChild(tn, 2 * i + 1, fibMem[below + 1]!);
-      putChild(tn, 2 * i, fibMem[below]!);
+      putChild(tn, 2 * i + 1, tnodeChild(n, 1));
+      putChild(tn, 2 * i, tnodeChild(n, 0));
       continue;
     }
     // The child is split: its first bit becomes ours.
-    const node1 = tnodeNew(fibMem[n]! | bit, tnodePos(n), bits - 1);
+    const node1 = tnodeNew(fibMem[n]! | bit, tnodePos(n), bits - 1, true);
     if (node1 === 0) return abandon(tn);
     putChild(tn, 2 * i + 1, node1);
-    const node0 = tnodeNew(fibMem[n]!, tnodePos(n), bits - 1);
+    const node0 = tnodeNew(fibMem[n]!, tnodePos(n), bits - 1, true);
     if (node0 === 0) return abandon(tn);
     const half = 1 << (bits - 1);
     for (let j = half - 1; j >= 0; j--) {
-      putChild(node1, j, fibMem[below + half + j]!);
-      putChild(node0, j, fibMem[below + j]!);
+      putChild(node1, j, tnodeChild(n, half + j));
+      putChild(node0, j, tnodeChild(n, j));
     }
     putChild(tn, 2 * i, node0);
     // Its suffix has grown since it was put.
-    const slen = trieSlen(node1);
-    if (slen > trieSlen(tn)) tnodeSetSlen(tn, slen);
+    const slen = tnodeSlen(node1);
+    if (slen > tnodeSlen(tn)) tnodeSetSlen(tn, slen);
   }
   for (let i = (1 << oldBits) - 1; i >= 0; i--) {
-    const n = fibMem[children + i]!;
+    const n = tnodeChild(old, i);
     if (tnodeFull(old, n)) tnodeFree(n);
   }
-  replace(trie, old, tn);
-  return true;
+  replace(trie, tp, old, tn);
+  return tn;
 }
 
-/** Halves a tnode. Linux: halve(). @returns false when there is no memory for it: nothing has changed */
-function halve(trie: number, old: number): boolean {
+/** Halves a tnode. Linux: halve(). @returns as inflate() */
+function halve(trie: number, tp: number, old: number): number {
   const bits = tnodeBits(old);
   const pos = tnodePos(old);
-  const tn = tnodeNew(fibMem[old]!, pos + 1, bits - 1);
-  if (tn === 0) return false;
-  const children = fibMem[old + TN_CHILDREN]!;
+  const tn = tnodeNew(fibMem[old]!, pos + 1, bits - 1, false);
+  if (tn === 0) return 0;
   for (let i = (1 << bits) - 2; i >= 0; i -= 2) {
-    const node0 = fibMem[children + i]!;
-    const node1 = fibMem[children + i + 1]!;
+    const node0 = tnodeChild(old, i);
+    const node1 = tnodeChild(old, i + 1);
     if (node0 === 0 || node1 === 0) {
       putChild(tn, i >> 1, node1 === 0 ? node0 : node1);
       continue;
     }
-    const pair = tnodeNew(fibMem[node0]!, pos, 1);
+    const pair = tnodeNew(trieKey(node0), pos, 1, true);
     if (pair === 0) return abandon(tn);
     putChild(pair, 1, node1);
     putChild(pair, 0, node0);
     putChild(tn, i >> 1, pair);
   }
-  replace(trie, old, tn);
-  return true;
+  replace(trie, tp, old, tn);
+  return tn;
 }
 
-/** The node has one child or none: it goes. Linux: collapse(). @returns the parent */
-function collapse(trie: number, old: number): number {
-  const children = fibMem[old + TN_CHILDREN]!;
+/** The node has one child or none: it goes. Linux: collapse(). */
+function collapse(trie: number, tp: number, old: number): void {
   let n = 0;
-  for (let i = (1 << tnodeBits(old)) - 1; i >= 0 && n === 0; i--) n = fibMem[children + i]!;
-  const tp = fibMem[old + TN_PARENT]!;
+  for (let i = (1 << tnodeBits(old)) - 1; i >= 0 && n === 0; i--) n = tnodeChild(old, i);
   putChildRoot(trie, tp, fibMem[old]!, n);
-  setParent(n, tp);
   tnodeFree(old);
-  return tp;
 }
 
-/** Children in use of 2^bits, with full ones counted twice: how many a doubled node would have at least. */
-export function shouldInflate(n: number): boolean {
-  const length = 1 << tnodeBits(n);
-  const used = length - fibMem[n + TN_EMPTY]! + fibMem[n + TN_FULL]!;
-  const threshold = fibMem[n + TN_PARENT] === 0 ? INFLATE_ROOT : INFLATE;
-  return used > 1 && tnodePos(n) > 0 && 50 * used >= threshold * length;
+/** Children in use of 2^bits, with full ones counted twice: how many a doubled node would have at least. @param tp 0 for the top node */
+export function shouldInflate(n: number, tp: number): boolean {
+  const used = tnodeUsed(n) + tnodeFullChildren(n);
+  return used > 1 && tnodePos(n) > 0 && 50 * used >= (tp === 0 ? INFLATE_ROOT : INFLATE) << tnodeBits(n);
 }
 
-export function shouldHalve(n: number): boolean {
+function shouldHalve(n: number, tp: number): boolean {
+  const used = tnodeUsed(n);
   const bits = tnodeBits(n);
-  const length = 1 << bits;
-  const used = length - fibMem[n + TN_EMPTY]!;
-  const threshold = fibMem[n + TN_PARENT] === 0 ? HALVE_ROOT : HALVE;
-  return used > 1 && bits > 1 && 100 * used < threshold * length;
+  return used > 1 && bits > 1 && 100 * used < (tp === 0 ? HALVE_ROOT : HALVE) << bits;
 }
 
-/** Brings a tnode to its right size. Linux: resize(). @returns its parent, 0 when it was the top node */
-function resize(trie: number, tn: number): number {
-  const tp = fibMem[tn + TN_PARENT]!;
-  const index = tp === 0 ? 0 : tnodeIndex(fibMem[tn]!, tp);
+/** Brings a tnode to its right size. Linux: resize(). @param tp its parent, 0 for the top node */
+function resize(trie: number, tp: number, tn: number): void {
   let n = tn;
   let work = MAX_WORK;
-  while (work > 0 && shouldInflate(n)) {
-    if (!inflate(trie, n)) break;
+  while (work > 0 && shouldInflate(n, tp)) {
+    const doubled = inflate(trie, tp, n);
+    if (doubled === 0) break;
     work--;
-    n = tp === 0 ? fibMem[trie + TB_ROOT]! : tnodeChild(tp, index);
+    n = doubled;
   }
-  if (work !== MAX_WORK) return tp;
-  while (work > 0 && shouldHalve(n)) {
-    if (!halve(trie, n)) break;
+  if (work !== MAX_WORK) return;
+  while (work > 0 && shouldHalve(n, tp)) {
+    const halved = halve(trie, tp, n);
+    if (halved === 0) break;
     work--;
-    n = tp === 0 ? fibMem[trie + TB_ROOT]! : tnodeChild(tp, index);
+    n = halved;
   }
-  if ((1 << tnodeBits(n)) - fibMem[n + TN_EMPTY]! < 2) return collapse(trie, n);
-  return tp;
+  if (tnodeUsed(n) < 2) collapse(trie, tp, n);
 }
 
-/** Linux: trie_rebalance(). */
+/** Resizes a tnode and all above it. Linux: trie_rebalance(). */
 function trieRebalance(trie: number, tn: number): void {
   let n = tn;
-  while (n !== 0) n = resize(trie, n);
+  while (n !== 0) {
+    const tp = tnodeParent(trie, n);
+    resize(trie, tp, n);
+    n = tp;
+  }
 }
 
 /** The suffix length of a tnode, worked out anew. Linux: update_suffix(). */
 function updateSuffix(n: number): number {
   const pos = tnodePos(n);
   const bits = tnodeBits(n);
-  const old = trieSlen(n);
+  const old = tnodeSlen(n);
   // Only child 0 can have a suffix that reaches over all of the bits.
   const most = pos + bits - 1 < old ? pos + bits - 1 : old;
   const length = 1 << bits;
@@ -332,14 +272,14 @@ function updateSuffix(n: number): number {
 }
 
 /** A suffix below has grown. Linux: node_push_suffix(). */
-function pushSuffix(tp: number, slen: number): void {
-  for (let n = tp; n !== 0 && trieSlen(n) < slen; n = fibMem[n + TN_PARENT]!) tnodeSetSlen(n, slen);
+function pushSuffix(trie: number, tp: number, slen: number): void {
+  for (let n = tp; n !== 0 && tnodeSlen(n) < slen; n = tnodeParent(trie, n)) tnodeSetSlen(n, slen);
 }
 
 /** A suffix below has shrunk. Linux: node_pull_suffix(). */
-function pullSuffix(tp: number, slen: number): void {
-  for (let n = tp; n !== 0; n = fibMem[n + TN_PARENT]!) {
-    const old = trieSlen(n);
+function pullSuffix(trie: number, tp: number, slen: number): void {
+  for (let n = tp; n !== 0; n = tnodeParent(trie, n)) {
+    const old = tnodeSlen(n);
     if (old <= tnodePos(n) || old <= slen) return;
     slen = updateSuffix(n);
     if (old === slen) return;
@@ -363,7 +303,7 @@ export function trieFind(trie: number, key: number): number {
     n = tnodeChild(n, index);
   }
   trieFindParent = parent;
-  return n !== 0 && fibMem[n] === key ? n : 0;
+  return n !== 0 && trieKey(n) === key ? n : 0;
 }
 
 /**
@@ -371,19 +311,17 @@ export function trieFind(trie: number, key: number): number {
  * @param leaf an alias, its columns set @returns false when there is no memory: nothing has changed
  */
 export function trieInsert(trie: number, leaf: number): boolean {
-  const key = fibMem[leaf]!;
+  const key = trieKey(leaf);
   let tp = trieFindParent;
   const n = tp === 0 ? fibMem[trie + TB_ROOT]! : tnodeChild(tp, tnodeIndex(key, tp));
   if (n !== 0) {
-    const tn = tnodeNew(key, 31 - Math.clz32(key ^ fibMem[n]!), 1);
+    const tn = tnodeNew(key, 31 - Math.clz32(key ^ trieKey(n)), 1, false);
     if (tn === 0) return false;
-    fibMem[tn + TN_PARENT] = tp;
     putChild(tn, tnodeIndex(key, tn) ^ 1, n);
     putChildRoot(trie, tp, key, tn);
-    setParent(n, tn);
     tp = tn;
   }
-  pushSuffix(tp, trieSlen(leaf));
+  pushSuffix(trie, tp, trieSlen(leaf));
   putChildRoot(trie, tp, key, leaf);
   trieRebalance(trie, tp);
   return true;
@@ -392,17 +330,17 @@ export function trieInsert(trie: number, leaf: number): boolean {
 /** Takes a leaf out whose last alias goes; its row is the caller's to free. Linux: fib_remove_alias(). */
 export function trieRemove(trie: number, leaf: number, tp: number): void {
   const slen = trieSlen(leaf);
-  putChildRoot(trie, tp, fibMem[leaf]!, 0);
+  putChildRoot(trie, tp, trieKey(leaf), 0);
   if (tp === 0) return;
-  if (trieSlen(tp) === slen) pullSuffix(tp, tnodePos(tp));
+  if (tnodeSlen(tp) === slen) pullSuffix(trie, tp, tnodePos(tp));
   trieRebalance(trie, tp);
 }
 
-/** The last alias of a leaf has changed. */
-export function trieSuffixChanged(leaf: number, tp: number, before: number): void {
+/** The last alias of a leaf has changed. @param before the suffix length of the one before */
+export function trieSuffixChanged(trie: number, leaf: number, tp: number, before: number): void {
   const slen = trieSlen(leaf);
-  if (slen > before) pushSuffix(tp, slen);
-  else if (slen < before) pullSuffix(tp, slen);
+  if (slen > before) pushSuffix(trie, tp, slen);
+  else if (slen < before) pullSuffix(trie, tp, slen);
 }
 
 /**
@@ -416,8 +354,10 @@ export function trieSweep(trie: number, visit: (leaf: number) => boolean): void 
     if (index === 0) {
       if (tp === 0) return;
       const key = fibMem[tp]!;
-      if (trieSlen(tp) > tnodePos(tp)) updateSuffix(tp);
-      tp = resize(trie, tp);
+      const up = tnodeParent(trie, tp);
+      if (tnodeSlen(tp) > tnodePos(tp)) updateSuffix(tp);
+      resize(trie, up, tp);
+      tp = up;
       index = tp === 0 ? 0 : tnodeIndex(key, tp);
       continue;
     }
@@ -429,7 +369,7 @@ export function trieSweep(trie: number, visit: (leaf: number) => boolean): void 
       index = 1 << tnodeBits(n);
       continue;
     }
-    const key = fibMem[n]!;
+    const key = trieKey(n);
     if (!visit(n)) putChildRoot(trie, tp, key, 0);
   }
 }
@@ -449,11 +389,11 @@ export function trieNextLeaf(trie: number, key: number): number {
     }
     n = tnodeChild(n, index++);
   }
-  if (n !== 0 && (fibMem[n]! ^ SIGN) >= least) return n;
+  if (n !== 0 && (trieKey(n) ^ SIGN) >= least) return n;
   while (tp !== 0) {
     if (index >>> tnodeBits(tp) !== 0) {
       const from = fibMem[tp]!;
-      tp = fibMem[tp + TN_PARENT]!;
+      tp = tnodeParent(trie, tp);
       if (tp !== 0) index = tnodeIndex(from, tp) + 1;
       continue;
     }

@@ -1,16 +1,17 @@
 /** What must hold of a trie at any time, and a routing table so simple that it must be right. */
+import { fibAliasRows, fibMem, fibTnodes } from "../../../src/stack/ipv4/fib-memory.ts";
 import {
-  fibAliasRows, fibChildrenInUse, fibMem, fibTnodeRows, fibTnodes, TN_EMPTY, TN_FULL, TN_PARENT,
-} from "../../../src/stack/ipv4/fib-memory.ts";
-import {
-  FA_KEY, faNext, FA_WORD, shouldInflate, TB_ROOT, tnodeBits, tnodeChild, tnodeIndex, tnodePos, trieSlen,
-} from "../../../src/stack/ipv4/fib-trie.ts";
+  tnodeBits, tnodeChild, tnodeFullChildren, tnodeIndex, tnodeInts, tnodeIntsInUse, tnodeIsNew, tnodePos, tnodeSlen, tnodeUsed,
+  TN_WORD,
+} from "../../../src/stack/ipv4/fib-tnode.ts";
+import { FA_WORD, faNext, shouldInflate, TB_ROOT, trieKey, trieSlen } from "../../../src/stack/ipv4/fib-trie.ts";
 
 export interface TrieShape {
   leaves: number;
   aliases: number;
   tnodes: number;
-  children: number;
+  /** Of tnodes and their children. */
+  ints: number;
   /** Tnodes passed on the way to all leaves together. */
   depths: number;
   worstDepth: number;
@@ -24,13 +25,13 @@ function checkLeaf(n: number, shape: TrieShape, depth: number): void {
   shape.leaves++;
   shape.depths += depth;
   if (depth > shape.worstDepth) shape.worstDepth = depth;
+  const key = trieKey(n);
   let slen = 0;
   for (let alias = n; alias !== 0; alias = faNext(alias)) {
     const word = fibMem[alias + FA_WORD]!;
     must((word & 63) >= slen, "the aliases of a leaf are in order of suffix length");
     slen = word & 63;
-    must(slen === 32 ? fibMem[alias] === 0 : (fibMem[alias + FA_KEY]! & ((1 << slen) - 1)) === 0, "a prefix has no host bits");
-    must(fibMem[alias] === fibMem[n], "the aliases of a leaf have its key");
+    must(slen === 32 ? key === 0 : (key & ((1 << slen) - 1)) === 0, "a prefix has no host bits");
     shape.aliases++;
   }
 }
@@ -50,18 +51,18 @@ function checkTnode(n: number): void {
       empty++;
       continue;
     }
-    must(tnodeIndex(fibMem[child]!, n) === i, "a child's key has its place");
+    must(tnodeIndex(trieKey(child), n) === i, "a child's key has its place");
     const below = trieSlen(child);
     if (below > slen) slen = below;
     if (child < fibTnodes) continue;
-    must(fibMem[child + TN_PARENT] === n, "a child knows its parent");
+    must(!tnodeIsNew(child), "what is in the trie is not new");
     must(tnodePos(child) + tnodeBits(child) <= pos, "a child looks at lower bits");
     if (tnodePos(child) + tnodeBits(child) === pos) full++;
   }
-  must(fibMem[n + TN_EMPTY] === empty, `empty children: ${fibMem[n + TN_EMPTY]} for ${empty}`);
-  must(fibMem[n + TN_FULL] === full, `full children: ${fibMem[n + TN_FULL]} for ${full}`);
-  must(trieSlen(n) === slen, `suffix length: ${trieSlen(n)} for ${slen}`);
-  must(fibMem[n + 1]! < 0 === slen > pos, "the sign says whether the suffix is longer than the position");
+  must(tnodeUsed(n) === length - empty, `children in use: ${tnodeUsed(n)} for ${length - empty}`);
+  must(tnodeFullChildren(n) === full, `full children: ${tnodeFullChildren(n)} for ${full}`);
+  must(tnodeSlen(n) === slen, `suffix length: ${tnodeSlen(n)} for ${slen}`);
+  must(fibMem[n + TN_WORD]! < 0 === slen > pos, "the sign says whether the suffix is longer than the position");
   const used = length - empty;
   // As in Linux a tnode that was doubled is not looked at again at once: it may keep one child until its path changes.
   must(used >= 1, "a tnode has a child");
@@ -75,7 +76,7 @@ function checkNode(n: number, shape: TrieShape, depth: number): void {
   }
   checkTnode(n);
   shape.tnodes++;
-  shape.children += 1 << tnodeBits(n);
+  shape.ints += tnodeInts(tnodeBits(n));
   for (let i = 0; i < 1 << tnodeBits(n); i++) {
     const child = tnodeChild(n, i);
     if (child !== 0) checkNode(child, shape, depth + 1);
@@ -84,10 +85,9 @@ function checkNode(n: number, shape: TrieShape, depth: number): void {
 
 /** Checks a whole trie. @throws Error naming what does not hold */
 export function checkTrie(trie: number): TrieShape {
-  const shape: TrieShape = { leaves: 0, aliases: 0, tnodes: 0, children: 0, depths: 0, worstDepth: 0 };
+  const shape: TrieShape = { leaves: 0, aliases: 0, tnodes: 0, ints: 0, depths: 0, worstDepth: 0 };
   const root = fibMem[trie + TB_ROOT]!;
   if (root !== 0) checkNode(root, shape, 0);
-  if (root >= fibTnodes) must(fibMem[root + TN_PARENT] === 0, "the top node has no parent");
   return shape;
 }
 
@@ -95,18 +95,19 @@ export function checkTrie(trie: number): TrieShape {
 export function checkMemory(...shapes: TrieShape[]): void {
   const sum = (of: (shape: TrieShape) => number): number => shapes.reduce((total, shape) => total + of(shape), 0);
   must(fibAliasRows.inUse === sum((s) => s.aliases), "aliases in use are those of the tries");
-  must(fibTnodeRows.inUse === sum((s) => s.tnodes), "tnodes in use are those of the tries");
-  must(fibChildrenInUse() === sum((s) => s.children), "children in use are those of the tries");
+  must(tnodeIntsInUse() === sum((s) => s.ints), "tnodes in use are those of the tries");
 }
 
 /** Checks the nodes on the way to a key, which an insertion or deletion of it may have changed. */
 export function checkPath(trie: number, key: number, roomy: boolean): void {
   let n = fibMem[trie + TB_ROOT]!;
+  let parent = 0;
   while (n >= fibTnodes) {
     checkTnode(n);
-    if (roomy) must(!shouldInflate(n), "a tnode is doubled when it is full enough");
+    if (roomy) must(!shouldInflate(n, parent), "a tnode is doubled when it is full enough");
     const index = tnodeIndex(key, n);
     if (index >>> tnodeBits(n) !== 0) return;
+    parent = n;
     n = tnodeChild(n, index);
   }
 }

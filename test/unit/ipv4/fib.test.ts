@@ -40,7 +40,7 @@ function ask(fl: Flowi4): Answer {
   const res = new FibResult();
   const fi = new FibConfig();
   const error = fibLookup(initNet, fl, res);
-  if (error === 0) fibConfigFill(fi, initNet, 0, 0, res.fi);
+  if (error === 0) fibConfigFill(fi, initNet, res.fi);
   return { error, res, fi };
 }
 
