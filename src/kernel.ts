@@ -5,7 +5,7 @@
 import type { Hal } from "../hal/hal.ts";
 import { setMemoryHooks } from "./lib/memory.ts";
 import { RANDOM_WORDS, randomInit } from "./lib/random.ts";
-import { doSoftirq, runWorkqueue, setSoftirqWake, softirqInit, softirqsRaised } from "./lib/softirq.ts";
+import { doSoftirq, runWorkqueue, setSoftirqWake, softirqInit, softirqsRaised, workFirst } from "./lib/softirq.ts";
 import { nextTimerDelay, runTimers, tick, timersInit } from "./lib/timer.ts";
 
 /** Bytes asked of the platform for the generator's key. */
@@ -45,10 +45,9 @@ export function kernelPoll(): number {
     // acknowledgment in the ring must not be overtaken by the retransmission it makes needless.
     if (softirqsRaised !== 0) doSoftirq();
     if (due) runTimers(now);
-    const busy = softirqsRaised !== 0 && doSoftirq();
-    const left = runWorkqueue();
-    if (busy || left || softirqsRaised !== 0) return 0;
-    return nextTimerDelay();
+    if (softirqsRaised !== 0) doSoftirq();
+    if (workFirst !== null) runWorkqueue();
+    return softirqsRaised !== 0 || workFirst !== null ? 0 : nextTimerDelay();
   } finally {
     inTurn = false;
   }

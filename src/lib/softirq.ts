@@ -36,14 +36,14 @@ export class Work<T = unknown> {
   arg: T | null = null;
 }
 
-let actions: ((() => void) | null)[];
+let actions: (() => void)[];
 /** The set of softirqs raised and not yet run, `1 << nr` each; for the turn of the machine, which asks often. */
 export let softirqsRaised = 0;
-let running = false;
 let wakeMachine: (() => void) | null = null;
 let taskletFirst: Tasklet | null = null;
 let taskletLast: Tasklet | null = null;
-let workFirst: Work | null = null;
+/** The first work queued, null for none; for the turn, too. */
+export let workFirst: Work | null = null;
 let workLast: Work | null = null;
 /** Put at the end of the queue when a round begins, whatever is queued, killed or cancelled meanwhile. */
 let taskletMarker: Tasklet;
@@ -54,9 +54,8 @@ const clz32 = Math.clz32;
 /** Forgets all handlers and all that was raised or queued. Boot time. */
 export function softirqInit(): void {
   actions = account("softirq", []);
-  for (let i = 0; i < NR_SOFTIRQS; i++) actions.push(null);
+  for (let i = 0; i < NR_SOFTIRQS; i++) actions.push(noAction);
   softirqsRaised = 0;
-  running = false;
   wakeMachine = null;
   taskletFirst = null;
   taskletLast = null;
@@ -67,19 +66,23 @@ export function softirqInit(): void {
   openSoftirq(TASKLET_SOFTIRQ, taskletAction);
 }
 
+function noAction(): void {
+  // What a softirq does that nobody has opened.
+}
+
 /** Sets what a softirq does. Boot time. Linux: open_softirq(). */
 export function openSoftirq(nr: number, action: () => void): void {
   actions[nr] = action;
 }
 
-/** Sets what is called when work is raised, so that a program asleep has its next turn at once. Boot time. */
+/** Sets what is called when the first softirq or work is raised, so that a program asleep has its next turn at once. Boot time. */
 export function setSoftirqWake(wake: () => void): void {
   wakeMachine = wake;
 }
 
 /** Asks for a softirq to be run at the end of the interrupt or in the next turn. */
 export function raiseSoftirq(nr: number): void {
-  if (softirqsRaised === 0 && !running && wakeMachine !== null) wakeMachine();
+  if (softirqsRaised === 0 && wakeMachine !== null) wakeMachine();
   softirqsRaised |= 1 << nr;
 }
 
@@ -88,33 +91,22 @@ export function softirqPending(): number {
   return softirqsRaised;
 }
 
-/** Is a softirq running now? */
-export function inSoftirq(): boolean {
-  return running;
-}
-
 /**
- * Runs what was raised, lowest number first, and again what was raised meanwhile, at most MAX_SOFTIRQ_RESTART rounds.
- * Within a softirq it does nothing.
- * @returns whether work is left for the next turn
+ * Runs what was raised, lowest number first, and again what was raised meanwhile, at most MAX_SOFTIRQ_RESTART rounds; what is
+ * raised then waits for the next turn. Only the turn of the machine calls it, which keeps out who is inside already.
+ * @returns whether anything is left
  */
 export function doSoftirq(): boolean {
-  if (running) return softirqsRaised !== 0;
-  running = true;
-  try {
-    for (let round = 0; softirqsRaised !== 0 && round < MAX_SOFTIRQ_RESTART; round++) {
-      let batch = softirqsRaised;
-      softirqsRaised = 0;
-      while (batch !== 0) {
-        // Most often packets came in and nothing else is raised.
-        const nr = batch === 1 << NET_RX_SOFTIRQ ? NET_RX_SOFTIRQ : 31 - clz32(batch & -batch);
-        batch &= batch - 1;
-        const action = actions[nr];
-        if (action) action();
-      }
-    }
-  } finally {
-    running = false;
+  let rounds = 0;
+  while (softirqsRaised !== 0 && rounds++ < MAX_SOFTIRQ_RESTART) {
+    let batch = softirqsRaised;
+    softirqsRaised = 0;
+    do {
+      // Most often packets came in and nothing else is raised.
+      const nr = batch === 1 << NET_RX_SOFTIRQ ? NET_RX_SOFTIRQ : 31 - clz32(batch & -batch);
+      batch &= batch - 1;
+      actions[nr]!();
+    } while (batch !== 0);
   }
   return softirqsRaised !== 0;
 }
@@ -194,11 +186,6 @@ export function cancelWork(work: Work): boolean {
   work.next = null;
   work.pending = false;
   return true;
-}
-
-/** Is work queued? */
-export function workqueuePending(): boolean {
-  return workFirst !== null;
 }
 
 /**
