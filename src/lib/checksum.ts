@@ -24,7 +24,7 @@ export function csumPartial(offset: number, length: number): number {
   let i = offset >> 2;
   const wordEnd = (offset + length) >> 2;
   let sum = 0;
-  for (const last = wordEnd - 31; i < last; i += 32) {
+  while (i + 31 < wordEnd) {
     sum += mem32[i]! + mem32[i + 1]! + mem32[i + 2]! + mem32[i + 3]!
       + mem32[i + 4]! + mem32[i + 5]! + mem32[i + 6]! + mem32[i + 7]!
       + mem32[i + 8]! + mem32[i + 9]! + mem32[i + 10]! + mem32[i + 11]!
@@ -33,9 +33,17 @@ export function csumPartial(offset: number, length: number): number {
       + mem32[i + 20]! + mem32[i + 21]! + mem32[i + 22]! + mem32[i + 23]!
       + mem32[i + 24]! + mem32[i + 25]! + mem32[i + 26]! + mem32[i + 27]!
       + mem32[i + 28]! + mem32[i + 29]! + mem32[i + 30]! + mem32[i + 31]!;
+    i += 32;
   }
-  for (const last = wordEnd - 3; i < last; i += 4) sum += mem32[i]! + mem32[i + 1]! + mem32[i + 2]! + mem32[i + 3]!;
-  for (; i < wordEnd; i++) sum += mem32[i]!;
+  while (i + 7 < wordEnd) {
+    sum += mem32[i]! + mem32[i + 1]! + mem32[i + 2]! + mem32[i + 3]!
+      + mem32[i + 4]! + mem32[i + 5]! + mem32[i + 6]! + mem32[i + 7]!;
+    i += 8;
+  }
+  while (i < wordEnd) {
+    sum += mem32[i]!;
+    i++;
+  }
   const folded = sum % FOLD;
   // Folding leaves 0 only of nothing but zeros.
   if (folded === 0 && sum !== 0) return FOLD;
