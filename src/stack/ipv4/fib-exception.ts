@@ -9,6 +9,7 @@ import { account } from "../../lib/account.ts";
 import { jiffies } from "../../lib/timer.ts";
 import type { Net } from "../core/net.ts";
 import { FE_INTS, fibExceptionBase, fibExceptionHeads, fibExceptionMask, fibExceptionRows, fibMem, fibRowAlloc, fibRowFree } from "./fib-memory.ts";
+import { rtCacheFlush } from "./route-cache.ts";
 import { type Rtable, rtCacheDrop } from "./rtable.ts";
 
 /** Columns of an exception. */
@@ -99,7 +100,7 @@ export function fnheUpdate(net: Net, nh: number, daddr: number, gw: number, pmtu
   if (pmtu !== 0) fibMem[ex + FE_PMTU] = pmtu;
   fibMem[ex + FE_EXPIRES] = (jiffies + lifeMs) | 0;
   fnheKeep(ex, null);
-  net.rtGenid = (net.rtGenid + 1) | 0;
+  rtCacheFlush(net);
 }
 
 /** The next hop goes, and its exceptions with it. */

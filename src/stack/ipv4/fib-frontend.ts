@@ -42,6 +42,7 @@ import { fibSyncDownAddr, fibSyncDownDev, fibSyncUp } from "./fib-sync.ts";
 import { tnodeBinsFor, tnodeInit, tnodeIntsFor } from "./fib-tnode.ts";
 import { FA_WORD, faNext, TB_NEXT, TB_TRIE, trieKey, trieNextLeaf } from "./fib-trie.ts";
 import { flowi4Init } from "./flow.ts";
+import { rtCacheFlush } from "./route-cache.ts";
 
 /** The configuration of the routes that addresses bring. */
 let magicCfg: FibConfig;
@@ -84,11 +85,6 @@ export function fibInit(sizes: FibOptions): void {
 export function fibNotifierRegister(block: NotifierBlock<FibConfig>): void {
   notice ??= account("fib", new FibConfig());
   notifierChainRegister(fibChain, block);
-}
-
-/** All cached routing decisions of the namespace are stale from now on. Linux: rt_cache_flush(). */
-export function rtCacheFlush(net: Net): void {
-  net.rtGenid = (net.rtGenid + 1) | 0;
 }
 
 /** 0, or -EINVAL: prefix longer than 32, or with bits outside of its length, TOS with ECN's bits. Linux: fib_valid_key_len(). */

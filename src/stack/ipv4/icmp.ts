@@ -34,8 +34,7 @@ import {
 import { dstRelease } from "../core/dst.ts";
 import type { Net } from "../core/net.ts";
 import {
-  allocSkb, CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, MAX_HEADER, PACKET_HOST, skbCloned,
-  skbOrphan, skbPull, skbPut, skbReserve, type SkBuff,
+  allocSkb, CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, MAX_HEADER, PACKET_HOST, skbCloned, skbPull, skbPut, skbReserve, type SkBuff,
 } from "../core/skbuff.ts";
 import { skbChecksum, skbCopy } from "../core/skb-frags.ts";
 import {
@@ -225,28 +224,20 @@ function turnMessage(at: number): void {
 }
 
 /**
- * Answers the usual request: to one address of this host, without IP options, in a buffer that nobody else reads. All of it
- * becomes the reply where it lies, the IP header too. @returns false, with nothing done, when it is none of that kind
+ * Answers the usual request: to one address of this host, without IP options, in a buffer that nobody else reads (the header
+ * is ours alone: ipRcv() has seen to it). All of it becomes the reply where it lies, the IP header too.
+ * @returns false, with nothing done, when it is none of that kind
  */
 function icmpEchoInPlace(net: Net, skb: SkBuff): boolean {
-  if (
-    skb.data - skb.nh !== IP_HLEN || skb.users !== 1 || skb.destructor !== null || skbCloned(skb)
-    || net.ipv4.icmpEchoIgnoreAll !== 0
-  ) {
-    return false;
-  }
-  const out = ipRouteReply(net, skb);
-  if (out === null) return false;
-  const dst = skb.dst!;
-  skb.dst = out;
-  if (--dst.refcnt === 0) dst.ops.destroy(dst);
+  if (skb.data - skb.nh !== IP_HLEN || skbCloned(skb) || net.ipv4.icmpEchoIgnoreAll !== 0) return false;
+  if (!ipRouteReply(skb)) return false;
   skb.pktType = PACKET_HOST;
   turnMessage(skb.data);
   ipTurnHeader(skb, IPPROTO_ICMP, net.ipv4.ipDefaultTtl);
   const mib = net.mib;
   mib[ICMP_MIB_OUTMSGS]!++;
   mib[ICMP_MIB_OUTECHOREPS]!++;
-  if (ipLocalOut(net, null, skb) < 0) mib[IPSTATS_MIB_OUTDISCARDS]!++;
+  if (ipLocalOut(net, skb) < 0) mib[IPSTATS_MIB_OUTDISCARDS]!++;
   return true;
 }
 
@@ -276,7 +267,7 @@ function icmpEcho(net: Net, skb: SkBuff, rt: Rtable): number {
     return 0;
   }
   let reply = skb;
-  if (skb.users !== 1 || skbCloned(skb)) {
+  if (skbCloned(skb)) {
     const copy = skbCopy(skb);
     if (copy === null) {
       kfreeSkb(skb, SKB_DROP_REASON_NOMEM);
@@ -287,7 +278,6 @@ function icmpEcho(net: Net, skb: SkBuff, rt: Rtable): number {
     consumeSkb(skb);
     reply = copy;
   }
-  if (reply.destructor !== null) skbOrphan(reply);
   dstRelease(reply.dst!);
   reply.dst = out;
   reply.pktType = PACKET_HOST;

@@ -38,9 +38,7 @@ import { ipMcOutput, ipOutput, ipOutputInit } from "./ip-output.ts";
 import { ipFragments, ipPartsInit } from "./ip-parts.ts";
 import { inetProtocolsInit, inetProtos } from "./protocol.ts";
 import { ipRouteInput, ipRouteInputReason, routeInit } from "./route.ts";
-import {
-  RT_TOS_BITS, rtInput, rtInputDaddr, rtInputDev, rtInputGenid, rtInputSaddr, rtInputTos,
-} from "./route-cache.ts";
+import { RT_TOS_BITS, rtInput, rtInputDaddr, rtInputDev, rtInputSaddr, rtInputTos } from "./route-cache.ts";
 import { RTCF_BROADCAST, RTCF_MULTICAST, type Rtable, rtableInit } from "./rtable.ts";
 
 /**
@@ -82,35 +80,40 @@ function ipShareCheck(skb: SkBuff, mib: Uint32Array): SkBuff | null {
  * taken when it answers for this one too. Linux: ip_rcv(), ip_rcv_core().
  * @returns 0 or a negative errno, for tests; the packet is gone
  */
-export function ipRcv(packet: SkBuff, dev: NetDevice): number {
-  if (packet.pktType === PACKET_OTHERHOST) {
-    kfreeSkb(packet, SKB_DROP_REASON_OTHERHOST);
+export function ipRcv(skb: SkBuff, dev: NetDevice): number {
+  if (skb.pktType === PACKET_OTHERHOST) {
+    kfreeSkb(skb, SKB_DROP_REASON_OTHERHOST);
     return -EINVAL;
   }
   const net = dev.net!;
   const mib = net.mib;
   mib[IPSTATS_MIB_INPKTS]!++;
-  mib[IPSTATS_MIB_INOCTETS]! += packet.len;
-  const skb = packet.users === 1 ? packet : ipShareCheck(packet, mib);
-  if (skb === null) return -EINVAL;
+  mib[IPSTATS_MIB_INOCTETS]! += skb.len;
+  if (skb.users !== 1) {
+    const own = ipShareCheck(skb, mib);
+    if (own === null) return -EINVAL;
+    skb = own;
+  }
   const nh = skb.data;
-  const length = skb.tail - nh;
-  if (length < IP_HLEN) return headerError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
+  if (skb.tail - nh < IP_HLEN) return headerError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
   const first = memView.getInt32(nh);
   let headerLength = IP_HLEN;
-  if (first >>> 24 !== IP_VER_IHL_PLAIN) {
+  // Where the words of the usual header are, without options and on a word boundary (as drivers see to it), to be added up
+  // here; else the arena's first, which are zero.
+  let at = 0;
+  if (first >>> 24 === IP_VER_IHL_PLAIN) {
+    if ((nh & 3) === 0) at = nh >> 2;
+  } else {
     headerLength = (first >> 22) & 60;
     if (first >>> 28 !== 4 || headerLength < IP_HLEN) return headerError(net, skb, SKB_DROP_REASON_IP_INHDR);
-    if (length < headerLength) return headerError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
+    if (skb.tail - nh < headerLength) return headerError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
   }
   mib[IPSTATS_MIB_NOECTPKTS + ((first >> 16) & 3)]!++;
-  // The words of a header that lies on a word boundary (as drivers see to it), added up here; else the arena's first, which
-  // are zero. Addresses stay as they lie in memory, for the comparison below.
-  const at = (nh & 3) === 0 ? nh >> 2 : 0;
+  // Addresses stay as they lie in memory, for the comparison below.
   const saddr = mem32[at + 3]!;
   const daddr = mem32[at + 4]!;
   if (
-    headerLength === IP_HLEN && at !== 0 ? (mem32[at]! + mem32[at + 1]! + mem32[at + 2]! + saddr + daddr) % 0xffff !== 0
+    at !== 0 ? (mem32[at]! + mem32[at + 1]! + mem32[at + 2]! + saddr + daddr) % 0xffff !== 0
       : ipFastCsum(nh, headerLength >> 2) !== 0
   ) {
     mib[IPSTATS_MIB_CSUMERRORS]!++;
@@ -128,11 +131,8 @@ export function ipRcv(packet: SkBuff, dev: NetDevice): number {
   }
   skb.nh = nh;
   skb.th = nh + headerLength;
-  const rt = rtInput;
-  if (
-    rt !== null && saddr === rtInputSaddr && daddr === rtInputDaddr && dev === rtInputDev
-    && (first & RT_TOS_BITS) === rtInputTos && net.rtGenid === rtInputGenid && skb.dst === null
-  ) {
+  if (saddr === rtInputSaddr && daddr === rtInputDaddr && dev === rtInputDev && (first & RT_TOS_BITS) === rtInputTos) {
+    const rt = rtInput!;
     rt.refcnt++;
     skb.dst = rt;
     return rt.input(skb);
@@ -193,21 +193,21 @@ function deliverFragment(skb: SkBuff): number {
  * ip_local_deliver(), ip_local_deliver_finish().
  */
 export function ipLocalDeliver(skb: SkBuff): number {
-  const nh = skb.nh;
-  if ((memView.getUint16(nh + IPH_FRAG_OFF) & IP_FRAGMENT_BITS) !== 0) return deliverFragment(skb);
+  if ((memView.getUint16(skb.nh + IPH_FRAG_OFF) & IP_FRAGMENT_BITS) !== 0) return deliverFragment(skb);
   const th = skb.th;
   skb.len -= th - skb.data;
   skb.data = th;
-  const mib = skb.dev!.net!.mib;
-  const prot = inetProtos[mem8[nh + IPH_PROTOCOL]!] ?? null;
-  if (prot === null) {
-    mib[IPSTATS_MIB_INUNKNOWNPROTOS]!++;
-    icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0);
-    kfreeSkb(skb, SKB_DROP_REASON_IP_NOPROTO);
-    return -EINVAL;
-  }
-  mib[IPSTATS_MIB_INDELIVERS]!++;
+  const prot = inetProtos[mem8[skb.nh + IPH_PROTOCOL]!];
+  if (!prot) return unknownProtocol(skb);
+  skb.dev!.net!.mib[IPSTATS_MIB_INDELIVERS]!++;
   return prot.handler(skb);
+}
+
+function unknownProtocol(skb: SkBuff): number {
+  skb.dev!.net!.mib[IPSTATS_MIB_INUNKNOWNPROTOS]!++;
+  icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0);
+  kfreeSkb(skb, SKB_DROP_REASON_IP_NOPROTO);
+  return -EINVAL;
 }
 
 /** A packet for somebody else on a host that does not forward: dropped without a word. Linux: ip_error(). */

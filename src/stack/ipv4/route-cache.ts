@@ -3,22 +3,23 @@
  * a reply takes. What Linux had as its routing cache before 3.6 and has as early demultiplexing since, in one entry; longer
  * memory is the next hop's own (nhKept()).
  *
- * It holds no reference: the next hop does, and what a next hop gives up is forgotten here (rtCacheDrop). A decision is as
- * old as its generation (net.rtGenid): whatever may change the answer, a sysctl too, must begin a new one.
+ * It holds no reference: the next hop does, and what a next hop gives up is forgotten here (rtCacheDrop). Whatever may change
+ * an answer, a sysctl too, must call rtCacheFlush(). A packet that is routed otherwise makes the cache forget, so that while
+ * a packet is on its way up, an entry that is both its route and rtInput answers that packet's own question.
  *
  * ipRcv() compares the question with a packet's header as its words lie in memory, so that a hit costs no call.
  */
+import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import type { Rtable } from "./rtable.ts";
 
-/** The answer for a packet to this host, null for none: then the rest means nothing. */
+/** The answer for a packet to this host, null for none: then rtInputDev is null too. */
 export let rtInput: Rtable | null = null;
-/** The question: addresses as words of mem32, TOS at its place in the header's first word, device, generation. */
+/** The question: addresses as words of mem32, TOS at its place in the header's first word, device. */
 export let rtInputSaddr = 0;
 export let rtInputDaddr = 0;
 export let rtInputTos = 0;
 export let rtInputDev: NetDevice | null = null;
-export let rtInputGenid = 0;
 /** The route for a reply to such a packet, null when nobody has asked. */
 export let rtReply: Rtable | null = null;
 
@@ -30,14 +31,13 @@ function asWord(value: number): number {
   return ((value << 24) | ((value & 0xff00) << 8) | ((value >> 8) & 0xff00) | (value >>> 24)) >>> 0;
 }
 
-/** @param rt kept by a next hop, of this generation @param saddr, daddr int32 @param tos whole TOS byte */
+/** @param rt kept by a next hop @param dev not loopback @param saddr, daddr int32 @param tos whole TOS byte */
 export function rtInputRemember(rt: Rtable, dev: NetDevice, saddr: number, daddr: number, tos: number): void {
   rtInput = rt;
   rtInputSaddr = asWord(saddr);
   rtInputDaddr = asWord(daddr);
   rtInputTos = tos << 16;
   rtInputDev = dev;
-  rtInputGenid = rt.genid;
   rtReply = null;
 }
 
@@ -49,4 +49,10 @@ export function rtReplyRemember(rt: Rtable): void {
 /** Nothing is known any more. */
 export function rtCacheForget(): void {
   rtInput = rtInputDev = rtReply = null;
+}
+
+/** All cached routing decisions of the namespace are stale from now on. Linux: rt_cache_flush(). */
+export function rtCacheFlush(net: Net): void {
+  net.rtGenid = (net.rtGenid + 1) | 0;
+  rtCacheForget();
 }

@@ -6,7 +6,7 @@
  * 5.3.7 (martian addresses).
  */
 import { jhash2words } from "../../lib/jhash.ts";
-import { mem32, mem8, memView } from "../../lib/memory.ts";
+import { mem8, memView } from "../../lib/memory.ts";
 import { devGetByIndex } from "../../netif/dev.ts";
 import {
   SKB_DROP_REASON_IP_INNOROUTES, SKB_DROP_REASON_IP_INVALID_DEST, SKB_DROP_REASON_IP_INVALID_SOURCE,
@@ -22,6 +22,7 @@ import {
   RTN_UNREACHABLE,
 } from "../../uapi/rtnetlink.ts";
 import { LINUX_MIB_IPRPFILTER } from "../../uapi/snmp.ts";
+import { dstRelease } from "../core/dst.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import type { SkBuff } from "../core/skbuff.ts";
@@ -38,10 +39,7 @@ import {
   FI_MTU, FI_PREFSRC, fibResultPrefsrc, fibSelectMultipath, type NetFib, NH_GW, NH_NEXT, NH_OIF, nhDev, nhKeep, nhKept, nhScope,
 } from "./fib-semantics.ts";
 import { FLOWI_FLAG_ANYSRC, type Flowi4, flowi4Init, flowInit, outputFlow } from "./flow.ts";
-import {
-  RT_TOS_BITS, rtCacheForget, rtInput, rtInputDaddr, rtInputGenid, rtInputRemember, rtInputSaddr, rtInputTos, rtReply,
-  rtReplyRemember,
-} from "./route-cache.ts";
+import { rtCacheForget, rtInput, rtInputRemember, rtReply, rtReplyRemember } from "./route-cache.ts";
 import {
   dstMtu, ipHandlers, MIN_PMTU, MTU_EXPIRES_MS, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, rtDstAlloc, type Rtable,
 } from "./rtable.ts";
@@ -119,6 +117,7 @@ function makeInput(skb: SkBuff, net: Net, dev: NetDevice, nh: number, flags: num
 export function ipRouteInput(skb: SkBuff, daddr: number, saddr: number, tos: number, dev: NetDevice): number {
   const net = dev.net!;
   const inet = dev.ipPtr as InDevice | null;
+  rtCacheForget();
   if (inet === null) return refuse(SKB_DROP_REASON_IP_INNOROUTES);
   if (inClassD(daddr)) return routeInputMc(skb, net, inet, daddr, saddr, tos);
   if (inClassD(saddr) || saddr === -1) return refuse(SKB_DROP_REASON_IP_INVALID_SOURCE);
@@ -147,7 +146,8 @@ export function ipRouteInput(skb: SkBuff, daddr: number, saddr: number, tos: num
         if (err !== 0) return err;
         rt = nhKept(nh, 0)!;
       }
-      if (!loopback && !(net.fib as NetFib).customRules) rtInputRemember(rt, dev, saddr, daddr, tos);
+      const plain = !loopback && (dev.flags & IFF_LOOPBACK) === 0 && !(net.fib as NetFib).customRules;
+      if (plain) rtInputRemember(rt, dev, saddr, daddr, tos);
       return 0;
     }
     if (type === RTN_BROADCAST) return routeInputBroadcast(skb, net, inet, nh, daddr, saddr, tos);
@@ -285,31 +285,36 @@ export function ipRouteOutputFlow(net: Net, fl: Flowi4, _sk: Sock | null): Rtabl
 }
 
 /**
- * The route for an answer to a packet that came in for one address of this host, by its header's addresses and TOS; with a
- * reference for the caller, or null. Linux: the lookup of icmp_reply().
- * @param skb nh at its IP header
+ * Gives a packet that is on its way up, to one address of this host, the route of its answer, by its header's addresses and
+ * TOS. Linux: the lookup of icmp_reply().
+ * @param skb nh at its IP header @returns false, with nothing done, when there is no such route
  */
-export function ipRouteReply(net: Net, skb: SkBuff): Rtable | null {
-  const nh = skb.nh;
-  const at = nh >> 2;
+export function ipRouteReply(skb: SkBuff): boolean {
   const cached = rtReply;
-  const mark = skb.mark;
-  // Is the question that of the last packet? The same entry can be the answer to several.
-  const last = mark === 0 && skb.dst === rtInput && (nh & 3) === 0 && mem32[at + 3] === rtInputSaddr
-    && mem32[at + 4] === rtInputDaddr && (memView.getInt32(nh) & RT_TOS_BITS) === rtInputTos && net.rtGenid === rtInputGenid;
-  if (cached !== null && last) {
+  if (cached !== null && skb.dst === rtInput) {
+    // Next hops hold both.
+    skb.dst!.refcnt--;
     cached.refcnt++;
-    return cached;
+    skb.dst = cached;
+    return true;
   }
+  return routeReplySlow(skb, skb.dst as Rtable);
+}
+
+function routeReplySlow(skb: SkBuff, rtIn: Rtable): boolean {
+  const nh = skb.nh;
   const fl = outputFlow;
   const daddr = memView.getInt32(nh + IPH_SADDR);
-  if (daddr === 0) return null;
+  if (daddr === 0) return false;
   flowi4Init(fl, daddr, memView.getInt32(nh + IPH_DADDR), 0, mem8[nh + IPH_TOS]!, IPPROTO_ICMP);
-  fl.mark = mark;
-  const rt = ipRouteOutputKey(net, fl);
+  fl.mark = skb.mark;
+  const rt = ipRouteOutputKey(rtIn.net, fl);
+  if (rt === null) return false;
   // Only what a next hop keeps may be remembered.
-  if (last && rt !== null && outNh !== 0 && nhKept(outNh, 1) === rt) rtReplyRemember(rt);
-  return rt;
+  if (rtIn === rtInput && outNh !== 0 && nhKept(outNh, 1) === rt) rtReplyRemember(rt);
+  dstRelease(rtIn);
+  skb.dst = rt;
+  return true;
 }
 
 /** Without asking the tables: the destination is on that link. */
