@@ -87,13 +87,17 @@ export function ethTypeTrans(skb: SkBuff, dev: NetDevice): number {
   }
   skb.len = length;
   skb.data = mac + ETH_HLEN;
-  const lo = memView.getInt32(mac + 2);
-  const hi = memView.getUint16(mac);
-  if (lo === dev.addrLo && hi === dev.addrHi) skb.pktType = PACKET_HOST;
-  else if ((hi & ETH_GROUP_BIT) === 0) skb.pktType = PACKET_OTHERHOST;
-  else skb.pktType = lo === ETH_BROADCAST_LO && hi === ETH_BROADCAST_HI ? PACKET_BROADCAST : PACKET_MULTICAST;
+  if (memView.getInt32(mac + 2) === dev.addrLo && memView.getUint16(mac) === dev.addrHi) skb.pktType = PACKET_HOST;
+  else skb.pktType = otherPktType(mac);
   const type = memView.getUint16(mac + ETHH_PROTO);
   return type >= ETH_P_802_3_MIN ? type : ETH_P_802_2;
+}
+
+/** PACKET_* of a frame that is not to the device's own address. @param mac where its header is */
+function otherPktType(mac: number): number {
+  const hi = memView.getUint16(mac);
+  if ((hi & ETH_GROUP_BIT) === 0) return PACKET_OTHERHOST;
+  return hi === ETH_BROADCAST_HI && memView.getInt32(mac + 2) === ETH_BROADCAST_LO ? PACKET_BROADCAST : PACKET_MULTICAST;
 }
 
 /**
@@ -103,17 +107,14 @@ export function ethTypeTrans(skb: SkBuff, dev: NetDevice): number {
  * @returns what netifReceiveSkb() answers
  */
 export function ethReceive(skb: SkBuff, dev: NetDevice): number {
-  const stats = dev.stats;
-  const length = skb.len;
-  const type = ethTypeTrans(skb, dev);
-  if (type === 0) {
-    kfreeSkb(skb, length < ETH_HLEN ? SKB_DROP_REASON_PKT_TOO_SMALL : SKB_DROP_REASON_PKT_TOO_BIG);
+  skb.protocol = ethTypeTrans(skb, dev);
+  if (skb.protocol === 0) {
+    kfreeSkb(skb, skb.len < ETH_HLEN ? SKB_DROP_REASON_PKT_TOO_SMALL : SKB_DROP_REASON_PKT_TOO_BIG);
     return NET_RX_DROP;
   }
-  stats.rxPackets++;
-  stats.rxBytes += length;
-  if (skb.pktType === PACKET_MULTICAST) stats.multicast++;
-  skb.protocol = type;
+  dev.stats.rxPackets++;
+  dev.stats.rxBytes += skb.len + ETH_HLEN;
+  if (skb.pktType === PACKET_MULTICAST) dev.stats.multicast++;
   return netifReceiveSkb(skb);
 }
 

@@ -115,23 +115,23 @@ export function napiComplete(napi: NapiStruct): boolean {
 function netRxAction(): void {
   const end = last;
   let budget = NETDEV_BUDGET;
-  for (let napi = first; napi !== null; napi = first) {
+  let napi = first;
+  while (napi !== null) {
+    first = napi.next;
+    if (first === null) last = null;
+    else napi.next = null;
+    napi.listed = napi.missed = false;
+    const work = napi.poll(napi, napi.weight);
+    budget -= work;
+    softnetStat.processed += work;
+    if (work >= napi.weight && napi.scheduled && !napi.listed) listTail(napi);
+    // What was listed meanwhile waits.
+    if (napi === end) break;
     if (budget <= 0) {
       softnetStat.timeSqueeze++;
       break;
     }
-    const next = napi.next;
-    first = next;
-    if (next === null) last = null;
-    else napi.next = null;
-    napi.listed = napi.missed = false;
-    const weight = napi.weight;
-    const work = napi.poll(napi, weight);
-    budget -= work;
-    softnetStat.processed += work;
-    if (work >= weight && napi.scheduled && !napi.listed) listTail(napi);
-    // What was listed meanwhile waits.
-    if (napi === end) break;
+    napi = first;
   }
   if (first !== null) raiseSoftirq(NET_RX_SOFTIRQ);
 }

@@ -60,29 +60,21 @@ function startXmit(skb: SkBuff): number {
   return NETDEV_TX_OK;
 }
 
-/** Hands the frame on and puts a fresh buffer into the ring; without one the frame is dropped and its buffer stays. */
-function receiveOne(dev: NetDevice): void {
+/** Hands the one frame on and puts a fresh buffer into the ring; without one the frame is dropped and its buffer stays. */
+function pollRx(self: NapiStruct): number {
+  const dev = self.dev!;
   const skb = ring;
   const fresh = netdevAllocSkb(dev, FRAME_MAX);
   if (fresh === null) {
     dev.stats.rxDropped++;
-    return;
+  } else {
+    ring = fresh;
+    inboxOffset = fresh.data;
+    skbPut(skb, inboxLength);
+    ethReceive(skb, dev);
   }
-  ring = fresh;
-  inboxOffset = fresh.data;
-  skbPut(skb, inboxLength);
-  ethReceive(skb, dev);
-}
-
-function pollRx(self: NapiStruct, budget: number): number {
-  let done = 0;
-  if (inboxLength > 0) {
-    receiveOne(self.dev!);
-    inboxLength = 0;
-    done = 1;
-  }
-  if (done < budget) napiComplete(self);
-  return done;
+  napiComplete(self);
+  return 1;
 }
 
 /**

@@ -64,12 +64,10 @@ export function createNeighTable(name: string, family: number, count: number, op
 export function neighOutput(neigh: Neighbour, skb: SkBuff): number {
   if ((neigh.nudState & NUD_CONNECTED) === 0 && neighEventSend(neigh, skb)) return 0;
   const at = skb.data;
-  const hh = neigh.hh;
-  if (hh > 0 && (at & 3) === 0 && at - (HH_WORDS << 2) >= skb.head) {
-    const length = neigh.dev!.hardHeaderLen;
-    mem32.copyWithin((at >> 2) - HH_WORDS, hh, hh + HH_WORDS);
-    skb.data = at - length;
-    skb.len += length;
+  if (neigh.hh > 0 && (at & 3) === 0 && at - (HH_WORDS << 2) >= skb.head) {
+    mem32.copyWithin((at >> 2) - HH_WORDS, neigh.hh, neigh.hh + HH_WORDS);
+    skb.data = at - neigh.dev!.hardHeaderLen;
+    skb.len += neigh.dev!.hardHeaderLen;
   } else if (!makeHeader(neigh, skb)) {
     return -EINVAL;
   }

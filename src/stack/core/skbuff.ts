@@ -248,33 +248,28 @@ function skbRelease(skb: SkBuff): void {
     // dstRelease(), spared a call for each packet.
     if (--dst.refcnt === 0) dst.ops.destroy(dst);
   }
-  const frags = skb.fragList;
-  if (frags !== null) {
-    skb.fragList = null;
-    skb.truesize = skbBufferBytes + SKB_OVERHEAD_BYTES;
-    skbFreeChain(frags);
-  }
+  if (skb.fragList !== null) skbFreeFrags(skb);
   skb.dev = null;
-  const companion = skb.fclone;
-  if (companion !== null) {
+  if (skb.fclone !== null) {
+    poolFree(heads, skb.fclone);
     skb.fclone = null;
-    poolFree(heads, companion);
   }
-  const buffer = ((skb.head - bufferBase) / skbBufferBytes) | 0;
-  const refs = halves[bufferRefs + buffer]!;
-  if (refs === 1) {
+  const refs = bufferRefs + (((skb.head - bufferBase) / skbBufferBytes) | 0);
+  if (halves[refs] === 1) {
     skb.next = pairs;
     pairs = skb;
     heads.inUse--;
     buffers.inUse--;
     return;
   }
-  halves[bufferRefs + buffer] = refs - 1;
+  halves[refs]!--;
   poolFree(heads, skb);
 }
 
-function skbFreeChain(first: SkBuff): void {
-  let skb: SkBuff | null = first;
+function skbFreeFrags(head: SkBuff): void {
+  let skb = head.fragList;
+  head.fragList = null;
+  head.truesize = skbBufferBytes + SKB_OVERHEAD_BYTES;
   while (skb !== null) {
     const next: SkBuff | null = skb.next;
     // A clone still follows the chain.

@@ -78,26 +78,24 @@ export function ipOutputInit(): void {
  * Linux: __ip_select_ident(), ip_idents_reserve(). @returns 0..65535
  */
 export function ipSelectIdent(saddr: number, daddr: number, protocol: number): number {
-  let slot = identSlot;
   if (daddr !== identDaddr || saddr !== identSaddr || protocol !== identProtocol) {
     let hash = imul(saddr ^ identKey, 0x2c1b3c6d) ^ daddr ^ (protocol << 16);
     hash = imul(hash ^ (hash >>> 15), 0x297a2d39);
-    slot = idents + ((hash ^ (hash >>> 16)) & (IDENT_SIZE - 1));
+    identSlot = idents + ((hash ^ (hash >>> 16)) & (IDENT_SIZE - 1));
     identDaddr = daddr;
     identSaddr = saddr;
     identProtocol = protocol;
-    identSlot = slot;
   }
-  let step = 1;
+  const slot = identSlot;
+  let ident = words[slot]! + 1;
   const idle = (jiffies - words[slot + IDENT_SIZE]!) | 0;
   if (idle !== 0) {
     words[slot + IDENT_SIZE] = jiffies;
     if (idle > 1) {
       identState = (imul(identState, 1664525) + 1013904223) | 0;
-      step += (identState >>> 8) % idle;
+      ident += (identState >>> 8) % idle;
     }
   }
-  const ident = (words[slot]! + step) | 0;
   words[slot] = ident;
   return ident & 0xffff;
 }
@@ -177,7 +175,7 @@ export function ipTurnHeader(skb: SkBuff, protocol: number, ttl: number): void {
 }
 
 /** Packets of this host start their way here, with header and route. Linux: ip_local_out(). 0 or a negative errno. */
-export function ipLocalOut(net: Net, _sk: Sock | null, skb: SkBuff): number {
+export function ipLocalOut(net: Net, skb: SkBuff): number {
   net.mib[IPSTATS_MIB_OUTREQUESTS]!++;
   skb.protocol = ETH_P_IP;
   return skb.dst!.output(skb);
@@ -191,14 +189,12 @@ export function ipOutput(skb: SkBuff): number {
   const rt = skb.dst as Rtable;
   const dev = rt.dev!;
   const mib = rt.net.mib;
-  const length = skb.len;
   skb.dev = dev;
   mib[IPSTATS_MIB_OUTPKTS]!++;
-  mib[IPSTATS_MIB_OUTOCTETS]! += length;
+  mib[IPSTATS_MIB_OUTOCTETS]! += skb.len;
   // Most routes have no MTU but their device's.
-  if (length > ((rt.pmtu | rt.mtu) === 0 ? dev.mtu : dstMtu(rt))) return ipFragment(skb, rt);
-  const flags = rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST);
-  if (flags !== 0) countGroup(skb, rt, flags);
+  if (skb.len > ((rt.pmtu | rt.mtu) === 0 ? dev.mtu : dstMtu(rt))) return ipFragment(skb, rt);
+  if ((rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST)) !== 0) countGroup(skb, rt);
   if (skb.data - skb.head < dev.hardHeaderLen && !makeHeadroom(skb, dev)) return -ENOBUFS;
   if ((dev.flags & (IFF_LOOPBACK | IFF_NOARP)) !== 0) return noarpOutput(skb, dev);
   const nexthop = rt.gateway !== 0 ? rt.gateway : memView.getInt32(skb.nh + IPH_DADDR);
@@ -251,9 +247,9 @@ function noarpOutput(skb: SkBuff, dev: NetDevice): number {
   return devQueueXmit(skb);
 }
 
-function countGroup(skb: SkBuff, rt: Rtable, flags: number): void {
+function countGroup(skb: SkBuff, rt: Rtable): void {
   const mib = rt.net.mib;
-  const broadcast = (flags & RTCF_BROADCAST) !== 0;
+  const broadcast = (rt.flags & RTCF_BROADCAST) !== 0;
   mib[broadcast ? IPSTATS_MIB_OUTBCASTPKTS : IPSTATS_MIB_OUTMCASTPKTS]!++;
   mib[broadcast ? IPSTATS_MIB_OUTBCASTOCTETS : IPSTATS_MIB_OUTMCASTOCTETS]! += skb.len;
 }
@@ -306,7 +302,7 @@ export function ipQueueXmit(sk: Sock, skb: SkBuff): number {
   skb.priority = sk.priority;
   skb.mark = sk.mark;
   ipPushHeader(skb, sk, inet.saddr, inet.daddr, sk.protocol, ipSelectTtl(net, sk), inet.tos, ipDontFragment(sk));
-  return ipLocalOut(net, sk, skb);
+  return ipLocalOut(net, skb);
 }
 
 /**
@@ -322,7 +318,7 @@ export function ipBuildAndSendPkt(
   skb.priority = sk.priority;
   skb.mark = sk.mark;
   ipPushHeader(skb, null, saddr, daddr, sk.protocol, ipSelectTtl(net, sk), tos, ipDontFragment(sk));
-  return ipLocalOut(net, sk, skb);
+  return ipLocalOut(net, skb);
 }
 
 /**
@@ -345,7 +341,7 @@ export function ipSendUnicastReply(
 
 /** Sends a packet with header and route; an error counts as a discard. Linux: ip_send_skb(). 0 or a negative errno. */
 export function ipSendSkb(net: Net, skb: SkBuff): number {
-  const err = ipLocalOut(net, null, skb);
+  const err = ipLocalOut(net, skb);
   if (err < 0) net.mib[IPSTATS_MIB_OUTDISCARDS]!++;
   return err;
 }
