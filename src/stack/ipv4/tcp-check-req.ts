@@ -127,6 +127,7 @@ function embryonicReset(sk: TcpSk, skb: SkBuff, req: number, rst: boolean): null
  * @returns else SKB_DROP_REASON_*: a reset is due, to be sent by the caller
  */
 export function tcpChildProcess(parent: TcpSk, child: TcpSk, skb: SkBuff): number {
+  child.tp.segsIn++;
   if (child.owned) {
     skbQueueTail(child.backlog, skb);
     return 0;

@@ -9,6 +9,7 @@ import {
   TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, TCP_CHRONO_SNDBUF_LIMITED, tcpChronoMs,
 } from "./tcp-chrono.ts";
 import { TCP_ECN_CE_SHIFT, TCP_ECN_OK, TCP_ECN_SEEN } from "./tcp-ecn.ts";
+import { RTT_UNKNOWN } from "./tcp-recovery-state.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 
 /** Words of the answer: those of Linux up to tcpi_total_rto_time. */
@@ -44,6 +45,7 @@ export const TCPI_BYTES_RECEIVED = 32;
 export const TCPI_SEGS_OUT = 34;
 export const TCPI_SEGS_IN = 35;
 export const TCPI_NOTSENT_BYTES = 36;
+export const TCPI_MIN_RTT = 37;
 export const TCPI_DATA_SEGS_IN = 38;
 export const TCPI_DATA_SEGS_OUT = 39;
 export const TCPI_BUSY_TIME = 42;
@@ -53,6 +55,8 @@ export const TCPI_DELIVERED = 48;
 export const TCPI_DELIVERED_CE = 49;
 export const TCPI_BYTES_SENT = 50;
 export const TCPI_BYTES_RETRANS = 52;
+export const TCPI_DSACK_DUPS = 54;
+export const TCPI_REORD_SEEN = 55;
 export const TCPI_RCV_OOOPACK = 56;
 export const TCPI_SND_WND = 57;
 export const TCPI_RCV_WND = 58;
@@ -86,6 +90,12 @@ function bytesSent(sk: TcpSk): number {
   return tp.bytesAcked + ((tp.sndNxt - tp.sndUna) | 0) + tp.bytesRetrans;
 }
 
+/** The shortest round trip in µs; all ones when none was measured, as Linux says it. */
+function minRttUs(tp: TcpSock): number {
+  const minRtt = tp.rec.minRtt;
+  return minRtt === RTT_UNKNOWN ? -1 : minRtt * 1000;
+}
+
 /** The words behind tcpi_total_retrans: totals of the connection. Rates (pacing, delivery) are 0. */
 function infoCounter(sk: TcpSk, index: number): number {
   const tp = sk.tp;
@@ -98,6 +108,7 @@ function infoCounter(sk: TcpSk, index: number): number {
     case TCPI_SEGS_OUT: return tp.segsOut;
     case TCPI_SEGS_IN: return tp.segsIn;
     case TCPI_NOTSENT_BYTES: return unsent > 0 ? unsent : 0;
+    case TCPI_MIN_RTT: return minRttUs(tp);
     case TCPI_DATA_SEGS_IN: return tp.dataSegsIn;
     case TCPI_DATA_SEGS_OUT: return tp.dataSegsOut;
     case TCPI_BUSY_TIME:
@@ -112,6 +123,8 @@ function infoCounter(sk: TcpSk, index: number): number {
     case TCPI_BYTES_SENT + 1: return word64(bytesSent(sk), true);
     case TCPI_BYTES_RETRANS: return word64(tp.bytesRetrans, false);
     case TCPI_BYTES_RETRANS + 1: return word64(tp.bytesRetrans, true);
+    case TCPI_DSACK_DUPS: return tp.rec.dsackDups;
+    case TCPI_REORD_SEEN: return tp.rec.reordSeen;
     case TCPI_RCV_OOOPACK: return tp.rcvOoopack;
     case TCPI_SND_WND: return tp.sndWnd;
     case TCPI_RCV_WND: return tp.rcvWnd;
