@@ -78,13 +78,19 @@ function tcpRttEstimator(tp: TcpSock, rttMs: number): void {
 }
 
 /** A valid measurement: estimates, sets the RTO and ends its backoff. Linux: tcp_ack_update_rtt(). */
-export function tcpAckUpdateRtt(sk: TcpSk, rttMs: number): void {
+function tcpAckUpdateRtt(sk: TcpSk, rttMs: number): void {
   const tp = sk.tp;
   const icsk = sk.icsk;
   tcpRttEstimator(tp, rttMs);
   const rto = (tp.srtt >> 3) + tp.rttvar;
   icsk.rto = rto < TCP_RTO_MAX ? rto : TCP_RTO_MAX;
   icsk.backoff = 0;
+}
+
+/** The handshake took `rttMs`: the first sample. Linux: tcp_synack_rtt_meas(). */
+export function tcpSynackRttMeas(sk: TcpSk, rttMs: number): void {
+  tcpUpdateRttMin(sk, rttMs);
+  tcpAckUpdateRtt(sk, rttMs);
 }
 
 /**

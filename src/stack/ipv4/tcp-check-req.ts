@@ -26,7 +26,7 @@ import {
   REQ_ACKED, REQ_LAST_OOW_ACK_TIME, REQ_RCV_ISN, REQ_RCV_WND, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_RECENT, REQ_WORDS,
   reqRows, reqskRetrans, reqskSet, reqskTimeoutMs, reqskTimeouts, reqskTimerStart,
 } from "./request-sock.ts";
-import { tcpAckUpdateRtt } from "./tcp-ack.ts";
+import { tcpSynackRttMeas } from "./tcp-ack.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
 import { tcpInWindow, tcpOowRateLimited, tcpPawsReject } from "./tcp-minisocks.ts";
 import { rxOpt, tcpParseOptions } from "./tcp-options.ts";
@@ -100,7 +100,7 @@ export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
   const child = tcpV4SynRecvSock(sk, skb, req);
   if (child !== null) {
     // Karn's rule: a SYN-ACK sent twice measures nothing.
-    if (reqskRetrans(req) === 0) tcpAckUpdateRtt(child, (jiffies - words[at + REQ_SNT_SYNACK]!) | 0);
+    if (reqskRetrans(req) === 0) tcpSynackRttMeas(child, (jiffies - words[at + REQ_SNT_SYNACK]!) | 0);
     tcpCheckReqReason = SKB_DROP_REASON_TCP_CLOSE;
     return inetCskCompleteHashdance(sk, child, req);
   }

@@ -27,7 +27,7 @@ import {
 } from "../wire/tcp.ts";
 import { TCP_TIMEWAIT_LEN } from "./inet-timewait-sock.ts";
 import { tcpDone, tcpSetState } from "./tcp.ts";
-import { tcpAck, tcpAckUpdateRtt } from "./tcp-ack.ts";
+import { tcpAck, tcpSynackRttMeas } from "./tcp-ack.ts";
 import { FLAG_DATA, FLAG_NO_CHALLENGE_ACK, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT } from "./tcp-ack-flags.ts";
 import { tcpSendChallengeAck, tcpValidateIncoming } from "./tcp-challenge.ts";
 import { tcpInitCwnd } from "./tcp-cong.ts";
@@ -200,7 +200,7 @@ export function tcpInitTransfer(sk: TcpSk): void {
 /** SYN_RECV: the handshake is complete. */
 function synRecvAcked(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
-  if (tp.srtt === 0 && tp.sawTstamp && tp.rcvTsecr !== 0) tcpAckUpdateRtt(sk, (jiffies - tp.rcvTsecr) | 0);
+  if (tp.srtt === 0 && tp.sawTstamp && tp.rcvTsecr !== 0) tcpSynackRttMeas(sk, (jiffies - tp.rcvTsecr) | 0);
   // A fast open sock carries data since its SYN, and has its SYN-ACK in the write queue.
   if (tp.fastopenRsk === null) {
     tp.delivered++;
