@@ -55,7 +55,14 @@ function leave(at: number, length: number): void {
 }
 
 function startXmit(skb: SkBuff): number {
-  leave(skb.data, skb.len);
+  if (sink === null && skb.protocol !== ETH_P_ARP) {
+    // leave(), spared a call that would count as the stack's.
+    framesSent++;
+    outboxLength = skb.len;
+    outboxOffset = skb.data;
+  } else {
+    leave(skb.data, skb.len);
+  }
   consumeSkb(skb);
   return NETDEV_TX_OK;
 }
