@@ -6,6 +6,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   xs: benchXs,
   spi: async () => (await import("./spi.ts")).benchSpi(),
   // These boot kernels when they are loaded.
+  host: async () => (await import("./host/bench.ts")).benchHost(),
   route: async () => (await import("./route.ts")).benchRoute(),
   loss: async () => (await import("./loss/bench.ts")).benchLoss(),
 };
