@@ -97,11 +97,10 @@ export function devGetByIndex(net: Net, ifindex: number): NetDevice | null {
 }
 
 /**
- * Gives a device that is down another name. Configuration: makes strings. Linux: dev_change_name().
- * @returns 0, -EBUSY (it is up), -EINVAL (no name for a device), -ENFILE (no number left for %d), -EEXIST
+ * Gives a device another name, up or down (since Linux 6.2). Configuration: makes strings. Linux: dev_change_name().
+ * @returns 0, -EINVAL (no name for a device), -ENFILE (no number left for %d), -EEXIST
  */
 export function devChangeName(dev: NetDevice, pattern: string): number {
-  if ((dev.flags & IFF_UP) !== 0) return -EBUSY;
   if (pattern === dev.name) return 0;
   if (!devValidName(pattern)) return -EINVAL;
   const name = createName(dev.net!, pattern);

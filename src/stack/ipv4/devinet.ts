@@ -12,11 +12,11 @@ import {
 } from "../../lib/notifier.ts";
 import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../lib/pool.ts";
 import {
-  netdevChain, NETDEV_CHANGE, NETDEV_CHANGEADDR, NETDEV_CHANGEMTU, NETDEV_DOWN, NETDEV_REGISTER, NETDEV_UNREGISTER,
-  NETDEV_UP,
+  netdevChain, NETDEV_CHANGE, NETDEV_CHANGEADDR, NETDEV_CHANGEMTU, NETDEV_CHANGENAME, NETDEV_DOWN, NETDEV_REGISTER,
+  NETDEV_UNREGISTER, NETDEV_UP,
 } from "../../netif/dev.ts";
 import { EADDRNOTAVAIL, EEXIST, EINVAL, ENOBUFS, ENODEV } from "../../uapi/errno.ts";
-import { IFF_LOOPBACK, IFF_NOARP, IFF_UP } from "../../uapi/if.ts";
+import { IFF_LOOPBACK, IFF_NOARP, IFF_UP, IFNAMSIZ } from "../../uapi/if.ts";
 import { INADDR_LOOPBACK, ipv4IsLoopback } from "../../uapi/in.ts";
 import {
   IFA_F_PERMANENT, IFA_F_SECONDARY, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE,
@@ -86,7 +86,10 @@ export interface IfaddrOptions {
   readonly rtPriority?: number;
 }
 
-/** Called with NETDEV_UP and NETDEV_DOWN for each address that is added and removed. Linux: inetaddr_chain. */
+/**
+ * Called with NETDEV_UP and NETDEV_DOWN for each address that is added and removed, with NETDEV_CHANGENAME when its label has
+ * changed with the device's name. Linux: inetaddr_chain.
+ */
 export let inetaddrChain: NotifierChain<InIfaddr>;
 
 let ifaddrs: Pool<InIfaddr>;
@@ -322,6 +325,23 @@ function inetdevDestroy(inDev: InDevice): void {
   inDev.dev.ipPtr = null;
 }
 
+/** Behind the device's new name what was behind the old one, or a number. */
+function createLabel(name: string, old: string, number: number): string {
+  const colon = old.indexOf(":");
+  const end = colon < 0 ? `:${number}` : old.substring(colon);
+  return name.substring(0, IFNAMSIZ - 1 - end.length) + end;
+}
+
+/** The device has another name: it is the first address's label, and the others' begin with it. Linux: inetdev_changename(). */
+function inetdevChangename(inDev: InDevice): void {
+  let number = 0;
+  for (let ifa = inDev.ifaList; ifa !== null; ifa = ifa.next) {
+    number++;
+    ifa.label = number === 1 ? "" : createLabel(inDev.dev.name, ifa.label, number);
+    notifierChainCall(inetaddrChain, NETDEV_CHANGENAME, ifa);
+  }
+}
+
 function inetdevEvent(event: number, dev: NetDevice): number {
   let inDev = inDevGet(dev);
   if (inDev === null) {
@@ -346,6 +366,9 @@ function inetdevEvent(event: number, dev: NetDevice): number {
       break;
     case NETDEV_CHANGEMTU:
       if (dev.mtu < IPV4_MIN_MTU) inetdevDestroy(inDev);
+      break;
+    case NETDEV_CHANGENAME:
+      inetdevChangename(inDev);
       break;
     case NETDEV_UNREGISTER:
       inetdevDestroy(inDev);

@@ -10,7 +10,7 @@ import {
   NOTIFY_DONE, NotifierBlock, NotifierChain, notifierChainCall, notifierChainRegister,
 } from "../../lib/notifier.ts";
 import {
-  netdevChain, NETDEV_CHANGE, NETDEV_CHANGEMTU, NETDEV_DOWN, NETDEV_REGISTER, NETDEV_UNREGISTER, NETDEV_UP,
+  netdevChain, NETDEV_CHANGE, NETDEV_CHANGEMTU, NETDEV_CHANGENAME, NETDEV_DOWN, NETDEV_REGISTER, NETDEV_UNREGISTER, NETDEV_UP,
 } from "../../netif/dev.ts";
 import { EINVAL, ENOBUFS, ESRCH, EXDEV } from "../../uapi/errno.ts";
 import { IFF_LOOPBACK, IFF_UP } from "../../uapi/if.ts";
@@ -362,7 +362,7 @@ function fibDisableIp(net: Net, dev: NetDevice, event: number, force: boolean): 
 
 function fibNetdevEvent(event: number, dev: NetDevice): number {
   const net = dev.net!;
-  if (event === NETDEV_REGISTER || event === NETDEV_UNREGISTER) fibRulesAttach(net);
+  if (event === NETDEV_REGISTER || event === NETDEV_UNREGISTER || event === NETDEV_CHANGENAME) fibRulesAttach(net);
   if (event === NETDEV_UNREGISTER) {
     fibDisableIp(net, dev, event, true);
     return NOTIFY_DONE;

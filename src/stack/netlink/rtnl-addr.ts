@@ -6,7 +6,7 @@
 import { account } from "../../lib/account.ts";
 import { mem8, memView } from "../../lib/memory.ts";
 import { NOTIFY_DONE, NotifierBlock, notifierChainRegister } from "../../lib/notifier.ts";
-import { devGetByIndex, NETDEV_DOWN, NETDEV_UP } from "../../netif/dev.ts";
+import { devGetByIndex, NETDEV_CHANGENAME, NETDEV_DOWN, NETDEV_UP } from "../../netif/dev.ts";
 import { EADDRNOTAVAIL, EEXIST, EINVAL, EMSGSIZE, ENOBUFS, ENODEV, EOPNOTSUPP } from "../../uapi/errno.ts";
 import { NLM_F_DUMP_FILTERED, NLM_F_EXCL, NLM_F_REPLACE, NLMSG_HDRLEN } from "../../uapi/netlink.ts";
 import {
@@ -245,7 +245,7 @@ function notifyAddr(net: Net, type: number, ifa: InIfaddr): void {
 }
 
 function rtnlAddrEvent(event: number, ifa: InIfaddr): number {
-  if (event === NETDEV_UP) notifyAddr(ifa.dev!.net!, RTM_NEWADDR, ifa);
+  if (event === NETDEV_UP || event === NETDEV_CHANGENAME) notifyAddr(ifa.dev!.net!, RTM_NEWADDR, ifa);
   else if (event === NETDEV_DOWN) notifyAddr(ifa.dev!.net!, RTM_DELADDR, ifa);
   return NOTIFY_DONE;
 }

@@ -1,5 +1,6 @@
 /** Policy rules: which table answers, and the doors' errors. */
 import test from "ava";
+import { devChangeName } from "../../../src/netif/dev.ts";
 import { fibGetTable } from "../../../src/stack/ipv4/fib-alias.ts";
 import { FibConfig, FibRule, FibWalk } from "../../../src/stack/ipv4/fib-config.ts";
 import { fibRuleAdd, fibRuleDel, fibTableDelete, fibTableInsert } from "../../../src/stack/ipv4/fib-frontend.ts";
@@ -170,6 +171,10 @@ test.serial("errors, equal rules, a device that comes and goes, a table that was
   t.is(rules()[1]!.flags, FIB_RULE_IIF_DETACHED);
   t.is(asked("8.8.8.8", { iif: 77 }), RT_TABLE_MAIN);
   const late = addDevice("eth7");
+  t.is(asked("8.8.8.8", { iif: late.ifindex }), 100);
+  t.is(devChangeName(late, "eth8"), 0);
+  t.is(asked("8.8.8.8", { iif: late.ifindex }), RT_TABLE_MAIN);
+  t.is(devChangeName(late, "eth7"), 0);
   t.is(asked("8.8.8.8", { iif: late.ifindex }), 100);
   t.is(delRule({ iifname: "eth7" }), 0);
   const rule = Object.assign(new FibRule(), { priority: 5 });
