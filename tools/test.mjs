@@ -26,6 +26,7 @@ const INTEROP_TOOLS = {
   nc: "netcat-openbsd",
   tshark: "tshark",
   tcpdump: "tcpdump",
+  ifconfig: "net-tools",
 };
 
 const stages = [

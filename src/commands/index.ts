@@ -1,14 +1,19 @@
 /**
  * Text commands as people know them: words in, text and an exit status out. They configure through sockets only, as a program
- * would. Importing them brings netlink with it, which is started by the first command unless boot() was told to.
+ * would: `ip` through netlink, `ifconfig`, `route` and `arp` through ioctl(). Importing them brings both with it, each started by
+ * the first command that needs it unless boot() was told to.
  *
  *   ip(initNet, "route add 10.1.0.0/16 via 10.0.0.1 dev eth0 metric 5")  →  { status: 0, text: "", error: "" }
  */
+import { ioctlLoad } from "../ioctl.ts";
 import { netlinkLoad } from "../netlink.ts";
 import type { Net } from "../stack/core/net.ts";
+import { arpMain } from "./arp.ts";
 import { Args, type CommandResult, runCommand, splitWords } from "./command.ts";
+import { ifconfigMain } from "./ifconfig.ts";
 import { ipMain } from "./ip.ts";
 import { IpMonitor } from "./ip-monitor.ts";
+import { routeMain } from "./route.ts";
 
 export type { CommandResult } from "./command.ts";
 export type { IpMonitor } from "./ip-monitor.ts";
@@ -27,4 +32,22 @@ export function ip(net: Net, argv: string | readonly string[]): CommandResult {
 export function ipMonitor(net: Net, argv: string | readonly string[] = ""): IpMonitor {
   netlinkLoad();
   return new IpMonitor(net, new Args(typeof argv === "string" ? splitWords(argv) : argv));
+}
+
+/** `ifconfig`: net-tools' words, output, complaints and exit status. */
+export function ifconfig(net: Net, argv: string | readonly string[] = ""): CommandResult {
+  ioctlLoad();
+  return runCommand(argv, (words, out) => ifconfigMain(net, words, out));
+}
+
+/** `route`: the same for the main table. */
+export function route(net: Net, argv: string | readonly string[] = ""): CommandResult {
+  ioctlLoad();
+  return runCommand(argv, (words, out) => routeMain(net, words, out));
+}
+
+/** `arp`: the same for the neighbours. */
+export function arp(net: Net, argv: string | readonly string[] = ""): CommandResult {
+  ioctlLoad();
+  return runCommand(argv, (words, out) => arpMain(net, words, out));
 }

@@ -52,6 +52,10 @@ export class Rtentry {
   dev = "";
   /** With RTF_MTU: the MSS, 40 more than is advertised. */
   mtu = 0;
+  /** With RTF_WINDOW: bytes. */
+  window = 0;
+  /** With RTF_IRTT: the first round trip, in ms. */
+  irtt = 0;
 }
 
 /** SIOCSARP, SIOCGARP and SIOCDARP. */

@@ -17,10 +17,10 @@ import {
   SIOCSARP, SIOCSIFADDR, SIOCSIFBRDADDR, SIOCSIFDSTADDR, SIOCSIFFLAGS, SIOCSIFNETMASK,
 } from "../../uapi/ioctl.ts";
 import { NLM_F_CREATE } from "../../uapi/netlink.ts";
-import { RTF_GATEWAY, RTF_HOST, RTF_MTU, RTF_REJECT } from "../../uapi/route.ts";
+import { RTF_GATEWAY, RTF_HOST, RTF_IRTT, RTF_MTU, RTF_REJECT, RTF_WINDOW } from "../../uapi/route.ts";
 import {
   IFA_F_PERMANENT, NUD_NOARP, NUD_PERMANENT, NUD_STALE, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE,
-  RT_SCOPE_UNIVERSE, RTAX_ADVMSS, RTN_UNICAST, RTN_UNREACHABLE, RTPROT_BOOT,
+  RT_SCOPE_UNIVERSE, RTAX_ADVMSS, RTAX_RTT, RTAX_WINDOW, RTN_UNICAST, RTN_UNREACHABLE, RTPROT_BOOT,
 } from "../../uapi/rtnetlink.ts";
 import { AF_INET, AF_UNSPEC } from "../../uapi/socket.ts";
 import { dstRelease } from "../core/dst.ts";
@@ -40,6 +40,8 @@ import { ipRouteOutputKey } from "./route.ts";
 
 /** What RTF_MTU counts beyond the MSS: headers of IP and TCP. */
 const HEADERS_BYTES = 40;
+/** RTAX_RTT is in eighths of a millisecond. */
+const RTT_SHIFT = 3;
 
 let config: FibConfig;
 let flow: Flowi4;
@@ -270,7 +272,10 @@ function rtentryToConfig(net: Net, add: boolean, rt: Rtentry): number {
   if (!add) return 0;
   if ((rt.flags & RTF_GATEWAY) !== 0 && cfg.gw === 0) return -EINVAL;
   if (cfg.scope === RT_SCOPE_NOWHERE) cfg.scope = RT_SCOPE_LINK;
-  return (rt.flags & RTF_MTU) !== 0 ? fibConfigSetMetric(cfg, RTAX_ADVMSS, rt.mtu - HEADERS_BYTES) : 0;
+  let err = (rt.flags & RTF_MTU) !== 0 ? fibConfigSetMetric(cfg, RTAX_ADVMSS, rt.mtu - HEADERS_BYTES) : 0;
+  if (err === 0 && (rt.flags & RTF_WINDOW) !== 0) err = fibConfigSetMetric(cfg, RTAX_WINDOW, rt.window);
+  if (err === 0 && (rt.flags & RTF_IRTT) !== 0) err = fibConfigSetMetric(cfg, RTAX_RTT, rt.irtt << RTT_SHIFT);
+  return err;
 }
 
 /** SIOCSARP, SIOCGARP, SIOCDARP. Linux: arp_ioctl(). */
@@ -278,7 +283,8 @@ function arpIoctl(net: Net, request: number, r: Arpreq): number {
   if (request !== SIOCSARP && request !== SIOCGARP && request !== SIOCDARP) return -ENOTTY;
   if (r.pa.family !== AF_INET) return -EPFNOSUPPORT;
   if ((r.flags & ATF_PUBL) === 0 && (r.flags & (ATF_NETMASK | ATF_DONTPUB)) !== 0) return -EINVAL;
-  if ((r.flags & ATF_PUBL) !== 0) return -EOPNOTSUPP;
+  // There are no published entries: none to delete, and none can be set.
+  if ((r.flags & ATF_PUBL) !== 0) return request === SIOCDARP ? -ENXIO : -EOPNOTSUPP;
   const addr = r.pa.addr | 0;
   let dev = r.dev === "" ? null : devOfLabel(net, r.dev);
   if (dev === null) {

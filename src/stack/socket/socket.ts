@@ -12,6 +12,7 @@ import { FIONBIO } from "../../uapi/ioctl.ts";
 import { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_TYPE_MASK } from "../../uapi/socket.ts";
 import { ioctlRecord, type IoctlRecord, ioctlReset } from "../core/ifreq.ts";
 import type { Net } from "../core/net.ts";
+import { procReset } from "../core/proc.ts";
 import type { Sockaddr } from "../core/sockaddr.ts";
 import { sockAlloc, sockCreateIn, socketPoolInit, sockRelease } from "../core/socket.ts";
 import { eventpollInit } from "./eventpoll.ts";
@@ -32,6 +33,7 @@ let currentNet: Net;
 export function socketInit(files: number, epolls: number, epollItems: number, net: Net, sockets = files): void {
   currentNet = net;
   ioctlReset();
+  procReset();
   filesInit(files);
   socketPoolInit(sockets, net);
   eventpollInit(epolls, epollItems);
