@@ -58,6 +58,7 @@ export const CONFIG_TABLE = Object.freeze({
   sndbufPackets: row("full packets a socket may have unsent or unacknowledged (SO_SNDBUF's default)", [2, 4, 8, 256], 1, 4096),
   fragQueues: row("datagrams being put together of fragments, where `fragments` is started", [1, 2, 4, 64], 1, 1024),
   fragPackets: row("packets that may wait there, out of `buffers`", [2, 3, 14, 2048], 2, 16384),
+  ipOptionSocks: row("sockets with IP_OPTIONS, where `ipOptions` is started", [1, 1, 2, 16], 1, 1024),
   netlinkSocks: row("netlink sockets among them, where netlink is started", [1, 1, 2, 64], 1, 1024),
   backlog: row("packets waiting on loopback and veth (netdev_max_backlog)", [6, 12, 40, 1000], 1, 16384),
 } satisfies Record<string, Row>);

@@ -6,6 +6,7 @@
 import { pathToFileURL } from "node:url";
 import { boot, devOpen, inetAddAddress, initNet, ipRouteAdd, type Net, type NetDevice, poolsInUse } from "../../src/index.ts";
 import { fragments } from "../../src/fragments.ts";
+import { ipOptions } from "../../src/ip-options.ts";
 import { errnoName } from "../../src/uapi/errno.ts";
 import { Enc28j60 } from "../enc28j60/index.ts";
 import { Enc28j60Simulator } from "../enc28j60/simulator/index.ts";
@@ -130,7 +131,7 @@ function applySysctls(net: Net, sysctls: Readonly<Record<string, number>>): void
 
 /** Boots the board and starts its sketch. @throws UserError for options that cannot be */
 export async function startBoard(options: BoardOptions): Promise<VirtualBoard> {
-  asked(() => boot({ ...options.config, initcalls: [fragments] }));
+  asked(() => boot({ ...options.config, initcalls: [fragments, ipOptions] }));
   const net = initNet;
   applySysctls(net, options.sysctls);
   const attachment = options.tap === undefined ? await attachToWire(options) : attachToTap(options, options.tap);

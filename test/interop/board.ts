@@ -7,6 +7,7 @@ import { finalReport } from "../../hal/node/report.ts";
 import { run } from "../../hal/node/run.ts";
 import { openTap, type TapDevice } from "../../hal/node/tap.ts";
 import { fragments } from "../../src/fragments.ts";
+import { ipOptions } from "../../src/ip-options.ts";
 import {
   AF_INET, bind, boot, devOpen, inetAddAddress, initNet, ipRouteAdd, poolsInUse, recvfrom, sendto, setsockopt, SO_RCVBUF, SO_SNDBUF,
   SOCK_DGRAM, SockaddrIn, socket, SOL_SOCKET,
@@ -15,7 +16,7 @@ import { unregisterNetdev } from "../../src/netif/dev.ts";
 import { addressNumber } from "../lib/frames.ts";
 
 /** The parts that a plan can ask for. */
-const PARTS = Object.freeze({ fragments });
+const PARTS = Object.freeze({ fragments, ipOptions });
 
 export interface BoardPlan {
   readonly taps: readonly { readonly tap: string; readonly addr: string; readonly mtu?: number }[];

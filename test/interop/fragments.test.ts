@@ -40,11 +40,7 @@ interop("fragments in every order, doubled, overlapping, missing, contradicting:
   t.timeout(60_000);
   const net = await Netns.create(t);
   const kernel = await Netns.create(t);
-  await net.must("ip", "link", "add", "veth0", "type", "veth", "peer", "name", "veth1", "netns", String(kernel.pid));
-  await net.must("ip", "addr", "add", "10.1.0.1/24", "dev", "veth0");
-  await net.must("ip", "link", "set", "veth0", "up");
-  await kernel.must("ip", "addr", "add", "10.1.0.2/24", "dev", "veth1");
-  await kernel.must("ip", "link", "set", "veth1", "up");
+  await net.joinLinux(kernel, "10.1.0.1/24", "10.1.0.2/24");
   for (const setting of ["ipfrag_time=1", "icmp_ratelimit=0"]) await kernel.must("sysctl", "-qw", `net.ipv4.${setting}`);
   const board = await net.ipBoard({
     taps: [{ tap: TAP, addr: `${BOARD_ADDR}/24` }], parts: ["fragments"], settings: { ipfragTime: 1, icmpRatelimit: 0 },

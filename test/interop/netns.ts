@@ -143,6 +143,15 @@ export class Netns {
     return board;
   }
 
+  /** Joins this namespace to another one, which plays a Linux host: veth0 here, veth1 there. */
+  async joinLinux(other: Netns, here: string, there: string): Promise<void> {
+    await this.must("ip", "link", "add", "veth0", "type", "veth", "peer", "name", "veth1", "netns", String(other.pid));
+    await this.must("ip", "addr", "add", here, "dev", "veth0");
+    await this.must("ip", "link", "set", "veth0", "up");
+    await other.must("ip", "addr", "add", there, "dev", "veth1");
+    await other.must("ip", "link", "set", "veth1", "up");
+  }
+
   /** The process that holds the namespace, as `ip link set … netns` wants it. */
   get pid(): number {
     return this.holder.pid!;

@@ -24,7 +24,8 @@ import {
 } from "../core/socket.ts";
 import { inetAddrType } from "./fib-lookup.ts";
 import { INET_PROTOSW_REUSE, inetswError, inetswFind, inetswInit } from "./inetsw.ts";
-import { type InetSk, inetSockAlloc, inetSockFree } from "./inet-sock.ts";
+import { type InetSk, type InetSock, inetSockAlloc, inetSockFree, IP_CMSG_OPTIONS } from "./inet-sock.ts";
+import { ipOptions } from "./ip-parts.ts";
 import { ipGetsockopt, ipSetsockopt } from "./ip-sockglue.ts";
 
 /** Boot: the family is known to socket(), without any protocol. After familiesInit(), before the protocols' own. */
@@ -49,7 +50,10 @@ export function inetSkAlloc(net: Net, prot: Proto): InetSk | null {
 
 /** Gives the inet part back: what `Proto.free` of an IPv4 protocol ends with. Linux: inet_sock_destruct(). */
 export function inetSkFree(sk: Sock): void {
-  if (sk.inet !== null) inetSockFree((sk as InetSk).inet);
+  const inet = sk.inet as InetSock | null;
+  if (inet === null) return;
+  if ((inet.cmsgFlags & IP_CMSG_OPTIONS) !== 0) ipOptions!.release(sk);
+  inetSockFree(inet);
 }
 
 /** socket() for AF_INET. Linux: inet_create(). */
@@ -279,7 +283,7 @@ function inetSetsockopt(
   sock: Socket, level: number, name: number, value: number, opt: Uint8Array | Int32Array | null,
 ): number {
   const sk = sock.sk as InetSk;
-  if (level === SOL_IP) return ipSetsockopt(sk, name, value);
+  if (level === SOL_IP) return ipSetsockopt(sk, name, value, opt);
   lockSock(sk);
   const err = sk.prot.setsockopt(sk, level, name, value, opt);
   releaseSock(sk);

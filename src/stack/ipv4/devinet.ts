@@ -56,6 +56,11 @@ export class InIfaddr implements Pooled {
   poolNext: Pooled | null = null;
 }
 
+/** InDevice.switches: source routes are followed. Linux: accept_source_route of conf.all and the device both. */
+export const IN_DEV_ACCEPT_SOURCE_ROUTE = 1;
+/** What is on for a new device. */
+const IN_DEV_DEFAULT = 0;
+
 /** What IPv4 knows of a device. Linux: struct in_device; the switches are net.ipv4.conf.DEV.* of ip-sysctl. */
 export class InDevice implements DevicePrivate {
   ifaList: InIfaddr | null = null;
@@ -66,6 +71,8 @@ export class InDevice implements DevicePrivate {
   /** Reverse path filter (RFC 3704): 0 none, 1 the way back must be the way in, 2 there must be a way back. */
   rpFilter = 0;
   arpNotify = 1;
+  /** IN_DEV_* */
+  switches = IN_DEV_DEFAULT;
   /** Being taken down for good. */
   dead = false;
   readonly dev: NetDevice;

@@ -45,6 +45,7 @@ import { inetSelectAddr } from "./devinet.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
 import { icmpGlobalAllow, icmpPeerAllow, icmpRatelimitInit } from "./icmp-ratelimit.ts";
 import { ipLocalOut, ipPushHeader, ipSendSkb, ipTurnHeader } from "./ip-output.ts";
+import { ipOptions } from "./ip-parts.ts";
 import { inetAddProtocol, inetProtocol } from "./protocol.ts";
 import { ipDoRedirect, ipRouteOutputKey, ipRouteReply } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
@@ -98,14 +99,24 @@ function isErrorType(type: number): boolean {
   return type > NR_ICMP_TYPES || (ERROR_TYPES & (1 << type)) !== 0;
 }
 
-/** Counts and sends a message whose checksum is done; data at the ICMP header, route set. Linux: icmp_push_reply(). */
-function icmpPush(net: Net, skb: SkBuff, saddr: number, daddr: number, tos: number): void {
+/**
+ * Counts and sends a message whose checksum is done; data at the ICMP header, route set. Linux: icmp_push_reply().
+ * @param options the prepared IP options (ip-parts.ts) go with it
+ */
+function icmpPush(net: Net, skb: SkBuff, saddr: number, daddr: number, tos: number, options: boolean): void {
   const counter = OUT_MIB[mem8[skb.data]!]!;
   const mib = net.mib;
   mib[ICMP_MIB_OUTMSGS]!++;
   if (counter >= 0) mib[counter]!++;
-  ipPushHeader(skb, null, saddr, daddr, IPPROTO_ICMP, net.ipv4.ipDefaultTtl, tos, false);
+  const ttl = net.ipv4.ipDefaultTtl;
+  if (options) ipOptions!.push(skb, null, saddr, daddr, IPPROTO_ICMP, ttl, tos, false);
+  else ipPushHeader(skb, null, saddr, daddr, IPPROTO_ICMP, ttl, tos, false);
   ipSendSkb(net, skb);
+}
+
+/** Prepares the IP options of an answer to a packet: their bytes, 0 for none, -1 when there must be no answer. */
+function echoOptions(net: Net, skb: SkBuff): number {
+  return ipOptions !== null && skb.th - skb.nh > IP_HLEN ? ipOptions.echo(net, skb) : 0;
 }
 
 /** Is an error about this packet allowed at all (RFC 1122 section 3.2.2)? */
@@ -138,8 +149,11 @@ export function icmpSend(skbIn: SkBuff, type: number, code: number, info: number
   const daddr = memView.getInt32(nh + IPH_SADDR);
   const tosIn = mem8[nh + IPH_TOS]!;
   const tos = isErrorType(type) ? (tosIn & IPTOS_TOS_MASK & ~INET_ECN_MASK) | IPTOS_PREC_INTERNETCONTROL : tosIn;
+  const optlen = echoOptions(net, skbIn);
+  if (optlen < 0) return;
   const fl = outputFlow;
-  flowi4Init(fl, daddr, (rtIn.flags & RTCF_LOCAL) !== 0 ? memView.getInt32(nh + IPH_DADDR) : 0, 0, tos, IPPROTO_ICMP);
+  const hop = optlen > 0 ? ipOptions!.firstHop(daddr) : daddr;
+  flowi4Init(fl, hop, (rtIn.flags & RTCF_LOCAL) !== 0 ? memView.getInt32(nh + IPH_DADDR) : 0, 0, tos, IPPROTO_ICMP);
   fl.mark = skbIn.mark;
   const rt = daddr === 0 ? null : ipRouteOutputKey(net, fl);
   if (rt === null) {
@@ -151,7 +165,7 @@ export function icmpSend(skbIn: SkBuff, type: number, code: number, info: number
     return;
   }
   const mtu = dstMtu(rt);
-  const room = (mtu < ICMP_ERROR_MAX ? mtu : ICMP_ERROR_MAX) - IP_HLEN - ICMP_HLEN;
+  const room = (mtu < ICMP_ERROR_MAX ? mtu : ICMP_ERROR_MAX) - IP_HLEN - optlen - ICMP_HLEN;
   const length = skbIn.tail - nh;
   const quoted = length < room ? length : room;
   const skb = allocSkb(MAX_HEADER + ICMP_HLEN + quoted);
@@ -169,7 +183,7 @@ export function icmpSend(skbIn: SkBuff, type: number, code: number, info: number
   memView.setInt32(at + ICMPH_UN, info);
   memCopy(at + ICMP_HLEN, nh, quoted);
   memView.setUint16(at + ICMPH_CHECKSUM, csumFold(csumPartial(at, skb.len)));
-  icmpPush(net, skb, fl.saddr, daddr, tos);
+  icmpPush(net, skb, fl.saddr, daddr, tos, optlen > 0);
 }
 
 /** The next hop of a packet does not answer: its sender hears of it. Linux: ipv4_link_failure(). */
@@ -257,8 +271,13 @@ function icmpEcho(net: Net, skb: SkBuff, rt: Rtable): number {
   const saddr = (rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST)) === 0
     ? view.getInt32(nh + IPH_DADDR)
     : inetSelectAddr(net, skb.dev!, daddr, RT_SCOPE_UNIVERSE);
+  const optlen = echoOptions(net, skb);
+  if (optlen < 0) {
+    kfreeSkb(skb, SKB_DROP_REASON_IP_INHDR);
+    return 0;
+  }
   const fl = outputFlow;
-  flowi4Init(fl, daddr, saddr, 0, tos, IPPROTO_ICMP);
+  flowi4Init(fl, optlen > 0 ? ipOptions!.firstHop(daddr) : daddr, saddr, 0, tos, IPPROTO_ICMP);
   fl.mark = skb.mark;
   const out = daddr === 0 ? null : ipRouteOutputKey(net, fl);
   if (out === null) {
@@ -282,7 +301,7 @@ function icmpEcho(net: Net, skb: SkBuff, rt: Rtable): number {
   reply.dst = out;
   reply.pktType = PACKET_HOST;
   turnMessage(reply.data);
-  icmpPush(net, reply, fl.saddr, daddr, tos);
+  icmpPush(net, reply, fl.saddr, daddr, tos, optlen > 0);
   return 0;
 }
 

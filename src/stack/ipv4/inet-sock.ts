@@ -15,6 +15,8 @@ export interface InetSk extends Sock {
 export const IP_CMSG_PKTINFO = 1;
 export const IP_CMSG_TTL = 2;
 export const IP_CMSG_TOS = 4;
+/** The socket has IP_OPTIONS: no control message, but a bit that is at hand. */
+export const IP_CMSG_OPTIONS = 8;
 
 export class InetSock implements Pooled {
   /** Peer address; 0 when not connected. */

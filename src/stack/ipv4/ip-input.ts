@@ -4,8 +4,8 @@
  *   netifReceiveSkb → ipRcv (→ ipRcvFinish, with a question other than the last) → dst.input = ipLocalDeliver
  *     → protocol handler
  *
- * Fragments go to reassembly where that part was listed at boot (ip-parts.ts), else they are dropped; options are skipped until
- * ipRcvFinish() compiles them; a packet for somebody else ends in ipError(), as on any host with ip_forward 0.
+ * Fragments and options are dealt with where those parts were listed at boot (ip-parts.ts); else fragments are dropped and
+ * options skipped. A packet for somebody else ends in ipError(), as on any host with ip_forward 0.
  *
  * Read first: RFC 791 section 3.1, RFC 1122 section 3.2.1 (silently discarded headers), RFC 1812 section 5.2.2.
  */
@@ -16,7 +16,7 @@ import { devAddPack, PacketType } from "../../netif/receive.ts";
 import {
   SKB_DROP_REASON_FRAG_FAILED, SKB_DROP_REASON_IP_CSUM, SKB_DROP_REASON_IP_INADDRERRORS,
   SKB_DROP_REASON_IP_INHDR, SKB_DROP_REASON_IP_NOPROTO, SKB_DROP_REASON_NOMEM, SKB_DROP_REASON_OTHERHOST,
-  SKB_DROP_REASON_PKT_TOO_SMALL,
+  SKB_DROP_REASON_PKT_TOO_SMALL, SKB_NOT_DROPPED_YET,
 } from "../../uapi/drop-reason.ts";
 import { EINVAL } from "../../uapi/errno.ts";
 import { ICMP_DEST_UNREACH, ICMP_PROT_UNREACH } from "../../uapi/icmp.ts";
@@ -29,13 +29,15 @@ import {
 } from "../../uapi/snmp.ts";
 import { initNet, type Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
-import { consumeSkb, kfreeSkb, PACKET_OTHERHOST, skbClone, type SkBuff, skbTrim } from "../core/skbuff.ts";
+import {
+  consumeSkb, kfreeSkb, PACKET_OTHERHOST, pskbCopy, type SkBuff, skbClone, skbCloned, skbTrim,
+} from "../core/skbuff.ts";
 import {
   IP_FRAGMENT_BITS, IP_HLEN, IP_VER_IHL_PLAIN, IPH_DADDR, IPH_FRAG_OFF, IPH_PROTOCOL, IPH_SADDR, IPH_TOS,
 } from "../wire/ip.ts";
 import { icmpInit, icmpSend, ipv4LinkFailure } from "./icmp.ts";
 import { ipMcOutput, ipOutput, ipOutputInit } from "./ip-output.ts";
-import { ipFragments, ipPartsInit } from "./ip-parts.ts";
+import { ipFragments, ipOptions, ipPartsInit, type OptionOps } from "./ip-parts.ts";
 import { inetProtocolsInit, inetProtos } from "./protocol.ts";
 import { ipRouteInput, ipRouteInputReason, routeInit } from "./route.ts";
 import { RT_TOS_BITS, rtInput, rtInputDaddr, rtInputDev, rtInputSaddr, rtInputTos } from "./route-cache.ts";
@@ -152,10 +154,35 @@ function ipRcvFinish(net: Net, skb: SkBuff, dev: NetDevice): number {
       return err;
     }
   }
+  if (skb.th - skb.nh > IP_HLEN && ipOptions !== null) return inputWithOptions(net, skb, dev, ipOptions);
   const rt = skb.dst as unknown as Rtable;
   const flags = rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST);
   if (flags !== 0) countGroup(net, skb, flags);
   return rt.input(skb);
+}
+
+/** The same when there are options, which are written to: a packet that is shared gets bytes of its own. */
+function inputWithOptions(net: Net, packet: SkBuff, dev: NetDevice, options: OptionOps): number {
+  const skb = skbCloned(packet) ? copyOf(packet, net.mib) : packet;
+  if (skb === null) return -EINVAL;
+  const reason = options.receive(skb, dev);
+  if (reason !== SKB_NOT_DROPPED_YET) {
+    kfreeSkb(skb, reason);
+    return -EINVAL;
+  }
+  const rt = skb.dst as unknown as Rtable;
+  const flags = rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST);
+  if (flags !== 0) countGroup(net, skb, flags);
+  const answer = rt.input(skb);
+  options.done();
+  return answer;
+}
+
+function copyOf(packet: SkBuff, mib: Uint32Array): SkBuff | null {
+  const own = pskbCopy(packet);
+  consumeSkb(packet);
+  if (own === null) mib[IPSTATS_MIB_INDISCARDS]!++;
+  return own;
 }
 
 function countGroup(net: Net, skb: SkBuff, flags: number): void {

@@ -2,6 +2,8 @@
  * What IPv4 can do without: parts that a program lists at boot, or that its bundle does not have. Each is a table of
  * functions here, null while it is not there. Linux has them as CONFIG_ options or always.
  */
+import type { Net } from "../core/net.ts";
+import type { NetDevice } from "../core/net-device.ts";
 import type { Msghdr } from "../core/sockaddr.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import type { Sock } from "../core/sock.ts";
@@ -22,13 +24,42 @@ export interface FragmentOps {
   append(sk: Sock, skb: SkBuff, msg: Msghdr, length: number, mtu: number, transport: number): number;
 }
 
+/** IP options: of packets that come in (ip-options.ts), and of those that are sent (ip-options-send.ts). */
+export interface OptionOps {
+  /** Reads and fills in the options of a packet, its route set: SKB_NOT_DROPPED_YET, or why it is to be dropped. */
+  receive(skb: SkBuff, dev: NetDevice): number;
+  /** That packet has been dealt with. */
+  done(): void;
+  /** A packet with options is forwarded, by its route. */
+  forward(skb: SkBuff): void;
+  /** Prepares the options of an answer to a packet: their bytes, or -1 when there must be no answer. */
+  echo(net: Net, skb: SkBuff): number;
+  /** Prepares a socket's options: their bytes. */
+  prepare(sk: Sock): number;
+  /** Where a packet with the prepared options is sent to first. */
+  firstHop(daddr: number): number;
+  /** Like ipPushHeader(), with the prepared options. */
+  push(skb: SkBuff, sk: Sock | null, saddr: number, daddr: number, protocol: number, ttl: number, tos: number, df: boolean): void;
+  /** IP_OPTIONS. */
+  set(sk: Sock, bytes: Uint8Array | Int32Array): number;
+  get(sk: Sock, out: Uint8Array | Int32Array): number;
+  /** The socket goes. */
+  release(sk: Sock): void;
+}
+
 export let ipFragments: FragmentOps | null = null;
+export let ipOptions: OptionOps | null = null;
 
 /** Boot: no part is there. */
 export function ipPartsInit(): void {
   ipFragments = null;
+  ipOptions = null;
 }
 
 export function registerIpFragments(ops: FragmentOps): void {
   ipFragments = ops;
+}
+
+export function registerIpOptions(ops: OptionOps): void {
+  ipOptions = ops;
 }

@@ -5,7 +5,7 @@
 import { EAGAIN, EINVAL, ENOPROTOOPT, ENOTCONN } from "../../uapi/errno.ts";
 import { SO_EE_ORIGIN_ICMP } from "../../uapi/icmp.ts";
 import {
-  IP_FREEBIND, IP_HDRINCL, IP_MTU, IP_MTU_DISCOVER, IP_PKTINFO, IP_PMTUDISC_DONT, IP_PMTUDISC_OMIT, IP_RECVERR,
+  IP_FREEBIND, IP_HDRINCL, IP_MTU, IP_MTU_DISCOVER, IP_OPTIONS, IP_PKTINFO, IP_PMTUDISC_DONT, IP_PMTUDISC_OMIT, IP_RECVERR,
   IP_RECVTOS, IP_RECVTTL, IP_TOS, IP_TTL,
 } from "../../uapi/in.ts";
 import {
@@ -27,6 +27,7 @@ import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
 import { IPH_DADDR, IPH_SADDR, IPH_TOS, IPH_TTL } from "../wire/ip.ts";
 import { inetSelectAddr } from "./devinet.ts";
 import { type InetSk, IP_CMSG_PKTINFO, IP_CMSG_TOS, IP_CMSG_TTL } from "./inet-sock.ts";
+import { ipOptions } from "./ip-parts.ts";
 import { dstMtu } from "./rtable.ts";
 
 /** Words of the IP_PKTINFO message: ifindex, local address to answer from, destination address of the header. */
@@ -46,6 +47,8 @@ export class IpcmCookie {
   /** -1 for the socket's. */
   tos = -1;
   mark = 0;
+  /** Bytes of the socket's IP options. */
+  optlen = 0;
 }
 
 /** The class of a packet by its TOS. Linux: rt_tos2priority(). */
@@ -74,11 +77,16 @@ function setCmsgFlag(sk: InetSk, flag: number, on: boolean): number {
   return 0;
 }
 
-/** Sets an option of level SOL_IP: 0, -EINVAL (bad value), -ENOPROTOOPT (unknown). Linux: ip_setsockopt(). */
-export function ipSetsockopt(sk: InetSk, name: number, value: number): number {
+/**
+ * Sets an option of level SOL_IP: 0, -EINVAL (bad value), -ENOPROTOOPT (unknown), -ENOBUFS. Linux: ip_setsockopt().
+ * @param bytes for IP_OPTIONS, which datagram sockets may have where that part was listed at boot
+ */
+export function ipSetsockopt(sk: InetSk, name: number, value: number, bytes: Uint8Array | Int32Array | null): number {
   const inet = sk.inet;
   const on = value !== 0;
   switch (name) {
+    case IP_OPTIONS:
+      return ipOptions === null || sk.type === SOCK_STREAM ? -ENOPROTOOPT : bytes === null ? -EINVAL : ipOptions.set(sk, bytes);
     case IP_TOS:
       return setTos(sk, value);
     case IP_TTL:
@@ -116,13 +124,15 @@ function cmsgFlag(sk: InetSk, flag: number): number {
 }
 
 /**
- * Reads an option of level SOL_IP as one int into `out`: 1, or -ENOTCONN (IP_MTU without a route), -ENOPROTOOPT. Linux:
+ * Reads an option of level SOL_IP into `out`, one int except for IP_OPTIONS: the elements written, or -ENOTCONN (IP_MTU without a route), -ENOPROTOOPT. Linux:
  * ip_getsockopt().
  */
 export function ipGetsockopt(sk: InetSk, name: number, out: Uint8Array | Int32Array): number {
   const inet = sk.inet;
   let value = 0;
   switch (name) {
+    case IP_OPTIONS:
+      return ipOptions === null || sk.type === SOCK_STREAM ? -ENOPROTOOPT : ipOptions.get(sk, out);
     case IP_TOS: value = inet.tos; break;
     case IP_TTL: value = inet.ucTtl < 0 ? sk.net.ipv4.ipDefaultTtl : inet.ucTtl; break;
     case IP_PKTINFO: value = cmsgFlag(sk, IP_CMSG_PKTINFO); break;

@@ -11,6 +11,7 @@
  */
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
+import { IP_VER_IHL_PLAIN } from "../wire/ip.ts";
 import type { Rtable } from "./rtable.ts";
 
 /** The answer for a packet to this host, null for none: then rtInputDev is null too. */
@@ -23,8 +24,8 @@ export let rtInputDev: NetDevice | null = null;
 /** The route for a reply to such a packet, null when nobody has asked. */
 export let rtReply: Rtable | null = null;
 
-/** TOS in the first word of a header. */
-export const RT_TOS_BITS = 0xff0000;
+/** TOS in the first word of a header, with what is in front of it: a header with options answers to no question. */
+export const RT_TOS_BITS = -0x10000;
 
 /** A 32-bit number in network byte order as mem32 reads it. */
 function asWord(value: number): number {
@@ -36,7 +37,7 @@ export function rtInputRemember(rt: Rtable, dev: NetDevice, saddr: number, daddr
   rtInput = rt;
   rtInputSaddr = asWord(saddr);
   rtInputDaddr = asWord(daddr);
-  rtInputTos = tos << 16;
+  rtInputTos = (IP_VER_IHL_PLAIN << 24) | (tos << 16);
   rtInputDev = dev;
   rtReply = null;
 }

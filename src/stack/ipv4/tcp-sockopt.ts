@@ -239,7 +239,7 @@ export function tcpSetsockopt(
   sock: Sock, level: number, name: number, value: number, opt: Uint8Array | Int32Array | null,
 ): number {
   const sk = sock as TcpSk;
-  if (level === SOL_IP) return ipSetsockopt(sk, name, value);
+  if (level === SOL_IP) return ipSetsockopt(sk, name, value, null);
   if (level !== SOL_TCP) return -ENOPROTOOPT;
   lockSock(sk);
   const err = setOption(sk, name, value, opt);

@@ -33,9 +33,9 @@ import { copyFromIter, type Msghdr, type SockaddrIn } from "../core/sockaddr.ts"
 import { IP_HLEN } from "../wire/ip.ts";
 import { CSUM_MANGLED_0, UDP_HLEN, UH_DPORT, UH_SPORT, UH_SUM, UH_ULEN } from "../wire/udp.ts";
 import { Flowi4, FLOWI_FLAG_ANYSRC, flowi4Init } from "./flow.ts";
-import type { InetSk } from "./inet-sock.ts";
+import { type InetSk, IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipDontFragment, ipPushHeader, ipSendSkb } from "./ip-output.ts";
-import { ipFragments } from "./ip-parts.ts";
+import { ipFragments, ipOptions } from "./ip-parts.ts";
 import { ipCmsgSend, IpcmCookie } from "./ip-sockglue.ts";
 import { ipRouteOutputFlow } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
@@ -136,7 +136,9 @@ function udpSendSkb(
   }
   skb.priority = sk.priority;
   // What has further packets is to go in pieces.
-  ipPushHeader(skb, sk, saddr, daddr, IPPROTO_UDP, ttl, tos, skb.fragList === null && ipDontFragment(sk));
+  const df = skb.fragList === null && ipDontFragment(sk);
+  if ((sk.inet.cmsgFlags & IP_CMSG_OPTIONS) !== 0 && ipOptions!.prepare(sk) > 0) ipOptions!.push(skb, sk, saddr, daddr, IPPROTO_UDP, ttl, tos, df);
+  else ipPushHeader(skb, sk, saddr, daddr, IPPROTO_UDP, ttl, tos, df);
   const err = ipSendSkb(net, skb);
   if (err === -ENOBUFS && !sk.inet.recverr) {
     net.mib[UDP_MIB_SNDBUFERRORS]!++;
@@ -164,7 +166,7 @@ function maySplit(sk: InetSk): boolean {
 
 /** Puts the message behind what a datagram has: 0 or a negative errno. Linux: ip_append_data(). */
 function appendData(sk: InetSk, skb: SkBuff, msg: Msghdr, length: number): number {
-  const mtu = dstMtu(skb.dst!);
+  const mtu = dstMtu(skb.dst!) - ((sk.inet.cmsgFlags & IP_CMSG_OPTIONS) !== 0 ? ipOptions!.prepare(sk) : 0);
   const whole = IP_HLEN + UDP_HLEN + skb.len + length;
   if (skb.fragList === null && length <= skbTailroom(skb) && whole <= mtu) {
     return copyFromIter(skbPut(skb, length), msg, length) === length ? 0 : -EFAULT;
@@ -206,8 +208,9 @@ function udpMakeSkb(
   sk: InetSk, msg: Msghdr, length: number, rt: Rtable, saddr: number, daddr: number, dport: number, more: boolean,
 ): number {
   let err = sendAllowed(sk);
-  const size = UDP_HEADROOM + UDP_HLEN + length;
-  const split = size > skbBufferBytes || IP_HLEN + UDP_HLEN + length > dstMtu(rt);
+  const optlen = ipc.optlen;
+  const size = UDP_HEADROOM + optlen + UDP_HLEN + length;
+  const split = size > skbBufferBytes || IP_HLEN + optlen + UDP_HLEN + length > dstMtu(rt);
   if (err === 0 && split && !maySplit(sk)) err = -EMSGSIZE;
   if (err < 0) {
     dstRelease(rt);
@@ -218,7 +221,7 @@ function udpMakeSkb(
     dstRelease(rt);
     return sendRefused(sk, -ENOBUFS);
   }
-  skbReserve(skb, UDP_HEADROOM + UDP_HLEN);
+  skbReserve(skb, UDP_HEADROOM + optlen + UDP_HLEN);
   skb.dst = rt;
   skbSetOwnerW(skb, sk);
   err = split ? appendData(sk, skb, msg, length) : copyFromIter(skbPut(skb, length), msg, length) === length ? 0 : -EFAULT;
@@ -283,16 +286,24 @@ export function udpSendmsg(sock: Sock, msg: Msghdr, length: number): number {
   }
   let saddr = cookie.addr;
   let rt: Rtable | null = null;
+  let hop = daddr;
+  cookie.optlen = 0;
+  if ((inet.cmsgFlags & IP_CMSG_OPTIONS) !== 0) {
+    cookie.optlen = ipOptions!.prepare(sk);
+    hop = ipOptions!.firstHop(daddr);
+    connected = false;
+    if (daddr === 0 && hop !== 0) return -EINVAL;
+  }
   if (connected && (flags & MSG_DONTROUTE) === 0) {
     rt = skDstCheck(sk) as Rtable | null;
     if (rt !== null) dstHold(rt);
   }
   if (rt === null) {
     const tos = cookie.tos < 0 ? inet.tos : cookie.tos;
-    rt = udpRoute(sk, daddr, dport, saddr, cookie.oif, tos, (flags & MSG_DONTROUTE) !== 0);
+    rt = udpRoute(sk, hop, dport, saddr, cookie.oif, tos, (flags & MSG_DONTROUTE) !== 0);
     if (rt === null) return flow.error;
     saddr = flow.saddr;
-    daddr = flow.daddr;
+    if (hop === daddr) daddr = flow.daddr;
     if (connected) skDstSet(sk, dstHold(rt));
   }
   return udpMakeSkb(sk, msg, length, rt, saddr, daddr, dport, more);

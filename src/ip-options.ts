@@ -1,0 +1,34 @@
+/**
+ * IP options as a part to be had or not: record route and timestamps filled in and echoed, source routes followed where a device
+ * accepts them, and IP_OPTIONS of datagram sockets. A program lists it at boot, `boot({ initcalls: [ipOptions] })`; without it
+ * options are skipped. Its size is the option `ipOptionSocks`.
+ */
+import type { Config } from "./config.ts";
+import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
+import { ipOptionsDone, ipOptionsForward, ipOptionsInit, ipOptionsReceive } from "./stack/ipv4/ip-options.ts";
+import {
+  ipOptionsEcho, ipOptionsFirstHop, ipOptionsGet, ipOptionsPrepare, ipOptionsPush, ipOptionsRelease, ipOptionsSendInit, ipOptionsSet,
+} from "./stack/ipv4/ip-options-send.ts";
+import { registerIpOptions } from "./stack/ipv4/ip-parts.ts";
+
+/** For boot()'s option `initcalls`. */
+export const ipOptions: Initcall<Config> = Object.freeze({
+  level: FS_INITCALL,
+  name: "ip_options",
+  init(config: Config) {
+    ipOptionsInit();
+    ipOptionsSendInit(config.ipOptionSocks);
+    registerIpOptions(Object.freeze({
+      receive: ipOptionsReceive,
+      done: ipOptionsDone,
+      forward: ipOptionsForward,
+      echo: ipOptionsEcho,
+      prepare: ipOptionsPrepare,
+      firstHop: ipOptionsFirstHop,
+      push: ipOptionsPush,
+      set: ipOptionsSet,
+      get: ipOptionsGet,
+      release: ipOptionsRelease,
+    }));
+  },
+});
