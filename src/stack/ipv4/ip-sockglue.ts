@@ -141,10 +141,7 @@ export function ipGetsockopt(sk: InetSk, name: number, out: Uint8Array | Int32Ar
     case IP_MTU_DISCOVER: value = inet.pmtudisc; break;
     case IP_FREEBIND: value = inet.freebind ? 1 : 0; break;
     case IP_RECVERR: value = inet.recverr ? 1 : 0; break;
-    case IP_HDRINCL:
-      if (sk.type !== SOCK_RAW) return -ENOPROTOOPT;
-      value = inet.hdrincl ? 1 : 0;
-      break;
+    case IP_HDRINCL: value = inet.hdrincl ? 1 : 0; break;
     case IP_MTU: {
       const dst = skDstCheck(sk);
       if (dst === null) return -ENOTCONN;

@@ -306,12 +306,13 @@ function putName(sk: TcpSk, out: Uint8Array | Int32Array): number {
 
 /**
  * Reads an option: a number into out[0] of an Int32Array, or its four bytes, low first, into a Uint8Array. TCP_INFO see
- * tcp-info.ts. Linux: tcp_getsockopt(). @returns the number of elements written, -EINVAL (no room) or -ENOPROTOOPT
+ * tcp-info.ts. Linux: tcp_getsockopt(). @returns the number of elements written, -EINVAL (no room), -ENOPROTOOPT (no such
+ * option) or -EOPNOTSUPP (no such level)
  */
 export function tcpGetsockopt(sock: Sock, level: number, name: number, out: Uint8Array | Int32Array): number {
   const sk = sock as TcpSk;
   if (level === SOL_IP) return ipGetsockopt(sk, name, out);
-  if (level !== SOL_TCP) return -ENOPROTOOPT;
+  if (level !== SOL_TCP) return -EOPNOTSUPP;
   if (name === TCP_INFO) return tcpGetInfo(sk, out);
   if (name === TCP_CONGESTION) return putName(sk, out);
   if (name === TCP_FASTOPEN_KEY) return fastopenGetListenerKey(sk, out);

@@ -4,7 +4,7 @@
  * are in udp-input.ts and udp-output.ts.
  */
 import { getRandomU32 } from "../../lib/random.ts";
-import { EAFNOSUPPORT, EINVAL, ENOIOCTLCMD, ENOPROTOOPT } from "../../uapi/errno.ts";
+import { EAFNOSUPPORT, EINVAL, ENOIOCTLCMD, ENOPROTOOPT, EOPNOTSUPP } from "../../uapi/errno.ts";
 import { IPPROTO_UDP } from "../../uapi/in.ts";
 import { SIOCINQ, SIOCOUTQ } from "../../uapi/ioctl.ts";
 import { AF_INET, SOCK_DGRAM, SOL_UDP } from "../../uapi/socket.ts";
@@ -110,7 +110,8 @@ function udpSetsockopt(sock: Sock, level: number, name: number, value: number): 
 }
 
 function udpGetsockopt(sk: Sock, level: number, name: number, out: Uint8Array | Int32Array): number {
-  if (level !== SOL_UDP || name !== UDP_CORK) return -ENOPROTOOPT;
+  if (level !== SOL_UDP) return -EOPNOTSUPP;
+  if (name !== UDP_CORK) return -ENOPROTOOPT;
   out[0] = (sk as InetSk).inet.corked ? 1 : 0;
   return 1;
 }
