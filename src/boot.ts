@@ -16,7 +16,7 @@ import { loopbackInit, loopbackUp } from "./netif/loopback.ts";
 import { NEIGH_MEMORY_BYTES } from "./stack/core/neigh-table.ts";
 import { initNet, netInit } from "./stack/core/net.ts";
 import { SKB_OVERHEAD_BYTES, skbInit, skbWords } from "./stack/core/skbuff.ts";
-import { sockInit } from "./stack/core/sock.ts";
+import { sockInit, sockWords } from "./stack/core/sock.ts";
 import { familiesInit } from "./stack/core/socket.ts";
 import { sockoptInit } from "./stack/core/sockopt.ts";
 import { inetInit } from "./stack/ipv4/af-inet.ts";
@@ -74,7 +74,7 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
   {
     level: CORE_INITCALL,
     name: "sock",
-    words: (c) => filesWords(c.files),
+    words: (c) => sockWords(c.socks) + filesWords(c.files),
     init: (c) => {
       const packet = packetBytes(c);
       sockInit(c.socks, c.rcvbufPackets * packet, c.sndbufPackets * packet, initNet);

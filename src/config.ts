@@ -2,7 +2,7 @@
  * The one table of sizes: every pool of the stack, what it is for, its count in each preset and the range allowed.
  * Nothing else in the source has a size. lwIP's memp_std.h is the idea; `npm run budget` prints what a choice costs.
  *
- * Presets, as total bytes on a 32-bit XS machine: tiny up to 36 KB (the aim is 24), small 64 KB, default 160 KB, host as tests like.
+ * Presets, as total bytes on a 32-bit XS machine: tiny up to 32 KB, small 64 KB, default 160 KB, host as tests like.
  * tiny is one listener, one connection and one datagram socket.
  */
 
@@ -29,10 +29,10 @@ const MIN_BUFFER_BYTES = 612;
 
 export const CONFIG_TABLE = Object.freeze({
   bufferBytes: row("bytes of one packet buffer; 36 more than the largest MTU", [612, 1536, 1536, 1536], MIN_BUFFER_BYTES, 9216, 4),
-  buffers: row("packet buffers", [5, 8, 28, 4096], 4, 16384),
-  skbs: row("packet headers (a sent TCP segment takes two)", [6, 12, 39, 8192], 6, 30000),
+  buffers: row("packet buffers", [5, 11, 31, 4096], 4, 16384),
+  skbs: row("packet headers (a sent TCP segment takes two)", [6, 16, 42, 8192], 6, 30000),
   userMemory: row("bytes of packet memory for the program's own buffers", [0, 0, 4096, 65536], 0, 16777216, 4),
-  staging: row("bytes for copies between packet memory and a program's arrays, a power of two", [256, 512, 2048, 2048], 256, 2048),
+  staging: row("bytes for copies between packet memory and a program's arrays, a power of two", [128, 512, 2048, 2048], 64, 2048),
   files: row("descriptors", [3, 6, 14, 1024], 1, 16384),
   socks: row("sockets inside the stack", [3, 5, 13, 1024], 1, 16384),
   tcpSocks: row("TCP connections and listeners among them", [2, 4, 10, 1024], 1, 16384),

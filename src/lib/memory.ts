@@ -3,7 +3,7 @@
  *
  * Linux's counterpart is the page allocator at boot (memblock) and copy_to_user/copy_from_user. Everything here is
  * addressed by absolute byte offset, so that no view is ever made after boot: XS pays four heap slots for a `subarray`.
- * The arena's first 256 bytes stay zero (to clear memory by `copyWithin`), then come 2 KB or less for staging copies, then
+ * The arena's first 64 bytes stay zero (to clear memory by `copyWithin`), then come 2 KB or less for staging copies, then
  * the memory `userBuffer` hands to programs, then what `memReserve` gives to the pools.
  *
  * The word view is read as little-endian, which every machine XS runs on is.
@@ -28,7 +28,7 @@ export type CopyHook = (
 export let memChecksumHook: ChecksumHook | null = null;
 let copyHook: CopyHook | null = null;
 
-const ZERO_BYTES = 256;
+const ZERO_BYTES = 64;
 const STAGING = ZERO_BYTES;
 /** Where the staging bytes are, for who has a view of them. */
 export const MEM_STAGING = STAGING;

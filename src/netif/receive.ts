@@ -22,7 +22,7 @@ export const NET_RX_SUCCESS = 0;
 export const NET_RX_DROP = 1;
 
 /** Buckets of the table of protocols. */
-const PTYPE_HASH_SIZE = 8;
+const PTYPE_HASH_SIZE = 4;
 
 /** A handler of one EtherType, or with ETH_P_ALL a tap that sees everything in and out. Linux: struct packet_type. */
 export class PacketType {

@@ -16,7 +16,7 @@ const POOLS: Readonly<Partial<Record<ConfigOption, readonly string[]>>> = {
   skbs: ["skbuff_head_cache"],
   buffers: ["skbuff_data"],
   socks: ["sock", "inet_sock"],
-  tcpSocks: ["tcp_sock", "inet_connection_sock"],
+  tcpSocks: ["tcp_sock"],
   requestSocks: ["request_sock_TCP"],
   timewaitSocks: ["tw_sock_TCP"],
   bindBuckets: ["tcp_bind_bucket"],

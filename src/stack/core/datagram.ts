@@ -74,7 +74,7 @@ export function skbFreeDatagram(skb: SkBuff): void {
 /** Readiness of a socket that is only its two queues, as EPOLL* bits. Linux: datagram_poll(). */
 export function datagramPoll(sk: Sock): number {
   let mask = 0;
-  if (sk.err !== 0 || sk.errorQueue.head !== null) mask = EPOLLERR;
+  if (sk.err !== 0 || sk.errorQueue !== null) mask = EPOLLERR;
   const shutdown = sk.shutdown;
   if (shutdown !== 0) {
     if ((shutdown & RCV_SHUTDOWN) !== 0) mask |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;

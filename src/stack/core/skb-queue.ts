@@ -72,6 +72,37 @@ export function skbUnlink(queue: SkbQueue, skb: SkBuff): void {
   queue.qlen--;
 }
 
+/**
+ * Appends to a chain, a queue of which only the first packet is kept: for the few packets of queues that are seldom used.
+ * @returns the first packet
+ */
+export function skbChainTail(first: SkBuff | null, skb: SkBuff): SkBuff {
+  skb.next = null;
+  if (first === null) return skb;
+  let last = first;
+  while (last.next !== null) last = last.next;
+  last.next = skb;
+  return first;
+}
+
+/** Bytes of memory that a chain stands for. */
+export function skbChainTruesize(first: SkBuff | null): number {
+  let sum = 0;
+  for (let skb = first; skb !== null; skb = skb.next) sum += skb.truesize;
+  return sum;
+}
+
+/** Ends every packet of a chain; what is left of it is null. */
+export function skbChainPurge(first: SkBuff | null): null {
+  for (let skb = first; skb !== null;) {
+    const next: SkBuff | null = skb.next;
+    skb.next = null;
+    consumeSkb(skb);
+    skb = next;
+  }
+  return null;
+}
+
 /** Ends every packet of the queue (its owner goes away: not a drop). */
 export function skbQueuePurge(queue: SkbQueue): void {
   for (let skb = skbDequeue(queue); skb !== null; skb = skbDequeue(queue)) consumeSkb(skb);

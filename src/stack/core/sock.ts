@@ -10,8 +10,9 @@ import { SKB_DROP_REASON_SOCKET_RCVBUFF } from "../../uapi/drop-reason.ts";
 import { type DstEntry, dstRelease } from "./dst.ts";
 import type { Net } from "./net.ts";
 import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../lib/pool.ts";
+import { words, wordTable } from "../../lib/table.ts";
 import { kfreeSkb, skbOrphan, type SkBuff } from "./skbuff.ts";
-import { skbDequeue, SkbQueue, skbQueuePurge, skbQueueTail } from "./skb-queue.ts";
+import { skbChainPurge, SkbQueue, skbQueuePurge, skbQueueTail } from "./skb-queue.ts";
 import type { Msghdr, Sockaddr } from "./sockaddr.ts";
 import type { Socket } from "./socket.ts";
 import { wakeUp } from "./wait.ts";
@@ -35,6 +36,9 @@ export const SOCK_NO_CHECK = 1 << 8;
 export const SOCK_RCVINQ = 1 << 9;
 /** TCP: closed by its program and counted among the orphans. */
 export const SOCK_ORPHAN = 1 << 10;
+/** SO_REUSEADDR and SO_REUSEPORT. Linux: sk_reuse, sk_reuseport. */
+export const SOCK_REUSE = 1 << 11;
+export const SOCK_REUSEPORT = 1 << 12;
 
 /** sk_userlocks bits: what the program fixed and the stack must not tune. */
 export const SOCK_SNDBUF_LOCK = 1;
@@ -75,10 +79,47 @@ export interface Proto {
   listen?(sk: Sock, backlog: number): number;
   /** connect() waits for the first write (TCP_FASTOPEN_CONNECT). */
   deferred?(sk: Sock): boolean;
+  /** There is room in the send buffer (sk->sk_write_space); sockDefWriteSpace() when missing. */
+  writeSpace?(sk: Sock): void;
   /** SO_KEEPALIVE changed (tcp_set_keepalive). */
   keepalive?(sk: Sock, on: boolean): void;
 }
 
+/*
+ * The cold fields of a sock: `words[sk.cold + SK_…]`, SK_WORDS words each.
+ */
+const SK_WORDS = 17;
+/** What the program set: sockopt.ts, and those it rules. */
+export const SK_FAMILY = 0;
+export const SK_TYPE = 1;
+export const SK_PROTOCOL = 2;
+export const SK_PRIORITY = 3;
+export const SK_MARK = 4;
+/** SOCK_*_LOCK bits. */
+export const SK_USERLOCKS = 5;
+export const SK_LINGERTIME_MS = 6;
+/** -1 for no limit. */
+export const SK_RCVTIMEO_MS = 7;
+export const SK_SNDTIMEO_MS = 8;
+export const SK_RCVLOWAT = 9;
+/** Packets that found no room. */
+export const SK_DROPS = 10;
+/** Error that matters only if the connection does not recover. */
+export const SK_ERR_SOFT = 11;
+/** Listeners: connections in the accept queue, and how many may be. */
+export const SK_ACK_BACKLOG = 12;
+export const SK_MAX_ACK_BACKLOG = 13;
+/** Of ipv4: packets to groups (udp-output.ts): TTL, device and source address. */
+export const SK_MC_TTL = 14;
+export const SK_MC_INDEX = 15;
+export const SK_MC_ADDR = 16;
+
+/** Words of the cold fields of so many socks. */
+export function sockWords(count: number): number {
+  return count * SK_WORDS;
+}
+
+/** Hot fields first: those of every packet, then of calls and events. What is seldom asked for is in `words`. */
 export class Sock implements Pooled {
   /** TCP_* state (TCP_CLOSE for a datagram socket not connected). */
   state = 0;
@@ -101,48 +142,32 @@ export class Sock implements Pooled {
   sndbuf = 0;
   /** Pending error as a positive errno, given once by SO_ERROR or the next call. */
   err = 0;
-  /** Error that matters only if the connection does not recover. */
-  errSoft = 0;
   dst: DstEntry | null = null;
   flags = 0;
   socket: Socket | null = null;
-  stateChange: (sk: Sock) => void = sockDefWakeup;
-  dataReady: (sk: Sock) => void = sockDefReadable;
-  writeSpace: (sk: Sock) => void = sockDefWriteSpace;
-  errorReport: (sk: Sock) => void = sockDefErrorReport;
-  backlog: SkbQueue = new SkbQueue();
+  /** Packets that came while a call held the socket: a chain (skb-queue.ts), almost always empty. */
+  backlog: SkBuff | null = null;
   writeQueue: SkbQueue = new SkbQueue();
   /** TCP: first packet of the write queue not sent yet. */
   sendHead: SkBuff | null = null;
-  family = 0;
-  type = 0;
-  protocol = 0;
   /** References: the tables, the descriptor, a call in progress. */
   refcnt = 0;
   boundDevIf = 0;
-  reuse = false;
-  reuseport = false;
-  priority = 0;
-  mark = 0;
-  userlocks = 0;
-  lingertimeMs = 0;
-  rcvtimeoMs = -1;
-  sndtimeoMs = -1;
-  rcvlowat = 1;
-  drops = 0;
-  ackBacklog = 0;
-  maxAckBacklog = 0;
-  errorQueue: SkbQueue = new SkbQueue();
+  /** Errors to be read (IP_RECVERR): a chain. */
+  errorQueue: SkBuff | null = null;
   /** Next in whatever hash chain holds the sock (udp table, listening_hash). */
   hashNext: Sock | null = null;
   /** Next owner of the same bind bucket. */
   bindNext: Sock | null = null;
-  /** Position in the pool: the handle that typed-array tables keep. */
+  /** Position in the pool: the handle that tables keep. */
   readonly index: number;
+  /** Where in `words` its cold fields are. */
+  readonly cold: number;
   poolNext: Pooled | null = null;
 
-  constructor(index: number, prot: Proto, net: Net) {
+  constructor(index: number, cold: number, prot: Proto, net: Net) {
     this.index = index;
+    this.cold = cold;
     this.prot = prot;
     this.net = net;
   }
@@ -160,7 +185,8 @@ const nullProto = Object.freeze({ name: "none" }) as Proto;
 /** Builds the pool. Boot time only. */
 export function sockInit(count: number, rcvbuf: number, sndbuf: number, net: Net): void {
   sockTable = account("sock", []);
-  socks = poolCreate("sock", count, (index) => (sockTable[index] = new Sock(index, nullProto, net)));
+  const cold = wordTable("sock", sockWords(count));
+  socks = poolCreate("sock", count, (index) => (sockTable[index] = new Sock(index, cold + index * SK_WORDS, nullProto, net)));
   defaultRcvbuf = rcvbuf;
   defaultSndbuf = sndbuf;
 }
@@ -190,29 +216,18 @@ export function skAlloc(net: Net, family: number, prot: Proto): Sock | null {
   sk.wmemAlloc = 1;
   sk.wmemQueued = 0;
   sk.sndbuf = defaultSndbuf;
-  sk.err = sk.errSoft = 0;
+  sk.err = 0;
   sk.dst = null;
   sk.flags = 0;
   sk.socket = null;
-  sk.stateChange = sockDefWakeup;
-  sk.dataReady = sockDefReadable;
-  sk.writeSpace = sockDefWriteSpace;
-  sk.errorReport = sockDefErrorReport;
   sk.sendHead = null;
-  sk.family = family;
-  sk.type = 0;
-  sk.protocol = 0;
   sk.refcnt = 1;
   sk.boundDevIf = 0;
-  sk.reuse = sk.reuseport = false;
-  sk.priority = 0;
-  sk.mark = 0;
-  sk.userlocks = 0;
-  sk.lingertimeMs = 0;
-  sk.rcvtimeoMs = sk.sndtimeoMs = -1;
-  sk.rcvlowat = 1;
-  sk.drops = 0;
-  sk.ackBacklog = sk.maxAckBacklog = 0;
+  const cold = sk.cold;
+  words.fill(0, cold, cold + SK_WORDS);
+  words[cold + SK_FAMILY] = family;
+  words[cold + SK_RCVTIMEO_MS] = words[cold + SK_SNDTIMEO_MS] = -1;
+  words[cold + SK_RCVLOWAT] = words[cold + SK_MC_TTL] = 1;
   sk.hashNext = sk.bindNext = null;
   return sk;
 }
@@ -231,9 +246,9 @@ export function sockPut(sk: Sock): void {
 
 function skFree(sk: Sock): void {
   skbQueuePurge(sk.receiveQueue);
-  skbQueuePurge(sk.errorQueue);
+  sk.errorQueue = skbChainPurge(sk.errorQueue);
   skbQueuePurge(sk.writeQueue);
-  skbQueuePurge(sk.backlog);
+  sk.backlog = skbChainPurge(sk.backlog);
   skDstReset(sk);
   sk.prot.free(sk);
   sk.inet = sk.icsk = sk.tp = null;
@@ -248,7 +263,7 @@ export function sockWfree(skb: SkBuff): void {
     skFree(sk);
     return;
   }
-  if ((sk.flags & SOCK_DEAD) === 0) sk.writeSpace(sk);
+  if ((sk.flags & SOCK_DEAD) === 0) skWriteSpace(sk);
 }
 
 /** Destructor of a packet charged to the receive buffer. Linux: sock_rfree(). */
@@ -278,13 +293,13 @@ export function skbSetOwnerR(skb: SkBuff, sk: Sock): void {
  */
 export function sockQueueRcvSkb(sk: Sock, skb: SkBuff): number {
   if (sk.rmemAlloc + skb.truesize > sk.rcvbuf) {
-    sk.drops++;
+    words[sk.cold + SK_DROPS]!++;
     kfreeSkb(skb, SKB_DROP_REASON_SOCKET_RCVBUFF);
     return -ENOMEM;
   }
   skbSetOwnerR(skb, sk);
   skbQueueTail(sk.receiveQueue, skb);
-  if ((sk.flags & SOCK_DEAD) === 0) sk.dataReady(sk);
+  if ((sk.flags & SOCK_DEAD) === 0) sockDefReadable(sk);
   return 0;
 }
 
@@ -307,8 +322,11 @@ export function lockSock(sk: Sock): void {
 
 /** The call is done: what arrived meanwhile is taken in, in order. Linux: release_sock(). */
 export function releaseSock(sk: Sock): void {
-  const backlog = sk.backlog;
-  while (backlog.head !== null) sk.prot.backlogRcv(sk, skbDequeue(backlog)!);
+  for (let skb = sk.backlog; skb !== null; skb = sk.backlog) {
+    sk.backlog = skb.next;
+    skb.next = null;
+    sk.prot.backlogRcv(sk, skb);
+  }
   sk.owned = false;
 }
 
@@ -350,6 +368,13 @@ export function sockDefWakeup(sk: Sock): void {
 
 export function sockDefReadable(sk: Sock): void {
   skWake(sk, EPOLLIN | EPOLLPRI | EPOLLRDNORM);
+}
+
+/** Tells who waits for room in the send buffer. */
+export function skWriteSpace(sk: Sock): void {
+  const prot = sk.prot;
+  if (prot.writeSpace === undefined) sockDefWriteSpace(sk);
+  else prot.writeSpace(sk);
 }
 
 /** Datagram rule: tell a writer when at least half of the send buffer is free. */

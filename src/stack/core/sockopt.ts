@@ -2,6 +2,7 @@
  * The options of level SOL_SOCKET. Linux: sock_setsockopt() and sock_getsockopt() of net/core/sock.c; read first
  * socket(7). Owns the upper limits of the socket buffers (net.core.rmem_max, wmem_max).
  */
+import { words } from "../../lib/table.ts";
 import { EDOM, EINVAL, ENODEV, ENOPROTOOPT } from "../../uapi/errno.ts";
 import { IFNAMSIZ } from "../../uapi/if.ts";
 import {
@@ -14,8 +15,10 @@ import type { Net } from "./net.ts";
 import type { NetDevice } from "./net-device.ts";
 import { SKB_OVERHEAD_BYTES, skbBufferBytes } from "./skbuff.ts";
 import {
-  skDstReset, type Sock, SOCK_BROADCAST, SOCK_KEEPOPEN, SOCK_LINGER, SOCK_NO_CHECK, SOCK_RCVBUF_LOCK, SOCK_SNDBUF_LOCK,
-  SOCK_TIMESTAMP, SOCK_URGINLINE, sockError,
+  SK_ERR_SOFT, SK_FAMILY, SK_LINGERTIME_MS, SK_MARK, SK_PRIORITY, SK_PROTOCOL, SK_RCVLOWAT, SK_RCVTIMEO_MS,
+  SK_SNDTIMEO_MS, SK_TYPE, SK_USERLOCKS, skDstReset, skWriteSpace, type Sock, SOCK_BROADCAST, SOCK_KEEPOPEN,
+  SOCK_LINGER, SOCK_NO_CHECK, SOCK_RCVBUF_LOCK, SOCK_REUSE, SOCK_REUSEPORT, SOCK_SNDBUF_LOCK, SOCK_TIMESTAMP,
+  SOCK_URGINLINE, sockError,
 } from "./sock.ts";
 
 const MSEC_PER_SEC = 1000;
@@ -26,6 +29,11 @@ const MAX_TIMEO_SEC = 2147483;
 
 let rmemMax = 0;
 let wmemMax = 0;
+
+function setFlag(sk: Sock, flag: number, on: boolean): void {
+  if (on) sk.flags |= flag;
+  else sk.flags &= ~flag;
+}
 
 /** Boot: the largest values SO_RCVBUF and SO_SNDBUF accept before doubling, in bytes. */
 export function sockoptInit(rcvbufMax: number, sndbufMax: number): void {
@@ -103,23 +111,23 @@ export function sockSetsockopt(
   const on = value !== 0;
   switch (name) {
     case SO_REUSEADDR:
-      sk.reuse = on;
+      setFlag(sk, SOCK_REUSE, on);
       return 0;
     case SO_REUSEPORT:
-      sk.reuseport = on;
+      setFlag(sk, SOCK_REUSEPORT, on);
       return 0;
     case SO_BROADCAST:
       sockValboolFlag(sk, SOCK_BROADCAST, on);
       return 0;
     case SO_SNDBUF:
     case SO_SNDBUFFORCE:
-      sk.userlocks |= SOCK_SNDBUF_LOCK;
+      words[sk.cold + SK_USERLOCKS]! |= SOCK_SNDBUF_LOCK;
       sk.sndbuf = bufferSize(value, wmemMax, 2);
-      sk.writeSpace(sk);
+      skWriteSpace(sk);
       return 0;
     case SO_RCVBUF:
     case SO_RCVBUFFORCE:
-      sk.userlocks |= SOCK_RCVBUF_LOCK;
+      words[sk.cold + SK_USERLOCKS]! |= SOCK_RCVBUF_LOCK;
       sk.rcvbuf = bufferSize(value, rmemMax, 1);
       return 0;
     case SO_KEEPALIVE:
@@ -136,26 +144,26 @@ export function sockSetsockopt(
       sockValboolFlag(sk, SOCK_TIMESTAMP, on);
       return 0;
     case SO_PRIORITY:
-      sk.priority = value;
+      words[sk.cold + SK_PRIORITY] = value;
       return 0;
     case SO_MARK:
-      if (sk.mark !== value) {
-        sk.mark = value;
+      if (words[sk.cold + SK_MARK]! !== value) {
+        words[sk.cold + SK_MARK] = value;
         skDstReset(sk);
       }
       return 0;
     case SO_LINGER:
-      if (on) sk.lingertimeMs = (value2 < 0 || value2 > MAX_TIMEO_SEC ? MAX_TIMEO_SEC : value2) * MSEC_PER_SEC;
+      if (on) words[sk.cold + SK_LINGERTIME_MS] = (value2 < 0 || value2 > MAX_TIMEO_SEC ? MAX_TIMEO_SEC : value2) * MSEC_PER_SEC;
       sockValboolFlag(sk, SOCK_LINGER, on);
       return 0;
     case SO_RCVLOWAT:
-      sk.rcvlowat = value < 0 ? 0x7fffffff : value === 0 ? 1 : value;
+      words[sk.cold + SK_RCVLOWAT] = value < 0 ? 0x7fffffff : value === 0 ? 1 : value;
       return 0;
     case SO_RCVTIMEO:
     case SO_SNDTIMEO:
       if (value2 < 0 || value2 >= USEC_PER_SEC) return -EDOM;
-      if (name === SO_RCVTIMEO) sk.rcvtimeoMs = timeoutMs(value, value2);
-      else sk.sndtimeoMs = timeoutMs(value, value2);
+      if (name === SO_RCVTIMEO) words[sk.cold + SK_RCVTIMEO_MS] = timeoutMs(value, value2);
+      else words[sk.cold + SK_SNDTIMEO_MS] = timeoutMs(value, value2);
       return 0;
     case SO_BINDTODEVICE:
       return sockSetbindtodevice(sk, value, opt);
@@ -203,8 +211,8 @@ export function sockGetsockopt(sk: Sock, name: number, out: Uint8Array | Int32Ar
   if (out.length < 1) return -EINVAL;
   let value = 0;
   switch (name) {
-    case SO_REUSEADDR: value = sk.reuse ? 1 : 0; break;
-    case SO_REUSEPORT: value = sk.reuseport ? 1 : 0; break;
+    case SO_REUSEADDR: value = (sk.flags & SOCK_REUSE) !== 0 ? 1 : 0; break;
+    case SO_REUSEPORT: value = (sk.flags & SOCK_REUSEPORT) !== 0 ? 1 : 0; break;
     case SO_BROADCAST: value = flagOf(sk, SOCK_BROADCAST); break;
     case SO_SNDBUF: value = sk.sndbuf; break;
     case SO_RCVBUF: value = sk.rcvbuf; break;
@@ -212,29 +220,29 @@ export function sockGetsockopt(sk: Sock, name: number, out: Uint8Array | Int32Ar
     case SO_OOBINLINE: value = flagOf(sk, SOCK_URGINLINE); break;
     case SO_NO_CHECK: value = flagOf(sk, SOCK_NO_CHECK); break;
     case SO_TIMESTAMP: value = flagOf(sk, SOCK_TIMESTAMP); break;
-    case SO_PRIORITY: value = sk.priority; break;
-    case SO_MARK: value = sk.mark; break;
-    case SO_TYPE: value = sk.type; break;
-    case SO_PROTOCOL: value = sk.protocol; break;
-    case SO_DOMAIN: value = sk.family; break;
+    case SO_PRIORITY: value = words[sk.cold + SK_PRIORITY]!; break;
+    case SO_MARK: value = words[sk.cold + SK_MARK]!; break;
+    case SO_TYPE: value = words[sk.cold + SK_TYPE]!; break;
+    case SO_PROTOCOL: value = words[sk.cold + SK_PROTOCOL]!; break;
+    case SO_DOMAIN: value = words[sk.cold + SK_FAMILY]!; break;
     case SO_ACCEPTCONN: value = sk.state === TCP_LISTEN ? 1 : 0; break;
-    case SO_RCVLOWAT: value = sk.rcvlowat; break;
+    case SO_RCVLOWAT: value = words[sk.cold + SK_RCVLOWAT]!; break;
     case SO_SNDLOWAT: value = 1; break;
     case SO_BINDTOIFINDEX: value = sk.boundDevIf; break;
     case SO_ERROR:
       value = -sockError(sk);
       if (value === 0) {
-        value = sk.errSoft;
-        sk.errSoft = 0;
+        value = words[sk.cold + SK_ERR_SOFT]!;
+        words[sk.cold + SK_ERR_SOFT] = 0;
       }
       break;
     case SO_LINGER:
       if (out.length < 2) return -EINVAL;
       out[0] = flagOf(sk, SOCK_LINGER);
-      out[1] = (sk.lingertimeMs / MSEC_PER_SEC) | 0;
+      out[1] = (words[sk.cold + SK_LINGERTIME_MS]! / MSEC_PER_SEC) | 0;
       return 2;
-    case SO_RCVTIMEO: return putTimeout(sk.rcvtimeoMs, out);
-    case SO_SNDTIMEO: return putTimeout(sk.sndtimeoMs, out);
+    case SO_RCVTIMEO: return putTimeout(words[sk.cold + SK_RCVTIMEO_MS]!, out);
+    case SO_SNDTIMEO: return putTimeout(words[sk.cold + SK_SNDTIMEO_MS]!, out);
     case SO_BINDTODEVICE: return putDevice(sk, out);
     default: return -ENOPROTOOPT;
   }

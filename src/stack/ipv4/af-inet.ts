@@ -3,6 +3,7 @@
  * net/ipv4/af_inet.c; read first ip(7). Owns the two tables of operations, for streams and for datagrams; the
  * transport is behind `sk.prot`.
  */
+import { words } from "../../lib/table.ts";
 import {
   EACCES, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EALREADY, ECONNABORTED, EINPROGRESS, EINVAL, EISCONN,
   ENOBUFS, ENOTCONN, EOPNOTSUPP,
@@ -15,8 +16,9 @@ import {
 } from "../../uapi/tcp.ts";
 import type { Net } from "../core/net.ts";
 import {
-  lockSock, type Proto, RCV_SHUTDOWN, releaseSock, skAlloc, SHUTDOWN_MASK, skDstReset, type Sock, SOCK_BINDADDR_LOCK,
-  SOCK_BINDPORT_LOCK, SOCK_LINGER, sockError, sockGraft, sockOrphan, sockPut,
+  lockSock, type Proto, RCV_SHUTDOWN, releaseSock, SHUTDOWN_MASK, SK_LINGERTIME_MS, SK_MAX_ACK_BACKLOG, SK_PROTOCOL,
+  SK_TYPE, SK_USERLOCKS, skAlloc, skDstReset, type Sock, SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK, SOCK_LINGER,
+  SOCK_REUSE, sockDefWakeup, sockError, sockGraft, sockOrphan, sockPut,
 } from "../core/sock.ts";
 import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
 import {
@@ -24,7 +26,7 @@ import {
 } from "../core/socket.ts";
 import { inetAddrType } from "./fib-lookup.ts";
 import { INET_PROTOSW_REUSE, inetswError, inetswFind, inetswInit } from "./inetsw.ts";
-import { type InetSk, type InetSock, inetSockAlloc, inetSockFree, IP_CMSG_OPTIONS } from "./inet-sock.ts";
+import { INET_FREEBIND, type InetSk, type InetSock, inetSockAlloc, inetSockFree, IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipOptions } from "./ip-parts.ts";
 import { ipGetsockopt, ipSetsockopt } from "./ip-sockglue.ts";
 
@@ -52,7 +54,7 @@ export function inetSkAlloc(net: Net, prot: Proto): InetSk | null {
 export function inetSkFree(sk: Sock): void {
   const inet = sk.inet as InetSock | null;
   if (inet === null) return;
-  if ((inet.cmsgFlags & IP_CMSG_OPTIONS) !== 0) ipOptions!.release(sk);
+  if ((inet.flags & IP_CMSG_OPTIONS) !== 0) ipOptions!.release(sk);
   inetSockFree(inet);
 }
 
@@ -64,9 +66,9 @@ export function inetCreate(net: Net, sock: Socket, protocol: number): number {
   if (answer === null) return inetswError(sock.type);
   const sk = answer.prot.alloc(net);
   if (sk === null) return -ENOBUFS;
-  sk.type = sock.type;
-  sk.protocol = protocol === IPPROTO_IP ? answer.protocol : protocol;
-  if ((answer.flags & INET_PROTOSW_REUSE) !== 0) sk.reuse = true;
+  words[sk.cold + SK_TYPE] = sock.type;
+  words[sk.cold + SK_PROTOCOL] = protocol === IPPROTO_IP ? answer.protocol : protocol;
+  if ((answer.flags & INET_PROTOSW_REUSE) !== 0) sk.flags |= SOCK_REUSE;
   sockGraft(sk, sock);
   const err = answer.prot.init(sk);
   if (err < 0) {
@@ -84,14 +86,14 @@ export function inetRelease(sock: Socket): number {
   const sk = sock.sk;
   if (sk === null) return 0;
   sock.sk = null;
-  sk.prot.close(sk, (sk.flags & SOCK_LINGER) !== 0 ? sk.lingertimeMs : 0);
+  sk.prot.close(sk, (sk.flags & SOCK_LINGER) !== 0 ? words[sk.cold + SK_LINGERTIME_MS]! : 0);
   return 0;
 }
 
 /** May the socket have this address: ours, a broadcast or group address, any, or with IP_FREEBIND every one. */
 function inetAddrValidOrNonlocal(sk: InetSk, addr: number, type: number): boolean {
   return addr === INADDR_ANY || type === RTN_LOCAL || type === RTN_BROADCAST || type === RTN_MULTICAST
-    || sk.inet.freebind;
+    || (sk.inet.flags & INET_FREEBIND) !== 0;
 }
 
 /** bind(). Linux: inet_bind(), __inet_bind(). */
@@ -113,8 +115,8 @@ export function inetBind(sock: Socket, addr: SockaddrIn): number {
   if (err < 0) {
     inet.rcvSaddr = inet.saddr = 0;
   } else {
-    if (address !== INADDR_ANY) sk.userlocks |= SOCK_BINDADDR_LOCK;
-    if (port !== 0) sk.userlocks |= SOCK_BINDPORT_LOCK;
+    if (address !== INADDR_ANY) words[sk.cold + SK_USERLOCKS]! |= SOCK_BINDADDR_LOCK;
+    if (port !== 0) words[sk.cold + SK_USERLOCKS]! |= SOCK_BINDPORT_LOCK;
     inet.daddr = 0;
     inet.dport = 0;
     skDstReset(sk);
@@ -202,7 +204,7 @@ export function inetListen(sock: Socket, backlog: number): number {
   const sk = sock.sk!;
   if (sock.state !== SS_UNCONNECTED || sock.type !== SOCK_STREAM || sk.prot.listen === undefined) return -EINVAL;
   if (((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) === 0) return -EINVAL;
-  sk.maxAckBacklog = backlog;
+  words[sk.cold + SK_MAX_ACK_BACKLOG] = backlog;
   if (sk.state === TCP_LISTEN) return 0;
   lockSock(sk);
   const err = sk.prot.listen(sk, backlog);
@@ -247,7 +249,7 @@ export function inetShutdown(sock: Socket, how: number): number {
     sk.shutdown |= mask;
     sk.prot.shutdown(sk, mask);
   }
-  sk.stateChange(sk);
+  sockDefWakeup(sk);
   releaseSock(sk);
   return err;
 }

@@ -29,8 +29,8 @@ import { arpAnnounce } from "./arp.ts";
 
 /** Smallest MTU IPv4 can live with (RFC 791 section 3.2). */
 export const IPV4_MIN_MTU = 68;
-/** Heads of the hash of local addresses. */
-const HASH_SIZE = 16;
+/** Most heads of the hash of local addresses. */
+const HASH_MAX = 16;
 
 /** One address. Linux: struct in_ifaddr. */
 export class InIfaddr implements Pooled {
@@ -100,12 +100,17 @@ export interface IfaddrOptions {
 export let inetaddrChain: NotifierChain<InIfaddr>;
 
 let ifaddrs: Pool<InIfaddr>;
+/** By hash of the address; a power of two of heads. */
 let addrHash: (InIfaddr | null)[];
+let addrMask = 0;
 
 /** Builds the pool and listens for devices. Boot time, after the device layer's init; devices must be down still. */
 export function devinetInit(count: number): void {
   ifaddrs = poolCreate("in_ifaddr", count, () => new InIfaddr());
-  addrHash = account("devinet", new Array<InIfaddr | null>(HASH_SIZE).fill(null));
+  let heads = 1;
+  while (heads < count && heads < HASH_MAX) heads <<= 1;
+  addrHash = account("devinet", new Array<InIfaddr | null>(heads).fill(null));
+  addrMask = heads - 1;
   inetaddrChain = account("devinet", new NotifierChain<InIfaddr>());
   notifierChainRegister(netdevChain, account("devinet", new NotifierBlock<NetDevice>(inetdevEvent)));
   for (let dev = initNet.devices; dev !== null; dev = dev.nextDev) inetdevEvent(NETDEV_REGISTER, dev);
@@ -135,12 +140,12 @@ export function inetIfaByprefix(inDev: InDevice, prefix: number, mask: number): 
 }
 
 function hashSlot(addr: number): number {
-  return (addr ^ (addr >> 8)) & (HASH_SIZE - 1);
+  return (addr ^ (addr >> 8)) & addrMask;
 }
 
 /** The entry of a local address of the namespace, or null. Linux: inet_lookup_ifaddr_rcu(). */
 export function inetLookupIfaddr(net: Net, addr: number): InIfaddr | null {
-  for (let ifa = addrHash[(addr ^ (addr >> 8)) & (HASH_SIZE - 1)]!; ifa !== null; ifa = ifa.hashNext!) {
+  for (let ifa = addrHash[(addr ^ (addr >> 8)) & addrMask]!; ifa !== null; ifa = ifa.hashNext!) {
     if (ifa.local === addr && ifa.dev!.net === net) return ifa;
   }
   return null;

@@ -12,6 +12,7 @@ import { type Slab, slabAlloc, slabCreate, slabFree } from "../../lib/pool.ts";
 import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.ts";
 import type { Net } from "../core/net.ts";
 import { type Sock, sockByIndex } from "../core/sock.ts";
+import { ICSK_BIND_HASH } from "./tcp-cold.ts";
 import type { InetCsk } from "./tcp-sock.ts";
 
 /** No TIME_WAIT entry. */
@@ -129,19 +130,19 @@ export function inetBindHash(sk: InetCsk, bucket: number, port: number): void {
   sk.inet.num = port;
   sk.bindNext = inetBindOwners(bucket);
   setOwners(bucket, sk);
-  sk.icsk.bindHash = bucket;
+  words[sk.icsk.cold + ICSK_BIND_HASH] = bucket;
 }
 
 /** The sock gives its port up; harmless when it has none. Linux: inet_put_port(). */
 export function inetPutPort(sk: InetCsk): void {
-  const bucket = sk.icsk.bindHash;
+  const bucket = words[sk.icsk.cold + ICSK_BIND_HASH]!;
   if (bucket < 0) return;
   let previous: Sock | null = null;
   for (let at = inetBindOwners(bucket); at !== sk; at = at!.bindNext) previous = at;
   if (previous === null) setOwners(bucket, sk.bindNext);
   else previous.bindNext = sk.bindNext;
   sk.bindNext = null;
-  sk.icsk.bindHash = -1;
+  words[sk.icsk.cold + ICSK_BIND_HASH] = -1;
   sk.inet.num = 0;
   inetBindBucketDestroy(bucket);
 }

@@ -16,6 +16,7 @@ import { LINUX_MIB_TIMEWAITRECYCLED } from "../../uapi/snmp.ts";
 import { TCP_LISTEN } from "../../uapi/tcp.ts";
 import type { Net } from "../core/net.ts";
 import type { Sock } from "../core/sock.ts";
+import { SOCK_REUSE, SOCK_REUSEPORT } from "../core/sock.ts";
 import {
   BIND_TW_NONE, inetBindBucketCreate, inetBindBucketFind, inetBindBucketsFull, inetBindClearConnectOnly,
   inetBindConnectOnly, inetBindHash, inetBindHeads, inetBindOwners, inetBindTwFirst,
@@ -27,6 +28,7 @@ import {
   inetTwskBindNext, inetTwskDeschedulePut, inetTwskReclaimBucket, TW_INFO, TW_REUSE, TW_REUSEPORT, TW_SND_NXT,
   TW_TS_RECENT, TW_TS_RECENT_STAMP, TW_TSTAMP, TW_WORDS, twRows,
 } from "./inet-timewait-sock.ts";
+import { ICSK_BIND_HASH, TP_TS_RECENT_STAMP } from "./tcp-cold.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
 /** How old the last timestamp of a TIME_WAIT entry must be for connect() to take over, in ms. */
@@ -61,8 +63,8 @@ function ownersConflict(
   dev: number, reuse: boolean, reuseport: boolean, listening: boolean, rcvSaddr: number,
 ): boolean {
   if (sk.boundDevIf !== 0 && dev !== 0 && sk.boundDevIf !== dev) return false;
-  const bothReuseport = sk.reuseport && reuseport;
-  if (sk.reuse && reuse && !listening) {
+  const bothReuseport = (sk.flags & SOCK_REUSEPORT) !== 0 && reuseport;
+  if ((sk.flags & SOCK_REUSE) !== 0 && reuse && !listening) {
     if (relax && (reuseportOk || !bothReuseport)) return false;
   } else if (reuseportOk && bothReuseport) {
     return false;
@@ -78,7 +80,7 @@ function inetCskBindConflict(sk: TcpSk, bucket: number, relax: boolean, reusepor
     const listening = other.state === TCP_LISTEN;
     if (
       ownersConflict(
-        sk, relax, reuseportOk, other.boundDevIf, other.reuse, other.reuseport, listening, other.inet.rcvSaddr,
+        sk, relax, reuseportOk, other.boundDevIf, (other.flags & SOCK_REUSE) !== 0, (other.flags & SOCK_REUSEPORT) !== 0, listening, other.inet.rcvSaddr,
       )
     ) return true;
   }
@@ -110,7 +112,7 @@ function findOpenPort(sk: TcpSk): number {
   const net = sk.net;
   const rangeLow = net.ipv4.ipLocalPortRangeLow;
   const rangeHigh = net.ipv4.ipLocalPortRangeHigh + 1;
-  const halves = sk.reuse && rangeHigh - rangeLow >= 4;
+  const halves = (sk.flags & SOCK_REUSE) !== 0 && rangeHigh - rangeLow >= 4;
   const half = rangeLow + (((rangeHigh - rangeLow) >> 2) << 1);
   for (let attempt = halves ? 1 : 0; attempt < 3; attempt++) {
     const low = attempt === 2 ? half : rangeLow;
@@ -151,13 +153,13 @@ export function inetCskGetPort(sock: Sock, wanted: number): number {
     return -EADDRINUSE;
   }
   inetBindClearConnectOnly(bucket);
-  if (sk.icsk.bindHash < 0) inetBindHash(sk, bucket, port);
+  if (words[sk.icsk.cold + ICSK_BIND_HASH]! < 0) inetBindHash(sk, bucket, port);
   return 0;
 }
 
 /** A child owns the port of its listener too: 0, or -ENOMEM. Linux: __inet_inherit_port(). */
 export function inetInheritPort(listener: TcpSk, child: TcpSk): number {
-  const bucket = listener.icsk.bindHash;
+  const bucket = words[listener.icsk.cold + ICSK_BIND_HASH]!;
   if (bucket < 0) return -ENOMEM;
   inetBindHash(child, bucket, listener.inet.num);
   return 0;
@@ -184,7 +186,7 @@ function tcpTwskUnique(sk: TcpSk, tw: number, chosen: boolean): boolean {
   const seq = (words[at + TW_SND_NXT]! + 65535 + 2) | 0;
   tp.writeSeq = seq === 0 ? 1 : seq;
   tp.tsRecent = words[at + TW_TS_RECENT]!;
-  tp.tsRecentStamp = words[at + TW_TS_RECENT_STAMP]!;
+  words[tp.cold + TP_TS_RECENT_STAMP] = words[at + TW_TS_RECENT_STAMP]!;
   return true;
 }
 

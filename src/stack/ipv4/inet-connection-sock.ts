@@ -3,11 +3,16 @@
  * Read first: listen(2), accept(2), RFC 9293 section 3.10.7.2. The SYN queue is made of requests (request-sock.ts), the
  * accept queue of connections linked by Sock.hashNext.
  */
+import { words } from "../../lib/table.ts";
 import { EADDRINUSE, EAGAIN, EINVAL } from "../../uapi/errno.ts";
 import { IPPROTO_TCP } from "../../uapi/in.ts";
 import { IPSTATS_MIB_OUTNOROUTES, LINUX_MIB_LISTENDROPS, LINUX_MIB_TCPTIMEOUTS } from "../../uapi/snmp.ts";
 import { TCP_CLOSE, TCP_LISTEN, TCP_SYN_RECV } from "../../uapi/tcp.ts";
-import { type Sock, SOCK_DEAD, SOCK_DESTROY, SOCK_DONE, skDstReset, sockOrphan, sockPut } from "../core/sock.ts";
+import {
+  SK_ACK_BACKLOG, SK_DROPS, SK_LINGERTIME_MS, SK_MARK, SK_MAX_ACK_BACKLOG, SK_PRIORITY, SK_PROTOCOL, SK_RCVLOWAT,
+  SK_RCVTIMEO_MS, SK_SNDTIMEO_MS, SK_TYPE, SK_USERLOCKS, skDstReset, type Sock, SOCK_DEAD, SOCK_DESTROY, SOCK_DONE,
+  sockOrphan, sockPut,
+} from "../core/sock.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
 import { inetPutPort } from "./inet-bind-bucket.ts";
 import {
@@ -19,6 +24,10 @@ import {
 } from "./request-sock.ts";
 import { ipRouteOutputFlow } from "./route.ts";
 import type { Rtable } from "./rtable.ts";
+import {
+  ICSK_DEFER_ACCEPT, ICSK_REQSK_QLEN, ICSK_REQSK_YOUNG, ICSK_SYN_RETRIES, ICSK_USER_TIMEOUT_MS, TP_KEEPALIVE_INTVL_MS,
+  TP_KEEPALIVE_PROBES, TP_KEEPALIVE_TIME_MS, TP_LINGER2, TP_NOTSENT_LOWAT, TP_USER_MSS, TP_WINDOW_CLAMP,
+} from "./tcp-cold.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
 /** What the transport lends. Linux: rsk_ops->rtx_syn_ack, sk->sk_prot->destroy and tcp_set_state(). */
@@ -49,17 +58,17 @@ export function inetConnectionSockInit(requests: number, lent: CskOps): void {
  * The accept queue holds more than the backlog: one more than listen() named is let in. Linux: sk_acceptq_is_full().
  */
 export function skAcceptqIsFull(sk: Sock): boolean {
-  return sk.ackBacklog > sk.maxAckBacklog;
+  return words[sk.cold + SK_ACK_BACKLOG]! > words[sk.cold + SK_MAX_ACK_BACKLOG]!;
 }
 
 /** The SYN queue holds more than the backlog, like the accept queue. Linux: inet_csk_reqsk_queue_is_full(). */
 export function inetCskReqskQueueIsFull(sk: TcpSk): boolean {
-  return sk.icsk.reqskQlen > sk.maxAckBacklog;
+  return words[sk.icsk.cold + ICSK_REQSK_QLEN]! > words[sk.cold + SK_MAX_ACK_BACKLOG]!;
 }
 
 /** Counts a SYN or ACK that a full queue turned away. Linux: tcp_listendrop(). */
 export function tcpListendrop(sk: TcpSk): void {
-  sk.drops++;
+  words[sk.cold + SK_DROPS]!++;
   sk.net.mib[LINUX_MIB_LISTENDROPS]!++;
 }
 
@@ -72,9 +81,9 @@ export function inetCskListenStart(sock: Sock, backlog: number): number {
   const sk = sock as TcpSk;
   const icsk = sk.icsk;
   icsk.acceptHead = icsk.acceptTail = null;
-  icsk.reqskQlen = icsk.reqskYoung = 0;
-  sk.ackBacklog = 0;
-  sk.maxAckBacklog = backlog;
+  words[icsk.cold + ICSK_REQSK_QLEN] = words[icsk.cold + ICSK_REQSK_YOUNG] = 0;
+  words[sk.cold + SK_ACK_BACKLOG] = 0;
+  words[sk.cold + SK_MAX_ACK_BACKLOG] = backlog;
   // In LISTEN from here on, as the conflict rules ask; not in a lookup table before the port is confirmed.
   ops.setState(sk, TCP_LISTEN);
   if (sk.prot.getPort(sk, sk.inet.num) === 0) {
@@ -91,7 +100,7 @@ export function inetCskListenStart(sock: Sock, backlog: number): number {
  */
 export function inetCskListenStop(sk: TcpSk): void {
   const requests = reqskSize();
-  for (let req = 0; req < requests && sk.icsk.reqskQlen > 0; req++) {
+  for (let req = 0; req < requests && words[sk.icsk.cold + ICSK_REQSK_QLEN]! > 0; req++) {
     if (reqskIsOf(req, sk)) inetCskReqskQueueDrop(sk, req);
   }
   for (let child = acceptQueueRemove(sk); child !== null; child = acceptQueueRemove(sk)) inetChildForget(child);
@@ -114,7 +123,7 @@ function acceptQueueRemove(sk: TcpSk): TcpSk | null {
   if (next === null) icsk.acceptTail = null;
   child.hashNext = null;
   child.icsk.listener = null;
-  sk.ackBacklog--;
+  words[sk.cold + SK_ACK_BACKLOG]!--;
   return child;
 }
 
@@ -143,7 +152,7 @@ export function inetCskReqskQueueAdd(sk: TcpSk, child: TcpSk): TcpSk | null {
   if (icsk.acceptTail === null) icsk.acceptHead = child;
   else icsk.acceptTail.hashNext = child;
   icsk.acceptTail = child;
-  sk.ackBacklog++;
+  words[sk.cold + SK_ACK_BACKLOG]!++;
   return child;
 }
 
@@ -156,14 +165,14 @@ export function inetCskReqskQueueHashAdd(
 ): void {
   inetEhashInsert(ehashReqBase + req, sk.net, laddr, sk.inet.num, faddr, fport, sk.boundDevIf);
   reqskTimerStart(req);
-  sk.icsk.reqskQlen++;
-  sk.icsk.reqskYoung++;
+  words[sk.icsk.cold + ICSK_REQSK_QLEN]!++;
+  words[sk.icsk.cold + ICSK_REQSK_YOUNG]!++;
 }
 
 /** Counts a request out of the SYN queue. Linux: reqsk_queue_removed(). */
 function reqskQueueRemoved(sk: TcpSk, req: number): void {
-  if (reqskTimeouts(req) === 0) sk.icsk.reqskYoung--;
-  sk.icsk.reqskQlen--;
+  if (reqskTimeouts(req) === 0) words[sk.icsk.cold + ICSK_REQSK_YOUNG]!--;
+  words[sk.icsk.cold + ICSK_REQSK_QLEN]!--;
 }
 
 /** Forgets a request. Linux: inet_csk_reqsk_queue_drop(). */
@@ -189,21 +198,21 @@ export function inetCskCompleteHashdance(sk: TcpSk, child: TcpSk, req: number): 
 function reqskTimerHandler(req: number): void {
   const sk = reqskListener(req);
   const icsk = sk.icsk;
-  let thresh = icsk.synRetries !== 0 ? icsk.synRetries : sk.net.ipv4.tcpSynackRetries;
-  const qlen = icsk.reqskQlen;
-  const room = sk.maxAckBacklog > PRUNE_MIN_BACKLOG ? sk.maxAckBacklog : PRUNE_MIN_BACKLOG;
+  let thresh = words[icsk.cold + ICSK_SYN_RETRIES] !== 0 ? words[icsk.cold + ICSK_SYN_RETRIES]! : sk.net.ipv4.tcpSynackRetries;
+  const qlen = words[icsk.cold + ICSK_REQSK_QLEN]!;
+  const room = words[sk.cold + SK_MAX_ACK_BACKLOG]! > PRUNE_MIN_BACKLOG ? words[sk.cold + SK_MAX_ACK_BACKLOG]! : PRUNE_MIN_BACKLOG;
   if (qlen << 1 > room) {
-    for (let young = icsk.reqskYoung << 1; thresh > PRUNE_MIN_RETRIES && qlen >= young; young <<= 1) thresh--;
+    for (let young = words[icsk.cold + ICSK_REQSK_YOUNG]! << 1; thresh > PRUNE_MIN_RETRIES && qlen >= young; young <<= 1) thresh--;
   }
   sk.net.mib[LINUX_MIB_TCPTIMEOUTS]!++;
   const timeouts = reqskTimeouts(req);
   const acked = reqskHas(req, REQ_ACKED);
-  const defer = icsk.deferAccept;
+  const defer = words[icsk.cold + ICSK_DEFER_ACCEPT]!;
   // While TCP_DEFER_ACCEPT waits for data, only the end of the period gives the peer a last reminder.
   const expire = timeouts >= thresh && (!acked || defer === 0 || timeouts >= defer);
   const resend = !acked || defer === 0 || timeouts >= defer - 1;
   if (!expire && (!resend || ops.rtxSynAck(sk, req) === 0 || acked)) {
-    if (timeouts === 0) icsk.reqskYoung--;
+    if (timeouts === 0) words[icsk.cold + ICSK_REQSK_YOUNG]!--;
     reqskCountTimeout(req);
     reqskTimerStart(req);
     return;
@@ -215,7 +224,7 @@ function reqskTimerHandler(req: number): void {
 export function inetCskRouteReq(sk: TcpSk, laddr: number, faddr: number): Rtable | null {
   const fl = outputFlow;
   flowi4Init(fl, faddr, laddr, sk.boundDevIf, sk.inet.tos, IPPROTO_TCP);
-  fl.mark = sk.mark;
+  fl.mark = words[sk.cold + SK_MARK]!;
   const rt = ipRouteOutputFlow(sk.net, fl, sk);
   if (rt === null) sk.net.mib[IPSTATS_MIB_OUTNOROUTES]!++;
   return rt;
@@ -234,8 +243,8 @@ export function inetCskRouteHashedReq(sk: TcpSk, req: number): Rtable | null {
 export function inetCskCloneLock(sk: TcpSk): TcpSk | null {
   const child = sk.prot.alloc(sk.net) as TcpSk | null;
   if (child === null) return null;
-  child.type = sk.type;
-  child.protocol = sk.protocol;
+  words[child.cold + SK_TYPE] = words[sk.cold + SK_TYPE]!;
+  words[child.cold + SK_PROTOCOL] = words[sk.cold + SK_PROTOCOL]!;
   if (sk.prot.init(child) < 0) {
     sockPut(child);
     return null;
@@ -243,16 +252,14 @@ export function inetCskCloneLock(sk: TcpSk): TcpSk | null {
   child.flags = sk.flags & ~NOT_INHERITED;
   child.rcvbuf = sk.rcvbuf;
   child.sndbuf = sk.sndbuf;
-  child.userlocks = sk.userlocks;
+  words[child.cold + SK_USERLOCKS] = words[sk.cold + SK_USERLOCKS]!;
   child.boundDevIf = sk.boundDevIf;
-  child.reuse = sk.reuse;
-  child.reuseport = sk.reuseport;
-  child.priority = sk.priority;
-  child.mark = sk.mark;
-  child.lingertimeMs = sk.lingertimeMs;
-  child.rcvlowat = sk.rcvlowat;
-  child.rcvtimeoMs = sk.rcvtimeoMs;
-  child.sndtimeoMs = sk.sndtimeoMs;
+  words[child.cold + SK_PRIORITY] = words[sk.cold + SK_PRIORITY]!;
+  words[child.cold + SK_MARK] = words[sk.cold + SK_MARK]!;
+  words[child.cold + SK_LINGERTIME_MS] = words[sk.cold + SK_LINGERTIME_MS]!;
+  words[child.cold + SK_RCVLOWAT] = words[sk.cold + SK_RCVLOWAT]!;
+  words[child.cold + SK_RCVTIMEO_MS] = words[sk.cold + SK_RCVTIMEO_MS]!;
+  words[child.cold + SK_SNDTIMEO_MS] = words[sk.cold + SK_SNDTIMEO_MS]!;
   inheritInet(sk, child);
   inheritTcp(sk, child);
   ops.setState(child, TCP_SYN_RECV);
@@ -266,29 +273,23 @@ function inheritInet(sk: TcpSk, child: TcpSk): void {
   to.tos = from.tos;
   to.ucTtl = from.ucTtl;
   to.pmtudisc = from.pmtudisc;
-  to.cmsgFlags = from.cmsgFlags;
-  to.freebind = from.freebind;
-  to.recverr = from.recverr;
-  to.mcTtl = from.mcTtl;
-  to.mcLoop = from.mcLoop;
-  to.mcIndex = from.mcIndex;
-  to.mcAddr = from.mcAddr;
+  to.flags = from.flags;
 }
 
 function inheritTcp(sk: TcpSk, child: TcpSk): void {
   child.icsk.caOps = sk.icsk.caOps;
-  child.icsk.synRetries = sk.icsk.synRetries;
-  child.icsk.userTimeoutMs = sk.icsk.userTimeoutMs;
+  words[child.icsk.cold + ICSK_SYN_RETRIES] = words[sk.icsk.cold + ICSK_SYN_RETRIES]!;
+  words[child.icsk.cold + ICSK_USER_TIMEOUT_MS] = words[sk.icsk.cold + ICSK_USER_TIMEOUT_MS]!;
   const from = sk.tp;
   const to = child.tp;
   to.nonagle = from.nonagle;
-  to.userMss = from.userMss;
-  to.windowClamp = from.windowClamp;
-  to.keepaliveTimeMs = from.keepaliveTimeMs;
-  to.keepaliveIntvlMs = from.keepaliveIntvlMs;
-  to.keepaliveProbes = from.keepaliveProbes;
-  to.linger2 = from.linger2;
-  to.notsentLowat = from.notsentLowat;
+  words[to.cold + TP_USER_MSS] = words[from.cold + TP_USER_MSS]!;
+  words[to.cold + TP_WINDOW_CLAMP] = words[from.cold + TP_WINDOW_CLAMP]!;
+  words[to.cold + TP_KEEPALIVE_TIME_MS] = words[from.cold + TP_KEEPALIVE_TIME_MS]!;
+  words[to.cold + TP_KEEPALIVE_INTVL_MS] = words[from.cold + TP_KEEPALIVE_INTVL_MS]!;
+  words[to.cold + TP_KEEPALIVE_PROBES] = words[from.cold + TP_KEEPALIVE_PROBES]!;
+  words[to.cold + TP_LINGER2] = words[from.cold + TP_LINGER2]!;
+  words[to.cold + TP_NOTSENT_LOWAT] = words[from.cold + TP_NOTSENT_LOWAT]!;
 }
 
 /**

@@ -14,7 +14,7 @@ import { getRandomU32 } from "../../lib/random.ts";
 import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.ts";
 import { TCP_LISTEN } from "../../uapi/tcp.ts";
 import type { Net } from "../core/net.ts";
-import { type Sock, sockByIndex } from "../core/sock.ts";
+import { type Sock, SOCK_REUSEPORT, sockByIndex } from "../core/sock.ts";
 import type { InetSk } from "./inet-sock.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
@@ -236,14 +236,14 @@ export function inetLookupListener(
       best = sk;
       bestScore = score;
       group = 1;
-    } else if (score === bestScore && score >= 0 && sk.reuseport) {
+    } else if (score === bestScore && score >= 0 && (sk.flags & SOCK_REUSEPORT) !== 0) {
       group++;
     }
   }
-  if (group <= 1 || !best!.reuseport) return best;
+  if (group <= 1 || (best!.flags & SOCK_REUSEPORT) === 0) return best;
   let choice = (inetEhashfn(net, daddr, dport, saddr, sport) >>> 1) % group;
   for (let sk = first as TcpSk | null; sk !== null; sk = sk.hashNext as TcpSk | null) {
-    if (sk.reuseport && computeScore(sk, net, daddr, dport, dif) === bestScore && choice-- === 0) return sk;
+    if ((sk.flags & SOCK_REUSEPORT) !== 0 && computeScore(sk, net, daddr, dport, dif) === bestScore && choice-- === 0) return sk;
   }
   return best;
 }

@@ -11,12 +11,21 @@ export interface InetSk extends Sock {
   inet: InetSock;
 }
 
-/** cmsg_flags bits: which control messages recvmsg() delivers. */
+/** InetSock.flags bits: which control messages recvmsg() delivers. Linux: inet_cmsg_flags. */
 export const IP_CMSG_PKTINFO = 1;
 export const IP_CMSG_TTL = 2;
 export const IP_CMSG_TOS = 4;
 /** The socket has IP_OPTIONS: no control message, but a bit that is at hand. */
 export const IP_CMSG_OPTIONS = 8;
+/** And what the program switched on (inet_flags): bind() takes any address (IP_FREEBIND); IP_HDRINCL (raw). */
+export const INET_FREEBIND = 16;
+export const INET_HDRINCL = 32;
+/** IP_RECVERR: errors are queued for recvmsg(MSG_ERRQUEUE). */
+export const INET_RECVERR = 64;
+/** UDP_CORK is on: datagrams gather until it goes off. */
+export const INET_CORK = 128;
+/** Packets to groups come back to this host (IP_MULTICAST_LOOP). */
+export const INET_MC_LOOP = 256;
 
 export class InetSock implements Pooled {
   /** Peer address; 0 when not connected. */
@@ -35,20 +44,8 @@ export class InetSock implements Pooled {
   pmtudisc = IP_PMTUDISC_WANT;
   /** Counter for the IP identification of this socket's packets. */
   id = 0;
-  /** IP_CMSG_* */
-  cmsgFlags = 0;
-  /** IP_FREEBIND: bind() takes any address. */
-  freebind = false;
-  /** IP_HDRINCL (raw). */
-  hdrincl = false;
-  /** IP_RECVERR: errors are queued for recvmsg(MSG_ERRQUEUE). */
-  recverr = false;
-  /** UDP_CORK is on: datagrams gather until it goes off. */
-  corked = false;
-  mcTtl = 1;
-  mcLoop = true;
-  mcIndex = 0;
-  mcAddr = 0;
+  /** IP_CMSG_* and INET_*. What else an IPv4 socket has is in the cold words of its sock (SK_MC_*). */
+  flags = INET_MC_LOOP;
   poolNext: Pooled | null = null;
 }
 
@@ -69,11 +66,7 @@ export function inetSockAlloc(pmtudisc: number): InetSock | null {
   inet.ucTtl = -1;
   inet.pmtudisc = pmtudisc;
   inet.id = 0;
-  inet.cmsgFlags = 0;
-  inet.freebind = inet.hdrincl = inet.recverr = inet.corked = false;
-  inet.mcTtl = 1;
-  inet.mcLoop = true;
-  inet.mcIndex = inet.mcAddr = 0;
+  inet.flags = INET_MC_LOOP;
   return inet;
 }
 

@@ -49,7 +49,7 @@ export function ipOptionsRelease(sk: Sock): void {
   sockets[index] = null;
   opt.sk = null;
   poolFree(pool, opt);
-  (sk as InetSk).inet.cmsgFlags &= ~IP_CMSG_OPTIONS;
+  (sk as InetSk).inet.flags &= ~IP_CMSG_OPTIONS;
 }
 
 /**
@@ -74,7 +74,7 @@ export function ipOptionsSet(sk: Sock, bytes: Uint8Array | Int32Array): number {
   copyOptions(read, opt);
   if (index < 0) sockets[sockets.indexOf(null)] = opt;
   opt.sk = sk;
-  (sk as InetSk).inet.cmsgFlags |= IP_CMSG_OPTIONS;
+  (sk as InetSk).inet.flags |= IP_CMSG_OPTIONS;
   return 0;
 }
 

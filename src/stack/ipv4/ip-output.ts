@@ -36,7 +36,7 @@ import {
   CHECKSUM_UNNECESSARY, kfreeSkb, PACKET_LOOPBACK, skbClone, skbCloned, skbDstSet, type SkBuff, skbHeadroom, skbPull,
   skbTailroom,
 } from "../core/skbuff.ts";
-import { skDstCheck, skDstSet, type Sock } from "../core/sock.ts";
+import { SK_MARK, SK_PRIORITY, SK_PROTOCOL, skDstCheck, skDstSet, type Sock } from "../core/sock.ts";
 import { IP_DF, IP_HLEN, IPH_DADDR, IPH_FRAG_OFF, IPH_SADDR } from "../wire/ip.ts";
 import { arpTbl } from "./arp.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
@@ -280,8 +280,8 @@ function noRoute(net: Net, skb: SkBuff, error: number): number {
 export function inetSkRebuildRoute(sk: Sock): DstEntry | null {
   const inet = (sk as InetSk).inet;
   const fl = outputFlow;
-  flowi4Init(fl, inet.daddr, inet.saddr, sk.boundDevIf, inet.tos, sk.protocol);
-  fl.mark = sk.mark;
+  flowi4Init(fl, inet.daddr, inet.saddr, sk.boundDevIf, inet.tos, words[sk.cold + SK_PROTOCOL]!);
+  fl.mark = words[sk.cold + SK_MARK]!;
   const dst = ipRouteOutputFlow(sk.net, fl, sk);
   if (dst !== null) skDstSet(sk, dst);
   return dst;
@@ -299,9 +299,9 @@ export function ipQueueXmit(sk: Sock, skb: SkBuff): number {
     if (dst === null) return noRoute(net, skb, -EHOSTUNREACH);
     skbDstSet(skb, dst);
   }
-  skb.priority = sk.priority;
-  skb.mark = sk.mark;
-  ipPushHeader(skb, sk, inet.saddr, inet.daddr, sk.protocol, ipSelectTtl(net, sk), inet.tos, ipDontFragment(sk));
+  skb.priority = words[sk.cold + SK_PRIORITY]!;
+  skb.mark = words[sk.cold + SK_MARK]!;
+  ipPushHeader(skb, sk, inet.saddr, inet.daddr, words[sk.cold + SK_PROTOCOL]!, ipSelectTtl(net, sk), inet.tos, ipDontFragment(sk));
   return ipLocalOut(net, skb);
 }
 
@@ -315,9 +315,9 @@ export function ipBuildAndSendPkt(
 ): number {
   const net = sk.net;
   if (skb.dst === null) skb.dst = dst;
-  skb.priority = sk.priority;
-  skb.mark = sk.mark;
-  ipPushHeader(skb, null, saddr, daddr, sk.protocol, ipSelectTtl(net, sk), tos, ipDontFragment(sk));
+  skb.priority = words[sk.cold + SK_PRIORITY]!;
+  skb.mark = words[sk.cold + SK_MARK]!;
+  ipPushHeader(skb, null, saddr, daddr, words[sk.cold + SK_PROTOCOL]!, ipSelectTtl(net, sk), tos, ipDontFragment(sk));
   return ipLocalOut(net, skb);
 }
 

@@ -2,6 +2,7 @@
  * The IP options of a socket, its control messages, and its error queue. Linux: net/ipv4/ip_sockglue.c; read first
  * ip(7), recv(2) under MSG_ERRQUEUE. Owns nothing; a packet in the error queue is the socket's.
  */
+import { words } from "../../lib/table.ts";
 import { EAGAIN, EINVAL, ENOPROTOOPT, ENOTCONN } from "../../uapi/errno.ts";
 import { SO_EE_ORIGIN_ICMP } from "../../uapi/icmp.ts";
 import {
@@ -20,13 +21,17 @@ import { mem8, memView } from "../../lib/memory.ts";
 import { putCmsg, skbCopyDatagramMsg, sockRecvTimestamp } from "../core/datagram.ts";
 import { SKB_DROP_REASON_SOCKET_RCVBUFF } from "../../uapi/drop-reason.ts";
 import { consumeSkb, kfreeSkb, PACKET_HOST, type SkBuff, skbClone, skbDstDrop, skbPull } from "../core/skbuff.ts";
-import { skbDequeue, skbQueuePurge, skbQueueTail } from "../core/skb-queue.ts";
-import { skbSetOwnerR, skDstCheck, skDstReset, type Sock } from "../core/sock.ts";
+import { skbChainPurge, skbChainTail } from "../core/skb-queue.ts";
+import {
+  SK_PRIORITY, SK_TYPE, skbSetOwnerR, skDstCheck, skDstReset, type Sock, sockDefErrorReport,
+} from "../core/sock.ts";
 import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
 import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
 import { IPH_DADDR, IPH_SADDR, IPH_TOS, IPH_TTL } from "../wire/ip.ts";
 import { inetSelectAddr } from "./devinet.ts";
-import { type InetSk, IP_CMSG_PKTINFO, IP_CMSG_TOS, IP_CMSG_TTL } from "./inet-sock.ts";
+import {
+  INET_FREEBIND, INET_HDRINCL, INET_RECVERR, type InetSk, IP_CMSG_PKTINFO, IP_CMSG_TOS, IP_CMSG_TTL,
+} from "./inet-sock.ts";
 import { ipOptions } from "./ip-parts.ts";
 import { dstMtu } from "./rtable.ts";
 
@@ -62,18 +67,18 @@ export function rtTos2priority(tos: number): number {
 function setTos(sk: InetSk, value: number): number {
   const inet = sk.inet;
   // The ECN bits of a stream are TCP's.
-  const tos = sk.type === SOCK_STREAM ? (value & ~INET_ECN_MASK) | (inet.tos & INET_ECN_MASK) : value;
+  const tos = words[sk.cold + SK_TYPE] === SOCK_STREAM ? (value & ~INET_ECN_MASK) | (inet.tos & INET_ECN_MASK) : value;
   if (inet.tos !== (tos & 0xff)) {
     inet.tos = tos & 0xff;
-    sk.priority = rtTos2priority(tos);
+    words[sk.cold + SK_PRIORITY] = rtTos2priority(tos);
     skDstReset(sk);
   }
   return 0;
 }
 
-function setCmsgFlag(sk: InetSk, flag: number, on: boolean): number {
-  if (on) sk.inet.cmsgFlags |= flag;
-  else sk.inet.cmsgFlags &= ~flag;
+function setFlag(sk: InetSk, flag: number, on: boolean): number {
+  if (on) sk.inet.flags |= flag;
+  else sk.inet.flags &= ~flag;
   return 0;
 }
 
@@ -86,7 +91,7 @@ export function ipSetsockopt(sk: InetSk, name: number, value: number, bytes: Uin
   const on = value !== 0;
   switch (name) {
     case IP_OPTIONS:
-      return ipOptions === null || sk.type === SOCK_STREAM ? -ENOPROTOOPT : bytes === null ? -EINVAL : ipOptions.set(sk, bytes);
+      return ipOptions === null || words[sk.cold + SK_TYPE] === SOCK_STREAM ? -ENOPROTOOPT : bytes === null ? -EINVAL : ipOptions.set(sk, bytes);
     case IP_TOS:
       return setTos(sk, value);
     case IP_TTL:
@@ -94,33 +99,30 @@ export function ipSetsockopt(sk: InetSk, name: number, value: number, bytes: Uin
       inet.ucTtl = value;
       return 0;
     case IP_PKTINFO:
-      return setCmsgFlag(sk, IP_CMSG_PKTINFO, on);
+      return setFlag(sk, IP_CMSG_PKTINFO, on);
     case IP_RECVTTL:
-      return setCmsgFlag(sk, IP_CMSG_TTL, on);
+      return setFlag(sk, IP_CMSG_TTL, on);
     case IP_RECVTOS:
-      return setCmsgFlag(sk, IP_CMSG_TOS, on);
+      return setFlag(sk, IP_CMSG_TOS, on);
     case IP_MTU_DISCOVER:
       if (value < IP_PMTUDISC_DONT || value > IP_PMTUDISC_OMIT) return -EINVAL;
       inet.pmtudisc = value;
       return 0;
     case IP_FREEBIND:
-      inet.freebind = on;
-      return 0;
+      return setFlag(sk, INET_FREEBIND, on);
     case IP_RECVERR:
-      inet.recverr = on;
-      if (!on) skbQueuePurge(sk.errorQueue);
-      return 0;
+      if (!on) sk.errorQueue = skbChainPurge(sk.errorQueue);
+      return setFlag(sk, INET_RECVERR, on);
     case IP_HDRINCL:
-      if (sk.type !== SOCK_RAW) return -ENOPROTOOPT;
-      inet.hdrincl = on;
-      return 0;
+      if (words[sk.cold + SK_TYPE] !== SOCK_RAW) return -ENOPROTOOPT;
+      return setFlag(sk, INET_HDRINCL, on);
     default:
       return -ENOPROTOOPT;
   }
 }
 
-function cmsgFlag(sk: InetSk, flag: number): number {
-  return (sk.inet.cmsgFlags & flag) !== 0 ? 1 : 0;
+function flagOf(sk: InetSk, flag: number): number {
+  return (sk.inet.flags & flag) !== 0 ? 1 : 0;
 }
 
 /**
@@ -132,16 +134,16 @@ export function ipGetsockopt(sk: InetSk, name: number, out: Uint8Array | Int32Ar
   let value = 0;
   switch (name) {
     case IP_OPTIONS:
-      return ipOptions === null || sk.type === SOCK_STREAM ? -ENOPROTOOPT : ipOptions.get(sk, out);
+      return ipOptions === null || words[sk.cold + SK_TYPE] === SOCK_STREAM ? -ENOPROTOOPT : ipOptions.get(sk, out);
     case IP_TOS: value = inet.tos; break;
     case IP_TTL: value = inet.ucTtl < 0 ? sk.net.ipv4.ipDefaultTtl : inet.ucTtl; break;
-    case IP_PKTINFO: value = cmsgFlag(sk, IP_CMSG_PKTINFO); break;
-    case IP_RECVTTL: value = cmsgFlag(sk, IP_CMSG_TTL); break;
-    case IP_RECVTOS: value = cmsgFlag(sk, IP_CMSG_TOS); break;
+    case IP_PKTINFO: value = flagOf(sk, IP_CMSG_PKTINFO); break;
+    case IP_RECVTTL: value = flagOf(sk, IP_CMSG_TTL); break;
+    case IP_RECVTOS: value = flagOf(sk, IP_CMSG_TOS); break;
     case IP_MTU_DISCOVER: value = inet.pmtudisc; break;
-    case IP_FREEBIND: value = inet.freebind ? 1 : 0; break;
-    case IP_RECVERR: value = inet.recverr ? 1 : 0; break;
-    case IP_HDRINCL: value = inet.hdrincl ? 1 : 0; break;
+    case IP_FREEBIND: value = flagOf(sk, INET_FREEBIND); break;
+    case IP_RECVERR: value = flagOf(sk, INET_RECVERR); break;
+    case IP_HDRINCL: value = flagOf(sk, INET_HDRINCL); break;
     case IP_MTU: {
       const dst = skDstCheck(sk);
       if (dst === null) return -ENOTCONN;
@@ -165,7 +167,7 @@ function specificDestination(sk: InetSk, skb: SkBuff): number {
 /** Delivers the control messages the socket asked for about a packet. Linux: ip_cmsg_recv(), sock_recv_cmsgs(). */
 export function ipCmsgRecv(sk: InetSk, msg: Msghdr, skb: SkBuff): void {
   sockRecvTimestamp(sk, msg, skb);
-  const flags = sk.inet.cmsgFlags;
+  const flags = sk.inet.flags;
   if (flags === 0 || msg.control === null) return;
   const nh = skb.nh;
   if ((flags & IP_CMSG_PKTINFO) !== 0) {
@@ -260,7 +262,7 @@ export function ipIcmpError(sk: Sock, skb: SkBuff, err: number, port: number, pa
   clone.endSeq = clone.data;
   if (skbPull(clone, payload) < 0) skbPull(clone, clone.len);
   skbSetOwnerR(clone, sk);
-  skbQueueTail(sk.errorQueue, clone);
+  sk.errorQueue = skbChainTail(sk.errorQueue, clone);
 }
 
 /**
@@ -268,9 +270,12 @@ export function ipIcmpError(sk: Sock, skb: SkBuff, err: number, port: number, pa
  * name, and an IP_RECVERR message with the error. -EAGAIN when the queue is empty. Linux: ip_recv_error()
  */
 export function ipRecvError(sk: InetSk, msg: Msghdr, length: number): number {
-  const queue = sk.errorQueue;
-  const skb = skbDequeue(queue);
+  const skb = sk.errorQueue;
   if (skb === null) return -EAGAIN;
+  // The next queued error is the pending one then.
+  const next = skb.next;
+  sk.errorQueue = next;
+  skb.next = null;
   let copied = skb.len;
   if (copied > length) {
     msg.flags |= MSG_TRUNC;
@@ -295,10 +300,8 @@ export function ipRecvError(sk: InetSk, msg: Msghdr, length: number): number {
     control[at + 6] = memView.getInt32(skb.nh + IPH_SADDR);
   }
   msg.flags |= MSG_ERRQUEUE;
-  // The next queued error is the pending one now.
-  const next = queue.head;
   sk.err = next === null ? 0 : next.tcpFlags;
-  if (next !== null) sk.errorReport(sk);
+  if (next !== null) sockDefErrorReport(sk);
   consumeSkb(skb);
   return copied;
 }

@@ -30,6 +30,7 @@ import {
   REQ_ECN_OK, REQ_INFO, REQ_RCV_ISN, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS,
   REQ_WSCALE_OK, reqRows, reqskMss, reqskSpare,
 } from "./request-sock.ts";
+import { TP_TS_RECENT_STAMP } from "./tcp-cold.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
 import { tcpOpenreqInitRwin } from "./tcp-minisocks.ts";
 import { rxOpt, type TcpOptionsReceived, tcpParseOptions } from "./tcp-options.ts";
@@ -117,13 +118,13 @@ export function cookieV4InitSequence(sk: TcpSk, skb: SkBuff, req: number): void 
   const info = words[at + REQ_INFO]!;
   if ((info & REQ_TSTAMP_OK) !== 0) words[at + REQ_TS_OFFSET]! += cookieInitTimestamp(info) - jiffies;
   // A listener has no timestamp of its own: the field says when it last had to use cookies (tcp_synq_overflow).
-  sk.tp.tsRecentStamp = jiffies === 0 ? 1 : jiffies;
+  words[sk.tp.cold + TP_TS_RECENT_STAMP] = jiffies === 0 ? 1 : jiffies;
   sk.net.mib[LINUX_MIB_SYNCOOKIESSENT]!++;
 }
 
 /** No cookie was sent for so long that none can be valid. Linux: tcp_synq_no_recent_overflow(). */
 function noRecentOverflow(sk: TcpSk): boolean {
-  const stamp = sk.tp.tsRecentStamp;
+  const stamp = words[sk.tp.cold + TP_TS_RECENT_STAMP]!;
   if (stamp === 0) return true;
   const age = (jiffies - stamp) | 0;
   return age < 0 || age > TCP_SYNCOOKIE_VALID_MS;

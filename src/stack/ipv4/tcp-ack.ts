@@ -4,12 +4,14 @@
  * 5, RFC 6298 (RTT and RTO), RFC 7323 section 4.
  */
 import { memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import {
   LINUX_MIB_TCPDELIVERED, LINUX_MIB_TCPDELIVEREDCE, LINUX_MIB_TCPHPACKS, LINUX_MIB_TCPPUREACKS,
 } from "../../uapi/snmp.ts";
 import { TCP_CA_OPEN } from "../../uapi/tcp.ts";
 import type { SkBuff } from "../core/skbuff.ts";
+import { SK_ERR_SOFT } from "../core/sock.ts";
 import { TCPHDR_SYN, TH_WIN } from "../wire/tcp.ts";
 import {
   FLAG_ACKED, FLAG_CA_ALERT, FLAG_DATA, FLAG_DATA_ACKED, FLAG_DSACKING_ACK, FLAG_ECE, FLAG_FORWARD_PROGRESS,
@@ -18,6 +20,11 @@ import {
   FLAG_WIN_UPDATE,
 } from "./tcp-ack-flags.ts";
 import { TCP_CHRONO_BUSY, tcpChronoStop } from "./tcp-chrono.ts";
+import {
+  ICSK_PROBES_OUT, ICSK_PROBES_TSTAMP, TP_CONFIRM_STAMP, TP_DELIVERED, TP_HIGH_SEQ, TP_LOST, TP_MAX_WINDOW, TP_MDEV,
+  TP_MDEV_MAX, TP_REORDERING, TP_RETRANS_STAMP, TP_RTO_STAMP, TP_RTT_SEQ, TP_RTTVAR, TP_SACK_OK, TP_TLP_HIGH_SEQ,
+  TP_TOTAL_RTO_TIME,
+} from "./tcp-cold.ts";
 import { tcpInCwndReduction, tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
 import { tcpSendChallengeAck, tcpStoreTsRecent } from "./tcp-challenge.ts";
 import { tcpEcnDelivered, tcpEcnRcvEcnEcho } from "./tcp-ecn.ts";
@@ -49,15 +56,15 @@ function tcpRttEstimator(tp: TcpSock, rttMs: number): void {
   const srtt = tp.srtt;
   if (srtt === 0) {
     tp.srtt = m << 3;
-    tp.mdev = m << 1;
-    tp.rttvar = tp.mdev > TCP_RTO_MIN ? tp.mdev : TCP_RTO_MIN;
-    tp.mdevMax = tp.rttvar;
-    tp.rttSeq = tp.sndNxt;
+    words[tp.cold + TP_MDEV] = m << 1;
+    words[tp.cold + TP_RTTVAR] = words[tp.cold + TP_MDEV]! > TCP_RTO_MIN ? words[tp.cold + TP_MDEV]! : TCP_RTO_MIN;
+    words[tp.cold + TP_MDEV_MAX] = words[tp.cold + TP_RTTVAR]!;
+    words[tp.cold + TP_RTT_SEQ] = tp.sndNxt;
     return;
   }
   m -= srtt >> 3;
   tp.srtt = srtt + m;
-  let mdev = tp.mdev;
+  let mdev = words[tp.cold + TP_MDEV]!;
   if (m < 0) {
     m = -m - (mdev >> 2);
     if (m > 0) m >>= 3;
@@ -65,15 +72,15 @@ function tcpRttEstimator(tp: TcpSock, rttMs: number): void {
     m -= mdev >> 2;
   }
   mdev += m;
-  tp.mdev = mdev;
-  if (mdev > tp.mdevMax) {
-    tp.mdevMax = mdev;
-    if (mdev > tp.rttvar) tp.rttvar = mdev;
+  words[tp.cold + TP_MDEV] = mdev;
+  if (mdev > words[tp.cold + TP_MDEV_MAX]!) {
+    words[tp.cold + TP_MDEV_MAX] = mdev;
+    if (mdev > words[tp.cold + TP_RTTVAR]!) words[tp.cold + TP_RTTVAR] = mdev;
   }
-  if (((tp.sndUna - tp.rttSeq) | 0) > 0) {
-    if (tp.mdevMax < tp.rttvar) tp.rttvar -= (tp.rttvar - tp.mdevMax) >> 2;
-    tp.rttSeq = tp.sndNxt;
-    tp.mdevMax = TCP_RTO_MIN;
+  if (((tp.sndUna - words[tp.cold + TP_RTT_SEQ]!) | 0) > 0) {
+    if (words[tp.cold + TP_MDEV_MAX]! < words[tp.cold + TP_RTTVAR]!) words[tp.cold + TP_RTTVAR]! -= (words[tp.cold + TP_RTTVAR]! - words[tp.cold + TP_MDEV_MAX]!) >> 2;
+    words[tp.cold + TP_RTT_SEQ] = tp.sndNxt;
+    words[tp.cold + TP_MDEV_MAX] = TCP_RTO_MIN;
   }
 }
 
@@ -82,7 +89,7 @@ function tcpAckUpdateRtt(sk: TcpSk, rttMs: number): void {
   const tp = sk.tp;
   const icsk = sk.icsk;
   tcpRttEstimator(tp, rttMs);
-  const rto = (tp.srtt >> 3) + tp.rttvar;
+  const rto = (tp.srtt >> 3) + words[tp.cold + TP_RTTVAR]!;
   icsk.rto = rto < TCP_RTO_MAX ? rto : TCP_RTO_MAX;
   icsk.backoff = 0;
 }
@@ -122,7 +129,7 @@ function measureRtt(sk: TcpSk, flags: number, seqRtt: number, lastRtt: number): 
 function tcpCleanRtxQueue(sk: TcpSk, flags: number, priorFack: number): number {
   const tp = sk.tp;
   const una = tp.sndUna;
-  const sackOk = tp.sackOk;
+  const sackOk = words[tp.cold + TP_SACK_OK] !== 0;
   const sendHead = sk.sendHead;
   let flag = flags;
   let acked = 0;
@@ -142,18 +149,18 @@ function tcpCleanRtxQueue(sk: TcpSk, flags: number, priorFack: number): number {
       if (!timed) first = last;
       timed = true;
       if (((skb.seq - reord) | 0) < 0) reord = skb.seq;
-      if (((skb.endSeq - tp.highSeq) | 0) <= 0) flag |= FLAG_ORIG_SACK_ACKED;
+      if (((skb.endSeq - words[tp.cold + TP_HIGH_SEQ]!) | 0) <= 0) flag |= FLAG_ORIG_SACK_ACKED;
     }
     if ((sacked & TCPCB_SACKED_ACKED) !== 0) {
       tp.sackedOut--;
     } else if (sackOk) {
-      tp.delivered++;
+      words[tp.cold + TP_DELIVERED]!++;
       tcpRackAdvance(tp, sacked, skb.endSeq, skb.when);
     }
     if ((sacked & TCPCB_LOST) !== 0) tp.lostOut--;
     if ((skb.tcpFlags & TCPHDR_SYN) !== 0) {
       flag |= FLAG_SYN_ACKED;
-      tp.retransStamp = 0;
+      words[tp.cold + TP_RETRANS_STAMP] = 0;
     } else {
       flag |= FLAG_DATA_ACKED;
     }
@@ -200,8 +207,8 @@ function tcpAckUpdateWindow(sk: TcpSk, skb: SkBuff, ack: number, seq: number): n
     tp.predFlags = 0;
     tcpFastPathCheck(sk);
     if (sk.sendHead !== null) tcpSlowStartAfterIdleCheck(sk);
-    if (window > tp.maxWindow) {
-      tp.maxWindow = window;
+    if (window > words[tp.cold + TP_MAX_WINDOW]!) {
+      words[tp.cold + TP_MAX_WINDOW] = window;
       tcpSyncMss(sk, sk.icsk.pmtuCookie);
     }
   }
@@ -214,7 +221,7 @@ function tcpAckProbe(sk: TcpSk): void {
   const head = sk.sendHead;
   if (head === null) return;
   if (((head.endSeq - tcpWndEnd(sk.tp)) | 0) <= 0) {
-    icsk.backoff = icsk.probesTstamp = 0;
+    icsk.backoff = words[icsk.cold + ICSK_PROBES_TSTAMP] = 0;
     if (icsk.pending === ICSK_TIME_PROBE0) icsk.pending = 0;
   } else {
     inetCskResetXmitTimer(sk, ICSK_TIME_PROBE0, tcpProbe0When(icsk));
@@ -226,8 +233,8 @@ function confirmNeighbour(sk: TcpSk): void {
   const tp = sk.tp;
   const dst = sk.dst;
   const now = jiffies;
-  if (dst === null || ((now - tp.confirmStamp) | 0) < CONFIRM_INTERVAL_MS) return;
-  tp.confirmStamp = now;
+  if (dst === null || ((now - words[tp.cold + TP_CONFIRM_STAMP]!) | 0) < CONFIRM_INTERVAL_MS) return;
+  words[tp.cold + TP_CONFIRM_STAMP] = now;
   dst.ops.confirmNeigh(dst, sk.inet.daddr);
 }
 
@@ -238,7 +245,7 @@ function ackIsDubious(sk: TcpSk, flag: number): boolean {
 
 /** May the window grow by this ACK? With much reordering any progress counts. Linux: tcp_may_raise_cwnd(). */
 function mayRaiseCwnd(sk: TcpSk, flag: number): boolean {
-  return (flag & (sk.tp.reordering > sk.net.ipv4.tcpReordering ? FLAG_FORWARD_PROGRESS : FLAG_DATA_ACKED)) !== 0;
+  return (flag & (words[sk.tp.cold + TP_REORDERING]! > sk.net.ipv4.tcpReordering ? FLAG_FORWARD_PROGRESS : FLAG_DATA_ACKED)) !== 0;
 }
 
 /** Counts segments that an ACK delivered, and those of them that it told were marked. Linux: tcp_newly_delivered(). */
@@ -254,10 +261,10 @@ function tcpNewlyDelivered(sk: TcpSk, delivered: number, flag: number): void {
 function oldAck(sk: TcpSk, ack: number, flags: number): number {
   const tp = sk.tp;
   if ((flags & FLAG_SLOWPATH) === 0 || rxOpt.numSacks === 0) return 0;
-  const priorDelivered = tp.delivered;
+  const priorDelivered = words[tp.cold + TP_DELIVERED]!;
   let flag = flags | tcpSacktagWriteQueue(sk, ack, tp.sndUna);
   flag = tcpFastretransAlert(sk, tp.sndUna, 0, flag);
-  tcpNewlyDelivered(sk, tp.delivered - priorDelivered, flag);
+  tcpNewlyDelivered(sk, words[tp.cold + TP_DELIVERED]! - priorDelivered, flag);
   if ((flag & (FLAG_REXMIT_LOST | FLAG_REXMIT_NEW)) !== 0) tcpXmitRecovery(sk, flag);
   return 0;
 }
@@ -275,7 +282,7 @@ export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
   const advance = (ack - prior) | 0;
   let flag = flags;
   if (advance < 0) {
-    if (advance < -tp.maxWindow) {
+    if (advance < -words[tp.cold + TP_MAX_WINDOW]!) {
       if ((flag & FLAG_NO_CHALLENGE_ACK) === 0) tcpSendChallengeAck(sk);
       return -2;
     }
@@ -284,13 +291,13 @@ export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
   if (((ack - tp.sndNxt) | 0) > 0) return -1;
   const seq = skb.seq;
   const priorOut = tp.packetsOut;
-  const priorDelivered = tp.delivered;
-  const priorLost = tp.lost;
-  const priorFack = tp.sackOk ? tcpHighestSackSeq(tp) : prior;
+  const priorDelivered = words[tp.cold + TP_DELIVERED]!;
+  const priorLost = words[tp.cold + TP_LOST]!;
+  const priorFack = words[tp.cold + TP_SACK_OK] !== 0 ? tcpHighestSackSeq(tp) : prior;
   if (advance > 0) {
     flag |= FLAG_SND_UNA_ADVANCED;
     if (icsk.retransmits !== 0) {
-      tp.totalRtoTime += (jiffies - tp.rtoStamp) | 0;
+      words[tp.cold + TP_TOTAL_RTO_TIME]! += (jiffies - words[tp.cold + TP_RTO_STAMP]!) | 0;
       icsk.retransmits = 0;
     }
     tp.bytesAcked += advance;
@@ -312,27 +319,27 @@ export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
     if ((flag & FLAG_SLOWPATH) !== 0 && rxOpt.numSacks !== 0) flag |= tcpSacktagWriteQueue(sk, ack, prior);
     else tcpSackStateClear();
   }
-  sk.errSoft = 0;
-  icsk.probesOut = 0;
+  words[sk.cold + SK_ERR_SOFT] = 0;
+  words[icsk.cold + ICSK_PROBES_OUT] = 0;
   tp.rcvTstamp = jiffies;
   if (priorOut === 0) {
     if ((flag & FLAG_DSACKING_ACK) !== 0) tcpFastretransAlert(sk, prior, 0, flag);
     tcpAckProbe(sk);
-    if (tp.rec.tlpHighSeq !== 0) tcpProcessTlpAck(sk, ack, flag);
+    if (words[tp.cold + TP_TLP_HIGH_SEQ] !== 0) tcpProcessTlpAck(sk, ack, flag);
     return 1;
   }
   if (advance > 0 || sackTimed) flag = tcpCleanRtxQueue(sk, flag, priorFack);
   tcpRackUpdateReoWnd(sk);
-  if (tp.rec.tlpHighSeq !== 0) tcpProcessTlpAck(sk, ack, flag);
+  if (words[tp.cold + TP_TLP_HIGH_SEQ] !== 0) tcpProcessTlpAck(sk, ack, flag);
   if (ackIsDubious(sk, flag)) {
     const duplicate = (flag & (FLAG_SND_UNA_ADVANCED | FLAG_NOT_DUP | FLAG_DSACKING_ACK)) === 0;
     flag = tcpFastretransAlert(sk, prior, duplicate ? 1 : 0, flag);
   }
   if ((flag & FLAG_SET_XMIT_TIMER) !== 0) tcpSetXmitTimer(sk);
   if ((flag & FLAG_FORWARD_PROGRESS) !== 0) confirmNeighbour(sk);
-  const delivered = tp.delivered - priorDelivered;
+  const delivered = words[tp.cold + TP_DELIVERED]! - priorDelivered;
   tcpNewlyDelivered(sk, delivered, flag);
-  if (tcpInCwndReduction(sk)) tcpCwndReduction(sk, delivered, tp.lost - priorLost, advance > 0);
+  if (tcpInCwndReduction(sk)) tcpCwndReduction(sk, delivered, words[tp.cold + TP_LOST]! - priorLost, advance > 0);
   else if (mayRaiseCwnd(sk, flag)) icsk.caOps.congAvoid(sk, ack, delivered);
   if ((flag & (FLAG_REXMIT_LOST | FLAG_REXMIT_NEW)) !== 0) tcpXmitRecovery(sk, flag);
   return 1;

@@ -5,6 +5,7 @@
  */
 import { memView } from "../../lib/memory.ts";
 import { getRandomBelow } from "../../lib/random.ts";
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import {
   SKB_DROP_REASON_TCP_INVALID_SEQUENCE, SKB_DROP_REASON_TCP_INVALID_SYN, SKB_DROP_REASON_TCP_OLD_SEQUENCE,
@@ -18,6 +19,7 @@ import {
 import { TCP_SYN_RECV, TCPF_CLOSE_WAIT, TCPF_CLOSING, TCPF_LAST_ACK } from "../../uapi/tcp.ts";
 import { kfreeSkb, type SkBuff } from "../core/skbuff.ts";
 import { TCPHDR_ACK, TCPHDR_RST, TCPHDR_SYN, TH_WIN } from "../wire/tcp.ts";
+import { TP_LAST_OOW_ACK_TIME, TP_TS_RECENT_STAMP } from "./tcp-cold.ts";
 import { tcpSendAck } from "./tcp-control.ts";
 import { TCP_MAX_QUICKACKS, tcpEnterQuickackMode } from "./tcp-data.ts";
 import { tcpReset } from "./tcp-input.ts";
@@ -43,16 +45,16 @@ export function tcpChallengeInit(): void {
 
 /** Remembers the timestamp of an accepted segment, unless an older one would replace a newer. Linux: tcp_replace_ts_recent(). */
 export function tcpStoreTsRecent(tp: TcpSock): void {
-  if (tcpPawsReject(tp.tsRecent, tp.rcvTsval, tp.tsRecentStamp, false)) return;
+  if (tcpPawsReject(tp.tsRecent, tp.rcvTsval, words[tp.cold + TP_TS_RECENT_STAMP]!, false)) return;
   tp.tsRecent = tp.rcvTsval;
-  tp.tsRecentStamp = jiffies === 0 ? 1 : jiffies;
+  words[tp.cold + TP_TS_RECENT_STAMP] = jiffies === 0 ? 1 : jiffies;
 }
 
 /** Was a segment outside the window answered a moment ago? Linux: __tcp_oow_rate_limited(). */
 function oowRateLimited(sk: TcpSk, mib: number): boolean {
   const tp = sk.tp;
   const now = jiffies;
-  const last = tp.lastOowAckTime;
+  const last = words[tp.cold + TP_LAST_OOW_ACK_TIME]!;
   if (last !== 0) {
     const elapsed = (now - last) | 0;
     if (elapsed >= 0 && elapsed < sk.net.ipv4.tcpInvalidRatelimitMs) {
@@ -60,7 +62,7 @@ function oowRateLimited(sk: TcpSk, mib: number): boolean {
       return true;
     }
   }
-  tp.lastOowAckTime = now === 0 ? 1 : now;
+  words[tp.cold + TP_LAST_OOW_ACK_TIME] = now === 0 ? 1 : now;
   return false;
 }
 
@@ -149,7 +151,7 @@ export function tcpValidateIncoming(sk: TcpSk, skb: SkBuff, synInErr: boolean): 
   const rst = (flags & TCPHDR_RST) !== 0;
   if (
     tcpFastParseOptions(skb, tp) && tp.sawTstamp && ((tp.tsRecent - tp.rcvTsval) | 0) > 1 && !rst
-    && tcpPawsReject(tp.tsRecent, tp.rcvTsval, tp.tsRecentStamp, false) && !tcpDisorderedAck(sk, skb)
+    && tcpPawsReject(tp.tsRecent, tp.rcvTsval, words[tp.cold + TP_TS_RECENT_STAMP]!, false) && !tcpDisorderedAck(sk, skb)
   ) {
     // A reset is taken in spite of its timestamp (RFC 7323 section 5.2).
     sk.net.mib[LINUX_MIB_PAWSESTABREJECTED]!++;

@@ -17,7 +17,8 @@ import {
 } from "../../uapi/snmp.ts";
 import { TCP_SYN_RECV } from "../../uapi/tcp.ts";
 import type { SkBuff } from "../core/skbuff.ts";
-import { skbQueueTail } from "../core/skb-queue.ts";
+import { skbChainTail } from "../core/skb-queue.ts";
+import { sockDefReadable } from "../core/sock.ts";
 import {
   TCPHDR_ACK, TCPHDR_DOFF_MASK, TCPHDR_DOFF_PLAIN, TCPHDR_RST, TCPHDR_SYN, TH_OFF_FLAGS,
 } from "../wire/tcp.ts";
@@ -27,6 +28,7 @@ import {
   reqRows, reqskRetrans, reqskSet, reqskTimeoutMs, reqskTimeouts, reqskTimerStart,
 } from "./request-sock.ts";
 import { tcpSynackRttMeas } from "./tcp-ack.ts";
+import { ICSK_DEFER_ACCEPT, TP_SEGS_IN } from "./tcp-cold.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
 import { tcpInWindow, tcpOowRateLimited, tcpPawsReject } from "./tcp-minisocks.ts";
 import { rxOpt, tcpParseOptions } from "./tcp-options.ts";
@@ -90,7 +92,7 @@ export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
     return embryonicReset(sk, skb, req, rst);
   }
   if ((flags & TCPHDR_ACK) === 0) return done(SKB_DROP_REASON_TCP_FLAGS);
-  if (reqskTimeouts(req) < sk.icsk.deferAccept && skb.endSeq === rcvNxt) {
+  if (reqskTimeouts(req) < words[sk.icsk.cold + ICSK_DEFER_ACCEPT]! && skb.endSeq === rcvNxt) {
     // TCP_DEFER_ACCEPT: the ACK alone does not wake the program.
     reqskSet(req, REQ_ACKED);
     net.mib[LINUX_MIB_TCPDEFERACCEPTDROP]!++;
@@ -127,13 +129,13 @@ function embryonicReset(sk: TcpSk, skb: SkBuff, req: number, rst: boolean): null
  * @returns else SKB_DROP_REASON_*: a reset is due, to be sent by the caller
  */
 export function tcpChildProcess(parent: TcpSk, child: TcpSk, skb: SkBuff): number {
-  child.tp.segsIn++;
+  words[child.tp.cold + TP_SEGS_IN]!++;
   if (child.owned) {
-    skbQueueTail(child.backlog, skb);
+    child.backlog = skbChainTail(child.backlog, skb);
     return 0;
   }
   const state = child.state;
   const answer = tcpRcvStateProcess(child, skb);
-  if (state === TCP_SYN_RECV && child.state !== state) parent.dataReady(parent);
+  if (state === TCP_SYN_RECV && child.state !== state) sockDefReadable(parent);
   return answer;
 }

@@ -3,9 +3,13 @@
  * Read first: RFC 5681 (slow start, congestion avoidance), RFC 3465 (counting bytes), RFC 2861 (after idle periods).
  * An algorithm owns sndCwnd while nothing is lost (`congAvoid`) and sndSsthresh at each loss (`ssthresh`); windows are in segments.
  */
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { EEXIST, ENOENT } from "../../uapi/errno.ts";
 import { TCP_CA_CWR, TCP_CA_OPEN, TCP_CA_RECOVERY } from "../../uapi/tcp.ts";
+import {
+  TP_MAX_PACKETS_OUT, TP_MAX_PACKETS_SEQ, TP_SND_CWND_CLAMP, TP_SND_CWND_CNT, TP_SND_CWND_STAMP, TP_SND_CWND_USED,
+} from "./tcp-cold.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 
 /** Initial window in segments (RFC 6928). */
@@ -19,8 +23,6 @@ export const CA_EVENT_CWND_RESTART = 1;
 export const CA_EVENT_COMPLETE_CWR = 2;
 export const CA_EVENT_LOSS = 3;
 
-/** Words of icsk.caPriv: the state of an algorithm. */
-export const CA_PRIV_WORDS = 17;
 
 /** One algorithm. Linux: struct tcp_congestion_ops. */
 export interface TcpCongestionOps {
@@ -116,7 +118,7 @@ export function tcpCurrentSsthresh(sk: TcpSk): number {
  */
 export function tcpIsCwndLimited(tp: TcpSock): boolean {
   if (tp.isCwndLimited) return true;
-  return tp.sndCwnd < tp.sndSsthresh && tp.sndCwnd < tp.maxPacketsOut << 1;
+  return tp.sndCwnd < tp.sndSsthresh && tp.sndCwnd < words[tp.cold + TP_MAX_PACKETS_OUT]! << 1;
 }
 
 /** Slow start: one segment for each acknowledged; returns how many `acked` are left beyond the threshold. */
@@ -124,14 +126,14 @@ export function tcpSlowStart(tp: TcpSock, acked: number): number {
   let cwnd = tp.sndCwnd + acked;
   if (cwnd > tp.sndSsthresh) cwnd = tp.sndSsthresh;
   const left = acked - (cwnd - tp.sndCwnd);
-  tp.sndCwnd = cwnd < tp.sndCwndClamp ? cwnd : tp.sndCwndClamp;
+  tp.sndCwnd = cwnd < words[tp.cold + TP_SND_CWND_CLAMP]! ? cwnd : words[tp.cold + TP_SND_CWND_CLAMP]!;
   return left;
 }
 
 /** Congestion avoidance: one segment for every `w` acknowledged. Linux: tcp_cong_avoid_ai(). */
 export function tcpCongAvoidAi(tp: TcpSock, w: number, acked: number): void {
   let cwnd = tp.sndCwnd;
-  let count = tp.sndCwndCnt;
+  let count = words[tp.cold + TP_SND_CWND_CNT]!;
   if (count >= w) {
     count = 0;
     cwnd++;
@@ -142,8 +144,8 @@ export function tcpCongAvoidAi(tp: TcpSock, w: number, acked: number): void {
     count -= more * w;
     cwnd += more;
   }
-  tp.sndCwndCnt = count;
-  tp.sndCwnd = cwnd < tp.sndCwndClamp ? cwnd : tp.sndCwndClamp;
+  words[tp.cold + TP_SND_CWND_CNT] = count;
+  tp.sndCwnd = cwnd < words[tp.cold + TP_SND_CWND_CLAMP]! ? cwnd : words[tp.cold + TP_SND_CWND_CLAMP]!;
 }
 
 /** Reno (RFC 5681 section 3): half the window at a loss, one segment more per round trip. */
@@ -167,7 +169,7 @@ export const tcpReno: TcpCongestionOps = Object.freeze({
 
 /** The initial window. Linux: tcp_init_cwnd(). */
 export function tcpInitCwnd(tp: TcpSock): number {
-  return tp.sndCwndClamp < TCP_INIT_CWND ? tp.sndCwndClamp : TCP_INIT_CWND;
+  return words[tp.cold + TP_SND_CWND_CLAMP]! < TCP_INIT_CWND ? words[tp.cold + TP_SND_CWND_CLAMP]! : TCP_INIT_CWND;
 }
 
 /**
@@ -184,8 +186,8 @@ function tcpCwndRestart(sk: TcpSk, idleMs: number): void {
   tp.sndSsthresh = tcpCurrentSsthresh(sk);
   for (let idle = idleMs - rto; idle > 0 && cwnd > restart; idle -= rto) cwnd >>= 1;
   tp.sndCwnd = cwnd > restart ? cwnd : restart;
-  tp.sndCwndStamp = jiffies;
-  tp.sndCwndUsed = 0;
+  words[tp.cold + TP_SND_CWND_STAMP] = jiffies;
+  words[tp.cold + TP_SND_CWND_USED] = 0;
 }
 
 /** Called before data is queued: restarts the window when nothing was sent for longer than the RTO. */
@@ -202,32 +204,32 @@ function tcpCwndApplicationLimited(sk: TcpSk): void {
   const socket = sk.socket;
   if (sk.icsk.caState === TCP_CA_OPEN && socket !== null && !socket.noSpace) {
     const initial = tcpInitCwnd(tp);
-    const used = tp.sndCwndUsed > initial ? tp.sndCwndUsed : initial;
+    const used = words[tp.cold + TP_SND_CWND_USED]! > initial ? words[tp.cold + TP_SND_CWND_USED]! : initial;
     if (used < tp.sndCwnd) {
       tp.sndSsthresh = tcpCurrentSsthresh(sk);
       tp.sndCwnd = (tp.sndCwnd + used) >> 1;
     }
   }
-  tp.sndCwndUsed = 0;
-  tp.sndCwndStamp = jiffies;
+  words[tp.cold + TP_SND_CWND_USED] = 0;
+  words[tp.cold + TP_SND_CWND_STAMP] = jiffies;
 }
 
 /** After sending: remembers how much of the window was in use in this round trip. Linux: tcp_cwnd_validate(). */
 export function tcpCwndValidate(sk: TcpSk, isCwndLimited: boolean): void {
   const tp = sk.tp;
   const out = tp.packetsOut;
-  if (((tp.sndUna - tp.maxPacketsSeq) | 0) >= 0 || isCwndLimited || (!tp.isCwndLimited && out > tp.maxPacketsOut)) {
+  if (((tp.sndUna - words[tp.cold + TP_MAX_PACKETS_SEQ]!) | 0) >= 0 || isCwndLimited || (!tp.isCwndLimited && out > words[tp.cold + TP_MAX_PACKETS_OUT]!)) {
     tp.isCwndLimited = isCwndLimited;
-    tp.maxPacketsOut = out;
-    tp.maxPacketsSeq = tp.sndNxt;
+    words[tp.cold + TP_MAX_PACKETS_OUT] = out;
+    words[tp.cold + TP_MAX_PACKETS_SEQ] = tp.sndNxt;
   }
   if (tcpIsCwndLimited(tp)) {
-    tp.sndCwndUsed = 0;
-    tp.sndCwndStamp = jiffies;
+    words[tp.cold + TP_SND_CWND_USED] = 0;
+    words[tp.cold + TP_SND_CWND_STAMP] = jiffies;
     return;
   }
-  if (out > tp.sndCwndUsed) tp.sndCwndUsed = out;
-  if (sk.net.ipv4.tcpSlowStartAfterIdle !== 0 && ((jiffies - tp.sndCwndStamp) | 0) >= sk.icsk.rto) {
+  if (out > words[tp.cold + TP_SND_CWND_USED]!) words[tp.cold + TP_SND_CWND_USED] = out;
+  if (sk.net.ipv4.tcpSlowStartAfterIdle !== 0 && ((jiffies - words[tp.cold + TP_SND_CWND_STAMP]!) | 0) >= sk.icsk.rto) {
     tcpCwndApplicationLimited(sk);
   }
 }

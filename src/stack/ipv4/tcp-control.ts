@@ -3,10 +3,13 @@
  * tcp_send_fin(), tcp_send_active_reset(), tcp_write_wakeup() of net/ipv4/tcp_output.c. Read first: RFC 9293 sections 3.8.6.3
  * (when to acknowledge), 3.8.4 (keepalive), 3.8.6.1 (probes), RFC 5681 section 4.2.
  */
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { LINUX_MIB_TCPABORTFAILED, TCP_MIB_OUTRSTS } from "../../uapi/snmp.ts";
 import { TCP_CLOSE } from "../../uapi/tcp.ts";
+import { SK_RCVLOWAT } from "../core/sock.ts";
 import { TCPHDR_ACK, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_RST } from "../wire/tcp.ts";
+import { TP_FIN_PENDING } from "./tcp-cold.ts";
 import {
   tcpAddWriteQueueTail, tcpControlSkb, tcpEventNewDataSent, tcpFragment, tcpInitNondataSkb, tcpPushPendingFrames,
 } from "./tcp-output.ts";
@@ -81,7 +84,7 @@ export function tcpAckSndCheckSlow(sk: TcpSk, ofoPossible: boolean): void {
   if (
     (icsk.ackQuick !== 0 && icsk.ackPingpong === 0) || (icsk.ackPending & ICSK_ACK_NOW) !== 0
     || (((tp.rcvNxt - tp.rcvWup) | 0) > icsk.ackRcvMss
-      && (((tp.rcvNxt - tp.copiedSeq) | 0) < sk.rcvlowat || tcpWindowWanted(sk) >= tp.rcvWnd))
+      && (((tp.rcvNxt - tp.copiedSeq) | 0) < words[sk.cold + SK_RCVLOWAT]! || tcpWindowWanted(sk) >= tp.rcvWnd))
     || (ofoPossible && tp.outOfOrderQueue.qlen !== 0)
   ) {
     tcpSendAck(sk);
@@ -104,7 +107,7 @@ export function tcpSendFin(sk: TcpSk): void {
   } else {
     const skb = tcpControlSkb(true);
     if (skb === null) {
-      tp.finPending = tail === null;
+      words[tp.cold + TP_FIN_PENDING] = tail === null ? 1 : 0;
       if (tail === null) {
         inetCskResetXmitTimer(sk, ICSK_TIME_POOL, TCP_POOL_RETRY_MS);
         return;
@@ -114,7 +117,7 @@ export function tcpSendFin(sk: TcpSk): void {
       tp.writeSeq = tp.sndNxt = (tp.writeSeq + 1) | 0;
       return;
     }
-    tp.finPending = false;
+    words[tp.cold + TP_FIN_PENDING] = 0;
     tcpInitNondataSkb(skb, tp.writeSeq, TCPHDR_ACK | TCPHDR_FIN);
     tp.writeSeq = skb.endSeq;
     tcpAddWriteQueueTail(sk, skb);

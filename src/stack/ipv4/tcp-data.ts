@@ -6,6 +6,7 @@
  * it enters. A small segment is copied into the free room of the last buffer (tcpTryCoalesce), as each would hold a whole buffer.
  */
 import { memCopy, memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import {
   SKB_DROP_REASON_SOCKET_RCVBUFF, SKB_DROP_REASON_TCP_OLD_DATA, SKB_DROP_REASON_TCP_OVERWINDOW,
@@ -19,8 +20,11 @@ import {
   TCP_TIME_WAIT,
 } from "../../uapi/tcp.ts";
 import { consumeSkb, kfreeSkb, type SkBuff, skbBufferBytes, skbCloned, skbPull } from "../core/skbuff.ts";
-import { RCV_SHUTDOWN, skbSetOwnerR, SOCK_DEAD, SOCK_DONE } from "../core/sock.ts";
+import {
+  RCV_SHUTDOWN, SK_RCVLOWAT, skbSetOwnerR, SOCK_DEAD, SOCK_DONE, sockDefReadable, sockDefWakeup,
+} from "../core/sock.ts";
 import { TCP_HLEN, TCPHDR_FIN, TCPHDR_PSH, TH_DOFF } from "../wire/tcp.ts";
+import { ICSK_ACK_LAST_SEG_SIZE, TP_ADVMSS, TP_DATA_SEGS_IN, TP_NUM_SACKS, TP_WINDOW_CLAMP } from "./tcp-cold.ts";
 import { tcpSetState } from "./tcp.ts";
 import { tcpSendAck } from "./tcp-control.ts";
 import { tcpEcnAcceptCwr, tcpEcnCheckCe } from "./tcp-ecn.ts";
@@ -56,18 +60,18 @@ export function tcpEnterQuickackMode(sk: TcpSk, most: number): void {
 function tcpMeasureRcvMss(sk: TcpSk, skb: SkBuff): void {
   const icsk = sk.icsk;
   const tp = sk.tp;
-  const lastSize = icsk.ackLastSegSize;
-  icsk.ackLastSegSize = 0;
+  const lastSize = words[icsk.cold + ICSK_ACK_LAST_SEG_SIZE]!;
+  words[icsk.cold + ICSK_ACK_LAST_SEG_SIZE] = 0;
   let len = skb.len;
   if (len >= icsk.ackRcvMss) {
-    icsk.ackRcvMss = len < tp.advmss ? len : tp.advmss;
+    icsk.ackRcvMss = len < words[tp.cold + TP_ADVMSS]! ? len : words[tp.cold + TP_ADVMSS]!;
     return;
   }
   len += skb.data - skb.th;
   // Two equal segments in a row that the program of the peer did not push are full ones.
   if (len >= TCP_MSS_DEFAULT + TCP_HLEN || (len >= TCP_MIN_MSS + TCP_HLEN && (skb.tcpFlags & TCPHDR_PSH) === 0)) {
     len -= tp.tcpHeaderLen;
-    icsk.ackLastSegSize = len;
+    words[icsk.cold + ICSK_ACK_LAST_SEG_SIZE] = len;
     if (len === lastSize) {
       icsk.ackRcvMss = len;
       return;
@@ -81,9 +85,9 @@ function tcpMeasureRcvMss(sk: TcpSk, skb: SkBuff): void {
 function tcpGrowWindow(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
   const space = tcpSpace(sk);
-  const room = (tp.windowClamp < space ? tp.windowClamp : space) - tp.rcvSsthresh;
+  const room = (words[tp.cold + TP_WINDOW_CLAMP]! < space ? words[tp.cold + TP_WINDOW_CLAMP]! : space) - tp.rcvSsthresh;
   if (room <= 0 || tcpWinFromSpace(sk, skb.truesize) > skb.len) return;
-  const grow = tp.advmss << 1;
+  const grow = words[tp.cold + TP_ADVMSS]! << 1;
   sk.icsk.ackQuick |= 1;
   tp.rcvSsthresh += grow < room ? grow : room;
 }
@@ -95,9 +99,9 @@ function tcpGrowWindow(sk: TcpSk, skb: SkBuff): void {
 export function tcpEventDataRecv(sk: TcpSk, skb: SkBuff): void {
   const icsk = sk.icsk;
   icsk.ackPending |= ICSK_ACK_SCHED;
-  sk.tp.dataSegsIn++;
+  words[sk.tp.cold + TP_DATA_SEGS_IN]!++;
   const len = skb.len;
-  if (len === icsk.ackRcvMss) icsk.ackLastSegSize = 0;
+  if (len === icsk.ackRcvMss) words[icsk.cold + ICSK_ACK_LAST_SEG_SIZE] = 0;
   else tcpMeasureRcvMss(sk, skb);
   const now = jiffies;
   let ato = icsk.ackAto;
@@ -120,7 +124,7 @@ export function tcpEventDataRecv(sk: TcpSk, skb: SkBuff): void {
   icsk.ackLrcvtime = now;
   const tp = sk.tp;
   if (tp.ecnFlags !== 0) tcpEcnCheckCe(sk, skb);
-  if (len >= GROW_MIN_BYTES && tp.rcvSsthresh < tp.windowClamp) tcpGrowWindow(sk, skb);
+  if (len >= GROW_MIN_BYTES && tp.rcvSsthresh < words[tp.cold + TP_WINDOW_CLAMP]!) tcpGrowWindow(sk, skb);
 }
 
 /**
@@ -177,10 +181,10 @@ export function tcpDataReady(sk: TcpSk): void {
   const tp = sk.tp;
   const waiting = (tp.rcvNxt - tp.copiedSeq) | 0;
   if (
-    waiting >= sk.rcvlowat || (sk.flags & SOCK_DONE) !== 0 || sk.rmemAlloc > sk.rcvbuf
+    waiting >= words[sk.cold + SK_RCVLOWAT]! || (sk.flags & SOCK_DONE) !== 0 || sk.rmemAlloc > sk.rcvbuf
     || tcpReceiveWindow(tp) <= sk.icsk.ackRcvMss
   ) {
-    sk.dataReady(sk);
+    sockDefReadable(sk);
   }
 }
 
@@ -209,7 +213,7 @@ export function tcpFin(sk: TcpSk): void {
       // A retransmitted FIN: it was acknowledged, and will be again.
       return;
   }
-  if ((sk.flags & SOCK_DEAD) === 0) sk.stateChange(sk);
+  if ((sk.flags & SOCK_DEAD) === 0) sockDefWakeup(sk);
 }
 
 /** A segment that is no use now is answered at once and dropped. */
@@ -225,7 +229,7 @@ function queueInOrder(sk: TcpSk, skb: SkBuff): void {
   if (sk.rmemAlloc > sk.rcvbuf && !tcpPruneQueue(sk)) {
     sk.net.mib[LINUX_MIB_TCPRCVQDROP]!++;
     tcpSendAck(sk);
-    sk.dataReady(sk);
+    sockDefReadable(sk);
     kfreeSkb(skb, SKB_DROP_REASON_SOCKET_RCVBUFF);
     return;
   }
@@ -240,7 +244,7 @@ function queueInOrder(sk: TcpSk, skb: SkBuff): void {
     // The hole is filled: the peer should know at once (RFC 5681 section 4.2).
     if (tp.outOfOrderQueue.qlen === 0) sk.icsk.ackPending |= ICSK_ACK_NOW;
   }
-  if (tp.rec.numSacks !== 0) tcpSackRemove(tp);
+  if (words[tp.cold + TP_NUM_SACKS] !== 0) tcpSackRemove(tp);
   tcpFastPathCheck(sk);
   tcpDataReady(sk);
 }

@@ -14,6 +14,10 @@ import {
   MAX_TCP_OPTION_SPACE, TCP_MAX_HLEN, TCPHDR_ACK, TCPHDR_PSH, TCPHDR_SYN, TCPOLEN_EXP_FASTOPEN_BASE,
   TCPOLEN_FASTOPEN_BASE, TCPOPT_EXP, TCPOPT_FASTOPEN, TCPOPT_FASTOPEN_MAGIC, TCPOPT_NOP,
 } from "../wire/tcp.ts";
+import {
+  TP_ADVMSS, TP_DELIVERED, TP_SYN_DATA, TP_SYN_DATA_ACKED, TP_SYN_DATA_COPIED, TP_SYN_FASTOPEN, TP_SYN_FASTOPEN_EXP,
+  TP_TOTAL_RETRANS,
+} from "./tcp-cold.ts";
 import { tcpFastopenAddSkb } from "./tcp-fastopen.ts";
 import { rxOpt } from "./tcp-options.ts";
 import { tcpMarkSkbLost } from "./tcp-recovery.ts";
@@ -142,8 +146,9 @@ export function tcpSendSynData(sk: TcpSk): void {
   const entry = findEntry(sk);
   const info = entry < 0 ? 0 : words[entries + entry * ENTRY_WORDS + 3]!;
   const noCookie = (sk.net.ipv4.tcpFastopen & TFO_CLIENT_NO_COOKIE) !== 0;
-  tp.synFastopen = !noCookie;
-  tp.synFastopenExp = synExp = (info & 0xff) !== 0 ? (info & EXP) !== 0 : info >> TRY_EXP_SHIFT === 1;
+  words[tp.cold + TP_SYN_FASTOPEN] = !noCookie ? 1 : 0;
+  synExp = (info & 0xff) !== 0 ? (info & EXP) !== 0 : info >> TRY_EXP_SHIFT === 1;
+  words[tp.cold + TP_SYN_FASTOPEN_EXP] = synExp ? 1 : 0;
   if (!noCookie && (info & 0xff) === 0) {
     synEntry = -1;
     tcpTransmitSkb(sk, syn, true);
@@ -163,7 +168,7 @@ function sendWithData(sk: TcpSk, isn: number, entry: number): boolean {
   const cached = entry < 0 ? 0 : words[entries + entry * ENTRY_WORDS + 2]!;
   // The peer's MSS is not known before its SYN-ACK, but for the last time.
   const path = sk.icsk.pmtuCookie - IP_TCP_HLEN;
-  const mtuMss = path < tp.advmss ? path : tp.advmss;
+  const mtuMss = path < words[tp.cold + TP_ADVMSS]! ? path : words[tp.cold + TP_ADVMSS]!;
   let space = (cached !== 0 && cached < mtuMss ? cached : mtuMss) - MAX_TCP_OPTION_SPACE;
   const room = skbBufferBytes - TCP_HEADROOM - TCP_MAX_HLEN;
   if (space > room) space = room;
@@ -188,8 +193,8 @@ function sendWithData(sk: TcpSk, isn: number, entry: number): boolean {
   data.seq = (isn + 1) | 0;
   data.tcpFlags = TCPHDR_ACK | TCPHDR_PSH;
   tp.packetsOut++;
-  tp.synData = true;
-  tp.synDataCopied = space;
+  words[tp.cold + TP_SYN_DATA] = 1;
+  words[tp.cold + TP_SYN_DATA_COPIED] = space;
   return true;
 }
 
@@ -203,14 +208,14 @@ function cacheSet(sk: TcpSk): void {
   const at = entries + makeEntry(sk) * ENTRY_WORDS;
   // Not as TCP_MAXSEG of this socket limits it.
   if (rx.mss !== 0) words[at + 2] = rx.mss;
-  if (!tp.synFastopen) return;
+  if (words[tp.cold + TP_SYN_FASTOPEN] === 0) return;
   if (rx.foLen > 0) {
     words[at + 3] = rx.foLen | (rx.foExp ? EXP : 0);
     words.fill(0, at + COOKIE_WORD, at + ENTRY_WORDS);
     for (let i = 0; i < rx.foLen; i++) words[at + COOKIE_WORD + (i >> 2)]! |= mem8[rx.foOffset + i]! << ((i & 3) << 3);
-  } else if (!tp.synData && tp.totalRetrans === 0) {
+  } else if (words[tp.cold + TP_SYN_DATA] === 0 && words[tp.cold + TP_TOTAL_RETRANS] === 0) {
     // Asked and not answered: the other form next time, and then this one again.
-    const form = (tp.synFastopenExp ? 2 : 1) << TRY_EXP_SHIFT;
+    const form = (words[tp.cold + TP_SYN_FASTOPEN_EXP] !== 0 ? 2 : 1) << TRY_EXP_SHIFT;
     if ((words[at + 3]! & 0xff) === 0 && form > words[at + 3]!) words[at + 3] = form;
   }
 }
@@ -221,8 +226,8 @@ function cacheSet(sk: TcpSk): void {
  */
 export function tcpRcvFastopenSynack(sk: TcpSk, skb: SkBuff): boolean {
   const tp = sk.tp;
-  if (!tp.synFastopen && !tp.synData) return false;
-  const data = tp.synData ? sk.writeQueue.head : null;
+  if (words[tp.cold + TP_SYN_FASTOPEN] === 0 && words[tp.cold + TP_SYN_DATA] === 0) return false;
+  const data = words[tp.cold + TP_SYN_DATA] !== 0 ? sk.writeQueue.head : null;
   cacheSet(sk);
   const mib = sk.net.mib;
   if (data !== null) {
@@ -231,11 +236,11 @@ export function tcpRcvFastopenSynack(sk: TcpSk, skb: SkBuff): boolean {
     tcpXmitRetransmitQueue(sk);
     return true;
   }
-  tp.synDataAcked = tp.synData;
-  if (tp.synData) {
+  words[tp.cold + TP_SYN_DATA_ACKED] = words[tp.cold + TP_SYN_DATA] !== 0 ? 1 : 0;
+  if (words[tp.cold + TP_SYN_DATA] !== 0) {
     mib[LINUX_MIB_TCPFASTOPENACTIVE]!++;
     // SYN and data were one packet, and are two segments of the write queue.
-    if (tp.delivered > 1) tp.delivered--;
+    if (words[tp.cold + TP_DELIVERED]! > 1) words[tp.cold + TP_DELIVERED]!--;
   }
   tcpFastopenAddSkb(sk, skb);
   return false;

@@ -16,13 +16,16 @@ import {
 } from "../../uapi/snmp.ts";
 import { consumeSkb, type SkBuff, skbClone, skbPull } from "../core/skbuff.ts";
 import { skbQueueTail } from "../core/skb-queue.ts";
-import { sockHold, sockPut } from "../core/sock.ts";
+import { sockDefReadable, sockHold, sockPut } from "../core/sock.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import {
   TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TCPOLEN_EXP_FASTOPEN_BASE, TCPOLEN_FASTOPEN_BASE,
   TCPOPT_EXP, TCPOPT_FASTOPEN, TCPOPT_FASTOPEN_MAGIC, TCPOPT_NOP, TH_OFF_FLAGS, TH_WIN,
 } from "../wire/tcp.ts";
 import { inetCskPrepareForcedClose, inetCskReqskQueueAdd } from "./inet-connection-sock.ts";
+import {
+  TP_DATA_SEGS_IN, TP_FASTOPEN_MAX_QLEN, TP_FASTOPEN_QLEN, TP_MAX_WINDOW, TP_SYN_DATA_ACKED,
+} from "./tcp-cold.ts";
 import { tcpFin, tcpQueueRcv } from "./tcp-data.ts";
 import { tcpEcnSendSynack } from "./tcp-ecn.ts";
 import { fastopenKeyAt, fastopenKeyCount } from "./tcp-fastopen-key.ts";
@@ -53,13 +56,13 @@ let synackExp = false;
 /** TCP_FASTOPEN, and listen() by sysctl: how many socks may wait for the last ACK. Linux: fastopen_queue_tune(). */
 export function fastopenQueueTune(sk: TcpSk, backlog: number): void {
   const most = sk.net.ipv4.somaxconn;
-  sk.tp.fastopenMaxQlen = backlog < 0 || backlog > most ? most : backlog;
+  words[sk.tp.cold + TP_FASTOPEN_MAX_QLEN] = backlog < 0 || backlog > most ? most : backlog;
 }
 
 /** listen(): Fast Open without the option, where the sysctl wants that. */
 export function tcpFastopenListen(sk: TcpSk, backlog: number): void {
   const wanted = TFO_SERVER_ENABLE | TFO_SERVER_WO_SOCKOPT1;
-  if ((sk.net.ipv4.tcpFastopen & wanted) === wanted && sk.tp.fastopenMaxQlen === 0) fastopenQueueTune(sk, backlog);
+  if ((sk.net.ipv4.tcpFastopen & wanted) === wanted && words[sk.tp.cold + TP_FASTOPEN_MAX_QLEN] === 0) fastopenQueueTune(sk, backlog);
 }
 
 function swap(word: number): number {
@@ -83,8 +86,8 @@ function cookieIsRight(rx: TcpOptionsReceived): boolean {
 /** May one more sock wait for its last ACK? Linux: tcp_fastopen_queue_check(). */
 function queueCheck(sk: TcpSk): boolean {
   const tp = sk.tp;
-  if (tp.fastopenMaxQlen === 0) return false;
-  if (tp.fastopenQlen < tp.fastopenMaxQlen) return true;
+  if (words[tp.cold + TP_FASTOPEN_MAX_QLEN] === 0) return false;
+  if (words[tp.cold + TP_FASTOPEN_QLEN]! < words[tp.cold + TP_FASTOPEN_MAX_QLEN]!) return true;
   sk.net.mib[LINUX_MIB_TCPFASTOPENLISTENOVERFLOW]!++;
   return false;
 }
@@ -171,13 +174,13 @@ function createChild(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
     return null;
   }
   // The window of a SYN is never shifted.
-  tp.sndWnd = tp.maxWindow = memView.getUint16(skb.th + TH_WIN);
+  tp.sndWnd = words[tp.cold + TP_MAX_WINDOW] = memView.getUint16(skb.th + TH_WIN);
   tp.sndUna = isn;
   // The SYN-ACK in flight is no small segment: it holds no data back (Nagle).
   tp.sndSml = isn;
   tp.fastopenRsk = sk;
   sockHold(sk);
-  sk.tp.fastopenQlen++;
+  words[sk.tp.cold + TP_FASTOPEN_QLEN]!++;
   tcpInitTransfer(child);
   tcpFastopenAddSkb(child, skb);
   // The SYN-ACK acknowledges it.
@@ -188,7 +191,7 @@ function createChild(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
   tp.packetsOut = 1;
   tcpTransmitSkb(child, synack, true);
   inetCskResetXmitTimer(child, ICSK_TIME_RETRANS, TCP_TIMEOUT_INIT);
-  if (inetCskReqskQueueAdd(sk, child) !== null) sk.dataReady(sk);
+  if (inetCskReqskQueueAdd(sk, child) !== null) sockDefReadable(sk);
   return child;
 }
 
@@ -203,8 +206,8 @@ export function tcpFastopenAddSkb(sk: TcpSk, skb: SkBuff): void {
   data.endSeq = skb.endSeq;
   data.tcpFlags = skb.tcpFlags & ~TCPHDR_SYN;
   if (tcpQueueRcv(sk, data)) consumeSkb(data);
-  tp.synDataAcked = true;
-  tp.dataSegsIn++;
+  words[tp.cold + TP_SYN_DATA_ACKED] = 1;
+  words[tp.cold + TP_DATA_SEGS_IN]!++;
   if ((skb.tcpFlags & TCPHDR_FIN) !== 0) {
     tp.rcvNxt = (tp.rcvNxt + 1) | 0;
     tcpFin(sk);
@@ -216,6 +219,6 @@ export function tcpFastopenRemove(sk: TcpSk): void {
   const listener = sk.tp.fastopenRsk;
   if (listener === null) return;
   sk.tp.fastopenRsk = null;
-  listener.tp.fastopenQlen--;
+  words[listener.tp.cold + TP_FASTOPEN_QLEN]!--;
   sockPut(listener);
 }

@@ -10,6 +10,7 @@
  * hole: `sackedOut` counts them ("Reno SACK"), so that tcpPacketsInFlight() falls and new data may follow (limited transmit needs
  * no code of its own). The window during repair is PRR's (tcp-prr.ts), and may be undone (tcp-undo.ts).
  */
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import {
   LINUX_MIB_TCPRENORECOVERY, LINUX_MIB_TCPRENOREORDER, LINUX_MIB_TCPSACKRECOVERY, LINUX_MIB_TCPSACKRENEGING,
@@ -21,6 +22,10 @@ import {
   FLAG_DATA_SACKED, FLAG_ECE, FLAG_LOST_RETRANS, FLAG_ORIG_SACK_ACKED, FLAG_REXMIT_LOST, FLAG_REXMIT_NEW,
   FLAG_SACK_RENEGING, FLAG_SET_XMIT_TIMER, FLAG_SND_UNA_ADVANCED,
 } from "./tcp-ack-flags.ts";
+import {
+  TP_DELIVERED, TP_FRTO, TP_HIGH_SEQ, TP_PRIOR_CWND, TP_PRIOR_SSTHRESH, TP_REORD_SEEN, TP_REORDERING,
+  TP_RETRANS_STAMP, TP_SACK_OK, TP_SND_CWND_CNT, TP_SND_CWND_STAMP, TP_TLP_HIGH_SEQ,
+} from "./tcp-cold.ts";
 import {
   CA_EVENT_LOSS, tcpCaEvent, tcpCurrentSsthresh, tcpInCwndReduction, tcpPacketsInFlight, tcpSetCaState,
 } from "./tcp-cong.ts";
@@ -62,8 +67,8 @@ function tcpCheckRenoReordering(sk: TcpSk, addend: number): void {
   const tp = sk.tp;
   if (!tcpLimitRenoSacked(tp)) return;
   const metric = tp.packetsOut + addend;
-  tp.reordering = metric < TCP_MAX_REORDERING ? metric : TCP_MAX_REORDERING;
-  tp.rec.reordSeen++;
+  words[tp.cold + TP_REORDERING] = metric < TCP_MAX_REORDERING ? metric : TCP_MAX_REORDERING;
+  words[tp.cold + TP_REORD_SEEN]!++;
   sk.net.mib[LINUX_MIB_TCPRENOREORDER]!++;
 }
 
@@ -74,7 +79,7 @@ function tcpAddRenoSack(sk: TcpSk, dupacks: number): void {
   const prior = tp.sackedOut;
   tp.sackedOut = prior + dupacks;
   tcpCheckRenoReordering(sk, dupacks);
-  if (tp.sackedOut > prior) tp.delivered += tp.sackedOut - prior;
+  if (tp.sackedOut > prior) words[tp.cold + TP_DELIVERED]! += tp.sackedOut - prior;
 }
 
 /** `acked` segments left the queue: one filled the hole, the others had been counted by duplicate ACKs. Linux: tcp_remove_reno_sacks(). */
@@ -82,7 +87,7 @@ export function tcpRemoveRenoSacks(sk: TcpSk, acked: number): void {
   const tp = sk.tp;
   if (acked > 0) {
     const fresh = acked - tp.sackedOut;
-    tp.delivered += fresh > 1 ? fresh : 1;
+    words[tp.cold + TP_DELIVERED]! += fresh > 1 ? fresh : 1;
     tp.sackedOut = acked - 1 >= tp.sackedOut ? 0 : tp.sackedOut - (acked - 1);
   }
   tcpCheckRenoReordering(sk, acked);
@@ -91,11 +96,11 @@ export function tcpRemoveRenoSacks(sk: TcpSk, acked: number): void {
 /** Something is lost: it is repaired at once. Linux: tcp_enter_recovery(). @param ece the network told of congestion too */
 export function tcpEnterRecovery(sk: TcpSk, ece: boolean): void {
   const tp = sk.tp;
-  sk.net.mib[tp.sackOk ? LINUX_MIB_TCPSACKRECOVERY : LINUX_MIB_TCPRENORECOVERY]!++;
-  tp.rec.priorSsthresh = 0;
+  sk.net.mib[words[tp.cold + TP_SACK_OK] !== 0 ? LINUX_MIB_TCPSACKRECOVERY : LINUX_MIB_TCPRENORECOVERY]!++;
+  words[tp.cold + TP_PRIOR_SSTHRESH] = 0;
   tcpInitUndo(tp);
   if (!tcpInCwndReduction(sk)) {
-    if (!ece) tp.rec.priorSsthresh = tcpCurrentSsthresh(sk);
+    if (!ece) words[tp.cold + TP_PRIOR_SSTHRESH] = tcpCurrentSsthresh(sk);
     tcpInitCwndReduction(sk);
   }
   tcpSetCaState(sk, TCP_CA_RECOVERY);
@@ -113,7 +118,7 @@ function tcpTimeoutMarkLost(sk: TcpSk): void {
   if (reneging) {
     sk.net.mib[LINUX_MIB_TCPSACKRENEGING]!++;
     tp.sackedOut = 0;
-  } else if (!tp.sackOk) {
+  } else if (words[tp.cold + TP_SACK_OK] === 0) {
     tcpResetRenoSack(tp);
   }
   for (let skb = head; skb !== null && skb !== stop; skb = skb.next) {
@@ -128,40 +133,40 @@ function tcpTimeoutMarkLost(sk: TcpSk): void {
 export function tcpEnterLoss(sk: TcpSk): void {
   const tp = sk.tp;
   const icsk = sk.icsk;
-  const rec = tp.rec;
+  const rec = tp.cold;
   const sysctl = sk.net.ipv4;
   tcpTimeoutMarkLost(sk);
   const state = icsk.caState;
   // Not again for a retransmission lost within the same episode (RFC 5681 section 3.1).
   if (
-    state <= TCP_CA_DISORDER || ((tp.highSeq - tp.sndUna) | 0) <= 0
+    state <= TCP_CA_DISORDER || ((words[tp.cold + TP_HIGH_SEQ]! - tp.sndUna) | 0) <= 0
     || (state === TCP_CA_LOSS && icsk.retransmits === 0)
   ) {
-    rec.priorSsthresh = tcpCurrentSsthresh(sk);
-    tp.priorCwnd = tp.sndCwnd;
+    words[rec + TP_PRIOR_SSTHRESH] = tcpCurrentSsthresh(sk);
+    words[tp.cold + TP_PRIOR_CWND] = tp.sndCwnd;
     tp.sndSsthresh = icsk.caOps.ssthresh(sk);
     tcpCaEvent(sk, CA_EVENT_LOSS);
     tcpInitUndo(tp);
   }
   tp.sndCwnd = tcpPacketsInFlight(tp) + 1;
-  tp.sndCwndCnt = 0;
-  tp.sndCwndStamp = jiffies;
+  words[tp.cold + TP_SND_CWND_CNT] = 0;
+  words[tp.cold + TP_SND_CWND_STAMP] = jiffies;
   // Many segments behind the hole and yet a timeout: less reordering than was believed.
-  if (state <= TCP_CA_DISORDER && tp.sackedOut >= sysctl.tcpReordering && tp.reordering > sysctl.tcpReordering) {
-    tp.reordering = sysctl.tcpReordering;
+  if (state <= TCP_CA_DISORDER && tp.sackedOut >= sysctl.tcpReordering && words[tp.cold + TP_REORDERING]! > sysctl.tcpReordering) {
+    words[tp.cold + TP_REORDERING] = sysctl.tcpReordering;
   }
   tcpSetCaState(sk, TCP_CA_LOSS);
-  tp.highSeq = tp.sndNxt;
+  words[tp.cold + TP_HIGH_SEQ] = tp.sndNxt;
   tcpEcnQueueCwr(tp);
-  rec.tlpHighSeq = 0;
-  rec.frto = sysctl.tcpFrto !== 0 && (state < TCP_CA_RECOVERY || icsk.retransmits !== 0);
+  words[rec + TP_TLP_HIGH_SEQ] = 0;
+  words[rec + TP_FRTO] = sysctl.tcpFrto !== 0 && (state < TCP_CA_RECOVERY || icsk.retransmits !== 0) ? 1 : 0;
 }
 
 /** The first segment not acknowledged is lost: three duplicate ACKs, or a partial ACK in Recovery. Linux: tcp_newreno_mark_lost(). */
 function tcpNewrenoMarkLost(sk: TcpSk, advanced: boolean): void {
   const tp = sk.tp;
   const state = sk.icsk.caState;
-  const first = state < TCP_CA_RECOVERY && tp.sackedOut >= tp.reordering;
+  const first = state < TCP_CA_RECOVERY && tp.sackedOut >= words[tp.cold + TP_REORDERING]!;
   if (!first && !(state === TCP_CA_RECOVERY && advanced)) return;
   const head = sk.writeQueue.head;
   if (head === null || head === sk.sendHead || (head.sacked & TCPCB_LOST) !== 0) return;
@@ -173,7 +178,7 @@ function tcpNewrenoMarkLost(sk: TcpSk, advanced: boolean): void {
 function tcpIdentifyPacketLoss(sk: TcpSk, flags: number): number {
   const tp = sk.tp;
   if (tp.packetsOut === 0) return flags;
-  if (!tp.sackOk) {
+  if (words[tp.cold + TP_SACK_OK] === 0) {
     tcpNewrenoMarkLost(sk, (flags & FLAG_SND_UNA_ADVANCED) !== 0);
     return flags;
   }
@@ -185,7 +190,7 @@ function tcpIdentifyPacketLoss(sk: TcpSk, flags: number): number {
 
 /** Nothing is lost. Linux: tcp_try_to_open(). */
 function tcpTryToOpen(sk: TcpSk, flag: number): void {
-  if (!tcpAnyRetransDone(sk)) sk.tp.retransStamp = 0;
+  if (!tcpAnyRetransDone(sk)) words[sk.tp.cold + TP_RETRANS_STAMP] = 0;
   if ((flag & FLAG_ECE) !== 0) tcpEnterCwr(sk);
   if (sk.icsk.caState !== TCP_CA_CWR) tcpTryKeepOpen(sk);
 }
@@ -197,27 +202,27 @@ function tcpTryToOpen(sk: TcpSk, flag: number): void {
  */
 function tcpProcessLoss(sk: TcpSk, flag: number, dupacks: number): number {
   const tp = sk.tp;
-  const rec = tp.rec;
-  const recovered = ((tp.sndUna - tp.highSeq) | 0) >= 0;
+  const rec = tp.cold;
+  const recovered = ((tp.sndUna - words[tp.cold + TP_HIGH_SEQ]!) | 0) >= 0;
   const advanced = (flag & FLAG_SND_UNA_ADVANCED) !== 0;
-  const newSent = ((tp.sndNxt - tp.highSeq) | 0) > 0;
+  const newSent = ((tp.sndNxt - words[tp.cold + TP_HIGH_SEQ]!) | 0) > 0;
   if (advanced && tcpTryUndoLoss(sk, false)) return 0;
-  if (rec.frto) {
+  if (words[rec + TP_FRTO] !== 0) {
     if ((flag & FLAG_ORIG_SACK_ACKED) !== 0 && tcpTryUndoLoss(sk, true)) return 0;
     if (newSent) {
       // Step 3.a: the loss was real.
-      if ((flag & FLAG_DATA_SACKED) !== 0 || dupacks !== 0) rec.frto = false;
+      if ((flag & FLAG_DATA_SACKED) !== 0 || dupacks !== 0) words[rec + TP_FRTO] = 0;
     } else if (advanced && !recovered) {
-      tp.highSeq = tp.sndNxt;
+      words[tp.cold + TP_HIGH_SEQ] = tp.sndNxt;
       if (sk.sendHead !== null && ((tcpWndEnd(tp) - tp.sndNxt) | 0) > 0) return FLAG_REXMIT_NEW;
-      rec.frto = false;
+      words[rec + TP_FRTO] = 0;
     }
   }
   if (recovered) {
     if (!tcpTryUndoRecovery(sk)) tcpSetCaState(sk, TCP_CA_OPEN);
     return 0;
   }
-  if (!tp.sackOk) {
+  if (words[tp.cold + TP_SACK_OK] === 0) {
     if (newSent && dupacks !== 0) tcpAddRenoSack(sk, dupacks);
     else if (advanced) tcpResetRenoSack(tp);
   }
@@ -238,12 +243,12 @@ function episodeEnds(sk: TcpSk): boolean {
   const state = sk.icsk.caState;
   if (state === TCP_CA_CWR) {
     // Only beyond highSeq: one reduction for each window of data.
-    if (tp.sndUna !== tp.highSeq) {
+    if (tp.sndUna !== words[tp.cold + TP_HIGH_SEQ]!) {
       tcpEndCwndReduction(sk);
       tcpSetCaState(sk, TCP_CA_OPEN);
     }
   } else if (state === TCP_CA_RECOVERY) {
-    if (!tp.sackOk) tcpResetRenoSack(tp);
+    if (words[tp.cold + TP_SACK_OK] === 0) tcpResetRenoSack(tp);
     if (tcpTryUndoRecovery(sk)) return true;
     tcpEndCwndReduction(sk);
     tcpSetCaState(sk, TCP_CA_OPEN);
@@ -264,18 +269,18 @@ export function tcpFastretransAlert(sk: TcpSk, priorUna: number, dupacks: number
   const ece = (flags & FLAG_ECE) !== 0;
   let flag = flags;
   if (tp.packetsOut === 0) tp.sackedOut = 0;
-  if (ece) tp.rec.priorSsthresh = 0;
+  if (ece) words[tp.cold + TP_PRIOR_SSTHRESH] = 0;
   if (tcpCheckSackReneging(sk, flag)) return flag & ~FLAG_SET_XMIT_TIMER;
   if (icsk.caState === TCP_CA_OPEN) {
-    if (tp.retransOut === 0) tp.retransStamp = 0;
-  } else if (((tp.sndUna - tp.highSeq) | 0) >= 0 && episodeEnds(sk)) {
+    if (tp.retransOut === 0) words[tp.cold + TP_RETRANS_STAMP] = 0;
+  } else if (((tp.sndUna - words[tp.cold + TP_HIGH_SEQ]!) | 0) >= 0 && episodeEnds(sk)) {
     return flag;
   }
   const state = icsk.caState;
   switch (state) {
     case TCP_CA_RECOVERY:
       if (!advanced) {
-        if (!tp.sackOk) tcpAddRenoSack(sk, dupacks);
+        if (words[tp.cold + TP_SACK_OK] === 0) tcpAddRenoSack(sk, dupacks);
       } else if (tcpTryUndoPartial(sk, priorUna)) {
         return flag;
       }
@@ -293,7 +298,7 @@ export function tcpFastretransAlert(sk: TcpSk, priorUna: number, dupacks: number
       break;
     }
     default:
-      if (!tp.sackOk) {
+      if (words[tp.cold + TP_SACK_OK] === 0) {
         if (advanced) tcpResetRenoSack(tp);
         tcpAddRenoSack(sk, dupacks);
       }
@@ -315,8 +320,8 @@ export function tcpXmitRecovery(sk: TcpSk, flag: number): void {
   if ((flag & FLAG_REXMIT_NEW) !== 0) {
     const tp = sk.tp;
     tcpPushPendingFrames(sk, tcpCurrentMss(sk), TCP_NAGLE_OFF);
-    if (((tp.sndNxt - tp.highSeq) | 0) > 0) return;
-    tp.rec.frto = false;
+    if (((tp.sndNxt - words[tp.cold + TP_HIGH_SEQ]!) | 0) > 0) return;
+    words[tp.cold + TP_FRTO] = 0;
   }
   tcpXmitRetransmitQueue(sk);
 }

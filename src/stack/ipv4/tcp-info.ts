@@ -3,14 +3,19 @@
  * linux/tcp.h. The answer has Linux's layout: 32-bit words, the first two of bytes, times in µs or ms as there. An Int32Array gets
  * the words; a Uint8Array their bytes, low first.
  */
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { TCPI_OPT_ECN, TCPI_OPT_ECN_SEEN, TCPI_OPT_SACK, TCPI_OPT_SYN_DATA, TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE } from "../../uapi/tcp.ts";
 import {
   TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, TCP_CHRONO_SNDBUF_LIMITED, tcpChronoMs,
 } from "./tcp-chrono.ts";
 import { TCP_ECN_CE_SHIFT, TCP_ECN_OK, TCP_ECN_SEEN } from "./tcp-ecn.ts";
-import { RTT_UNKNOWN } from "./tcp-recovery-state.ts";
-import type { TcpSk, TcpSock } from "./tcp-sock.ts";
+import {
+  ICSK_PROBES_OUT, TP_ADVMSS, TP_BYTES_RETRANS, TP_DATA_SEGS_IN, TP_DATA_SEGS_OUT, TP_DELIVERED, TP_DSACK_DUPS, TP_MDEV,
+  TP_MIN_RTT, TP_RCV_OOOPACK, TP_REORD_SEEN, TP_REORDERING, TP_RTO_STAMP, TP_SACK_OK, TP_SEGS_IN, TP_SEGS_OUT,
+  TP_SYN_DATA_ACKED, TP_TOTAL_RETRANS, TP_TOTAL_RTO, TP_TOTAL_RTO_RECOVERIES, TP_TOTAL_RTO_TIME, TP_WSCALE_OK,
+} from "./tcp-cold.ts";
+import { RTT_UNKNOWN, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 
 /** Words of the answer: those of Linux up to tcpi_total_rto_time. */
 export const TCP_INFO_WORDS = 62;
@@ -67,15 +72,16 @@ export const TCPI_TOTAL_RTO_TIME = 61;
 /** State, congestion state, retransmits and probes as bytes. */
 function stateWord(sk: TcpSk): number {
   const icsk = sk.icsk;
-  return sk.state | (icsk.caState << 8) | ((icsk.retransmits & 255) << 16) | ((icsk.probesOut & 255) << 24);
+  return sk.state | (icsk.caState << 8) | ((icsk.retransmits & 255) << 16) | ((words[icsk.cold + ICSK_PROBES_OUT]! & 255) << 24);
 }
 
 /** Backoff, options, and both window scales as bytes. */
 function optionsWord(sk: TcpSk): number {
   const tp = sk.tp;
-  const options = (tp.tstampOk ? TCPI_OPT_TIMESTAMPS : 0) | (tp.sackOk ? TCPI_OPT_SACK : 0)
-    | (tp.wscaleOk ? TCPI_OPT_WSCALE : 0) | ((tp.ecnFlags & TCP_ECN_OK) !== 0 ? TCPI_OPT_ECN : 0)
-    | ((tp.ecnFlags & TCP_ECN_SEEN) !== 0 ? TCPI_OPT_ECN_SEEN : 0) | (tp.synDataAcked ? TCPI_OPT_SYN_DATA : 0);
+  const options = (tp.tstampOk ? TCPI_OPT_TIMESTAMPS : 0) | (words[tp.cold + TP_SACK_OK] !== 0 ? TCPI_OPT_SACK : 0)
+    | (words[tp.cold + TP_WSCALE_OK] !== 0 ? TCPI_OPT_WSCALE : 0) | ((tp.ecnFlags & TCP_ECN_OK) !== 0 ? TCPI_OPT_ECN : 0)
+    | ((tp.ecnFlags & TCP_ECN_SEEN) !== 0 ? TCPI_OPT_ECN_SEEN : 0)
+    | (words[tp.cold + TP_SYN_DATA_ACKED] !== 0 ? TCPI_OPT_SYN_DATA : 0);
   return (sk.icsk.backoff & 255) | (options << 8) | (((tp.rcvWscale << 4) | tp.sndWscale) << 16);
 }
 
@@ -87,12 +93,12 @@ function word64(value: number, high: boolean): number {
 /** Payload sent, retransmissions included. */
 function bytesSent(sk: TcpSk): number {
   const tp = sk.tp;
-  return tp.bytesAcked + ((tp.sndNxt - tp.sndUna) | 0) + tp.bytesRetrans;
+  return tp.bytesAcked + ((tp.sndNxt - tp.sndUna) | 0) + words[tp.cold + TP_BYTES_RETRANS]!;
 }
 
 /** The shortest round trip in µs; all ones when none was measured, as Linux says it. */
 function minRttUs(tp: TcpSock): number {
-  const minRtt = tp.rec.minRtt;
+  const minRtt = words[tp.cold + TP_MIN_RTT]!;
   return minRtt === RTT_UNKNOWN ? -1 : minRtt * 1000;
 }
 
@@ -105,32 +111,32 @@ function infoCounter(sk: TcpSk, index: number): number {
     case TCPI_BYTES_ACKED + 1: return word64(tp.bytesAcked, true);
     case TCPI_BYTES_RECEIVED: return word64(tp.bytesReceived, false);
     case TCPI_BYTES_RECEIVED + 1: return word64(tp.bytesReceived, true);
-    case TCPI_SEGS_OUT: return tp.segsOut;
-    case TCPI_SEGS_IN: return tp.segsIn;
+    case TCPI_SEGS_OUT: return words[tp.cold + TP_SEGS_OUT]!;
+    case TCPI_SEGS_IN: return words[tp.cold + TP_SEGS_IN]!;
     case TCPI_NOTSENT_BYTES: return unsent > 0 ? unsent : 0;
     case TCPI_MIN_RTT: return minRttUs(tp);
-    case TCPI_DATA_SEGS_IN: return tp.dataSegsIn;
-    case TCPI_DATA_SEGS_OUT: return tp.dataSegsOut;
+    case TCPI_DATA_SEGS_IN: return words[tp.cold + TP_DATA_SEGS_IN]!;
+    case TCPI_DATA_SEGS_OUT: return words[tp.cold + TP_DATA_SEGS_OUT]!;
     case TCPI_BUSY_TIME:
     case TCPI_BUSY_TIME + 1: return chronoWord(tp, TCP_CHRONO_BUSY, index - TCPI_BUSY_TIME);
     case TCPI_RWND_LIMITED:
     case TCPI_RWND_LIMITED + 1: return chronoWord(tp, TCP_CHRONO_RWND_LIMITED, index - TCPI_RWND_LIMITED);
     case TCPI_SNDBUF_LIMITED:
     case TCPI_SNDBUF_LIMITED + 1: return chronoWord(tp, TCP_CHRONO_SNDBUF_LIMITED, index - TCPI_SNDBUF_LIMITED);
-    case TCPI_DELIVERED: return tp.delivered;
+    case TCPI_DELIVERED: return words[tp.cold + TP_DELIVERED]!;
     case TCPI_DELIVERED_CE: return tp.ecnFlags >>> TCP_ECN_CE_SHIFT;
     case TCPI_BYTES_SENT: return word64(bytesSent(sk), false);
     case TCPI_BYTES_SENT + 1: return word64(bytesSent(sk), true);
-    case TCPI_BYTES_RETRANS: return word64(tp.bytesRetrans, false);
-    case TCPI_BYTES_RETRANS + 1: return word64(tp.bytesRetrans, true);
-    case TCPI_DSACK_DUPS: return tp.rec.dsackDups;
-    case TCPI_REORD_SEEN: return tp.rec.reordSeen;
-    case TCPI_RCV_OOOPACK: return tp.rcvOoopack;
+    case TCPI_BYTES_RETRANS: return word64(words[tp.cold + TP_BYTES_RETRANS]!, false);
+    case TCPI_BYTES_RETRANS + 1: return word64(words[tp.cold + TP_BYTES_RETRANS]!, true);
+    case TCPI_DSACK_DUPS: return words[tp.cold + TP_DSACK_DUPS]!;
+    case TCPI_REORD_SEEN: return words[tp.cold + TP_REORD_SEEN]!;
+    case TCPI_RCV_OOOPACK: return words[tp.cold + TP_RCV_OOOPACK]!;
     case TCPI_SND_WND: return tp.sndWnd;
     case TCPI_RCV_WND: return tp.rcvWnd;
-    case TCPI_TOTAL_RTO: return (tp.totalRto & 0xffff) | (tp.totalRtoRecoveries << 16);
+    case TCPI_TOTAL_RTO: return (words[tp.cold + TP_TOTAL_RTO]! & 0xffff) | (words[tp.cold + TP_TOTAL_RTO_RECOVERIES]! << 16);
     case TCPI_TOTAL_RTO_TIME:
-      return tp.totalRtoTime + (sk.icsk.retransmits !== 0 ? (jiffies - tp.rtoStamp) | 0 : 0);
+      return words[tp.cold + TP_TOTAL_RTO_TIME]! + (sk.icsk.retransmits !== 0 ? (jiffies - words[tp.cold + TP_RTO_STAMP]!) | 0 : 0);
     default: return 0;
   }
 }
@@ -165,13 +171,13 @@ function infoWord(sk: TcpSk, index: number): number {
     case TCPI_PMTU: return icsk.pmtuCookie;
     case TCPI_RCV_SSTHRESH: return tp.rcvSsthresh;
     case TCPI_RTT: return (tp.srtt * 1000) >> 3;
-    case TCPI_RTTVAR: return (tp.mdev * 1000) >> 2;
+    case TCPI_RTTVAR: return (words[tp.cold + TP_MDEV]! * 1000) >> 2;
     case TCPI_SND_SSTHRESH: return tp.sndSsthresh;
     case TCPI_SND_CWND: return tp.sndCwnd;
-    case TCPI_ADVMSS: return tp.advmss;
-    case TCPI_REORDERING: return tp.reordering;
+    case TCPI_ADVMSS: return words[tp.cold + TP_ADVMSS]!;
+    case TCPI_REORDERING: return words[tp.cold + TP_REORDERING]!;
     case TCPI_RCV_SPACE: return tp.rcvWnd;
-    case TCPI_TOTAL_RETRANS: return tp.totalRetrans;
+    case TCPI_TOTAL_RETRANS: return words[tp.cold + TP_TOTAL_RETRANS]!;
     default: return infoCounter(sk, index);
   }
 }

@@ -7,6 +7,7 @@
  * Every segment comes with data and th at the TCP header and with seq, endSeq, ackSeq and tcpFlags read from it.
  */
 import { memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { ECONNREFUSED, ECONNRESET, EPIPE } from "../../uapi/errno.ts";
 import {
@@ -20,12 +21,18 @@ import {
   TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
 } from "../../uapi/tcp.ts";
 import { consumeSkb, kfreeSkb, type SkBuff } from "../core/skbuff.ts";
-import { RCV_SHUTDOWN, SEND_SHUTDOWN, SOCK_DEAD } from "../core/sock.ts";
+import {
+  RCV_SHUTDOWN, SEND_SHUTDOWN, SK_RCVLOWAT, SOCK_DEAD, sockDefErrorReport, sockDefReadable, sockDefWakeup,
+} from "../core/sock.ts";
 import {
   TCP_HLEN, TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, TCPOLEN_TSTAMP_ALIGNED, TCPOPT_TSTAMP_WORD, TH_DOFF,
   TH_OFF_FLAGS, TH_OPTIONS, TH_WIN,
 } from "../wire/tcp.ts";
 import { TCP_TIMEWAIT_LEN } from "./inet-timewait-sock.ts";
+import {
+  TP_ADVMSS, TP_DELIVERED, TP_LINGER2, TP_MAX_WINDOW, TP_MDEV, TP_MDEV_MAX, TP_RTTVAR, TP_SND_CWND_STAMP,
+  TP_TOTAL_RETRANS, TP_TS_RECENT_STAMP,
+} from "./tcp-cold.ts";
 import { tcpDone, tcpSetState } from "./tcp.ts";
 import { tcpAck, tcpSynackRttMeas } from "./tcp-ack.ts";
 import { FLAG_DATA, FLAG_NO_CHALLENGE_ACK, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT } from "./tcp-ack-flags.ts";
@@ -79,7 +86,7 @@ export function tcpReset(sk: TcpSk, _skb: SkBuff): void {
   tcpWriteQueuePurge(sk);
   const dead = (sk.flags & SOCK_DEAD) !== 0;
   tcpDone(sk);
-  if (!dead) sk.errorReport(sk);
+  if (!dead) sockDefErrorReport(sk);
 }
 
 /**
@@ -113,7 +120,7 @@ export function tcpRcvEstablished(sk: TcpSk, skb: SkBuff): void {
     tp.rcvTsecr = tsecr === 0 ? 0 : (tsecr - tp.tsoffset) | 0;
     if (tp.rcvNxt === tp.rcvWup) {
       tp.tsRecent = tsval;
-      tp.tsRecentStamp = jiffies;
+      words[tp.cold + TP_TS_RECENT_STAMP] = jiffies;
     }
   }
   const payload = skb.len - headerLen;
@@ -147,7 +154,7 @@ export function tcpRcvEstablished(sk: TcpSk, skb: SkBuff): void {
   }
   if ((icsk.ackPending & ICSK_ACK_SCHED) !== 0) tcpAckSndCheckSlow(sk, false);
   if (eaten) consumeSkb(skb);
-  if (sk.rcvlowat <= 1 || ((tp.rcvNxt - tp.copiedSeq) | 0) >= sk.rcvlowat) sk.dataReady(sk);
+  if (words[sk.cold + SK_RCVLOWAT]! <= 1 || ((tp.rcvNxt - tp.copiedSeq) | 0) >= words[sk.cold + SK_RCVLOWAT]!) sockDefReadable(sk);
 }
 
 /** Not acceptable: what tcpAck() answered as a reason. */
@@ -188,10 +195,10 @@ export function tcpInitTransfer(sk: TcpSk): void {
   const tp = sk.tp;
   const icsk = sk.icsk;
   // The handshake measured nothing: rather too long a timeout than a needless retransmission (RFC 6298 section 5.7).
-  if (tp.srtt === 0) tp.rttvar = tp.mdev = tp.mdevMax = icsk.rto = TCP_TIMEOUT_FALLBACK;
+  if (tp.srtt === 0) words[tp.cold + TP_RTTVAR] = words[tp.cold + TP_MDEV] = words[tp.cold + TP_MDEV_MAX] = icsk.rto = TCP_TIMEOUT_FALLBACK;
   // A SYN sent again shows a loss: start with one segment (RFC 5681 section 3.1).
-  tp.sndCwnd = tp.totalRetrans > 1 ? 1 : tcpInitCwnd(tp);
-  tp.sndCwndStamp = jiffies;
+  tp.sndCwnd = words[tp.cold + TP_TOTAL_RETRANS]! > 1 ? 1 : tcpInitCwnd(tp);
+  words[tp.cold + TP_SND_CWND_STAMP] = jiffies;
   icsk.caOps.init?.(sk);
   tcpMtupInit(sk);
   tcpInitBufferSpace(sk);
@@ -203,20 +210,20 @@ function synRecvAcked(sk: TcpSk, skb: SkBuff): void {
   if (tp.srtt === 0 && tp.sawTstamp && tp.rcvTsecr !== 0) tcpSynackRttMeas(sk, (jiffies - tp.rcvTsecr) | 0);
   // A fast open sock carries data since its SYN, and has its SYN-ACK in the write queue.
   if (tp.fastopenRsk === null) {
-    tp.delivered++;
+    words[tp.cold + TP_DELIVERED]!++;
     tcpInitTransfer(sk);
     tp.copiedSeq = tp.rcvNxt;
   }
   tcpSetState(sk, TCP_ESTABLISHED);
-  sk.stateChange(sk);
+  sockDefWakeup(sk);
   tp.sndUna = skb.ackSeq;
   tp.sndWnd = memView.getUint16(skb.th + TH_WIN) << tp.sndWscale;
   tp.sndWl1 = skb.seq;
-  if (tp.sndWnd > tp.maxWindow) {
-    tp.maxWindow = tp.sndWnd;
+  if (tp.sndWnd > words[tp.cold + TP_MAX_WINDOW]!) {
+    words[tp.cold + TP_MAX_WINDOW] = tp.sndWnd;
     tcpSyncMss(sk, sk.icsk.pmtuCookie);
   }
-  if (tp.tstampOk) tp.advmss -= TCPOLEN_TSTAMP_ALIGNED;
+  if (tp.tstampOk) words[tp.cold + TP_ADVMSS]! -= TCPOLEN_TSTAMP_ALIGNED;
   tp.lsndtime = jiffies;
   tcpInitializeRcvMss(sk);
   tcpFastPathOn(tp);
@@ -235,10 +242,10 @@ function finAcked(sk: TcpSk, skb: SkBuff): number {
   tcpSetState(sk, TCP_FIN_WAIT2);
   sk.shutdown |= SEND_SHUTDOWN;
   if ((sk.flags & SOCK_DEAD) === 0) {
-    sk.stateChange(sk);
+    sockDefWakeup(sk);
     return -1;
   }
-  if (sk.tp.linger2 < 0 || dataAfterClose(sk, skb)) {
+  if (words[sk.tp.cold + TP_LINGER2]! < 0 || dataAfterClose(sk, skb)) {
     tcpDone(sk);
     mib[LINUX_MIB_TCPABORTONDATA]!++;
     return SKB_DROP_REASON_TCP_ABORT_ON_DATA;

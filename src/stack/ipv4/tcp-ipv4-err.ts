@@ -14,12 +14,14 @@ import {
 } from "../../uapi/snmp.ts";
 import { TCP_CLOSE, TCP_SYN_RECV, TCP_SYN_SENT } from "../../uapi/tcp.ts";
 import type { SkBuff } from "../core/skbuff.ts";
+import { SK_ERR_SOFT, sockDefErrorReport } from "../core/sock.ts";
 import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
 import { IPH_DADDR, IPH_SADDR, IPH_VER_IHL } from "../wire/ip.ts";
 import { TH_DPORT, TH_SEQ, TH_SPORT } from "../wire/tcp.ts";
 import { icmpErrConvert } from "./icmp.ts";
 import { inetCskReqskQueueDrop, tcpListendrop } from "./inet-connection-sock.ts";
 import { ehashReqBase, ehashTwBase, inetLookupEstablished, inetNodeSock } from "./inet-hashtables.ts";
+import { INET_RECVERR } from "./inet-sock.ts";
 import { REQ_SND_ISN, REQ_WORDS, reqRows, reqskListener } from "./request-sock.ts";
 import { tcpV4MtuReduced } from "./tcp-mtu.ts";
 import type { TcpSk } from "./tcp-sock.ts";
@@ -87,22 +89,22 @@ function icmpErrno(type: number, code: number): number {
 /** Ends an attempt to connect; an established connection only remembers it, for when it does not recover. */
 function sockErr(sk: TcpSk, err: number): void {
   if (sk.owned) {
-    sk.errSoft = err;
+    words[sk.cold + SK_ERR_SOFT] = err;
     return;
   }
   // A fast open sock that a program has is as good as established.
   const taken = sk.tp.fastopenRsk !== null && sk.socket !== null;
   if (sk.state === TCP_SYN_SENT || (sk.state === TCP_SYN_RECV && !taken)) {
     sk.err = err;
-    sk.errorReport(sk);
+    sockDefErrorReport(sk);
     tcpDone(sk);
     return;
   }
-  if (sk.inet.recverr) {
+  if ((sk.inet.flags & INET_RECVERR) !== 0) {
     sk.err = err;
-    sk.errorReport(sk);
+    sockDefErrorReport(sk);
   } else {
-    sk.errSoft = err;
+    words[sk.cold + SK_ERR_SOFT] = err;
   }
 }
 

@@ -17,7 +17,7 @@ import { IPSTATS_MIB_OUTNOROUTES, LINUX_MIB_LISTENOVERFLOWS } from "../../uapi/s
 import { TCP_CLOSE, TCP_MSS_DEFAULT, TCP_SYN_SENT } from "../../uapi/tcp.ts";
 import { dstRelease } from "../core/dst.ts";
 import type { SkBuff } from "../core/skbuff.ts";
-import { skDstSet, type Sock } from "../core/sock.ts";
+import { SK_MARK, skDstSet, type Sock } from "../core/sock.ts";
 import type { SockaddrIn } from "../core/sockaddr.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import { TH_SPORT } from "../wire/tcp.ts";
@@ -37,6 +37,10 @@ import {
 import { ipRouteOutputFlow } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 import { cookieV4InitSequence, tcpSynFloodAction } from "./syncookies.ts";
+import {
+  ICSK_REQSK_QLEN, TP_ADVMSS, TP_DEFER_CONNECT, TP_FASTOPEN_CONNECT, TP_FASTOPEN_REQ, TP_MSS_CLAMP,
+  TP_TS_RECENT_STAMP, TP_USER_MSS,
+} from "./tcp-cold.ts";
 import { tcpEcnCreateRequest } from "./tcp-ecn.ts";
 import { FASTOPEN_REQ_ASK, FASTOPEN_REQ_NONE, tcpFastopenCookieCheck } from "./tcp-fastopen-client.ts";
 import { tcpTryFastopen } from "./tcp-fastopen.ts";
@@ -66,7 +70,7 @@ export function tcpV4Connect(sock: Sock, addr: SockaddrIn): number {
   const tp = sk.tp;
   const fl = outputFlow;
   flowi4Init(fl, addr.addr | 0, inet.saddr, sk.boundDevIf, inet.tos, IPPROTO_TCP);
-  fl.mark = sk.mark;
+  fl.mark = words[sk.cold + SK_MARK]!;
   const rt = ipRouteOutputFlow(net, fl, sk);
   if (rt === null) {
     if (fl.error === -ENETUNREACH) net.mib[IPSTATS_MIB_OUTNOROUTES]!++;
@@ -79,14 +83,14 @@ export function tcpV4Connect(sock: Sock, addr: SockaddrIn): number {
   const daddr = fl.daddr;
   if (inet.saddr === 0) inet.saddr = fl.saddr;
   inet.rcvSaddr = inet.saddr;
-  if (tp.tsRecentStamp !== 0 && inet.daddr !== daddr) {
+  if (words[tp.cold + TP_TS_RECENT_STAMP] !== 0 && inet.daddr !== daddr) {
     // The sock was connected before, to another host: nothing of that counts here.
-    tp.tsRecent = tp.tsRecentStamp = 0;
+    tp.tsRecent = words[tp.cold + TP_TS_RECENT_STAMP] = 0;
     tp.writeSeq = 0;
   }
   inet.dport = addr.port;
   inet.daddr = daddr;
-  tp.mssClamp = TCP_MSS_DEFAULT;
+  words[tp.cold + TP_MSS_CLAMP] = TCP_MSS_DEFAULT;
   tcpSetState(sk, TCP_SYN_SENT);
   let err = inetHashConnect(sk);
   if (err === 0) {
@@ -94,15 +98,15 @@ export function tcpV4Connect(sock: Sock, addr: SockaddrIn): number {
     if (tp.writeSeq === 0) tp.writeSeq = secureTcpSeq(inet.saddr, daddr, inet.num, inet.dport);
     tp.tsoffset = secureTcpTsOff(net, inet.saddr, daddr);
     inet.id = getRandomU32() & 0xffff;
-    if (tp.fastopenConnect && tp.fastopenReq === FASTOPEN_REQ_NONE) {
+    if (words[tp.cold + TP_FASTOPEN_CONNECT] !== 0 && words[tp.cold + TP_FASTOPEN_REQ] === FASTOPEN_REQ_NONE) {
       if (tcpFastopenCookieCheck(sk)) {
-        tp.deferConnect = true;
+        words[tp.cold + TP_DEFER_CONNECT] = 1;
         return 0;
       }
-      tp.fastopenReq = FASTOPEN_REQ_ASK;
+      words[tp.cold + TP_FASTOPEN_REQ] = FASTOPEN_REQ_ASK;
     }
     err = tcpConnect(sk);
-    tp.fastopenReq = FASTOPEN_REQ_NONE;
+    words[tp.cold + TP_FASTOPEN_REQ] = FASTOPEN_REQ_NONE;
     if (err === 0) return 0;
   } else {
     dstRelease(rt);
@@ -138,7 +142,7 @@ function connRequest(sk: TcpSk, skb: SkBuff): number {
     return SKB_DROP_REASON_TCP_LISTEN_OVERFLOW;
   }
   tcpParseOptions(skb, rxOpt, null, net.ipv4);
-  const mss = tcpMssClamp(rxOpt, sk.tp.userMss);
+  const mss = tcpMssClamp(rxOpt, words[sk.tp.cold + TP_USER_MSS]!);
   let req = cookie ? -1 : inetReqskAlloc(sk, mss);
   if (req < 0) {
     // No request is left in the whole machine: that is a full queue too.
@@ -181,7 +185,7 @@ function connRequest(sk: TcpSk, skb: SkBuff): number {
   if (isn === 0) {
     // Without cookies the last quarter of the queue is for peers that have proved to be there: none has.
     const most = net.ipv4.tcpMaxSynBacklog;
-    if (syncookies === 0 && most - icsk.reqskQlen < most >> 2) {
+    if (syncookies === 0 && most - words[icsk.cold + ICSK_REQSK_QLEN]! < most >> 2) {
       dstRelease(rt);
       reqskFree(req);
       return SKB_DROP_REASON_TCP_REQQFULL;
@@ -227,7 +231,7 @@ export function tcpV4SynRecvSock(sk: TcpSk, skb: SkBuff, req: number): TcpSk | n
   const rt = inetCskRouteHashedReq(sk, req);
   if (rt !== null) {
     skDstSet(child, rt);
-    child.tp.advmss = tcpAdvmss(sk, rt);
+    words[child.tp.cold + TP_ADVMSS] = tcpAdvmss(sk, rt);
     const signed = tcpMd5Keys === 0 || tcpMd5Copy(sk.index, child.index, inet.daddr);
     if (signed && inetInheritPort(sk, child) === 0) {
       tcpSyncMss(child, dstMtu(rt));

@@ -5,6 +5,7 @@
  */
 import { csumPartial } from "../../lib/checksum.ts";
 import { memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import {
   SKB_CONSUMED, SKB_DROP_REASON_NO_SOCKET, SKB_DROP_REASON_OTHERHOST, SKB_DROP_REASON_PKT_TOO_SMALL,
   SKB_DROP_REASON_SOCKET_BACKLOG, SKB_DROP_REASON_TCP_CSUM, SKB_DROP_REASON_TCP_INVALID_SEQUENCE,
@@ -18,8 +19,8 @@ import type { Net } from "../core/net.ts";
 import {
   CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, PACKET_HOST, type SkBuff,
 } from "../core/skbuff.ts";
-import { skbQueueTail } from "../core/skb-queue.ts";
-import { type Proto, type Sock, sockPut } from "../core/sock.ts";
+import { skbChainTail, skbChainTruesize } from "../core/skb-queue.ts";
+import { type Proto, SK_DROPS, type Sock, sockPut } from "../core/sock.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import {
   TCP_HLEN, TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TH_ACK, TH_DPORT, TH_OFF_FLAGS, TH_SEQ,
@@ -41,6 +42,7 @@ import { inetAddProtocol } from "./protocol.ts";
 import { reqskListener, requestSockWords } from "./request-sock.ts";
 import { cookieV4Check, SYNCOOKIE_WORDS, syncookiesInit } from "./syncookies.ts";
 import { tcpCheckReq, tcpCheckReqReason, tcpChildProcess } from "./tcp-check-req.ts";
+import { TP_DEFER_CONNECT, TP_SEGS_IN } from "./tcp-cold.ts";
 import { tcpRegisterCongestionControl } from "./tcp-cong.ts";
 import { tcpCubic } from "./tcp-cubic.ts";
 import { TCP_METRICS_WORDS, tcpFastopenClientInit } from "./tcp-fastopen-client.ts";
@@ -56,8 +58,8 @@ import { tcpOptionsInit } from "./tcp-options.ts";
 import { tcpV4SendAckTw, tcpV4SendReset, tcpV4SendResetTw } from "./tcp-reply.ts";
 import { SECURE_SEQ_WORDS, secureSeqInit } from "./tcp-secure-seq.ts";
 import { tcpRecvmsg } from "./tcp-recvmsg.ts";
-import { tcpSendmsg } from "./tcp-sendmsg.ts";
-import { tcpPartsAlloc, tcpPartsFree, type TcpSk, tcpSockInit } from "./tcp-sock.ts";
+import { skStreamWriteSpace, tcpSendmsg } from "./tcp-sendmsg.ts";
+import { tcpPartsAlloc, tcpPartsFree, type TcpSk, tcpSockInit, tcpSockWords } from "./tcp-sock.ts";
 import { tcpGetsockopt, tcpSetsockopt } from "./tcp-sockopt.ts";
 import { tcpRtxSynack } from "./tcp-synack.ts";
 import { tcpSetKeepalive } from "./tcp-timer.ts";
@@ -132,14 +134,14 @@ function signatureFits(net: Net, skb: SkBuff, node: number): boolean {
   else return true;
   const reason = sk === null ? 0 : tcpInboundMd5Hash(sk, skb);
   if (reason === 0) return true;
-  sk!.drops++;
+  words[sk!.cold + SK_DROPS]!++;
   kfreeSkb(skb, reason);
   return false;
 }
 
 /** Gives a segment to a sock, now or, while a system call has it, later. */
 function deliver(sk: TcpSk, skb: SkBuff): number {
-  sk.tp.segsIn++;
+  words[sk.tp.cold + TP_SEGS_IN]!++;
   if (sk.owned && sk.state !== TCP_LISTEN) {
     addBacklog(sk, skb);
     return 0;
@@ -156,13 +158,13 @@ function deliver(sk: TcpSk, skb: SkBuff): number {
 /** Keeps a segment for when the call is done, within the bounds of both buffers. Linux: tcp_add_backlog(). */
 function addBacklog(sk: TcpSk, skb: SkBuff): void {
   const backlog = sk.backlog;
-  if (sk.rmemAlloc + (backlog.qlen + 1) * skb.truesize > sk.rcvbuf + sk.sndbuf) {
-    sk.drops++;
+  if (sk.rmemAlloc + skbChainTruesize(backlog) + skb.truesize > sk.rcvbuf + sk.sndbuf) {
+    words[sk.cold + SK_DROPS]!++;
     sk.net.mib[LINUX_MIB_TCPBACKLOGDROP]!++;
     kfreeSkb(skb, SKB_DROP_REASON_SOCKET_BACKLOG);
     return;
   }
-  skbQueueTail(backlog, skb);
+  sk.backlog = skbChainTail(backlog, skb);
 }
 
 /** A segment of no known connection: for a listener, or to be answered with a reset. */
@@ -282,7 +284,7 @@ function tcpListen(sk: Sock, backlog: number): number {
 }
 
 function tcpDeferred(sk: Sock): boolean {
-  return (sk as TcpSk).tp.deferConnect;
+  return words[(sk as TcpSk).tp.cold + TP_DEFER_CONNECT] !== 0;
 }
 
 function tcpFree(sk: Sock): void {
@@ -314,6 +316,7 @@ export const tcpProt: Proto = Object.freeze({
   listen: tcpListen,
   keepalive: tcpSetKeepalive,
   deferred: tcpDeferred,
+  writeSpace: skStreamWriteSpace,
 });
 
 /** The sizes TCP needs; the names are the options of boot(). */
@@ -333,9 +336,9 @@ export interface TcpSizes {
 export function tcpV4Words(sizes: TcpSizes): number {
   const nodes = sizes.socks + sizes.requestSocks + 1 + sizes.timewaitSocks;
   return inetHashtablesWords(nodes, sizes.ehashBuckets) + inetBindWords(sizes.bindBuckets)
-    + requestSockWords(sizes.requestSocks) + inetTimewaitWords(sizes.timewaitSocks) + TCP_METRICS_WORDS
-    + PORT_SECRET_WORDS + SECURE_SEQ_WORDS + SYNCOOKIE_WORDS + TCP_FASTOPEN_KEY_WORDS + tcpMd5Words(sizes.md5Keys)
-    + tcpMtupWords(sizes.mtuProbes * sizes.socks);
+    + tcpSockWords(sizes.tcpSocks) + requestSockWords(sizes.requestSocks) + inetTimewaitWords(sizes.timewaitSocks)
+    + TCP_METRICS_WORDS + PORT_SECRET_WORDS + SECURE_SEQ_WORDS + SYNCOOKIE_WORDS + TCP_FASTOPEN_KEY_WORDS
+    + tcpMd5Words(sizes.md5Keys) + tcpMtupWords(sizes.mtuProbes * sizes.socks);
 }
 
 /**

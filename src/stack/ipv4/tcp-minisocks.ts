@@ -15,7 +15,7 @@ import { TCP_FIN_WAIT2, TCP_MSS_DEFAULT, TCP_TIME_WAIT } from "../../uapi/tcp.ts
 import type { DstEntry } from "../core/dst.ts";
 import type { Net } from "../core/net.ts";
 import type { SkBuff } from "../core/skbuff.ts";
-import { SOCK_KEEPOPEN, SOCK_RCVBUF_LOCK } from "../core/sock.ts";
+import { SK_USERLOCKS, SOCK_KEEPOPEN, SOCK_RCVBUF_LOCK, SOCK_REUSE, SOCK_REUSEPORT } from "../core/sock.ts";
 import {
   TCP_HLEN, TCPHDR_ACK, TCPHDR_DOFF_MASK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, TCPHDR_DOFF_PLAIN, TCPOLEN_TSTAMP_ALIGNED,
   TH_OFF_FLAGS, TH_WIN,
@@ -31,6 +31,10 @@ import {
   REQ_ECN_OK, REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS,
   REQ_WSCALE_OK, reqRows, reqskHas, reqskMss, reqskRcvWscale, reqskRetrans, reqskSetRcvWscale, reqskSndWscale,
 } from "./request-sock.ts";
+import {
+  ICSK_ACK_LAST_SEG_SIZE, ICSK_BIND_HASH, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_SACK_OK, TP_SEGS_IN, TP_TOTAL_RETRANS,
+  TP_TS_RECENT_STAMP, TP_WINDOW_CLAMP, TP_WSCALE_OK,
+} from "./tcp-cold.ts";
 import { TCP_ECN_OK } from "./tcp-ecn.ts";
 import { tcpMd5Copy, tcpMd5Keys } from "./tcp-md5.ts";
 import { rxOpt, tcpParseOptions } from "./tcp-options.ts";
@@ -111,13 +115,13 @@ export function tcpTimeWait(sk: TcpSk, state: number, timeoMs: number): void {
   words[at + TW_SND_NXT] = tp.sndNxt;
   words[at + TW_RCV_WND] = tcpReceiveWindow(tp);
   words[at + TW_TS_RECENT] = tp.tsRecent;
-  words[at + TW_TS_RECENT_STAMP] = tp.tsRecentStamp;
+  words[at + TW_TS_RECENT_STAMP] = words[tp.cold + TP_TS_RECENT_STAMP]!;
   words[at + TW_TS_OFFSET] = tp.tsoffset;
   words[at + TW_INFO] = state | (tp.rcvWscale << TW_WSCALE_SHIFT) | ((inet.tos & ~INET_ECN_MASK) << TW_TOS_SHIFT)
-    | (tp.tstampOk && tp.tsRecentStamp !== 0 ? TW_TSTAMP : 0)
-    | (sk.reuse ? TW_REUSE : 0) | (sk.reuseport ? TW_REUSEPORT : 0);
+    | (tp.tstampOk && words[tp.cold + TP_TS_RECENT_STAMP] !== 0 ? TW_TSTAMP : 0)
+    | ((sk.flags & SOCK_REUSE) !== 0 ? TW_REUSE : 0) | ((sk.flags & SOCK_REUSEPORT) !== 0 ? TW_REUSEPORT : 0);
   if (tcpMd5Keys !== 0) tcpMd5Copy(sk.index, ~tw, inet.daddr);
-  if (sk.icsk.bindHash >= 0) inetTwskBind(tw, sk.icsk.bindHash);
+  if (words[sk.icsk.cold + ICSK_BIND_HASH]! >= 0) inetTwskBind(tw, words[sk.icsk.cold + ICSK_BIND_HASH]!);
   inetEhashRemove(sk.index);
   inetEhashInsert(ehashTwBase + tw, sk.net, inet.rcvSaddr, inet.num, inet.daddr, inet.dport, sk.boundDevIf);
   inetTwskSchedule(tw, state === TCP_TIME_WAIT ? TCP_TIMEWAIT_LEN : timeoMs < rto ? rto : timeoMs);
@@ -215,9 +219,9 @@ function finWait2Process(tw: number, skb: SkBuff, pawsReject: boolean): number {
 
 /** Limit of the window of a connection out of this listener, 0 for none. */
 function listenerWindowClamp(sk: TcpSk): number {
-  const clamp = sk.tp.windowClamp;
+  const clamp = words[sk.tp.cold + TP_WINDOW_CLAMP]!;
   const space = tcpFullSpace(sk);
-  return (sk.userlocks & SOCK_RCVBUF_LOCK) !== 0 && (clamp > space || clamp === 0) ? space : clamp;
+  return (words[sk.cold + SK_USERLOCKS]! & SOCK_RCVBUF_LOCK) !== 0 && (clamp > space || clamp === 0) ? space : clamp;
 }
 
 /** Chooses the window and scale that the SYN-ACK offers. Linux: tcp_openreq_init_rwin(). */
@@ -246,32 +250,32 @@ export function tcpCreateOpenreqChild(sk: TcpSk, req: number, skb: SkBuff): TcpS
   tp.rcvWup = tp.copiedSeq = tp.rcvNxt = rcvNxt;
   tp.sndSml = tp.sndUna = tp.sndNxt = sndNxt;
   tp.writeSeq = tp.pushedSeq = sndNxt;
-  tp.segsIn = 1;
+  words[tp.cold + TP_SEGS_IN] = 1;
   tp.sndWl1 = rcvIsn;
-  tp.totalRetrans = reqskRetrans(req);
+  words[tp.cold + TP_TOTAL_RETRANS] = reqskRetrans(req);
   child.icsk.ackLrcvtime = tp.lsndtime = jiffies;
-  tp.sackOk = reqskHas(req, REQ_SACK_OK);
+  words[tp.cold + TP_SACK_OK] = reqskHas(req, REQ_SACK_OK) ? 1 : 0;
   tp.ecnFlags = reqskHas(req, REQ_ECN_OK) ? TCP_ECN_OK : 0;
   const wscaleOk = reqskHas(req, REQ_WSCALE_OK);
   const clamp = listenerWindowClamp(sk);
   const wscale = wscaleOk ? reqskRcvWscale(req) : 0;
   const most = WINDOW_MAX << wscale;
-  tp.windowClamp = clamp === 0 || clamp > most ? most : clamp;
+  words[tp.cold + TP_WINDOW_CLAMP] = clamp === 0 || clamp > most ? most : clamp;
   tp.rcvSsthresh = tp.rcvWnd = rcvWnd;
-  tp.wscaleOk = wscaleOk;
+  words[tp.cold + TP_WSCALE_OK] = wscaleOk ? 1 : 0;
   tp.rcvWscale = wscale;
   tp.sndWscale = wscaleOk ? reqskSndWscale(req) : 0;
-  tp.sndWnd = tp.maxWindow = memView.getUint16(skb.th + TH_WIN) << tp.sndWscale;
+  tp.sndWnd = words[tp.cold + TP_MAX_WINDOW] = memView.getUint16(skb.th + TH_WIN) << tp.sndWscale;
   tp.tstampOk = reqskHas(req, REQ_TSTAMP_OK);
   tp.tcpHeaderLen = TCP_HLEN;
   if (tp.tstampOk) {
     tp.tsRecent = words[at + REQ_TS_RECENT]!;
-    tp.tsRecentStamp = jiffies === 0 ? 1 : jiffies;
+    words[tp.cold + TP_TS_RECENT_STAMP] = jiffies === 0 ? 1 : jiffies;
     tp.tcpHeaderLen += TCPOLEN_TSTAMP_ALIGNED;
   }
   tp.tsoffset = words[at + REQ_TS_OFFSET]!;
-  if (skb.len >= TCP_MSS_DEFAULT + tp.tcpHeaderLen) child.icsk.ackLastSegSize = skb.len - tp.tcpHeaderLen;
-  tp.mssClamp = reqskMss(req);
+  if (skb.len >= TCP_MSS_DEFAULT + tp.tcpHeaderLen) words[child.icsk.cold + ICSK_ACK_LAST_SEG_SIZE] = skb.len - tp.tcpHeaderLen;
+  words[tp.cold + TP_MSS_CLAMP] = reqskMss(req);
   if ((child.flags & SOCK_KEEPOPEN) !== 0) child.prot.keepalive?.(child, true);
   sk.net.mib[TCP_MIB_PASSIVEOPENS]!++;
   return child;

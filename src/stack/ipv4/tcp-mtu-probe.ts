@@ -17,6 +17,9 @@ import { TCP_CA_CWR, TCP_CA_OPEN } from "../../uapi/tcp.ts";
 import { type SkBuff, skbPull } from "../core/skbuff.ts";
 import { skbAppend, skbQueueHead } from "../core/skb-queue.ts";
 import { TCPHDR_ACK } from "../wire/tcp.ts";
+import {
+  TP_DSACK, TP_MSS_CLAMP, TP_NUM_SACKS, TP_PRIOR_SSTHRESH, TP_REORDERING, TP_SND_CWND_CNT, TP_SND_CWND_STAMP,
+} from "./tcp-cold.ts";
 import { tcpCurrentSsthresh, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpSimpleRetransmit } from "./tcp-mtu.ts";
 import { tcpEventNewDataSent, tcpSegmentRoom, tcpStreamAllocSkb, tcpWriteQueueFree } from "./tcp-output.ts";
@@ -82,7 +85,7 @@ function enable(sk: TcpSk): void {
 /** The most that is worth a probe: by the peer's MSS, the route and the size of our buffers. */
 function searchHigh(sk: TcpSk): number {
   const tp = sk.tp;
-  let high = tp.mssClamp + IP_TCP_HLEN;
+  let high = words[tp.cold + TP_MSS_CLAMP]! + IP_TCP_HLEN;
   const pmtu = sk.icsk.pmtuCookie;
   if (pmtu < high) high = pmtu;
   const room = tcpMssToMtu(sk, tcpSegmentRoom(tp));
@@ -197,14 +200,13 @@ export function tcpMtuProbe(sk: TcpSk): number {
   const at = rowOf(sk);
   if (at < 0) return MTU_PROBE_NONE;
   const tp = sk.tp;
-  if (words[at + SIZE] !== 0 || sk.icsk.caState !== TCP_CA_OPEN || tp.sndCwnd < MIN_CWND || tp.rec.numSacks !== 0 || tp.rec.dsack) {
-    return MTU_PROBE_NONE;
-  }
+  if (words[at + SIZE] !== 0 || sk.icsk.caState !== TCP_CA_OPEN || tp.sndCwnd < MIN_CWND) return MTU_PROBE_NONE;
+  if (words[tp.cold + TP_NUM_SACKS] !== 0 || words[tp.cold + TP_DSACK] !== 0) return MTU_PROBE_NONE;
   tcpCurrentMss(sk);
   const high = words[at + HIGH]!;
   const low = words[at + LOW]!;
   const length = tcpMtuToMss(sk, (high + low) >> 1);
-  const needed = length + (tp.reordering + 1) * tp.mssCache;
+  const needed = length + (words[tp.cold + TP_REORDERING]! + 1) * tp.mssCache;
   if (length > tcpMtuToMss(sk, high) || high - low < sk.net.ipv4.tcpProbeThreshold) {
     checkReprobe(sk, at);
     return MTU_PROBE_NONE;
@@ -232,11 +234,11 @@ export function tcpMtupAcked(sk: TcpSk): void {
   const tp = sk.tp;
   if (at < 0 || words[at + SIZE] === 0 || ((words[at + SEQ_END]! - tp.sndUna) | 0) > 0) return;
   const size = words[at + SIZE]!;
-  tp.rec.priorSsthresh = tcpCurrentSsthresh(sk);
+  words[tp.cold + TP_PRIOR_SSTHRESH] = tcpCurrentSsthresh(sk);
   const cwnd = ((tp.sndCwnd * tcpMssToMtu(sk, tp.mssCache)) / size) | 0;
   tp.sndCwnd = cwnd < 1 ? 1 : cwnd;
-  tp.sndCwndCnt = 0;
-  tp.sndCwndStamp = jiffies;
+  words[tp.cold + TP_SND_CWND_CNT] = 0;
+  words[tp.cold + TP_SND_CWND_STAMP] = jiffies;
   tp.sndSsthresh = tcpCurrentSsthresh(sk);
   words[at + LOW] = size;
   words[at + SIZE] = 0;

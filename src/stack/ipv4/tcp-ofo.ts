@@ -7,6 +7,7 @@
  * keeps its reserve, else the segments furthest from the hole make way; and they do when in-order data finds no room.
  */
 import { memCopy } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import {
   SKB_DROP_REASON_TCP_OFO_DROP, SKB_DROP_REASON_TCP_OFO_QUEUE_PRUNE, SKB_DROP_REASON_TCP_OFOMERGE,
 } from "../../uapi/drop-reason.ts";
@@ -21,6 +22,7 @@ import {
 import { skbAppend, skbQueueHead, type SkbQueue, skbQueuePurge, skbUnlink } from "../core/skb-queue.ts";
 import { skbSetOwnerR } from "../core/sock.ts";
 import { TCPHDR_FIN } from "../wire/tcp.ts";
+import { TP_DATA_SEGS_IN, TP_NUM_SACKS, TP_RCV_OOOPACK } from "./tcp-cold.ts";
 import { tcpCutFront, tcpFin, tcpQueueRcv, tcpTryCoalesce } from "./tcp-data.ts";
 import { tcpEcnCheckCe } from "./tcp-ecn.ts";
 import { tcpDsackExtend, tcpDsackSet, tcpSackNewOfoSkb, tcpSackRebuild } from "./tcp-sack.ts";
@@ -30,7 +32,7 @@ import { tcpPoolReserve } from "./tcp-window.ts";
 /** Forgets all segments beyond the hole (after FIN, at the end). */
 export function tcpOfoPurge(sk: TcpSk): void {
   skbQueuePurge(sk.tp.outOfOrderQueue);
-  sk.tp.rec.numSacks = 0;
+  words[sk.tp.cold + TP_NUM_SACKS] = 0;
 }
 
 /**
@@ -72,8 +74,8 @@ export function tcpDataQueueOfo(sk: TcpSk, skb: SkBuff): void {
   const queue = tp.outOfOrderQueue;
   if (tp.ecnFlags !== 0) tcpEcnCheckCe(sk, skb);
   tp.predFlags = 0;
-  tp.rcvOoopack++;
-  tp.dataSegsIn++;
+  words[tp.cold + TP_RCV_OOOPACK]!++;
+  words[tp.cold + TP_DATA_SEGS_IN]!++;
   // A hole is told of at once, by a duplicate ACK (RFC 5681 section 4.2).
   sk.icsk.ackPending |= ICSK_ACK_SCHED | ICSK_ACK_NOW;
   // The last segment that begins at or before this one.

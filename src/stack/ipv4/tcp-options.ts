@@ -6,6 +6,7 @@
  */
 import { account } from "../../lib/account.ts";
 import { memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import { TCP_MSS_DEFAULT } from "../../uapi/tcp.ts";
 import type { NetnsIpv4 } from "../core/netns-ipv4.ts";
 import type { SkBuff } from "../core/skbuff.ts";
@@ -15,6 +16,7 @@ import {
   TCPOLEN_WINDOW, TCPOLEN_WSCALE_ALIGNED, TCPOPT_EOL, TCPOPT_EXP, TCPOPT_FASTOPEN, TCPOPT_FASTOPEN_MAGIC, TCPOPT_MSS, TCPOPT_NOP, TCPOPT_SACK, TCPOPT_SACK_PERM,
   TCPOPT_TIMESTAMP, TCPOPT_TSTAMP_WORD, TCPOPT_WINDOW, TH_OFF_FLAGS, TH_OPTIONS,
 } from "../wire/tcp.ts";
+import { TP_SACK_OK } from "./tcp-cold.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 
 /** Largest window shift (RFC 7323 section 2.3). Linux: TCP_MAX_WSCALE. */
@@ -144,7 +146,7 @@ export function tcpParseOptions(
         break;
       case TCPOPT_SACK:
         if (
-          established !== null && established.sackOk && length >= TCPOLEN_SACK_BASE + TCPOLEN_SACK_PERBLOCK
+          established !== null && words[established.cold + TP_SACK_OK] !== 0 && length >= TCPOLEN_SACK_BASE + TCPOLEN_SACK_PERBLOCK
           && (length - TCPOLEN_SACK_BASE) % TCPOLEN_SACK_PERBLOCK === 0
         ) {
           rx.numSacks = (length - TCPOLEN_SACK_BASE) >> 3;

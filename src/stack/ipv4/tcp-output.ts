@@ -5,6 +5,7 @@
  * sk.writeQueue holds all that is not acknowledged, in order: in front what was sent, from sk.sendHead on what was not. A segment
  * never holds more than one MSS when it is built; when the MSS shrinks it is split as it is sent.
  */
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { EFAULT, ENOBUFS, ENOMEM } from "../../uapi/errno.ts";
 import { LINUX_MIB_TCPORIGDATASENT, TCP_MIB_ACTIVEOPENS } from "../../uapi/snmp.ts";
@@ -17,6 +18,10 @@ import {
   TCP_HLEN, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN, TCPHDR_URG, TCPOLEN_TSTAMP_ALIGNED,
 } from "../wire/tcp.ts";
 import { TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, tcpChronoStart, tcpChronoStop } from "./tcp-chrono.ts";
+import {
+  TP_ADVMSS, TP_CHRONO_TYPE, TP_FASTOPEN_REQ, TP_FIN_PENDING, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_PRR_OUT,
+  TP_RETRANS_STAMP, TP_USER_MSS, TP_WINDOW_CLAMP,
+} from "./tcp-cold.ts";
 import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEcnSendSyn, tcpEcnSendSynack } from "./tcp-ecn.ts";
 import { FASTOPEN_REQ_NONE, FASTOPEN_REQ_WAITS, tcpSendSynData } from "./tcp-fastopen-client.ts";
@@ -94,7 +99,7 @@ export function tcpWriteQueuePurge(sk: TcpSk): void {
   }
   tp.packetsOut = 0;
   tp.lostOut = tp.retransOut = tp.sackedOut = 0;
-  tp.finPending = false;
+  words[tp.cold + TP_FIN_PENDING] = 0;
   tcpChronoStop(sk, TCP_CHRONO_BUSY);
   sk.icsk.backoff = 0;
 }
@@ -227,13 +232,13 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
     if (pushOne && held === 0) break;
   }
   if (rwndLimited) tcpChronoStart(tp, TCP_CHRONO_RWND_LIMITED);
-  else if (tp.chronoType === TCP_CHRONO_RWND_LIMITED) tcpChronoStop(sk, TCP_CHRONO_RWND_LIMITED);
+  else if (words[tp.cold + TP_CHRONO_TYPE] === TCP_CHRONO_RWND_LIMITED) tcpChronoStop(sk, TCP_CHRONO_RWND_LIMITED);
   if (sent !== 0 || limited) {
     if (tcpPacketsInFlight(tp) >= tp.sndCwnd) limited = true;
     tcpCwndValidate(sk, limited);
   }
   if (sent !== 0) {
-    if (tcpInCwndReduction(sk)) tp.prrOut += sent;
+    if (tcpInCwndReduction(sk)) words[tp.cold + TP_PRR_OUT]! += sent;
     tcpScheduleLossProbe(sk, false);
     return false;
   }
@@ -278,15 +283,15 @@ function tcpConnectInit(sk: TcpSk): void {
   const dst = sk.dst!;
   const options = sysctl.tcpTimestamps !== 0 ? TCPOLEN_TSTAMP_ALIGNED : 0;
   tp.tcpHeaderLen = TCP_HLEN + options;
-  if (tp.userMss !== 0) tp.mssClamp = tp.userMss;
-  tp.maxWindow = 0;
+  if (words[tp.cold + TP_USER_MSS] !== 0) words[tp.cold + TP_MSS_CLAMP] = words[tp.cold + TP_USER_MSS]!;
+  words[tp.cold + TP_MAX_WINDOW] = 0;
   tcpSyncMss(sk, dst.ops.mtu(dst));
-  tp.advmss = tcpAdvmss(sk, dst);
+  words[tp.cold + TP_ADVMSS] = tcpAdvmss(sk, dst);
   tcpInitializeRcvMss(sk);
-  tcpSelectInitialWindow(tcpFullSpace(sk), tp.advmss - options, tp.windowClamp, sysctl.tcpWindowScaling !== 0);
+  tcpSelectInitialWindow(tcpFullSpace(sk), words[tp.cold + TP_ADVMSS]! - options, words[tp.cold + TP_WINDOW_CLAMP]!, sysctl.tcpWindowScaling !== 0);
   const initial = tcpInitialWindow;
   tp.rcvWnd = tp.rcvSsthresh = initial.rcvWnd;
-  tp.windowClamp = initial.windowClamp;
+  words[tp.cold + TP_WINDOW_CLAMP] = initial.windowClamp;
   tp.rcvWscale = initial.rcvWscale;
   sk.err = 0;
   sk.flags &= ~SOCK_DONE;
@@ -309,11 +314,12 @@ export function tcpConnect(sk: TcpSk): number {
   if (skb === null) return -ENOBUFS;
   tcpInitNondataSkb(skb, tp.writeSeq, tcpEcnSendSyn(sk, TCPHDR_SYN));
   tp.writeSeq = skb.endSeq;
-  tp.retransStamp = jiffies === 0 ? 1 : jiffies;
+  words[tp.cold + TP_RETRANS_STAMP] = jiffies === 0 ? 1 : jiffies;
   skbQueueTail(sk.writeQueue, skb);
   sk.wmemQueued += skb.truesize;
   tp.packetsOut = 1;
-  if (tp.fastopenReq !== FASTOPEN_REQ_NONE && tp.fastopenReq !== FASTOPEN_REQ_WAITS) tcpSendSynData(sk);
+  const fastopenReq = words[tp.cold + TP_FASTOPEN_REQ]!;
+  if (fastopenReq !== FASTOPEN_REQ_NONE && fastopenReq !== FASTOPEN_REQ_WAITS) tcpSendSynData(sk);
   else tcpTransmitSkb(sk, skb, true);
   tp.sndNxt = tp.pushedSeq = tp.writeSeq;
   sk.net.mib[TCP_MIB_ACTIVEOPENS]!++;

@@ -7,18 +7,22 @@
  * the sequence number decides, as the RFC has it. Linux keeps a list by time of sending; here the write queue is walked, which
  * only happens while something is missing.
  */
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { LINUX_MIB_TCPLOSTRETRANSMIT } from "../../uapi/snmp.ts";
 import { TCP_CA_RECOVERY } from "../../uapi/tcp.ts";
 import type { SkBuff } from "../core/skbuff.ts";
+import {
+  TP_LOST, TP_MIN_RTT, TP_MIN_RTT_STAMP, TP_RACK_ADVANCED, TP_RACK_DSACK_SEEN, TP_RACK_END_SEQ, TP_RACK_MSTAMP,
+  TP_RACK_RTT, TP_REO_WND_PERSIST, TP_REO_WND_SEQ, TP_REO_WND_STEPS, TP_REORD_SEEN, TP_REORDERING,
+} from "./tcp-cold.ts";
 import { tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEnterRecovery } from "./tcp-fastretrans.ts";
 import { tcpCwndReduction } from "./tcp-prr.ts";
-import { RTT_UNKNOWN } from "./tcp-recovery-state.ts";
 import { tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
 import {
-  ICSK_TIME_REO_TIMEOUT, ICSK_TIME_RETRANS, TCPCB_LOST, TCPCB_RETRANS, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS,
-  type TcpSk, type TcpSock,
+  ICSK_TIME_REO_TIMEOUT, ICSK_TIME_RETRANS, RTT_UNKNOWN, TCPCB_LOST, TCPCB_RETRANS, TCPCB_SACKED_ACKED,
+  TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
 } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer, tcpRearmRto } from "./tcp-timer.ts";
 
@@ -38,12 +42,12 @@ export function tcpMarkSkbLost(sk: TcpSk, skb: SkBuff): void {
   if ((sacked & TCPCB_SACKED_ACKED) !== 0) return;
   if ((sacked & TCPCB_LOST) === 0) {
     tp.lostOut++;
-    tp.lost++;
+    words[tp.cold + TP_LOST]!++;
     skb.sacked = sacked | TCPCB_LOST;
   } else if ((sacked & TCPCB_SACKED_RETRANS) !== 0) {
     skb.sacked = sacked & ~TCPCB_SACKED_RETRANS;
     tp.retransOut--;
-    tp.lost++;
+    words[tp.cold + TP_LOST]!++;
     sk.net.mib[LINUX_MIB_TCPLOSTRETRANSMIT]!++;
   }
   const hint = tp.retransmitHint;
@@ -59,30 +63,30 @@ function sentAfter(t1: number, t2: number, seq1: number, seq2: number): boolean 
 /** How long a segment may be overtaken before it counts as lost, in ms. Linux: tcp_rack_reo_wnd(). */
 function tcpRackReoWnd(sk: TcpSk): number {
   const tp = sk.tp;
-  const rec = tp.rec;
-  if (rec.reordSeen === 0) {
+  const rec = tp.cold;
+  if (words[rec + TP_REORD_SEEN] === 0) {
     if (sk.icsk.caState >= TCP_CA_RECOVERY) return 0;
-    if (tp.sackedOut >= tp.reordering && (sk.net.ipv4.tcpRecovery & TCP_RACK_NO_DUPTHRESH) === 0) return 0;
+    if (tp.sackedOut >= words[tp.cold + TP_REORDERING]! && (sk.net.ipv4.tcpRecovery & TCP_RACK_NO_DUPTHRESH) === 0) return 0;
   }
   const srtt = tp.srtt >> 3;
-  if (rec.minRtt === RTT_UNKNOWN) return srtt;
-  const window = (rec.minRtt * rec.reoWndSteps) >> 2;
+  if (words[rec + TP_MIN_RTT] === RTT_UNKNOWN) return srtt;
+  const window = (words[rec + TP_MIN_RTT]! * words[rec + TP_REO_WND_STEPS]!) >> 2;
   return window < srtt ? window : srtt;
 }
 
 /** Ms until a segment counts as lost; 0 or less: it does. Linux: tcp_rack_skb_timeout(). */
 export function tcpRackSkbTimeout(tp: TcpSock, skb: SkBuff, reoWnd: number): number {
-  return (tp.rec.rackRtt + reoWnd - ((jiffies - skb.when) | 0)) | 0;
+  return (words[tp.cold + TP_RACK_RTT]! + reoWnd - ((jiffies - skb.when) | 0)) | 0;
 }
 
 /** Marks what is lost. @returns ms until the last of the overtaken segments would be; 0 for none. Linux: tcp_rack_detect_loss() */
 function tcpRackDetectLoss(sk: TcpSk): number {
   const tp = sk.tp;
-  const rec = tp.rec;
+  const rec = tp.cold;
   const reoWnd = tcpRackReoWnd(sk);
   const stop = sk.sendHead;
-  const mstamp = rec.rackMstamp;
-  const endSeq = rec.rackEndSeq;
+  const mstamp = words[rec + TP_RACK_MSTAMP]!;
+  const endSeq = words[rec + TP_RACK_END_SEQ]!;
   let timeout = 0;
   for (let skb = sk.writeQueue.head; skb !== null && skb !== stop; skb = skb.next) {
     const sacked = skb.sacked;
@@ -97,9 +101,9 @@ function tcpRackDetectLoss(sk: TcpSk): number {
 
 /** Looks for losses after an ACK. @returns whether the timer now waits for more. Linux: tcp_rack_mark_lost(). */
 export function tcpRackMarkLost(sk: TcpSk): boolean {
-  const rec = sk.tp.rec;
-  if (!rec.rackAdvanced) return false;
-  rec.rackAdvanced = false;
+  const rec = sk.tp.cold;
+  if (words[rec + TP_RACK_ADVANCED] === 0) return false;
+  words[rec + TP_RACK_ADVANCED] = 0;
   const timeout = tcpRackDetectLoss(sk);
   if (timeout === 0) return false;
   const when = timeout + TCP_TIMEOUT_MIN;
@@ -109,15 +113,15 @@ export function tcpRackMarkLost(sk: TcpSk): boolean {
 
 /** A segment sent at `when` and ending at `endSeq` was delivered. Linux: tcp_rack_advance(). */
 export function tcpRackAdvance(tp: TcpSock, sacked: number, endSeq: number, when: number): void {
-  const rec = tp.rec;
+  const rec = tp.cold;
   const rtt = (jiffies - when) | 0;
   // Too soon for the retransmission: it was the original that arrived.
-  if ((sacked & TCPCB_RETRANS) !== 0 && rec.minRtt !== RTT_UNKNOWN && rtt < rec.minRtt) return;
-  rec.rackAdvanced = true;
-  rec.rackRtt = rtt;
-  if (sentAfter(when, rec.rackMstamp, endSeq, rec.rackEndSeq)) {
-    rec.rackMstamp = when;
-    rec.rackEndSeq = endSeq;
+  if ((sacked & TCPCB_RETRANS) !== 0 && words[rec + TP_MIN_RTT] !== RTT_UNKNOWN && rtt < words[rec + TP_MIN_RTT]!) return;
+  words[rec + TP_RACK_ADVANCED] = 1;
+  words[rec + TP_RACK_RTT] = rtt;
+  if (sentAfter(when, words[rec + TP_RACK_MSTAMP]!, endSeq, words[rec + TP_RACK_END_SEQ]!)) {
+    words[rec + TP_RACK_MSTAMP] = when;
+    words[rec + TP_RACK_END_SEQ] = endSeq;
   }
 }
 
@@ -126,12 +130,12 @@ export function tcpRackReoTimeout(sk: TcpSk): void {
   const tp = sk.tp;
   const icsk = sk.icsk;
   const priorInFlight = tcpPacketsInFlight(tp);
-  const priorLost = tp.lost;
+  const priorLost = words[tp.cold + TP_LOST]!;
   tcpRackDetectLoss(sk);
   if (priorInFlight !== tcpPacketsInFlight(tp)) {
     if (icsk.caState !== TCP_CA_RECOVERY) {
       tcpEnterRecovery(sk, false);
-      tcpCwndReduction(sk, 1, tp.lost - priorLost, false);
+      tcpCwndReduction(sk, 1, words[tp.cold + TP_LOST]! - priorLost, false);
     }
     tcpXmitRetransmitQueue(sk);
   }
@@ -145,23 +149,23 @@ export function tcpRackReoTimeout(sk: TcpSk): void {
 export function tcpRackUpdateReoWnd(sk: TcpSk): void {
   if ((sk.net.ipv4.tcpRecovery & TCP_RACK_STATIC_REO_WND) !== 0) return;
   const tp = sk.tp;
-  const rec = tp.rec;
-  if (rec.rackDsackSeen && rec.reoWndPersist !== 0 && ((tp.sndUna - rec.reoWndSeq) | 0) < 0) rec.rackDsackSeen = false;
-  if (rec.rackDsackSeen) {
-    if (rec.reoWndSteps < MAX_STEPS) rec.reoWndSteps++;
-    rec.rackDsackSeen = false;
-    rec.reoWndSeq = tp.sndNxt;
-    rec.reoWndPersist = TCP_RACK_RECOVERY_THRESH;
-  } else if (rec.reoWndPersist === 0) {
-    rec.reoWndSteps = 1;
+  const rec = tp.cold;
+  if (words[rec + TP_RACK_DSACK_SEEN] !== 0 && words[rec + TP_REO_WND_PERSIST] !== 0 && ((tp.sndUna - words[rec + TP_REO_WND_SEQ]!) | 0) < 0) words[rec + TP_RACK_DSACK_SEEN] = 0;
+  if (words[rec + TP_RACK_DSACK_SEEN] !== 0) {
+    if (words[rec + TP_REO_WND_STEPS]! < MAX_STEPS) words[rec + TP_REO_WND_STEPS]!++;
+    words[rec + TP_RACK_DSACK_SEEN] = 0;
+    words[rec + TP_REO_WND_SEQ] = tp.sndNxt;
+    words[rec + TP_REO_WND_PERSIST] = TCP_RACK_RECOVERY_THRESH;
+  } else if (words[rec + TP_REO_WND_PERSIST] === 0) {
+    words[rec + TP_REO_WND_STEPS] = 1;
   }
 }
 
 /** The shortest round trip of the last tcp_min_rtt_wlen seconds. Linux: tcp_update_rtt_min(), there a windowed filter of three. */
 export function tcpUpdateRttMin(sk: TcpSk, rttMs: number): void {
-  const rec = sk.tp.rec;
+  const rec = sk.tp.cold;
   const now = jiffies;
-  if (rttMs > rec.minRtt && ((now - rec.minRttStamp) | 0) < sk.net.ipv4.tcpMinRttWlen * 1000) return;
-  rec.minRtt = rttMs < 1 ? 1 : rttMs;
-  rec.minRttStamp = now;
+  if (rttMs > words[rec + TP_MIN_RTT]! && ((now - words[rec + TP_MIN_RTT_STAMP]!) | 0) < sk.net.ipv4.tcpMinRttWlen * 1000) return;
+  words[rec + TP_MIN_RTT] = rttMs < 1 ? 1 : rttMs;
+  words[rec + TP_MIN_RTT_STAMP] = now;
 }

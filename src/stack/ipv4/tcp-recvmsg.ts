@@ -2,6 +2,7 @@
  * recv() of a TCP socket, and the window update that follows from reading. Linux: tcp_recvmsg() and tcp_cleanup_rbuf() of
  * net/ipv4/tcp.c. Read first: RFC 9293 sections 3.10.3 (RECEIVE) and 3.8.6.2.2 (when to open the window).
  */
+import { words } from "../../lib/table.ts";
 import { EAGAIN, ENOTCONN } from "../../uapi/errno.ts";
 import { MSG_OOB, MSG_PEEK, MSG_TRUNC, SOL_TCP } from "../../uapi/socket.ts";
 import { TCP_CLOSE, TCP_CM_INQ, TCP_LISTEN } from "../../uapi/tcp.ts";
@@ -10,6 +11,7 @@ import {
   lockSock, RCV_SHUTDOWN, releaseSock, type Sock, SOCK_DONE, SOCK_RCVINQ, SOCK_URGINLINE, sockError,
 } from "../core/sock.ts";
 import { copyToIter, type Msghdr, putCmsg } from "../core/sockaddr.ts";
+import { TP_URG_DATA, TP_URG_SEQ, TP_WINDOW_CLAMP } from "./tcp-cold.ts";
 import { tcpSendAck } from "./tcp-control.ts";
 import { ICSK_ACK_PUSHED, ICSK_ACK_PUSHED2, ICSK_ACK_SCHED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { tcpRecvUrg, tcpUrgLimit } from "./tcp-urgent.ts";
@@ -19,8 +21,8 @@ import { tcpFastPathCheck, tcpReceiveWindow, tcpWindowWanted } from "./tcp-windo
 export function tcpInq(sk: TcpSk): number {
   const tp = sk.tp;
   const waiting = (tp.rcvNxt - tp.copiedSeq) | 0;
-  const mark = (tp.urgSeq - tp.copiedSeq) | 0;
-  if (tp.urgData !== 0 && mark >= 0 && mark < waiting && (sk.flags & SOCK_URGINLINE) === 0) return mark;
+  const mark = (words[tp.cold + TP_URG_SEQ]! - tp.copiedSeq) | 0;
+  if (words[tp.cold + TP_URG_DATA] !== 0 && mark >= 0 && mark < waiting && (sk.flags & SOCK_URGINLINE) === 0) return mark;
   return (sk.flags & SOCK_DONE) !== 0 && waiting > 0 ? waiting - 1 : waiting;
 }
 
@@ -37,7 +39,7 @@ export function tcpCleanupRbuf(sk: TcpSk, copied: number): void {
   if (!now && copied > 0 && (sk.shutdown & RCV_SHUTDOWN) === 0) {
     const left = tcpReceiveWindow(tp);
     // Not worth asking while most of the window is still open.
-    if (left << 1 <= tp.windowClamp) {
+    if (left << 1 <= words[tp.cold + TP_WINDOW_CLAMP]!) {
       const wanted = tcpWindowWanted(sk);
       now = wanted !== 0 && wanted >= left << 1;
     }
@@ -52,9 +54,9 @@ function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: n
   let seq = tp.copiedSeq;
   let left = length;
   for (let skb = queue.head; skb !== null && left > 0;) {
-    if (tp.urgData !== 0) {
+    if (words[tp.cold + TP_URG_DATA] !== 0) {
       // A call stops before the mark; the next one begins behind the urgent byte, or with it when it is inline.
-      const atMark = tp.urgSeq === seq;
+      const atMark = words[tp.cold + TP_URG_SEQ] === seq;
       if (atMark && left < length) break;
       if (atMark && (sk.flags & SOCK_URGINLINE) === 0) {
         seq = (seq + 1) | 0;
@@ -64,7 +66,7 @@ function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: n
     const offset = (seq - skb.seq) | 0;
     const available = skb.len - offset;
     let used = available < left ? available : left;
-    if (tp.urgData !== 0) used = tcpUrgLimit(sk, seq, used);
+    if (words[tp.cold + TP_URG_DATA] !== 0) used = tcpUrgLimit(sk, seq, used);
     if ((flags & MSG_TRUNC) === 0) copyToIter(skb.data + offset, used, msg);
     seq = (seq + used) | 0;
     left -= used;
@@ -73,7 +75,7 @@ function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: n
       continue;
     }
     tp.copiedSeq = seq;
-    if (tp.urgData !== 0 && ((seq - tp.urgSeq) | 0) > 0) tp.urgData = 0;
+    if (words[tp.cold + TP_URG_DATA] !== 0 && ((seq - words[tp.cold + TP_URG_SEQ]!) | 0) > 0) words[tp.cold + TP_URG_DATA] = 0;
     if (used < available) break;
     const next: SkBuff | null = skb.next;
     // skbDequeue(): it is the head.

@@ -8,6 +8,7 @@
  * (loopback, veth) it may stay, and a copy is sent.
  */
 import { memCopy } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { EAGAIN, EBUSY, ENOBUFS } from "../../uapi/errno.ts";
 import {
@@ -17,6 +18,7 @@ import {
 import { TCP_CA_LOSS } from "../../uapi/tcp.ts";
 import { pskbCopy, type SkBuff, skbBufferBytes, skbCloned, skbPull } from "../core/skbuff.ts";
 import { TCPHDR_PSH, TCPHDR_SYN } from "../wire/tcp.ts";
+import { TP_BYTES_RETRANS, TP_PRR_OUT, TP_RETRANS_STAMP, TP_TOTAL_RETRANS, TP_UNDO_RETRANS } from "./tcp-cold.ts";
 import { tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEcnClearSyn } from "./tcp-ecn.ts";
 import { tcpMtupInconclusive, tcpMtupSearching } from "./tcp-mtu-probe.ts";
@@ -75,7 +77,7 @@ export function tcpRetransmitSegment(sk: TcpSk, skb: SkBuff): number {
   const tp = sk.tp;
   const mib = sk.net.mib;
   if (tcpMtupSearching !== 0) tcpMtupInconclusive(sk);
-  if (tp.retransStamp === 0) tp.retransStamp = jiffies === 0 ? 1 : jiffies;
+  if (words[tp.cold + TP_RETRANS_STAMP] === 0) words[tp.cold + TP_RETRANS_STAMP] = jiffies === 0 ? 1 : jiffies;
   if (skbCloned(skb) && sk.wmemAlloc > NOTHING_QUEUED) {
     mib[LINUX_MIB_TCPSPURIOUS_RTX_HOSTQUEUES]!++;
     return -EBUSY;
@@ -104,8 +106,8 @@ export function tcpRetransmitSegment(sk: TcpSk, skb: SkBuff): number {
     mib[LINUX_MIB_TCPRETRANSFAIL]!++;
     return err;
   }
-  tp.totalRetrans++;
-  tp.bytesRetrans += skb.len;
+  words[tp.cold + TP_TOTAL_RETRANS]!++;
+  words[tp.cold + TP_BYTES_RETRANS]! += skb.len;
   mib[TCP_MIB_RETRANSSEGS]!++;
   if ((skb.tcpFlags & TCPHDR_SYN) !== 0) mib[LINUX_MIB_TCPSYNRETRANS]!++;
   return 0;
@@ -114,13 +116,13 @@ export function tcpRetransmitSegment(sk: TcpSk, skb: SkBuff): number {
 /** Sends a segment again, which then is in flight once more. Linux: tcp_retransmit_skb(). @returns as tcpRetransmitSegment() */
 export function tcpRetransmitSkb(sk: TcpSk, skb: SkBuff): number {
   const tp = sk.tp;
-  const rec = tp.rec;
+  const rec = tp.cold;
   const err = tcpRetransmitSegment(sk, skb);
   if (err === 0) {
     if ((skb.sacked & TCPCB_SACKED_RETRANS) === 0) tp.retransOut++;
     skb.sacked |= TCPCB_SACKED_RETRANS;
   }
-  rec.undoRetrans = rec.undoRetrans < 0 ? 1 : rec.undoRetrans + 1;
+  words[rec + TP_UNDO_RETRANS] = words[rec + TP_UNDO_RETRANS]! < 0 ? 1 : words[rec + TP_UNDO_RETRANS]! + 1;
   return err;
 }
 
@@ -160,7 +162,7 @@ export function tcpXmitRetransmitQueue(sk: TcpSk): void {
     if (err < 0) return;
     inChunk = goesOn;
     mib[sk.icsk.caState === TCP_CA_LOSS ? LINUX_MIB_TCPSLOWSTARTRETRANS : LINUX_MIB_TCPFASTRETRANS]!++;
-    if (tcpInCwndReduction(sk)) tp.prrOut++;
+    if (tcpInCwndReduction(sk)) words[tp.cold + TP_PRR_OUT]!++;
     if (skb === head && sk.icsk.pending !== ICSK_TIME_REO_TIMEOUT) inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, sk.icsk.rto);
   }
 }

@@ -7,13 +7,14 @@
  * arrives out of order is answered at once by an ACK of its own anyway.
  */
 import { memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import { LINUX_MIB_TCPDSACKOFOSENT, LINUX_MIB_TCPDSACKOLDSENT } from "../../uapi/snmp.ts";
 import {
   MAX_TCP_OPTION_SPACE, TCP_HLEN, TCPOLEN_SACK_BASE, TCPOLEN_SACK_BASE_ALIGNED, TCPOLEN_SACK_PERBLOCK, TCPOPT_NOP,
   TCPOPT_SACK,
 } from "../wire/tcp.ts";
-import { TCP_NUM_SACKS, type TcpRecovery } from "./tcp-recovery-state.ts";
-import type { TcpSk, TcpSock } from "./tcp-sock.ts";
+import { TP_DSACK, TP_DUP_END, TP_DUP_START, TP_NUM_SACKS, TP_SACK_BLOCKS, TP_SACK_OK } from "./tcp-cold.ts";
+import { TCP_NUM_SACKS, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 
 /** NOP NOP SACK and a length to be added. */
 const SACK_WORD = (TCPOPT_NOP << 24) | (TCPOPT_NOP << 16) | (TCPOPT_SACK << 8) | TCPOLEN_SACK_BASE;
@@ -21,43 +22,43 @@ const SACK_WORD = (TCPOPT_NOP << 24) | (TCPOPT_NOP << 16) | (TCPOPT_SACK << 8) |
 /** These bytes came before: the next ACK tells. Linux: tcp_dsack_set(). */
 export function tcpDsackSet(sk: TcpSk, start: number, end: number): void {
   const tp = sk.tp;
-  if (!tp.sackOk || sk.net.ipv4.tcpDsack === 0) return;
-  const rec = tp.rec;
+  if (words[tp.cold + TP_SACK_OK] === 0 || sk.net.ipv4.tcpDsack === 0) return;
+  const rec = tp.cold;
   sk.net.mib[((start - tp.rcvNxt) | 0) < 0 ? LINUX_MIB_TCPDSACKOLDSENT : LINUX_MIB_TCPDSACKOFOSENT]!++;
-  rec.dsack = true;
-  rec.dupStart = start;
-  rec.dupEnd = end;
+  words[rec + TP_DSACK] = 1;
+  words[rec + TP_DUP_START] = start;
+  words[rec + TP_DUP_END] = end;
 }
 
 /** And these too, when they touch the range that will be told. Linux: tcp_dsack_extend(). */
 export function tcpDsackExtend(sk: TcpSk, start: number, end: number): void {
-  const rec = sk.tp.rec;
-  if (!rec.dsack) {
+  const rec = sk.tp.cold;
+  if (words[rec + TP_DSACK] === 0) {
     tcpDsackSet(sk, start, end);
     return;
   }
-  if (((start - rec.dupEnd) | 0) > 0 || ((rec.dupStart - end) | 0) > 0) return;
-  if (((start - rec.dupStart) | 0) < 0) rec.dupStart = start;
-  if (((end - rec.dupEnd) | 0) > 0) rec.dupEnd = end;
+  if (((start - words[rec + TP_DUP_END]!) | 0) > 0 || ((words[rec + TP_DUP_START]! - end) | 0) > 0) return;
+  if (((start - words[rec + TP_DUP_START]!) | 0) < 0) words[rec + TP_DUP_START] = start;
+  if (((end - words[rec + TP_DUP_END]!) | 0) > 0) words[rec + TP_DUP_END] = end;
 }
 
 /** Removes block `index`. */
-function removeBlock(rec: TcpRecovery, index: number): void {
-  const blocks = rec.blocks;
-  const last = --rec.numSacks;
-  for (let i = index * 2; i < last * 2; i++) blocks[i] = blocks[i + 2]!;
+function removeBlock(rec: number, index: number): void {
+  const blocks = rec + TP_SACK_BLOCKS;
+  const last = --words[rec + TP_NUM_SACKS]!;
+  for (let i = index * 2; i < last * 2; i++) words[blocks + i] = words[blocks + i + 2]!;
 }
 
 /** A segment was kept beyond the hole: its block, with all that it touches, becomes the first. Linux: tcp_sack_new_ofo_skb(). */
 export function tcpSackNewOfoSkb(tp: TcpSock, start: number, end: number): void {
-  if (!tp.sackOk) return;
-  const rec = tp.rec;
-  const blocks = rec.blocks;
+  if (words[tp.cold + TP_SACK_OK] === 0) return;
+  const rec = tp.cold;
+  const blocks = rec + TP_SACK_BLOCKS;
   let low = start;
   let high = end;
-  for (let i = 0; i < rec.numSacks;) {
-    const from = blocks[i * 2]!;
-    const to = blocks[i * 2 + 1]!;
+  for (let i = 0; i < words[rec + TP_NUM_SACKS]!;) {
+    const from = words[blocks + i * 2]!;
+    const to = words[blocks + i * 2 + 1]!;
     if (((low - to) | 0) > 0 || ((from - high) | 0) > 0) {
       i++;
       continue;
@@ -66,36 +67,36 @@ export function tcpSackNewOfoSkb(tp: TcpSock, start: number, end: number): void 
     if (((to - high) | 0) > 0) high = to;
     removeBlock(rec, i);
   }
-  const kept = rec.numSacks < TCP_NUM_SACKS ? rec.numSacks : TCP_NUM_SACKS - 1;
-  for (let i = kept * 2 - 1; i >= 0; i--) blocks[i + 2] = blocks[i]!;
-  blocks[0] = low;
-  blocks[1] = high;
-  rec.numSacks = kept + 1;
+  const kept = words[rec + TP_NUM_SACKS]! < TCP_NUM_SACKS ? words[rec + TP_NUM_SACKS]! : TCP_NUM_SACKS - 1;
+  for (let i = kept * 2 - 1; i >= 0; i--) words[blocks + i + 2] = words[blocks + i]!;
+  words[blocks + 0] = low;
+  words[blocks + 1] = high;
+  words[rec + TP_NUM_SACKS] = kept + 1;
 }
 
 /** rcvNxt has moved: blocks it has reached are no news any more. Linux: tcp_sack_remove(). */
 export function tcpSackRemove(tp: TcpSock): void {
-  const rec = tp.rec;
+  const rec = tp.cold;
   if (tp.outOfOrderQueue.qlen === 0) {
-    rec.numSacks = 0;
+    words[rec + TP_NUM_SACKS] = 0;
     return;
   }
-  for (let i = 0; i < rec.numSacks;) {
-    if (((tp.rcvNxt - rec.blocks[i * 2]!) | 0) >= 0) removeBlock(rec, i);
+  for (let i = 0; i < words[rec + TP_NUM_SACKS]!;) {
+    if (((tp.rcvNxt - words[rec + TP_SACK_BLOCKS + i * 2]!) | 0) >= 0) removeBlock(rec, i);
     else i++;
   }
 }
 
 /** Segments out of order were dropped: what is still there is told, block by block. Linux: tcp_sack_reset() and what follows it. */
 export function tcpSackRebuild(tp: TcpSock): void {
-  tp.rec.numSacks = 0;
+  words[tp.cold + TP_NUM_SACKS] = 0;
   for (let skb = tp.outOfOrderQueue.tail; skb !== null; skb = skb.prev) tcpSackNewOfoSkb(tp, skb.seq, skb.endSeq);
 }
 
 /** Bytes of the SACK option of the next segment when `room` bytes are left for it; 0 when there is nothing to tell. */
 export function tcpSackOptionLength(tp: TcpSock, room: number): number {
-  const rec = tp.rec;
-  let count = rec.numSacks + (rec.dsack ? 1 : 0);
+  const rec = tp.cold;
+  let count = words[rec + TP_NUM_SACKS]! + (words[rec + TP_DSACK] !== 0 ? 1 : 0);
   if (count === 0) return 0;
   const option = MAX_TCP_OPTION_SPACE - (tp.tcpHeaderLen - TCP_HLEN);
   const most = (((option < room ? option : room) - TCPOLEN_SACK_BASE_ALIGNED) / TCPOLEN_SACK_PERBLOCK) | 0;
@@ -105,16 +106,16 @@ export function tcpSackOptionLength(tp: TcpSock, room: number): number {
 
 /** Writes the option of that many bytes at `offset`. The duplicate comes first and is told once. */
 export function tcpWriteSackOption(tp: TcpSock, offset: number, length: number): void {
-  const rec = tp.rec;
+  const rec = tp.cold;
   const view = memView;
   const end = offset + length;
   let at = offset + TCPOLEN_SACK_BASE_ALIGNED;
   view.setInt32(offset, SACK_WORD + length - TCPOLEN_SACK_BASE_ALIGNED);
-  if (rec.dsack) {
-    view.setInt32(at, rec.dupStart);
-    view.setInt32(at + 4, rec.dupEnd);
+  if (words[rec + TP_DSACK] !== 0) {
+    view.setInt32(at, words[rec + TP_DUP_START]!);
+    view.setInt32(at + 4, words[rec + TP_DUP_END]!);
     at += TCPOLEN_SACK_PERBLOCK;
-    rec.dsack = false;
+    words[rec + TP_DSACK] = 0;
   }
-  for (let i = 0; at < end; i++, at += 4) view.setInt32(at, rec.blocks[i]!);
+  for (let i = 0; at < end; i++, at += 4) view.setInt32(at, words[rec + TP_SACK_BLOCKS + i]!);
 }

@@ -8,6 +8,7 @@
  * of it.
  */
 import { memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import {
   LINUX_MIB_TCPDSACKIGNOREDDUBIOUS, LINUX_MIB_TCPDSACKIGNOREDNOUNDO, LINUX_MIB_TCPDSACKIGNOREDOLD,
   LINUX_MIB_TCPDSACKOFORECV, LINUX_MIB_TCPDSACKRECV, LINUX_MIB_TCPDSACKRECVSEGS, LINUX_MIB_TCPSACKDISCARD,
@@ -16,6 +17,10 @@ import {
 import { TCP_CA_LOSS } from "../../uapi/tcp.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { FLAG_DATA_SACKED, FLAG_DSACK_TLP, FLAG_DSACKING_ACK, FLAG_ORIG_SACK_ACKED } from "./tcp-ack-flags.ts";
+import {
+  TP_DELIVERED, TP_DSACK_DUPS, TP_HIGH_SEQ, TP_HIGHEST_SACK_SEQ, TP_MAX_WINDOW, TP_RACK_DSACK_SEEN, TP_REORD_SEEN,
+  TP_REORDERING, TP_TLP_HIGH_SEQ, TP_TOTAL_RETRANS, TP_UNDO_MARKER, TP_UNDO_RETRANS,
+} from "./tcp-cold.ts";
 import { rxOpt } from "./tcp-options.ts";
 import { tcpRackAdvance } from "./tcp-recovery.ts";
 import {
@@ -35,7 +40,7 @@ export let lastSackt = 0;
 
 /** The end of what is known to have arrived. Linux: tcp_highest_sack_seq(). */
 export function tcpHighestSackSeq(tp: TcpSock): number {
-  return tp.sackedOut === 0 ? tp.sndUna : tp.rec.highestSackSeq;
+  return tp.sackedOut === 0 ? tp.sndUna : words[tp.cold + TP_HIGHEST_SACK_SEQ]!;
 }
 
 /** Data from `low` on arrived after data beyond it: the estimate of reordering follows. Linux: tcp_check_sack_reordering(). */
@@ -44,11 +49,11 @@ export function tcpCheckSackReordering(sk: TcpSk, low: number, byTimestamp: bool
   const metric = (tcpHighestSackSeq(tp) - low) | 0;
   if (metric <= 0) return;
   const mss = tp.mssCache;
-  if (metric > tp.reordering * mss) {
+  if (metric > words[tp.cold + TP_REORDERING]! * mss) {
     const segments = ((metric + mss - 1) / mss) | 0;
-    tp.reordering = segments < TCP_MAX_REORDERING ? segments : TCP_MAX_REORDERING;
+    words[tp.cold + TP_REORDERING] = segments < TCP_MAX_REORDERING ? segments : TCP_MAX_REORDERING;
   }
-  tp.rec.reordSeen++;
+  words[tp.cold + TP_REORD_SEEN]!++;
   sk.net.mib[byTimestamp ? LINUX_MIB_TCPTSREORDER : LINUX_MIB_TCPSACKREORDER]!++;
 }
 
@@ -56,24 +61,24 @@ export function tcpCheckSackReordering(sk: TcpSk, low: number, byTimestamp: bool
 function sackblockValid(tp: TcpSock, dsack: boolean, start: number, end: number): boolean {
   if (((end - tp.sndNxt) | 0) > 0 || ((start - end) | 0) >= 0 || ((start - tp.sndNxt) | 0) >= 0) return false;
   if (((start - tp.sndUna) | 0) > 0) return true;
-  const marker = tp.rec.undoMarker;
+  const marker = words[tp.cold + TP_UNDO_MARKER]!;
   if (!dsack || marker === 0 || ((end - tp.sndUna) | 0) > 0) return false;
   if (((start - marker) | 0) >= 0) return true;
-  return ((end - marker) | 0) > 0 && ((end - start) | 0) <= tp.maxWindow;
+  return ((end - marker) | 0) > 0 && ((end - start) | 0) <= words[tp.cold + TP_MAX_WINDOW]!;
 }
 
 /** The peer got these bytes twice. @returns the number of segments; 0 when it cannot be true. Linux: tcp_dsack_seen() */
 function dsackSeen(tp: TcpSock, start: number, end: number): number {
   const length = (end - start) | 0;
-  const rec = tp.rec;
-  if (length <= 0 || length > tp.maxWindow) return 0;
+  const rec = tp.cold;
+  if (length <= 0 || length > words[tp.cold + TP_MAX_WINDOW]!) return 0;
   let segments = 1;
   if (length > tp.mssCache) segments = ((length + tp.mssCache - 1) / tp.mssCache) | 0;
-  else if (rec.tlpHighSeq !== 0 && rec.tlpHighSeq === end) ackFlag |= FLAG_DSACK_TLP;
-  rec.dsackDups += segments;
+  else if (words[rec + TP_TLP_HIGH_SEQ] !== 0 && words[rec + TP_TLP_HIGH_SEQ] === end) ackFlag |= FLAG_DSACK_TLP;
+  words[rec + TP_DSACK_DUPS]! += segments;
   // More duplicates than retransmissions: the network made them.
-  if (rec.dsackDups > tp.totalRetrans) return 0;
-  if (rec.reordSeen !== 0 && (ackFlag & FLAG_DSACK_TLP) === 0) rec.rackDsackSeen = true;
+  if (words[rec + TP_DSACK_DUPS]! > words[tp.cold + TP_TOTAL_RETRANS]!) return 0;
+  if (words[rec + TP_REORD_SEEN] !== 0 && (ackFlag & FLAG_DSACK_TLP) === 0) words[rec + TP_RACK_DSACK_SEEN] = 1;
   ackFlag |= FLAG_DSACKING_ACK;
   return segments;
 }
@@ -81,7 +86,7 @@ function dsackSeen(tp: TcpSock, start: number, end: number): number {
 /** Is the first block a D-SACK: below the acknowledgment, or within the second block (RFC 2883 section 4)? Linux: tcp_check_dsack(). */
 function checkDsack(sk: TcpSk, ack: number, priorUna: number): boolean {
   const tp = sk.tp;
-  const rec = tp.rec;
+  const rec = tp.cold;
   const mib = sk.net.mib;
   const view = memView;
   const at = rxOpt.sackOffset;
@@ -101,16 +106,16 @@ function checkDsack(sk: TcpSk, ack: number, priorUna: number): boolean {
   }
   mib[LINUX_MIB_TCPDSACKRECVSEGS]! += segments;
   if (
-    rec.undoMarker !== 0 && rec.undoRetrans > 0 && ((end - priorUna) | 0) <= 0 && ((end - rec.undoMarker) | 0) > 0
+    words[rec + TP_UNDO_MARKER] !== 0 && words[rec + TP_UNDO_RETRANS]! > 0 && ((end - priorUna) | 0) <= 0 && ((end - words[rec + TP_UNDO_MARKER]!) | 0) > 0
   ) {
-    rec.undoRetrans = rec.undoRetrans > segments ? rec.undoRetrans - segments : 0;
+    words[rec + TP_UNDO_RETRANS] = words[rec + TP_UNDO_RETRANS]! > segments ? words[rec + TP_UNDO_RETRANS]! - segments : 0;
   }
   return true;
 }
 
 /** A segment in flight is known to have arrived. */
 function tagDelivered(tp: TcpSock, skb: SkBuff): void {
-  const rec = tp.rec;
+  const rec = tp.cold;
   const sacked = skb.sacked;
   const seq = skb.seq;
   const endSeq = skb.endSeq;
@@ -126,7 +131,7 @@ function tagDelivered(tp: TcpSock, skb: SkBuff): void {
   } else {
     if ((sacked & TCPCB_RETRANS) === 0) {
       if (((seq - tcpHighestSackSeq(tp)) | 0) < 0 && ((seq - reord) | 0) < 0) reord = seq;
-      if (((endSeq - tp.highSeq) | 0) <= 0) ackFlag |= FLAG_ORIG_SACK_ACKED;
+      if (((endSeq - words[tp.cold + TP_HIGH_SEQ]!) | 0) <= 0) ackFlag |= FLAG_ORIG_SACK_ACKED;
       if (!sackTimed) {
         sackTimed = true;
         firstSackt = skb.when;
@@ -138,19 +143,19 @@ function tagDelivered(tp: TcpSock, skb: SkBuff): void {
       tp.lostOut--;
     }
   }
-  if (tp.sackedOut === 0 || ((endSeq - rec.highestSackSeq) | 0) > 0) rec.highestSackSeq = endSeq;
+  if (tp.sackedOut === 0 || ((endSeq - words[rec + TP_HIGHEST_SACK_SEQ]!) | 0) > 0) words[rec + TP_HIGHEST_SACK_SEQ] = endSeq;
   skb.sacked = bits | TCPCB_SACKED_ACKED;
   ackFlag |= FLAG_DATA_SACKED;
   tp.sackedOut++;
-  tp.delivered++;
+  words[tp.cold + TP_DELIVERED]!++;
 }
 
 /** Takes one segment that a block covers. Linux: tcp_sacktag_one(). */
 function tagSegment(tp: TcpSock, skb: SkBuff, dsack: boolean): void {
-  const rec = tp.rec;
+  const rec = tp.cold;
   const sacked = skb.sacked;
   if (dsack && (sacked & TCPCB_RETRANS) !== 0) {
-    if (rec.undoMarker !== 0 && rec.undoRetrans > 0 && ((skb.endSeq - rec.undoMarker) | 0) > 0) rec.undoRetrans--;
+    if (words[rec + TP_UNDO_MARKER] !== 0 && words[rec + TP_UNDO_RETRANS]! > 0 && ((skb.endSeq - words[rec + TP_UNDO_MARKER]!) | 0) > 0) words[rec + TP_UNDO_RETRANS]!--;
     if ((sacked & TCPCB_SACKED_ACKED) !== 0 && ((skb.seq - reord) | 0) < 0) reord = skb.seq;
   }
   if (((skb.endSeq - tp.sndUna) | 0) <= 0) return;
@@ -175,7 +180,7 @@ function tagBlock(sk: TcpSk, start: number, end: number, dsack: boolean): void {
 function countInvalid(sk: TcpSk, dsack: boolean, ack: number, end: number): void {
   const tp = sk.tp;
   let index = LINUX_MIB_TCPSACKDISCARD;
-  if (dsack) index = tp.rec.undoMarker === 0 ? LINUX_MIB_TCPDSACKIGNOREDNOUNDO : LINUX_MIB_TCPDSACKIGNOREDOLD;
+  if (dsack) index = words[tp.cold + TP_UNDO_MARKER] === 0 ? LINUX_MIB_TCPDSACKIGNOREDNOUNDO : LINUX_MIB_TCPDSACKIGNOREDOLD;
   // One that ACKs which overtook each other brought is merely old.
   else if (ack !== tp.sndUna && ((end - tp.sndUna) | 0) <= 0) return;
   sk.net.mib[index]!++;
@@ -206,7 +211,7 @@ export function tcpSacktagWriteQueue(sk: TcpSk, ack: number, priorUna: number): 
   sackTimed = false;
   reord = tp.sndNxt;
   const dsackFound = checkDsack(sk, ack, priorUna);
-  if (((ack - priorUna) | 0) < -tp.maxWindow) return 0;
+  if (((ack - priorUna) | 0) < -words[tp.cold + TP_MAX_WINDOW]!) return 0;
   if (tp.packetsOut === 0) return ackFlag;
   // The lowest block first, so that one ACK with several new blocks is not taken for reordering.
   for (let left = (1 << rxOpt.numSacks) - 1; left !== 0;) {
@@ -219,7 +224,7 @@ export function tcpSacktagWriteQueue(sk: TcpSk, ack: number, priorUna: number): 
     if (!sackblockValid(tp, dsack, start, end)) countInvalid(sk, dsack, ack, end);
     else if (((end - priorUna) | 0) > 0) tagBlock(sk, start, end, dsack);
   }
-  if (sk.icsk.caState !== TCP_CA_LOSS || tp.rec.undoMarker !== 0) tcpCheckSackReordering(sk, reord, false);
+  if (sk.icsk.caState !== TCP_CA_LOSS || words[tp.cold + TP_UNDO_MARKER] !== 0) tcpCheckSackReordering(sk, reord, false);
   return ackFlag;
 }
 

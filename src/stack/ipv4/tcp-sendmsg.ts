@@ -5,6 +5,7 @@
  * A writer is refused (-EAGAIN) when half of sndbuf is in use, or when the pool is down to the reserve that incoming segments
  * need; it hears EPOLLOUT when there is room again, by the ACK that frees its segments, or by a timer when others hold the pool.
  */
+import { words } from "../../lib/table.ts";
 import { EAGAIN, EINPROGRESS, EINVAL, EOPNOTSUPP, EPIPE } from "../../uapi/errno.ts";
 import { AF_UNSPEC, MSG_DONTWAIT, MSG_EOR, MSG_FASTOPEN, MSG_MORE, MSG_OOB } from "../../uapi/socket.ts";
 import { TCP_MSS_DEFAULT, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_SYN_RECV, TCPF_SYN_SENT } from "../../uapi/tcp.ts";
@@ -13,6 +14,10 @@ import { lockSock, releaseSock, SEND_SHUTDOWN, type Sock, sockError, skStreamWak
 import { copyFromIter, type Msghdr } from "../core/sockaddr.ts";
 import { TCPHDR_ACK, TCPHDR_PSH } from "../wire/tcp.ts";
 import { TCP_CHRONO_SNDBUF_LIMITED, tcpChronoStart, tcpChronoStop } from "./tcp-chrono.ts";
+import {
+  TP_CHRONO_TYPE, TP_DEFER_CONNECT, TP_FASTOPEN_REQ, TP_MAX_WINDOW, TP_NOTSENT_LOWAT, TP_SYN_DATA,
+  TP_SYN_DATA_COPIED,
+} from "./tcp-cold.ts";
 import { tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
 import {
   FASTOPEN_REQ_DATA, FASTOPEN_REQ_NONE, FASTOPEN_REQ_WAITS, tcpFastopenSetMessage, TFO_CLIENT_ENABLE,
@@ -39,7 +44,7 @@ function poolHasRoom(): boolean {
  */
 function tcpMemoryFree(sk: TcpSk, wake: number): boolean {
   const tp = sk.tp;
-  const lowat = tp.notsentLowat !== 0 ? tp.notsentLowat : sk.net.ipv4.tcpNotsentLowat;
+  const lowat = words[tp.cold + TP_NOTSENT_LOWAT] !== 0 ? words[tp.cold + TP_NOTSENT_LOWAT]! : sk.net.ipv4.tcpNotsentLowat;
   return sk.wmemQueued < sk.sndbuf && (lowat < 0 || ((tp.writeSeq - tp.sndNxt) | 0) << wake < lowat);
 }
 
@@ -70,7 +75,7 @@ export function skStreamWriteSpace(sock: Sock): void {
   const sk = sock as TcpSk;
   if (tcpIsWriteable(sk)) {
     socket.noSpace = false;
-    if (sk.tp.chronoType === TCP_CHRONO_SNDBUF_LIMITED) tcpChronoStop(sk, TCP_CHRONO_SNDBUF_LIMITED);
+    if (words[sk.tp.cold + TP_CHRONO_TYPE] === TCP_CHRONO_SNDBUF_LIMITED) tcpChronoStop(sk, TCP_CHRONO_SNDBUF_LIMITED);
     skStreamWake(sk);
   } else {
     waitForPool(sk);
@@ -103,7 +108,7 @@ function tcpMarkPush(tp: TcpSock, skb: SkBuff): void {
 
 /** Half of the largest window the peer ever had is unpushed: push, or it might wait. Linux: forced_push(). */
 function forcedPush(tp: TcpSock): boolean {
-  return ((tp.writeSeq - tp.pushedSeq) | 0) > tp.maxWindow >> 1;
+  return ((tp.writeSeq - tp.pushedSeq) | 0) > words[tp.cold + TP_MAX_WINDOW]! >> 1;
 }
 
 /**
@@ -112,7 +117,7 @@ function forcedPush(tp: TcpSock): boolean {
  * overdraw. Linux: tcp_xmit_size_goal(). @param mss payload of a segment
  */
 function tcpXmitSizeGoal(sk: TcpSk, mss: number): number {
-  const window = sk.tp.maxWindow;
+  const window = words[sk.tp.cold + TP_MAX_WINDOW]!;
   let goal = window > TCP_MSS_DEFAULT ? window >> 1 : window;
   if (goal > GSO_MAX_SIZE) goal = GSO_MAX_SIZE;
   if (goal > sk.sndbuf >> 2) goal = sk.sndbuf >> 2;
@@ -131,10 +136,10 @@ function tcpPush(sk: TcpSk, more: boolean, mss: number, nonagle: number): void {
 function sendmsgLocked(sk: TcpSk, msg: Msghdr, length: number): number {
   const tp = sk.tp;
   let sent = 0;
-  if ((msg.flags & MSG_FASTOPEN) !== 0 || tp.deferConnect) {
+  if ((msg.flags & MSG_FASTOPEN) !== 0 || words[tp.cold + TP_DEFER_CONNECT] !== 0) {
     const err = sendmsgFastopen(sk, msg, length);
-    sent = tp.synDataCopied;
-    tp.synDataCopied = 0;
+    sent = words[tp.cold + TP_SYN_DATA_COPIED]!;
+    words[tp.cold + TP_SYN_DATA_COPIED] = 0;
     if (err === -EINPROGRESS && sent > 0) return sent;
     if (err < 0) return err;
   }
@@ -153,16 +158,16 @@ function sendmsgFastopen(sk: TcpSk, msg: Msghdr, length: number): number {
   }
   if (socket === null) return -EPIPE;
   tcpFastopenSetMessage(msg, length);
-  tp.fastopenReq = FASTOPEN_REQ_DATA;
+  words[tp.cold + TP_FASTOPEN_REQ] = FASTOPEN_REQ_DATA;
   let err: number;
-  if (tp.deferConnect) {
-    tp.deferConnect = false;
+  if (words[tp.cold + TP_DEFER_CONNECT] !== 0) {
+    words[tp.cold + TP_DEFER_CONNECT] = 0;
     err = tcpConnect(sk);
     if (err === 0) err = -EINPROGRESS;
   } else {
     err = msg.name === null ? -EINVAL : socket.ops!.connect(socket, msg.name, 0);
   }
-  tp.fastopenReq = FASTOPEN_REQ_NONE;
+  words[tp.cold + TP_FASTOPEN_REQ] = FASTOPEN_REQ_NONE;
   tcpFastopenSetMessage(null, 0);
   return err;
 }
@@ -190,7 +195,7 @@ function sendmsgData(sk: TcpSk, msg: Msghdr, length: number, before: number): nu
   const inState = 1 << sk.state;
   if ((inState & CAN_SEND) === 0 && tp.fastopenRsk === null) {
     if (sk.err !== 0 || (inState & OPENING) === 0) return streamError(sk);
-    if (tp.synData && (msg.flags & MSG_DONTWAIT) === 0) tp.fastopenReq = FASTOPEN_REQ_WAITS;
+    if (words[tp.cold + TP_SYN_DATA] !== 0 && (msg.flags & MSG_DONTWAIT) === 0) words[tp.cold + TP_FASTOPEN_REQ] = FASTOPEN_REQ_WAITS;
     tcpSetNoSpace(sk);
     return -EAGAIN;
   }

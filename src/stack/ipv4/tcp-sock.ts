@@ -1,17 +1,20 @@
 /**
- * inet_connection_sock and tcp_sock: the control block of a connection, hot fields first, in groups named for who reads
- * them. Linux: include/net/inet_connection_sock.h, include/linux/tcp.h. Owns their pools; the behaviour is in
+ * inet_connection_sock and tcp_sock: the hot fields of a connection's control block, in groups named for who reads them; the
+ * cold ones are in tcp-cold.ts. Linux: include/net/inet_connection_sock.h, include/linux/tcp.h. Owns their pool; the behaviour is in
  * inet-connection-sock.ts and the tcp-*.ts files. Sequence numbers are signed int32, times jiffies unless named otherwise.
  */
 import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../lib/pool.ts";
+import { words, wordTable } from "../../lib/table.ts";
 import { Timer } from "../../lib/timer.ts";
 import { SkbQueue } from "../core/skb-queue.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { TCP_CA_OPEN } from "../../uapi/tcp.ts";
 import { TCP_HLEN } from "../wire/tcp.ts";
 import type { InetSk } from "./inet-sock.ts";
-import { CA_PRIV_WORDS, type TcpCongestionOps } from "./tcp-cong.ts";
-import { TcpRecovery, tcpRecoveryReset } from "./tcp-recovery-state.ts";
+import {
+  ICSK_BIND_HASH, TP_MIN_RTT, TP_REC, TP_REC_END, TP_REO_WND_STEPS, TP_REORDERING, TP_STATS, TP_STATS_END, TP_WORDS,
+} from "./tcp-cold.ts";
+import type { TcpCongestionOps } from "./tcp-cong.ts";
 
 /** A sock with a connection (inet_csk(sk)). */
 export interface InetCsk extends InetSk {
@@ -22,6 +25,11 @@ export interface InetCsk extends InetSk {
 export interface TcpSk extends InetCsk {
   tp: TcpSock;
 }
+
+/** "Not measured yet", for the shortest round trip. */
+export const RTT_UNKNOWN = 0x7fffffff;
+/** SACK blocks remembered at most (RFC 2018 section 3). Linux: TCP_NUM_SACKS. */
+export const TCP_NUM_SACKS = 4;
 
 /** skb.sacked bits of the write queue. Linux: TCPCB_*. */
 export const TCPCB_SACKED_ACKED = 0x01;
@@ -56,7 +64,7 @@ export const ICSK_TIME_REO_TIMEOUT = 6;
 /** Here only: wait for packet buffers to come back to the pool. */
 export const ICSK_TIME_POOL = 7;
 
-export class InetConnectionSock implements Pooled {
+export class InetConnectionSock {
   /** Delayed ACK: ICSK_ACK_* bits. */
   ackPending = 0;
   /** Segments still to be acknowledged at once. */
@@ -71,7 +79,6 @@ export class InetConnectionSock implements Pooled {
   ackLrcvtime = 0;
   /** Estimate of the MSS the peer sends. */
   ackRcvMss = 0;
-  ackLastSegSize = 0;
   /** Retransmission timeout, ms. */
   rto = 0;
   /** ICSK_TIME_* that `retransmitTimer` stands for; 0 for none. */
@@ -82,16 +89,8 @@ export class InetConnectionSock implements Pooled {
   /** TCP_CA_* */
   caState = 0;
   caOps: TcpCongestionOps;
-  /** State of the congestion control. */
-  caPriv: Int32Array = new Int32Array(CA_PRIV_WORDS);
   /** Path MTU the MSS was computed from. */
   pmtuCookie = 0;
-  synRetries = 0;
-  probesOut = 0;
-  /** TCP_USER_TIMEOUT in ms, 0 for none. */
-  userTimeoutMs = 0;
-  /** Start of unanswered zero-window probing. */
-  probesTstamp = 0;
   retransmitTimer: Timer<TcpSk> = new Timer<TcpSk>();
   delackTimer: Timer<TcpSk> = new Timer<TcpSk>();
   /** Keepalive, FIN_WAIT2 and orphan timer (sk->sk_timer). */
@@ -99,19 +98,13 @@ export class InetConnectionSock implements Pooled {
   /** Accept queue: connections whose handshake is complete, linked by Sock.hashNext. */
   acceptHead: TcpSk | null = null;
   acceptTail: TcpSk | null = null;
-  /** Requests of this listener (SYN queue length). */
-  reqskQlen = 0;
-  /** Those of them whose SYN-ACK was not repeated yet. */
-  reqskYoung = 0;
-  /** TCP_DEFER_ACCEPT as a number of SYN-ACK periods. */
-  deferAccept = 0;
   /** Listener: parent of a connection that was not accepted yet. */
   listener: TcpSk | null = null;
-  /** Bind bucket of the local port, -1 for none. */
-  bindHash = -1;
-  poolNext: Pooled | null = null;
+  /** Where in `words` its cold fields are (ICSK_* of tcp-cold.ts): where those of its TcpSock are. */
+  readonly cold: number;
 
-  constructor(caOps: TcpCongestionOps) {
+  constructor(cold: number, caOps: TcpCongestionOps) {
+    this.cold = cold;
     this.caOps = caOps;
   }
 }
@@ -129,6 +122,8 @@ export class TcpSock implements Pooled {
   rcvWup = 0;
   /** Bytes of header with the options of this connection. */
   tcpHeaderLen = 0;
+  /** Where in `words` the cold fields are (TP_* of tcp-cold.ts). */
+  readonly cold: number;
   /** Options: timestamps on (RFC 7323), the last values, and the echo. */
   tstampOk = false;
   tsRecent = 0;
@@ -153,147 +148,70 @@ export class TcpSock implements Pooled {
   writeSeq = 0;
   pushedSeq = 0;
   sndSsthresh = 0;
-  sndCwndCnt = 0;
-  sndCwndClamp = 0;
   /** Nagle: end of the last partial segment sent (Minshall). */
   sndSml = 0;
   /** TCP_NAGLE_* bits. */
   nonagle = 0;
   isCwndLimited = false;
-  maxPacketsOut = 0;
-  maxPacketsSeq = 0;
   lsndtime = 0;
-  sndCwndStamp = 0;
-  /** Most segments in flight since sndCwndStamp (RFC 2861). */
-  sndCwndUsed = 0;
   /** Timestamp to send is jiffies plus this. */
   tsoffset = 0;
 
-  // Round-trip time, RFC 6298 with Linux's rttvar; srtt is 8 × ms, mdev and rttvar 4 × ms.
+  /** Smoothed round-trip time, 8 × ms. */
   srtt = 0;
-  mdev = 0;
-  mdevMax = 0;
-  rttvar = 0;
-  rttSeq = 0;
 
-  // Windows and MSS.
-  maxWindow = 0;
-  windowClamp = 0;
+  // Windows.
   rcvSsthresh = 0;
   rcvWscale = 0;
   sndWscale = 0;
-  wscaleOk = false;
-  sackOk = false;
-  advmss = 0;
-  /** TCP_MAXSEG of the program; 0 for none. */
-  userMss = 0;
-  /** MSS option of the peer. */
-  mssClamp = 0;
-  /** jiffies when tsRecent was stored. */
-  tsRecentStamp = 0;
 
   // Loss recovery (tcp-fastretrans.ts, tcp-retransmit.ts).
-  highSeq = 0;
-  retransStamp = 0;
-  priorCwnd = 0;
-  reordering = 3;
-  totalRetrans = 0;
-  /** Segments delivered and segments marked lost since the start; their growth drives PRR (RFC 6937). */
-  delivered = 0;
-  lost = 0;
-  prrDelivered = 0;
-  prrOut = 0;
   /** Segment from which tcpXmitRetransmitQueue goes on. */
   retransmitHint: SkBuff | null = null;
-  /** SACK, RACK, tail loss probe, undo. */
-  rec: TcpRecovery = new TcpRecovery();
 
   /** Segments beyond rcvNxt, in order of sequence number. */
   outOfOrderQueue: SkbQueue = new SkbQueue();
 
-  // Connection setup, close, keepalive.
-  keepaliveTimeMs = 0;
-  keepaliveIntvlMs = 0;
-  keepaliveProbes = 0;
-  /** FIN_WAIT2 time in ms; 0 = sysctl, negative = none. */
-  linger2 = 0;
-  /** When a segment outside the window was last answered (0: never), for the limit of RFC 5961's challenge ACKs. */
-  lastOowAckTime = 0;
-  /** The FIN that close or shutdown asked for waits for a packet buffer. */
-  finPending = false;
-  /** When the neighbour was last told that the peer answers. */
-  confirmStamp = 0;
-  /** Unsent bytes from which on no more are taken (TCP_NOTSENT_LOWAT); 0 for no limit. */
-  notsentLowat = 0;
   /** ECN: TCP_ECN_* bits and what tcp-ecn.ts keeps above them; 0 when the connection does without. */
   ecnFlags = 0;
-  /** Urgent data received: the byte with a TCP_URG_* bit, 0 for none, and its number; sent: the number behind the byte. */
-  urgData = 0;
-  urgSeq = 0;
-  sndUp = 0;
-  /** Fast Open: most socks that may wait for their last ACK, how many do (listener); the listener while this one does. */
-  fastopenMaxQlen = 0;
-  fastopenQlen = 0;
+  /** Fast Open: the listener, while this one is on its list of those that wait for their last ACK. */
   fastopenRsk: TcpSk | null = null;
-  /** The client: FASTOPEN_REQ_*; TCP_FASTOPEN_CONNECT is set; connect() waits for the first write. */
-  fastopenReq = 0;
-  fastopenConnect = false;
-  deferConnect = false;
-  /** Our SYN carried the option, in its experimental form, and data, so many bytes. */
-  synFastopen = false;
-  synFastopenExp = false;
-  synData = false;
-  synDataCopied = 0;
-  /** The data of a SYN was taken (TCPI_OPT_SYN_DATA). */
-  synDataAcked = false;
+  /** Totals that may leave 32 bits (TCP_INFO). */
   bytesAcked = 0;
   bytesReceived = 0;
-  segsIn = 0;
-  segsOut = 0;
-
-  // TCP_INFO only.
-  dataSegsIn = 0;
-  dataSegsOut = 0;
-  bytesRetrans = 0;
-  rcvOoopack = 0;
-  totalRto = 0;
-  totalRtoRecoveries = 0;
-  totalRtoTime = 0;
-  /** When the last series of timeouts began. */
-  rtoStamp = 0;
-  /** The running TCP_CHRONO_* clock, since when, and the totals in ms. */
-  chronoType = 0;
-  chronoStart = 0;
-  chronoBusy = 0;
-  chronoRwnd = 0;
-  chronoSndbuf = 0;
+  readonly icsk: InetConnectionSock;
   poolNext: Pooled | null = null;
+
+  constructor(cold: number, caOps: TcpCongestionOps) {
+    this.cold = cold;
+    this.icsk = new InetConnectionSock(cold, caOps);
+  }
 }
 
-let icsks: Pool<InetConnectionSock>;
 let tcpSocks: Pool<TcpSock>;
+let defaultCaOps: TcpCongestionOps;
 
-/** Builds both pools. Boot time only. */
+/** Words of the cold fields of so many connections and listeners. */
+export function tcpSockWords(count: number): number {
+  return count * TP_WORDS;
+}
+
+/** Builds the pool. Boot time only. */
 export function tcpSockInit(count: number, caOps: TcpCongestionOps): void {
   defaultCaOps = caOps;
-  icsks = poolCreate("inet_connection_sock", count, () => new InetConnectionSock(caOps));
-  tcpSocks = poolCreate("tcp_sock", count, () => new TcpSock());
+  const cold = wordTable("tcp_sock", tcpSockWords(count));
+  tcpSocks = poolCreate("tcp_sock", count, (index) => new TcpSock(cold + index * TP_WORDS, caOps));
 }
-
-let defaultCaOps: TcpCongestionOps;
 
 function icskReset(icsk: InetConnectionSock): void {
   icsk.ackPending = icsk.ackQuick = icsk.ackPingpong = icsk.ackAto = 0;
-  icsk.ackTimeout = icsk.ackLrcvtime = icsk.ackRcvMss = icsk.ackLastSegSize = 0;
+  icsk.ackTimeout = icsk.ackLrcvtime = icsk.ackRcvMss = 0;
   icsk.rto = icsk.pending = icsk.timeout = icsk.retransmits = icsk.backoff = 0;
   icsk.caState = TCP_CA_OPEN;
   icsk.caOps = defaultCaOps;
-  icsk.pmtuCookie = icsk.synRetries = icsk.probesOut = icsk.userTimeoutMs = icsk.probesTstamp = 0;
+  icsk.pmtuCookie = 0;
   icsk.acceptHead = icsk.acceptTail = null;
-  icsk.reqskQlen = icsk.reqskYoung = 0;
-  icsk.deferAccept = 0;
   icsk.listener = null;
-  icsk.bindHash = -1;
 }
 
 function tcpSockReset(tp: TcpSock): void {
@@ -303,61 +221,47 @@ function tcpSockReset(tp: TcpSock): void {
   tp.tsRecent = tp.rcvTsval = tp.rcvTsecr = tp.rcvTstamp = 0;
   tp.sndNxt = tp.sndWnd = tp.sndWl1 = tp.sndCwnd = tp.packetsOut = 0;
   tp.lostOut = tp.retransOut = tp.sackedOut = 0;
-  tp.mssCache = tp.writeSeq = tp.pushedSeq = 0;
-  tp.sndSsthresh = tp.sndCwndCnt = tp.sndCwndClamp = 0;
+  tp.mssCache = tp.writeSeq = tp.pushedSeq = tp.sndSsthresh = 0;
   tp.sndSml = tp.nonagle = 0;
   tp.isCwndLimited = false;
-  tp.maxPacketsOut = tp.maxPacketsSeq = tp.lsndtime = tp.sndCwndStamp = tp.sndCwndUsed = tp.tsoffset = 0;
-  tp.srtt = tp.mdev = tp.mdevMax = tp.rttvar = tp.rttSeq = 0;
-  tp.maxWindow = tp.windowClamp = tp.rcvSsthresh = tp.rcvWscale = tp.sndWscale = 0;
-  tp.wscaleOk = tp.sackOk = false;
-  tp.advmss = tp.userMss = tp.mssClamp = tp.tsRecentStamp = 0;
-  tp.highSeq = tp.retransStamp = tp.priorCwnd = 0;
-  tp.reordering = 3;
-  tp.totalRetrans = tp.delivered = tp.lost = tp.prrDelivered = tp.prrOut = 0;
+  tp.lsndtime = tp.tsoffset = tp.srtt = 0;
+  tp.rcvSsthresh = tp.rcvWscale = tp.sndWscale = 0;
   tp.retransmitHint = null;
-  tcpRecoveryReset(tp.rec);
-  tp.keepaliveTimeMs = tp.keepaliveIntvlMs = tp.keepaliveProbes = tp.linger2 = 0;
-  tp.lastOowAckTime = 0;
-  tp.finPending = false;
-  tp.confirmStamp = tp.notsentLowat = 0;
-  tp.fastopenMaxQlen = tp.fastopenQlen = 0;
   tp.fastopenRsk = null;
-  tp.fastopenReq = 0;
-  tp.fastopenConnect = tp.deferConnect = false;
-  tcpStatsReset(tp);
+  tp.bytesAcked = tp.bytesReceived = 0;
+  const cold = tp.cold;
+  words.fill(0, cold, cold + TP_WORDS);
+  words[cold + TP_REORDERING] = 3;
+  words[cold + ICSK_BIND_HASH] = -1;
+  tcpRecoveryReset(tp);
 }
 
-/** What counts for one connection of a sock: urgent data and TCP_INFO's totals. */
+/** Loss recovery as for a new connection. */
+export function tcpRecoveryReset(tp: TcpSock): void {
+  const cold = tp.cold;
+  words.fill(0, cold + TP_REC, cold + TP_REC_END);
+  words[cold + TP_MIN_RTT] = RTT_UNKNOWN;
+  words[cold + TP_REO_WND_STEPS] = 1;
+}
+
+/** What counts for one connection of a sock, as for a new one: urgent data and TCP_INFO's totals. */
 export function tcpStatsReset(tp: TcpSock): void {
-  tp.urgData = tp.urgSeq = tp.sndUp = 0;
   tp.ecnFlags = 0;
-  tp.synDataAcked = false;
-  tp.synFastopen = tp.synFastopenExp = tp.synData = false;
-  tp.synDataCopied = 0;
-  tp.bytesAcked = tp.bytesReceived = tp.segsIn = tp.segsOut = 0;
-  tp.dataSegsIn = tp.dataSegsOut = tp.bytesRetrans = tp.rcvOoopack = 0;
-  tp.totalRto = tp.totalRtoRecoveries = tp.totalRtoTime = tp.rtoStamp = 0;
-  tp.chronoType = tp.chronoStart = tp.chronoBusy = tp.chronoRwnd = tp.chronoSndbuf = 0;
+  tp.bytesAcked = tp.bytesReceived = 0;
+  words.fill(0, tp.cold + TP_STATS, tp.cold + TP_STATS_END);
 }
 
-/** Takes both parts for a sock; false (and none taken) when a pool is empty. Every field is at its default. */
+/** Takes both parts for a sock; false when the pool is empty. Every field is at its default. */
 export function tcpPartsAlloc(sk: TcpSk): boolean {
-  const icsk = poolAlloc(icsks);
-  if (icsk === null) return false;
   const tp = poolAlloc(tcpSocks);
-  if (tp === null) {
-    poolFree(icsks, icsk);
-    return false;
-  }
-  icskReset(icsk);
+  if (tp === null) return false;
+  icskReset(tp.icsk);
   tcpSockReset(tp);
-  sk.icsk = icsk;
+  sk.icsk = tp.icsk;
   sk.tp = tp;
   return true;
 }
 
 export function tcpPartsFree(sk: TcpSk): void {
-  poolFree(icsks, sk.icsk);
   poolFree(tcpSocks, sk.tp);
 }

@@ -2,6 +2,7 @@
  * Socket options of level SOL_TCP. Linux: do_tcp_setsockopt() and do_tcp_getsockopt() of net/ipv4/tcp.c. Read first: tcp(7).
  * Times are in the unit of the option: seconds for the keepalive options and TCP_LINGER2, ms for TCP_USER_TIMEOUT.
  */
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { EINVAL, ENOPROTOOPT, EOPNOTSUPP, EPERM } from "../../uapi/errno.ts";
 import { SOL_IP, SOL_TCP } from "../../uapi/socket.ts";
@@ -14,6 +15,11 @@ import {
 } from "../../uapi/tcp.ts";
 import { lockSock, releaseSock, type Sock, SOCK_KEEPOPEN, SOCK_RCVINQ } from "../core/sock.ts";
 import { ipGetsockopt, ipSetsockopt } from "./ip-sockglue.ts";
+import {
+  ICSK_DEFER_ACCEPT, ICSK_SYN_RETRIES, ICSK_USER_TIMEOUT_MS, TP_FASTOPEN_CONNECT, TP_FASTOPEN_MAX_QLEN,
+  TP_KEEPALIVE_INTVL_MS, TP_KEEPALIVE_PROBES, TP_KEEPALIVE_TIME_MS, TP_LINGER2, TP_NOTSENT_LOWAT, TP_USER_MSS,
+  TP_WINDOW_CLAMP,
+} from "./tcp-cold.ts";
 import { tcpSetCongestionControl } from "./tcp-cong.ts";
 import { fastopenQueueTune } from "./tcp-fastopen.ts";
 import { fastopenGetListenerKey, fastopenSetListenerKey } from "./tcp-fastopen-key.ts";
@@ -99,9 +105,9 @@ function setCork(sk: TcpSk, on: boolean): void {
 function setKeepidle(sk: TcpSk, seconds: number): number {
   if (seconds < 1 || seconds > MAX_TCP_KEEPIDLE) return -EINVAL;
   const tp = sk.tp;
-  tp.keepaliveTimeMs = seconds * 1000;
+  words[tp.cold + TP_KEEPALIVE_TIME_MS] = seconds * 1000;
   if ((sk.flags & SOCK_KEEPOPEN) !== 0 && ((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) === 0) {
-    const left = tp.keepaliveTimeMs - keepaliveTimeElapsed(sk);
+    const left = words[tp.cold + TP_KEEPALIVE_TIME_MS]! - keepaliveTimeElapsed(sk);
     tcpResetKeepaliveTimer(sk, left > 0 ? left : 0);
   }
   return 0;
@@ -128,12 +134,12 @@ function setWindowClamp(sk: TcpSk, value: number): number {
   const tp = sk.tp;
   if (value === 0) {
     if (sk.state !== TCP_CLOSE) return -EINVAL;
-    tp.windowClamp = 0;
+    words[tp.cold + TP_WINDOW_CLAMP] = 0;
     return 0;
   }
-  const old = tp.windowClamp;
+  const old = words[tp.cold + TP_WINDOW_CLAMP]!;
   const clamp = value < SOCK_MIN_RCVBUF_HALF ? SOCK_MIN_RCVBUF_HALF : value;
-  tp.windowClamp = clamp;
+  words[tp.cold + TP_WINDOW_CLAMP] = clamp;
   if (clamp < old) {
     if (tp.rcvSsthresh > clamp) tp.rcvSsthresh = clamp;
   } else if (clamp > old) {
@@ -162,27 +168,27 @@ function setOption(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int
       return 0;
     case TCP_MAXSEG:
       if (value !== 0 && (value < TCP_MIN_MSS || value > MAX_TCP_WINDOW)) return -EINVAL;
-      tp.userMss = value;
+      words[tp.cold + TP_USER_MSS] = value;
       return 0;
     case TCP_KEEPIDLE:
       return setKeepidle(sk, value);
     case TCP_KEEPINTVL:
       if (value < 1 || value > MAX_TCP_KEEPINTVL) return -EINVAL;
-      tp.keepaliveIntvlMs = value * 1000;
+      words[tp.cold + TP_KEEPALIVE_INTVL_MS] = value * 1000;
       return 0;
     case TCP_KEEPCNT:
       if (value < 1 || value > MAX_TCP_KEEPCNT) return -EINVAL;
-      tp.keepaliveProbes = value;
+      words[tp.cold + TP_KEEPALIVE_PROBES] = value;
       return 0;
     case TCP_SYNCNT:
       if (value < 1 || value > MAX_TCP_SYNCNT) return -EINVAL;
-      icsk.synRetries = value;
+      words[icsk.cold + ICSK_SYN_RETRIES] = value;
       return 0;
     case TCP_LINGER2:
-      tp.linger2 = value < 0 ? -1 : value > TCP_FIN_TIMEOUT_MAX_S ? TCP_FIN_TIMEOUT_MAX_S * 1000 : value * 1000;
+      words[tp.cold + TP_LINGER2] = value < 0 ? -1 : value > TCP_FIN_TIMEOUT_MAX_S ? TCP_FIN_TIMEOUT_MAX_S * 1000 : value * 1000;
       return 0;
     case TCP_DEFER_ACCEPT:
-      icsk.deferAccept = secsToRetrans(value);
+      words[icsk.cold + ICSK_DEFER_ACCEPT] = secsToRetrans(value);
       return 0;
     case TCP_WINDOW_CLAMP:
       return setWindowClamp(sk, value);
@@ -191,10 +197,10 @@ function setOption(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int
       return 0;
     case TCP_USER_TIMEOUT:
       if (value < 0) return -EINVAL;
-      icsk.userTimeoutMs = value;
+      words[icsk.cold + ICSK_USER_TIMEOUT_MS] = value;
       return 0;
     case TCP_NOTSENT_LOWAT:
-      tp.notsentLowat = value;
+      words[tp.cold + TP_NOTSENT_LOWAT] = value;
       skStreamWriteSpace(sk);
       return 0;
     case TCP_FASTOPEN:
@@ -207,7 +213,7 @@ function setOption(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int
       if (value < 0 || value > 1) return -EINVAL;
       if ((sk.net.ipv4.tcpFastopen & TFO_CLIENT_ENABLE) === 0) return -EOPNOTSUPP;
       if (sk.state !== TCP_CLOSE) return -EINVAL;
-      tp.fastopenConnect = value !== 0;
+      words[tp.cold + TP_FASTOPEN_CONNECT] = value !== 0 ? 1 : 0;
       return 0;
     case TCP_INQ:
       if (value < 0 || value > 1) return -EINVAL;
@@ -257,7 +263,7 @@ function optionValue(sk: TcpSk, name: number): number {
     case TCP_CORK:
       return (tp.nonagle & TCP_NAGLE_CORK) !== 0 ? 1 : 0;
     case TCP_MAXSEG:
-      return tp.userMss !== 0 && ((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) !== 0 ? tp.userMss : tp.mssCache;
+      return words[tp.cold + TP_USER_MSS] !== 0 && ((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) !== 0 ? words[tp.cold + TP_USER_MSS]! : tp.mssCache;
     case TCP_KEEPIDLE:
       return (keepaliveTimeWhen(sk) / 1000) | 0;
     case TCP_KEEPINTVL:
@@ -265,23 +271,23 @@ function optionValue(sk: TcpSk, name: number): number {
     case TCP_KEEPCNT:
       return keepaliveProbes(sk);
     case TCP_SYNCNT:
-      return icsk.synRetries !== 0 ? icsk.synRetries : sk.net.ipv4.tcpSynRetries;
+      return words[icsk.cold + ICSK_SYN_RETRIES] !== 0 ? words[icsk.cold + ICSK_SYN_RETRIES]! : sk.net.ipv4.tcpSynRetries;
     case TCP_LINGER2:
-      return tp.linger2 < 0 ? -1 : tp.linger2 === 0 ? sk.net.ipv4.tcpFinTimeout : (tp.linger2 / 1000) | 0;
+      return words[tp.cold + TP_LINGER2]! < 0 ? -1 : words[tp.cold + TP_LINGER2] === 0 ? sk.net.ipv4.tcpFinTimeout : (words[tp.cold + TP_LINGER2]! / 1000) | 0;
     case TCP_DEFER_ACCEPT:
-      return retransToSecs(icsk.deferAccept);
+      return retransToSecs(words[icsk.cold + ICSK_DEFER_ACCEPT]!);
     case TCP_WINDOW_CLAMP:
-      return tp.windowClamp;
+      return words[tp.cold + TP_WINDOW_CLAMP]!;
     case TCP_QUICKACK:
       return icsk.ackPingpong === 0 ? 1 : 0;
     case TCP_USER_TIMEOUT:
-      return icsk.userTimeoutMs;
+      return words[icsk.cold + ICSK_USER_TIMEOUT_MS]!;
     case TCP_NOTSENT_LOWAT:
-      return tp.notsentLowat;
+      return words[tp.cold + TP_NOTSENT_LOWAT]!;
     case TCP_FASTOPEN_CONNECT:
-      return tp.fastopenConnect ? 1 : 0;
+      return words[tp.cold + TP_FASTOPEN_CONNECT] !== 0 ? 1 : 0;
     case TCP_FASTOPEN:
-      return tp.fastopenMaxQlen;
+      return words[tp.cold + TP_FASTOPEN_MAX_QLEN]!;
     case TCP_TIMESTAMP:
       return (jiffies + tp.tsoffset) | 0;
     case TCP_INQ:

@@ -22,6 +22,7 @@ import {
   REQ_ECN_OK, REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
   REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskCountRetrans, reqskHas, reqskRcvWscale, reqskRetrans,
 } from "./request-sock.ts";
+import { TP_USER_MSS } from "./tcp-cold.ts";
 import { tcpSynackFastopenSize, tcpWriteFastopenOption } from "./tcp-fastopen.ts";
 import { tcpMd5Keys, tcpMd5Lookup, tcpMd5Sign } from "./tcp-md5.ts";
 import { OPTION_SACK_ADVERTISE, OPTION_TS, OPTION_WSCALE, tcpSynOptions, tcpWriteSynOptions } from "./tcp-options.ts";
@@ -34,7 +35,7 @@ const WINDOW_MAX = 65535;
  */
 export function tcpAdvmss(sk: TcpSk, dst: DstEntry): number {
   const mss = dst.ops.defaultAdvmss(dst);
-  const userMss = sk.tp.userMss;
+  const userMss = words[sk.tp.cold + TP_USER_MSS]!;
   return userMss !== 0 && userMss < mss ? userMss : mss;
 }
 

@@ -3,6 +3,7 @@
  * RFC 9293 section 3.10.7.3 and figure 7 (simultaneous open), RFC 7323 sections 2.2 and 3.2.
  */
 import { memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import {
   SKB_DROP_REASON_TCP_FLAGS, SKB_DROP_REASON_TCP_INVALID_ACK_SEQUENCE, SKB_DROP_REASON_TCP_RESET,
@@ -11,8 +12,12 @@ import {
 import { LINUX_MIB_PAWSACTIVEREJECTED } from "../../uapi/snmp.ts";
 import { TCP_ESTABLISHED, TCP_SYN_RECV } from "../../uapi/tcp.ts";
 import { consumeSkb, kfreeSkb, type SkBuff } from "../core/skbuff.ts";
-import { SOCK_DEAD, SOCK_KEEPOPEN } from "../core/sock.ts";
+import { SOCK_DEAD, SOCK_KEEPOPEN, sockDefWakeup } from "../core/sock.ts";
 import { TCP_HLEN, TCPHDR_ACK, TCPHDR_RST, TCPHDR_SYN, TCPOLEN_TSTAMP_ALIGNED, TH_WIN } from "../wire/tcp.ts";
+import {
+  ICSK_DEFER_ACCEPT, TP_ADVMSS, TP_FASTOPEN_REQ, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_RETRANS_STAMP, TP_SACK_OK,
+  TP_TS_RECENT_STAMP, TP_USER_MSS, TP_WINDOW_CLAMP, TP_WSCALE_OK,
+} from "./tcp-cold.ts";
 import { tcpSetState } from "./tcp.ts";
 import { tcpAck } from "./tcp-ack.ts";
 import { FLAG_SLOWPATH } from "./tcp-ack-flags.ts";
@@ -36,22 +41,22 @@ const MAX_WINDOW_FIELD = 65535;
 function takeOptions(sk: TcpSk): void {
   const tp = sk.tp;
   const rx = rxOpt;
-  tp.mssClamp = tcpMssClamp(rx, tp.userMss);
-  tp.wscaleOk = rx.wscaleOk;
+  words[tp.cold + TP_MSS_CLAMP] = tcpMssClamp(rx, words[tp.cold + TP_USER_MSS]!);
+  words[tp.cold + TP_WSCALE_OK] = rx.wscaleOk ? 1 : 0;
   tp.sndWscale = rx.sndWscale;
-  tp.sackOk = rx.sackOk;
+  words[tp.cold + TP_SACK_OK] = rx.sackOk ? 1 : 0;
   if (!rx.wscaleOk) {
     tp.sndWscale = tp.rcvWscale = 0;
-    if (tp.windowClamp > MAX_WINDOW_FIELD) tp.windowClamp = MAX_WINDOW_FIELD;
+    if (words[tp.cold + TP_WINDOW_CLAMP]! > MAX_WINDOW_FIELD) words[tp.cold + TP_WINDOW_CLAMP] = MAX_WINDOW_FIELD;
   }
   tp.tstampOk = rx.sawTstamp;
   tp.sawTstamp = rx.sawTstamp;
   tp.tcpHeaderLen = TCP_HLEN;
   if (!rx.sawTstamp) return;
   tp.tcpHeaderLen = TCP_HLEN + TCPOLEN_TSTAMP_ALIGNED;
-  tp.advmss -= TCPOLEN_TSTAMP_ALIGNED;
+  words[tp.cold + TP_ADVMSS]! -= TCPOLEN_TSTAMP_ALIGNED;
   tp.tsRecent = rx.rcvTsval;
-  tp.tsRecentStamp = jiffies === 0 ? 1 : jiffies;
+  words[tp.cold + TP_TS_RECENT_STAMP] = jiffies === 0 ? 1 : jiffies;
 }
 
 /** rcvNxt and the first, unscaled window, out of the peer's SYN. */
@@ -59,7 +64,7 @@ function takeSyn(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
   const next = (skb.seq + 1) | 0;
   tp.rcvNxt = tp.rcvWup = tp.copiedSeq = next;
-  tp.sndWnd = tp.maxWindow = memView.getUint16(skb.th + TH_WIN);
+  tp.sndWnd = words[tp.cold + TP_MAX_WINDOW] = memView.getUint16(skb.th + TH_WIN);
   tp.sndWl1 = skb.seq;
   tcpSyncMss(sk, sk.icsk.pmtuCookie);
   tcpInitializeRcvMss(sk);
@@ -90,7 +95,7 @@ function rcvAck(sk: TcpSk, skb: SkBuff): number {
   tp.rcvTsecr = 0;
   if (rxOpt.sawTstamp && rxOpt.rcvTsecr !== 0) {
     const echo = (rxOpt.rcvTsecr - tp.tsoffset) | 0;
-    if (((echo - tp.retransStamp) | 0) < -1 || ((jiffies - echo) | 0) < 0) {
+    if (((echo - words[tp.cold + TP_RETRANS_STAMP]!) | 0) < -1 || ((jiffies - echo) | 0) < 0) {
       sk.net.mib[LINUX_MIB_PAWSACTIVEREJECTED]!++;
       return SKB_DROP_REASON_TCP_RFC7323_TSECR;
     }
@@ -113,13 +118,13 @@ function rcvAck(sk: TcpSk, skb: SkBuff): number {
   tcpFinishConnect(sk);
   const again = tcpRcvFastopenSynack(sk, skb);
   consumeSkb(skb);
-  if ((sk.flags & SOCK_DEAD) === 0) sk.stateChange(sk);
+  if ((sk.flags & SOCK_DEAD) === 0) sockDefWakeup(sk);
   // What was in the SYN and goes again carries the acknowledgment.
   if (again) return 0;
   // Linux's writer who waits for the connection (sk_write_pending).
-  const writer = sk.sendHead !== null || tp.fastopenReq === FASTOPEN_REQ_WAITS;
-  tp.fastopenReq = FASTOPEN_REQ_NONE;
-  if (writer || icsk.deferAccept !== 0 || icsk.ackPingpong !== 0) {
+  const writer = sk.sendHead !== null || words[tp.cold + TP_FASTOPEN_REQ] === FASTOPEN_REQ_WAITS;
+  words[tp.cold + TP_FASTOPEN_REQ] = FASTOPEN_REQ_NONE;
+  if (writer || words[icsk.cold + ICSK_DEFER_ACCEPT] !== 0 || icsk.ackPingpong !== 0) {
     // Data is about to go: the ACK of the SYN-ACK can ride on it.
     icsk.ackPending |= ICSK_ACK_SCHED;
     tcpEnterQuickackMode(sk, TCP_MAX_QUICKACKS);
@@ -134,8 +139,8 @@ function rcvAck(sk: TcpSk, skb: SkBuff): number {
 function rcvSyn(sk: TcpSk, skb: SkBuff): number {
   const tp = sk.tp;
   if (
-    rxOpt.sawTstamp && tp.tsRecentStamp !== 0
-    && tcpPawsReject(tp.tsRecent, rxOpt.rcvTsval, tp.tsRecentStamp, false)
+    rxOpt.sawTstamp && words[tp.cold + TP_TS_RECENT_STAMP] !== 0
+    && tcpPawsReject(tp.tsRecent, rxOpt.rcvTsval, words[tp.cold + TP_TS_RECENT_STAMP]!, false)
   ) {
     kfreeSkb(skb, SKB_DROP_REASON_TCP_RFC7323_PAWS);
     return 0;
@@ -143,7 +148,7 @@ function rcvSyn(sk: TcpSk, skb: SkBuff): number {
   tcpSetState(sk, TCP_SYN_RECV);
   takeOptions(sk);
   // What synRecvAcked() takes off again when the handshake is complete.
-  if (tp.tstampOk) tp.advmss += TCPOLEN_TSTAMP_ALIGNED;
+  if (tp.tstampOk) words[tp.cold + TP_ADVMSS]! += TCPOLEN_TSTAMP_ALIGNED;
   takeSyn(sk, skb);
   tcpEcnRcvSyn(tp, skb.tcpFlags);
   tcpSendSynack(sk);

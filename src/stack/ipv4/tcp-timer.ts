@@ -6,6 +6,7 @@
  * A timer that is armed too early is left in the wheel and armed again when it fires, and one not needed any more fires once for
  * nothing: that is cheaper than moving it at every segment.
  */
+import { words } from "../../lib/table.ts";
 import { delTimer, jiffies, modTimer, type Timer, timerPending, timerSetup } from "../../lib/timer.ts";
 import { ETIMEDOUT } from "../../uapi/errno.ts";
 import {
@@ -18,8 +19,15 @@ import {
   TCP_CA_DISORDER, TCP_CA_LOSS, TCP_CA_RECOVERY, TCP_CLOSE, TCP_FIN_WAIT2, TCP_LISTEN, TCP_SYN_SENT, TCPF_CLOSE, TCPF_LISTEN,
   TCPF_SYN_RECV, TCPF_SYN_SENT,
 } from "../../uapi/tcp.ts";
-import { skDstReset, SOCK_DEAD, SOCK_KEEPOPEN, sockHold, sockPut } from "../core/sock.ts";
+import {
+  SK_ERR_SOFT, skDstReset, SOCK_DEAD, SOCK_KEEPOPEN, sockDefErrorReport, sockHold, sockPut,
+} from "../core/sock.ts";
 import { TCP_TIMEWAIT_LEN } from "./inet-timewait-sock.ts";
+import {
+  ICSK_PROBES_OUT, ICSK_PROBES_TSTAMP, ICSK_SYN_RETRIES, ICSK_USER_TIMEOUT_MS, TP_FIN_PENDING, TP_KEEPALIVE_INTVL_MS,
+  TP_KEEPALIVE_PROBES, TP_KEEPALIVE_TIME_MS, TP_LINGER2, TP_RETRANS_STAMP, TP_RTO_STAMP, TP_SACK_OK, TP_TOTAL_RTO,
+  TP_TOTAL_RTO_RECOVERIES,
+} from "./tcp-cold.ts";
 import { tcpDone, tcpTooManyOrphans } from "./tcp.ts";
 import { tcpSendAck, tcpSendActiveReset, tcpSendFin, tcpWriteWakeup } from "./tcp-control.ts";
 import { tcpEnterLoss } from "./tcp-fastretrans.ts";
@@ -138,7 +146,7 @@ export function tcpProbe0When(icsk: InetConnectionSock): number {
 
 /** How long FIN_WAIT2 lasts without a program, in ms: TCP_LINGER2 or the sysctl, at least 3.5 RTO. Linux: tcp_fin_time(). */
 export function tcpFinTime(sk: TcpSk): number {
-  const linger = sk.tp.linger2;
+  const linger = words[sk.tp.cold + TP_LINGER2]!;
   const time = linger !== 0 ? linger : sk.net.ipv4.tcpFinTimeout * 1000;
   const rto = sk.icsk.rto;
   const least = (rto << 2) - (rto >> 1);
@@ -147,8 +155,8 @@ export function tcpFinTime(sk: TcpSk): number {
 
 /** Gives the connection up; the program hears ETIMEDOUT, or what an ICMP error said before. Linux: tcp_write_err(). */
 function tcpWriteErr(sk: TcpSk): void {
-  sk.err = sk.errSoft !== 0 ? sk.errSoft : ETIMEDOUT;
-  sk.errorReport(sk);
+  sk.err = words[sk.cold + SK_ERR_SOFT]! !== 0 ? words[sk.cold + SK_ERR_SOFT]! : ETIMEDOUT;
+  sockDefErrorReport(sk);
   tcpWriteQueuePurge(sk);
   tcpDone(sk);
   sk.net.mib[LINUX_MIB_TCPABORTONTIMEOUT]!++;
@@ -157,7 +165,7 @@ function tcpWriteErr(sk: TcpSk): void {
 /** Retries granted to an orphan. Linux: tcp_orphan_retries(). */
 function tcpOrphanRetries(sk: TcpSk, alive: boolean): number {
   let retries = sk.net.ipv4.tcpOrphanRetries;
-  if (sk.errSoft !== 0 && !alive) retries = 0;
+  if (words[sk.cold + SK_ERR_SOFT]! !== 0 && !alive) retries = 0;
   return retries === 0 && alive ? ORPHAN_RETRIES : retries;
 }
 
@@ -184,7 +192,7 @@ function retransmitsTimedOut(sk: TcpSk, boundary: number, timeoutMs: number): bo
       rto = rto << 1 < TCP_RTO_MAX ? rto << 1 : TCP_RTO_MAX;
     }
   }
-  return ((jiffies - sk.tp.retransStamp) | 0) >= limit;
+  return ((jiffies - words[sk.tp.cold + TP_RETRANS_STAMP]!) | 0) >= limit;
 }
 
 /** Asks whether to go on; false after the connection was given up. Linux: tcp_write_timeout(). */
@@ -194,7 +202,7 @@ function tcpMayRetransmit(sk: TcpSk): boolean {
   let expired = false;
   let retries: number;
   if (((1 << sk.state) & SYN_STATES) !== 0) {
-    retries = icsk.synRetries !== 0 ? icsk.synRetries : sysctl.tcpSynRetries;
+    retries = words[icsk.cold + ICSK_SYN_RETRIES] !== 0 ? words[icsk.cold + ICSK_SYN_RETRIES]! : sysctl.tcpSynRetries;
     expired = icsk.retransmits >= (sk.state === TCP_SYN_SENT ? retries + sysctl.tcpSynLinearTimeouts : retries);
   } else {
     if (retransmitsTimedOut(sk, sysctl.tcpRetries1, 0)) {
@@ -208,7 +216,7 @@ function tcpMayRetransmit(sk: TcpSk): boolean {
       if (tcpOutOfResources(sk, alive || !retransmitsTimedOut(sk, retries, 0))) return false;
     }
   }
-  if (!expired) expired = retransmitsTimedOut(sk, retries, icsk.userTimeoutMs);
+  if (!expired) expired = retransmitsTimedOut(sk, retries, words[icsk.cold + ICSK_USER_TIMEOUT_MS]!);
   if (expired) tcpWriteErr(sk);
   return !expired;
 }
@@ -216,7 +224,7 @@ function tcpMayRetransmit(sk: TcpSk): boolean {
 function countFailure(sk: TcpSk): void {
   const state = sk.icsk.caState;
   const mib = sk.net.mib;
-  const sackOk = sk.tp.sackOk;
+  const sackOk = words[sk.tp.cold + TP_SACK_OK] !== 0;
   if (state === TCP_CA_RECOVERY) mib[sackOk ? LINUX_MIB_TCPSACKRECOVERYFAIL : LINUX_MIB_TCPRENORECOVERYFAIL]!++;
   else if (state === TCP_CA_DISORDER) mib[sackOk ? LINUX_MIB_TCPSACKFAILURES : LINUX_MIB_TCPRENOFAILURES]!++;
   else if (state === TCP_CA_LOSS) mib[LINUX_MIB_TCPLOSSFAILURES]!++;
@@ -225,8 +233,8 @@ function countFailure(sk: TcpSk): void {
 /** The RTO, or less when TCP_USER_TIMEOUT is over before. Linux: tcp_clamp_rto_to_user_timeout(). */
 function rtoWithinUserTimeout(sk: TcpSk): number {
   const icsk = sk.icsk;
-  if (icsk.userTimeoutMs === 0) return icsk.rto;
-  const left = (icsk.userTimeoutMs - (jiffies - sk.tp.retransStamp)) | 0;
+  if (words[icsk.cold + ICSK_USER_TIMEOUT_MS] === 0) return icsk.rto;
+  const left = (words[icsk.cold + ICSK_USER_TIMEOUT_MS]! - (jiffies - words[sk.tp.cold + TP_RETRANS_STAMP]!)) | 0;
   return left >= icsk.rto ? icsk.rto : left > 1 ? left : 1;
 }
 
@@ -238,7 +246,7 @@ function tcpRetransmitTimer(sk: TcpSk): void {
   const head = sk.writeQueue.head!;
   if (tp.sndWnd === 0 && (sk.flags & SOCK_DEAD) === 0 && ((1 << sk.state) & SYN_STATES) === 0) {
     // The peer took its window back (it must not, RFC 9293 section 3.8.6): while it answers, this goes on like probing.
-    const limit = icsk.userTimeoutMs !== 0 ? icsk.userTimeoutMs : TCP_RTO_MAX;
+    const limit = words[icsk.cold + ICSK_USER_TIMEOUT_MS] !== 0 ? words[icsk.cold + ICSK_USER_TIMEOUT_MS]! : TCP_RTO_MAX;
     if (((jiffies - tp.rcvTstamp) | 0) > limit) {
       tcpWriteErr(sk);
       return;
@@ -251,10 +259,10 @@ function tcpRetransmitTimer(sk: TcpSk): void {
     if (!tcpMayRetransmit(sk)) return;
     if (icsk.retransmits === 0) {
       countFailure(sk);
-      tp.totalRtoRecoveries++;
-      tp.rtoStamp = jiffies;
+      words[tp.cold + TP_TOTAL_RTO_RECOVERIES]!++;
+      words[tp.cold + TP_RTO_STAMP] = jiffies;
     }
-    tp.totalRto++;
+    words[tp.cold + TP_TOTAL_RTO]!++;
     tcpEnterLoss(sk);
     icsk.retransmits++;
     if (tcpRetransmitSkb(sk, head) < 0) {
@@ -265,7 +273,7 @@ function tcpRetransmitTimer(sk: TcpSk): void {
     }
   }
   // The first SYNs go at the same distance: one that is lost says nothing of congestion yet.
-  if (sk.state !== TCP_SYN_SENT || tp.totalRto > sk.net.ipv4.tcpSynLinearTimeouts) {
+  if (sk.state !== TCP_SYN_SENT || words[tp.cold + TP_TOTAL_RTO]! > sk.net.ipv4.tcpSynLinearTimeouts) {
     icsk.backoff++;
     icsk.rto = icsk.rto << 1 < TCP_RTO_MAX ? icsk.rto << 1 : TCP_RTO_MAX;
   }
@@ -277,13 +285,13 @@ function tcpRetransmitTimer(sk: TcpSk): void {
 function tcpProbeTimer(sk: TcpSk): void {
   const icsk = sk.icsk;
   if (sk.tp.packetsOut !== 0 || sk.sendHead === null) {
-    icsk.probesOut = icsk.probesTstamp = 0;
+    words[icsk.cold + ICSK_PROBES_OUT] = words[icsk.cold + ICSK_PROBES_TSTAMP] = 0;
     return;
   }
   const now = jiffies;
   let abort = false;
-  if (icsk.probesTstamp === 0) icsk.probesTstamp = now === 0 ? 1 : now;
-  else if (icsk.userTimeoutMs !== 0) abort = ((now - icsk.probesTstamp) | 0) >= icsk.userTimeoutMs;
+  if (words[icsk.cold + ICSK_PROBES_TSTAMP] === 0) words[icsk.cold + ICSK_PROBES_TSTAMP] = now === 0 ? 1 : now;
+  else if (words[icsk.cold + ICSK_USER_TIMEOUT_MS] !== 0) abort = ((now - words[icsk.cold + ICSK_PROBES_TSTAMP]!) | 0) >= words[icsk.cold + ICSK_USER_TIMEOUT_MS]!;
   let most = sk.net.ipv4.tcpRetries2;
   if ((sk.flags & SOCK_DEAD) !== 0) {
     const alive = tcpProbe0When(icsk) < TCP_RTO_MAX;
@@ -291,7 +299,7 @@ function tcpProbeTimer(sk: TcpSk): void {
     if (!alive && icsk.backoff >= most) abort = true;
     else if (tcpOutOfResources(sk, true)) return;
   }
-  if (abort || icsk.probesOut >= most) tcpWriteErr(sk);
+  if (abort || words[icsk.cold + ICSK_PROBES_OUT]! >= most) tcpWriteErr(sk);
   else tcpSendProbe0(sk);
 }
 
@@ -300,17 +308,17 @@ export function tcpSendProbe0(sk: TcpSk): void {
   const icsk = sk.icsk;
   const err = tcpWriteWakeup(sk, LINUX_MIB_TCPWINPROBE);
   if (sk.tp.packetsOut !== 0 || sk.sendHead === null) {
-    icsk.probesOut = icsk.backoff = icsk.probesTstamp = 0;
+    words[icsk.cold + ICSK_PROBES_OUT] = icsk.backoff = words[icsk.cold + ICSK_PROBES_TSTAMP] = 0;
     return;
   }
-  icsk.probesOut++;
+  words[icsk.cold + ICSK_PROBES_OUT]!++;
   let timeout = TCP_RESOURCE_PROBE_INTERVAL;
   if (err >= 0) {
     if (icsk.backoff < sk.net.ipv4.tcpRetries2) icsk.backoff++;
     timeout = tcpProbe0When(icsk);
   }
-  if (icsk.userTimeoutMs !== 0 && icsk.probesTstamp !== 0) {
-    const left = (icsk.userTimeoutMs - (jiffies - icsk.probesTstamp)) | 0;
+  if (words[icsk.cold + ICSK_USER_TIMEOUT_MS] !== 0 && words[icsk.cold + ICSK_PROBES_TSTAMP] !== 0) {
+    const left = (words[icsk.cold + ICSK_USER_TIMEOUT_MS]! - (jiffies - words[icsk.cold + ICSK_PROBES_TSTAMP]!)) | 0;
     if (left < timeout) timeout = left > 1 ? left : 1;
   }
   inetCskResetXmitTimer(sk, ICSK_TIME_PROBE0, timeout);
@@ -318,7 +326,7 @@ export function tcpSendProbe0(sk: TcpSk): void {
 
 /** Buffers were wanted: sends the FIN that waits for one, and wakes a writer. */
 function tcpPoolTimer(sk: TcpSk): void {
-  if (sk.tp.finPending) tcpSendFin(sk);
+  if (words[sk.tp.cold + TP_FIN_PENDING] !== 0) tcpSendFin(sk);
   skStreamWriteSpace(sk);
 }
 
@@ -374,15 +382,15 @@ function tcpDelackTimer(sk: TcpSk): void {
 
 /** Time without a probe, and between probes, in ms; number of unanswered ones. The program's values or the sysctls. */
 export function keepaliveTimeWhen(sk: TcpSk): number {
-  return sk.tp.keepaliveTimeMs !== 0 ? sk.tp.keepaliveTimeMs : sk.net.ipv4.tcpKeepaliveTime * 1000;
+  return words[sk.tp.cold + TP_KEEPALIVE_TIME_MS] !== 0 ? words[sk.tp.cold + TP_KEEPALIVE_TIME_MS]! : sk.net.ipv4.tcpKeepaliveTime * 1000;
 }
 
 export function keepaliveIntvlWhen(sk: TcpSk): number {
-  return sk.tp.keepaliveIntvlMs !== 0 ? sk.tp.keepaliveIntvlMs : sk.net.ipv4.tcpKeepaliveIntvl * 1000;
+  return words[sk.tp.cold + TP_KEEPALIVE_INTVL_MS] !== 0 ? words[sk.tp.cold + TP_KEEPALIVE_INTVL_MS]! : sk.net.ipv4.tcpKeepaliveIntvl * 1000;
 }
 
 export function keepaliveProbes(sk: TcpSk): number {
-  return sk.tp.keepaliveProbes !== 0 ? sk.tp.keepaliveProbes : sk.net.ipv4.tcpKeepaliveProbes;
+  return words[sk.tp.cold + TP_KEEPALIVE_PROBES] !== 0 ? words[sk.tp.cold + TP_KEEPALIVE_PROBES]! : sk.net.ipv4.tcpKeepaliveProbes;
 }
 
 /** Time since the peer was last heard of. */
@@ -402,7 +410,7 @@ export function tcpSetKeepalive(sk: TcpSk, on: boolean): void {
 
 /** An orphan has waited long enough for the peer's FIN: it ends, or goes on as a small TIME_WAIT entry. */
 function finWait2Timer(sk: TcpSk): void {
-  if (sk.tp.linger2 >= 0) {
+  if (words[sk.tp.cold + TP_LINGER2]! >= 0) {
     const left = tcpFinTime(sk) - TCP_TIMEWAIT_LEN;
     if (left > 0) {
       tcpTimeWait(sk, TCP_FIN_WAIT2, left);
@@ -420,15 +428,15 @@ function keepaliveProbe(sk: TcpSk): number {
   if (sk.tp.packetsOut !== 0 || sk.sendHead !== null) return when;
   const elapsed = keepaliveTimeElapsed(sk);
   if (elapsed < when) return when - elapsed;
-  const user = icsk.userTimeoutMs;
-  const out = icsk.probesOut;
+  const user = words[icsk.cold + ICSK_USER_TIMEOUT_MS]!;
+  const out = words[icsk.cold + ICSK_PROBES_OUT]!;
   if (user !== 0 ? elapsed >= user && out > 0 : out >= keepaliveProbes(sk)) {
     tcpSendActiveReset(sk);
     tcpWriteErr(sk);
     return 0;
   }
   if (tcpWriteWakeup(sk, LINUX_MIB_TCPKEEPALIVE) < 0) return TCP_RESOURCE_PROBE_INTERVAL;
-  icsk.probesOut++;
+  words[icsk.cold + ICSK_PROBES_OUT]!++;
   return keepaliveIntvlWhen(sk);
 }
 

@@ -8,14 +8,16 @@
  * TCPHDR_URG in skb.tcpFlags; the pointer is computed when they leave.
  */
 import { mem8, memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import { EAGAIN, EINVAL, ENOTCONN } from "../../uapi/errno.ts";
 import { MSG_OOB, MSG_PEEK, MSG_TRUNC } from "../../uapi/socket.ts";
 import { TCP_CLOSE } from "../../uapi/tcp.ts";
 import { consumeSkb, type SkBuff } from "../core/skbuff.ts";
 import { skbDequeue } from "../core/skb-queue.ts";
-import { RCV_SHUTDOWN, SOCK_DEAD, SOCK_DONE, SOCK_URGINLINE } from "../core/sock.ts";
+import { RCV_SHUTDOWN, SOCK_DEAD, SOCK_DONE, SOCK_URGINLINE, sockDefReadable } from "../core/sock.ts";
 import { type Msghdr, putIter } from "../core/sockaddr.ts";
 import { TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_SYN, TCPHDR_URG, TH_OFF_FLAGS, TH_URP } from "../wire/tcp.ts";
+import { TP_SND_UP, TP_URG_DATA, TP_URG_SEQ } from "./tcp-cold.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 
 /** tp.urgData: the byte with one of these; 0 for none. */
@@ -34,16 +36,16 @@ function tcpCheckUrg(sk: TcpSk, skb: SkBuff): void {
   const at = (skb.seq + (pointer === 0 ? 0 : pointer - 1)) | 0;
   // Read already, behind what came, or not beyond the one we have.
   if (((tp.copiedSeq - at) | 0) > 0 || ((at - tp.rcvNxt) | 0) < 0) return;
-  if (tp.urgData !== 0 && ((at - tp.urgSeq) | 0) <= 0) return;
+  if (words[tp.cold + TP_URG_DATA] !== 0 && ((at - words[tp.cold + TP_URG_SEQ]!) | 0) <= 0) return;
   const inline = (sk.flags & SOCK_URGINLINE) !== 0;
-  if (tp.urgData !== 0 && tp.urgSeq === tp.copiedSeq && !inline && tp.copiedSeq !== tp.rcvNxt) {
+  if (words[tp.cold + TP_URG_DATA] !== 0 && words[tp.cold + TP_URG_SEQ] === tp.copiedSeq && !inline && tp.copiedSeq !== tp.rcvNxt) {
     // The old byte is next in the stream and will be nobody's: only the newest is out of band.
     const head = sk.receiveQueue.head;
     tp.copiedSeq = (tp.copiedSeq + 1) | 0;
     if (head !== null && ((tp.copiedSeq - head.endSeq) | 0) >= 0) consumeSkb(skbDequeue(sk.receiveQueue)!);
   }
-  tp.urgData = TCP_URG_NOTYET;
-  tp.urgSeq = at;
+  words[tp.cold + TP_URG_DATA] = TCP_URG_NOTYET;
+  words[tp.cold + TP_URG_SEQ] = at;
   tp.predFlags = 0;
 }
 
@@ -52,17 +54,17 @@ export function tcpUrg(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
   const flags = skb.tcpFlags;
   if ((flags & TCPHDR_URG) !== 0) tcpCheckUrg(sk, skb);
-  if (tp.urgData !== TCP_URG_NOTYET) return;
+  if (words[tp.cold + TP_URG_DATA] !== TCP_URG_NOTYET) return;
   const headerLen = (memView.getUint16(skb.th + TH_OFF_FLAGS) & TCPHDR_DOFF_MASK) >> TCPHDR_DOFF_SHIFT;
-  const at = ((tp.urgSeq - skb.seq) | 0) + headerLen - ((flags & TCPHDR_SYN) >> 1);
+  const at = ((words[tp.cold + TP_URG_SEQ]! - skb.seq) | 0) + headerLen - ((flags & TCPHDR_SYN) >> 1);
   if (at < headerLen || at >= skb.len) return;
-  tp.urgData = TCP_URG_VALID | mem8[skb.th + at]!;
-  if ((sk.flags & SOCK_DEAD) === 0) sk.dataReady(sk);
+  words[tp.cold + TP_URG_DATA] = TCP_URG_VALID | mem8[skb.th + at]!;
+  if ((sk.flags & SOCK_DEAD) === 0) sockDefReadable(sk);
 }
 
 /** The stream is just before the urgent byte. For SIOCATMARK. */
 export function tcpAtMark(tp: TcpSock): boolean {
-  return tp.urgData !== 0 && tp.urgSeq === tp.copiedSeq;
+  return words[tp.cold + TP_URG_DATA] !== 0 && words[tp.cold + TP_URG_SEQ] === tp.copiedSeq;
 }
 
 /**
@@ -70,7 +72,7 @@ export function tcpAtMark(tp: TcpSock): boolean {
  * when it is first and not to be inline, answers 0.
  */
 export function tcpUrgLimit(sk: TcpSk, seq: number, used: number): number {
-  const offset = (sk.tp.urgSeq - seq) | 0;
+  const offset = (words[sk.tp.cold + TP_URG_SEQ]! - seq) | 0;
   if (offset < 0 || offset >= used) return used;
   return offset === 0 && (sk.flags & SOCK_URGINLINE) !== 0 ? used : offset;
 }
@@ -78,13 +80,13 @@ export function tcpUrgLimit(sk: TcpSk, seq: number, used: number): number {
 /** recv(MSG_OOB). @returns 1, 0 at the end, -EINVAL (none, inline, or read), -EAGAIN (announced), -ENOTCONN. */
 export function tcpRecvUrg(sk: TcpSk, msg: Msghdr, length: number, flags: number): number {
   const tp = sk.tp;
-  const urgent = tp.urgData;
+  const urgent = words[tp.cold + TP_URG_DATA]!;
   if ((sk.flags & SOCK_URGINLINE) !== 0 || urgent === 0 || urgent === TCP_URG_READ) return -EINVAL;
   if (sk.state === TCP_CLOSE && (sk.flags & SOCK_DONE) === 0) return -ENOTCONN;
   if ((urgent & TCP_URG_VALID) === 0) {
     return sk.state === TCP_CLOSE || (sk.shutdown & RCV_SHUTDOWN) !== 0 ? 0 : -EAGAIN;
   }
-  if ((flags & MSG_PEEK) === 0) tp.urgData = TCP_URG_READ;
+  if ((flags & MSG_PEEK) === 0) words[tp.cold + TP_URG_DATA] = TCP_URG_READ;
   msg.flags |= MSG_OOB;
   if (length <= 0) {
     msg.flags |= MSG_TRUNC;
@@ -96,13 +98,13 @@ export function tcpRecvUrg(sk: TcpSk, msg: Msghdr, length: number, flags: number
 
 /** send(MSG_OOB): the last byte written is urgent, and every segment up to it says so. Linux: tcp_mark_urg(). */
 export function tcpMarkUrg(sk: TcpSk): void {
-  sk.tp.sndUp = sk.tp.writeSeq;
+  words[sk.tp.cold + TP_SND_UP] = sk.tp.writeSeq;
   for (let skb = sk.writeQueue.head; skb !== null; skb = skb.next) skb.tcpFlags |= TCPHDR_URG;
 }
 
 /** The urgent pointer of a segment that begins at `seq`; 0 when it is not to have one (URG off). */
 export function tcpUrgentPointer(tp: TcpSock, seq: number): number {
-  const pointer = (tp.sndUp - seq) | 0;
+  const pointer = (words[tp.cold + TP_SND_UP]! - seq) | 0;
   if (pointer <= 0) return 0;
   if (pointer <= MAX_URGENT_POINTER) return pointer;
   return ((seq + MAX_URGENT_POINTER - tp.sndNxt) | 0) > 0 ? MAX_URGENT_POINTER : 0;
@@ -110,5 +112,5 @@ export function tcpUrgentPointer(tp: TcpSock, seq: number): number {
 
 /** For a segment without data: TCPHDR_URG while an urgent byte waits to be sent (behind a closed window, RFC 9293 3.8.5). */
 export function tcpUrgFlag(tp: TcpSock, seq: number): number {
-  return ((tp.sndUp - seq) | 0) > 0 && ((tp.sndUp - tp.writeSeq) | 0) <= 0 && tp.sndUp !== 0 ? TCPHDR_URG : 0;
+  return ((words[tp.cold + TP_SND_UP]! - seq) | 0) > 0 && ((words[tp.cold + TP_SND_UP]! - tp.writeSeq) | 0) <= 0 && words[tp.cold + TP_SND_UP] !== 0 ? TCPHDR_URG : 0;
 }

@@ -10,6 +10,7 @@
  * a socket whose queue is empty may always advertise one segment, so that no peer must probe for a window.
  */
 import { account } from "../../lib/account.ts";
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import {
   LINUX_MIB_TCPFROMZEROWINDOWADV, LINUX_MIB_TCPTOZEROWINDOWADV, LINUX_MIB_TCPWANTZEROWINDOWADV,
@@ -19,6 +20,7 @@ import { TCP_MSS_DEFAULT } from "../../uapi/tcp.ts";
 import { skDstCheck, type Sock } from "../core/sock.ts";
 import { NET_IP_ALIGN, SKB_OVERHEAD_BYTES, skbBufferBytes, skbBuffersAvailable } from "../core/skbuff.ts";
 import { TCP_HLEN, TCPHDR_ACK } from "../wire/tcp.ts";
+import { TP_ADVMSS, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_SND_CWND_STAMP, TP_URG_DATA, TP_WINDOW_CLAMP } from "./tcp-cold.ts";
 import { tcpMd5Room } from "./tcp-md5.ts";
 import { tcpMtupBound, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { TCP_MAX_WSCALE } from "./tcp-options.ts";
@@ -100,7 +102,7 @@ export function tcpWindowWanted(sk: TcpSk): number {
   const allowed = tcpFullSpace(sk);
   let mss = icsk.ackRcvMss;
   let free = tcpSpace(sk);
-  const full = tp.windowClamp < allowed ? tp.windowClamp : allowed;
+  const full = words[tp.cold + TP_WINDOW_CLAMP]! < allowed ? words[tp.cold + TP_WINDOW_CLAMP]! : allowed;
   if (mss > full) {
     mss = full;
     if (mss <= 0) return 0;
@@ -181,15 +183,15 @@ export function tcpSelectInitialWindow(space: number, mss: number, windowClamp: 
 export function tcpInitBufferSpace(sk: TcpSk): void {
   const tp = sk.tp;
   const most = tcpFullSpace(sk);
-  if (tp.windowClamp > most) tp.windowClamp = most;
-  if (tp.rcvSsthresh > tp.windowClamp) tp.rcvSsthresh = tp.windowClamp;
-  tp.sndCwndStamp = jiffies;
+  if (words[tp.cold + TP_WINDOW_CLAMP]! > most) words[tp.cold + TP_WINDOW_CLAMP] = most;
+  if (tp.rcvSsthresh > words[tp.cold + TP_WINDOW_CLAMP]!) tp.rcvSsthresh = words[tp.cold + TP_WINDOW_CLAMP]!;
+  words[tp.cold + TP_SND_CWND_STAMP] = jiffies;
 }
 
 /** First guess of the size of the peer's segments: too small would delay no ACK, too large would delay one (RFC 1122 4.2.3.2). */
 export function tcpInitializeRcvMss(sk: TcpSk): void {
   const tp = sk.tp;
-  let hint = tp.advmss < tp.mssCache ? tp.advmss : tp.mssCache;
+  let hint = words[tp.cold + TP_ADVMSS]! < tp.mssCache ? words[tp.cold + TP_ADVMSS]! : tp.mssCache;
   if (hint > tp.rcvWnd >> 1) hint = tp.rcvWnd >> 1;
   if (hint > TCP_MSS_DEFAULT) hint = TCP_MSS_DEFAULT;
   sk.icsk.ackRcvMss = hint < TCP_MIN_MSS ? TCP_MIN_MSS : hint;
@@ -203,14 +205,14 @@ export function tcpFastPathOn(tp: TcpSock): void {
 /** Turns header prediction on when nothing out of the ordinary is at hand. Linux: tcp_fast_path_check(). */
 export function tcpFastPathCheck(sk: TcpSk): void {
   const tp = sk.tp;
-  if (tp.outOfOrderQueue.qlen === 0 && tp.rcvWnd !== 0 && tp.urgData === 0 && sk.rmemAlloc < sk.rcvbuf) tcpFastPathOn(tp);
+  if (tp.outOfOrderQueue.qlen === 0 && tp.rcvWnd !== 0 && words[tp.cold + TP_URG_DATA] === 0 && sk.rmemAlloc < sk.rcvbuf) tcpFastPathOn(tp);
 }
 
 /** Payload of a segment with the connection's options on a path of this MTU. Linux: tcp_mtu_to_mss(). */
 export function tcpMtuToMss(sk: TcpSk, pmtu: number): number {
   const tp = sk.tp;
   let mss = pmtu - IP_TCP_HLEN;
-  if (mss > tp.mssClamp && tp.mssClamp !== 0) mss = tp.mssClamp;
+  if (mss > words[tp.cold + TP_MSS_CLAMP]! && words[tp.cold + TP_MSS_CLAMP] !== 0) mss = words[tp.cold + TP_MSS_CLAMP]!;
   const least = sk.net.ipv4.tcpMinSndMss;
   return (mss < least ? least : mss) - (tp.tcpHeaderLen + tcpMd5Room(sk) - TCP_HLEN);
 }
@@ -231,7 +233,7 @@ export function tcpSyncMss(sk: TcpSk, pmtu: number): number {
   let mss = tcpMtuToMss(sk, pmtu);
   const buffer = skbBufferBytes - TCP_HEADROOM - headerLen;
   if (mss > buffer) mss = buffer;
-  const most = tp.maxWindow > TCP_MSS_DEFAULT ? tp.maxWindow >> 1 : tp.maxWindow;
+  const most = words[tp.cold + TP_MAX_WINDOW]! > TCP_MSS_DEFAULT ? words[tp.cold + TP_MAX_WINDOW]! >> 1 : words[tp.cold + TP_MAX_WINDOW]!;
   if (most !== 0 && mss > most) {
     const least = 68 - headerLen;
     mss = most > least ? most : least;
@@ -258,7 +260,7 @@ export function tcpAdvertiseMss(sk: TcpSk): number {
   const dst = skDstCheck(sk);
   if (dst !== null) {
     const metric = dst.ops.defaultAdvmss(dst);
-    if (metric < tp.advmss) tp.advmss = metric;
+    if (metric < words[tp.cold + TP_ADVMSS]!) words[tp.cold + TP_ADVMSS] = metric;
   }
-  return tp.advmss;
+  return words[tp.cold + TP_ADVMSS]!;
 }

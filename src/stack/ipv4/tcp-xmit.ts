@@ -6,6 +6,7 @@
  */
 import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
 import { memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { ENOBUFS } from "../../uapi/errno.ts";
 import { IPPROTO_TCP } from "../../uapi/in.ts";
@@ -18,6 +19,7 @@ import {
   TCPOLEN_SACK_PERBLOCK, TCPOLEN_TSTAMP_ALIGNED, TCPOPT_TSTAMP_WORD, TH_ACK, TH_OFF_FLAGS, TH_OPTIONS, TH_SEQ, TH_SPORT, TH_SUM,
 } from "../wire/tcp.ts";
 import { ipQueueXmit } from "./ip-output.ts";
+import { TP_DATA_SEGS_OUT, TP_DSACK, TP_NUM_SACKS, TP_SACK_OK, TP_SEGS_OUT, TP_WSCALE_OK } from "./tcp-cold.ts";
 import { CA_EVENT_TX_START, tcpCaEvent, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEcnSend } from "./tcp-ecn.ts";
 import { tcpSynackFastopenSize, tcpWriteFastopenOption } from "./tcp-fastopen.ts";
@@ -48,8 +50,8 @@ function synOptionBits(sk: TcpSk, flags: number, md5: number): number {
   if ((flags & TCPHDR_ACK) !== 0) {
     const tp = sk.tp;
     if (!tp.tstampOk) bits &= ~OPTION_TS;
-    if (!tp.wscaleOk) bits &= ~OPTION_WSCALE;
-    if (!tp.sackOk) bits &= ~OPTION_SACK_ADVERTISE;
+    if (words[tp.cold + TP_WSCALE_OK] === 0) bits &= ~OPTION_WSCALE;
+    if (words[tp.cold + TP_SACK_OK] === 0) bits &= ~OPTION_SACK_ADVERTISE;
   }
   return bits;
 }
@@ -78,7 +80,7 @@ function tcpEventDataSent(sk: TcpSk): void {
   const now = jiffies;
   if (tcpPacketsInFlight(tp) === 0) tcpCaEvent(sk, CA_EVENT_TX_START);
   tp.lsndtime = now;
-  tp.dataSegsOut++;
+  words[tp.cold + TP_DATA_SEGS_OUT]!++;
   if (((now - icsk.ackLrcvtime) | 0) < icsk.ackAto) icsk.ackPingpong = TCP_PINGPONG_THRESH;
 }
 
@@ -108,9 +110,9 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
   const synack = syn && (flags & TCPHDR_ACK) !== 0;
   const fastopen = !syn || md5 >= 0 ? 0 : synack ? tcpSynackFastopenSize() : tcpSynFastopenSize();
   const plainLen = syn ? TCP_HLEN + tcpSynOptions(bits) + fastopen : tp.tcpHeaderLen;
-  const rec = tp.rec;
+  const rec = tp.cold;
   // A segment with data has room for blocks when it is not full; a buffer has none for more than one.
-  const sackLen = !syn && (rec.numSacks !== 0 || rec.dsack)
+  const sackLen = !syn && (words[rec + TP_NUM_SACKS] !== 0 || words[rec + TP_DSACK] !== 0)
     ? tcpSackOptionLength(tp, sackRoom(tp, payload, md5Len)) : 0;
   const headerLen = plainLen + sackLen + md5Len;
   const th = skb.data - headerLen;
@@ -160,7 +162,7 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
 
   if ((flags & TCPHDR_ACK) !== 0) tcpEventAckSent(sk);
   if (payload !== 0) tcpEventDataSent(sk);
-  tp.segsOut++;
+  words[tp.cold + TP_SEGS_OUT]!++;
   sk.net.mib[TCP_MIB_OUTSEGS]!++;
   const err = ipQueueXmit(sk, skb);
   // The queue of the device is full.

@@ -5,6 +5,7 @@
  *
  * sk.state changes in tcpSetState() only, which also stops the timers and takes the socket out of the tables at the end.
  */
+import { words } from "../../lib/table.ts";
 import { ECONNRESET, EINVAL, ENOIOCTLCMD } from "../../uapi/errno.ts";
 import { SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD } from "../../uapi/ioctl.ts";
 import {
@@ -21,15 +22,21 @@ import {
 } from "../../uapi/tcp.ts";
 import { skbQueuePurge } from "../core/skb-queue.ts";
 import {
-  lockSock, RCV_SHUTDOWN, releaseSock, SEND_SHUTDOWN, SHUTDOWN_MASK, skDstReset, type Sock, SOCK_BINDADDR_LOCK,
-  SOCK_BINDPORT_LOCK, SOCK_DEAD, SOCK_DONE, SOCK_LINGER, SOCK_ORPHAN, SOCK_URGINLINE, sockHold, sockOrphan, sockPut,
+  lockSock, RCV_SHUTDOWN, releaseSock, SEND_SHUTDOWN, SHUTDOWN_MASK, SK_LINGERTIME_MS, SK_RCVLOWAT, SK_USERLOCKS,
+  skDstReset, type Sock, SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK, SOCK_DEAD, SOCK_DONE, SOCK_LINGER, SOCK_ORPHAN,
+  SOCK_URGINLINE, sockDefErrorReport, sockDefWakeup, sockHold, sockOrphan, sockPut,
 } from "../core/sock.ts";
 import { inetPutPort } from "./inet-bind-bucket.ts";
 import { inetCskDestroySock, inetCskListenStop } from "./inet-connection-sock.ts";
 import { TCP_TIMEWAIT_LEN } from "./inet-timewait-sock.ts";
 import { tcpChallengeInit } from "./tcp-challenge.ts";
+import {
+  ICSK_ACK_LAST_SEG_SIZE, ICSK_BIND_HASH, ICSK_PROBES_OUT, ICSK_PROBES_TSTAMP, TP_DEFER_CONNECT, TP_DELIVERED,
+  TP_LAST_OOW_ACK_TIME, TP_LINGER2, TP_LOST, TP_MAX_PACKETS_OUT, TP_MAX_PACKETS_SEQ, TP_MAX_WINDOW, TP_MDEV,
+  TP_MDEV_MAX, TP_REORDERING, TP_RETRANS_STAMP, TP_RTTVAR, TP_SACK_OK, TP_SND_CWND_CLAMP, TP_SND_CWND_CNT,
+  TP_SND_CWND_USED, TP_TOTAL_RETRANS, TP_URG_DATA, TP_WINDOW_CLAMP, TP_WSCALE_OK,
+} from "./tcp-cold.ts";
 import { TCP_INFINITE_SSTHRESH, TCP_INIT_CWND, tcpCongInit, tcpSetCaState } from "./tcp-cong.ts";
-import { tcpRecoveryReset } from "./tcp-recovery-state.ts";
 import { tcpSendActiveReset, tcpSendFin } from "./tcp-control.ts";
 import { tcpFastopenRemove } from "./tcp-fastopen.ts";
 import { fastopenForgetKey } from "./tcp-fastopen-key.ts";
@@ -39,8 +46,8 @@ import { tcpMtupRelease, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { tcpOfoPurge } from "./tcp-ofo.ts";
 import { tcpWriteQueuePurge } from "./tcp-output.ts";
 import { tcpInq } from "./tcp-recvmsg.ts";
-import { skStreamWriteSpace, tcpIsWriteable, tcpSetNoSpace } from "./tcp-sendmsg.ts";
-import { type TcpSk, tcpStatsReset } from "./tcp-sock.ts";
+import { tcpIsWriteable, tcpSetNoSpace } from "./tcp-sendmsg.ts";
+import { tcpRecoveryReset, type TcpSk, tcpStatsReset } from "./tcp-sock.ts";
 import { TCP_URG_VALID, tcpAtMark } from "./tcp-urgent.ts";
 import { TCP_TIMEOUT_INIT, tcpClearXmitTimers, tcpFinTime, tcpInitXmitTimers, tcpResetKeepaliveTimer } from "./tcp-timer.ts";
 import { tcpReceiveWindow, tcpWindowInit } from "./tcp-window.ts";
@@ -95,12 +102,11 @@ export function tcpInitSock(sock: Sock): number {
   const tp = sk.tp;
   tcpInitXmitTimers(sk);
   sk.icsk.rto = TCP_TIMEOUT_INIT;
-  tp.mdev = TCP_TIMEOUT_INIT;
+  words[tp.cold + TP_MDEV] = TCP_TIMEOUT_INIT;
   tp.sndCwnd = TCP_INIT_CWND;
-  tp.sndSsthresh = tp.sndCwndClamp = TCP_INFINITE_SSTHRESH;
+  tp.sndSsthresh = words[tp.cold + TP_SND_CWND_CLAMP] = TCP_INFINITE_SSTHRESH;
   tp.mssCache = TCP_MSS_DEFAULT;
-  tp.reordering = TCP_REORDERING;
-  sk.writeSpace = skStreamWriteSpace;
+  words[tp.cold + TP_REORDERING] = TCP_REORDERING;
   return 0;
 }
 
@@ -132,7 +138,7 @@ export function tcpSetState(sk: TcpSk, state: number): void {
   }
   if (old === TCP_CLOSE_WAIT || old === TCP_ESTABLISHED) mib[TCP_MIB_ESTABRESETS]!++;
   sk.prot.unhash(sk);
-  if (sk.icsk.bindHash >= 0 && (sk.userlocks & SOCK_BINDPORT_LOCK) === 0) inetPutPort(sk);
+  if (words[sk.icsk.cold + ICSK_BIND_HASH]! >= 0 && (words[sk.cold + SK_USERLOCKS]! & SOCK_BINDPORT_LOCK) === 0) inetPutPort(sk);
   if ((sk.flags & SOCK_ORPHAN) !== 0) {
     sk.flags &= ~SOCK_ORPHAN;
     orphans--;
@@ -148,7 +154,7 @@ export function tcpDone(sk: TcpSk): void {
   if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) sk.net.mib[TCP_MIB_ATTEMPTFAILS]!++;
   tcpSetState(sk, TCP_CLOSE);
   sk.shutdown = SHUTDOWN_MASK;
-  if ((sk.flags & SOCK_DEAD) === 0) sk.stateChange(sk);
+  if ((sk.flags & SOCK_DEAD) === 0) sockDefWakeup(sk);
   else inetCskDestroySock(sk);
 }
 
@@ -179,7 +185,7 @@ export function tcpShutdown(sock: Sock, how: number): void {
 
 /** An orphan in FIN_WAIT2 lives on in the small form, or for a limited time. */
 function orphanFinWait2(sk: TcpSk): void {
-  if (sk.tp.linger2 < 0) {
+  if (words[sk.tp.cold + TP_LINGER2]! < 0) {
     sk.net.mib[LINUX_MIB_TCPABORTONLINGER]!++;
     tcpSendActiveReset(sk);
     tcpDone(sk);
@@ -207,7 +213,7 @@ function closeConnection(sk: TcpSk): void {
     // Before the state: closing gives a port of the stack's own choice back, and the reset must still carry it.
     tcpSendActiveReset(sk);
     tcpSetState(sk, TCP_CLOSE);
-  } else if ((sk.flags & SOCK_LINGER) !== 0 && sk.lingertimeMs === 0) {
+  } else if ((sk.flags & SOCK_LINGER) !== 0 && words[sk.cold + SK_LINGERTIME_MS]! === 0) {
     tcpDisconnect(sk);
     mib[LINUX_MIB_TCPABORTONDATA]!++;
   } else if (tcpCloseState(sk)) {
@@ -271,34 +277,35 @@ export function tcpDisconnect(sock: Sock): number {
   tcpOfoPurge(sk);
   const inet = sk.inet;
   inet.dport = 0;
-  if ((sk.userlocks & SOCK_BINDADDR_LOCK) === 0) inet.rcvSaddr = inet.saddr = 0;
+  if ((words[sk.cold + SK_USERLOCKS]! & SOCK_BINDADDR_LOCK) === 0) inet.rcvSaddr = inet.saddr = 0;
   sk.shutdown = 0;
   sk.flags &= ~SOCK_DONE;
   // A new connection starts beyond all that this one may still have in the network.
-  const next = (tp.writeSeq + tp.maxWindow + 2) | 0;
+  const next = (tp.writeSeq + words[tp.cold + TP_MAX_WINDOW]! + 2) | 0;
   tp.writeSeq = next === 0 ? 1 : next;
-  tp.srtt = tp.rttvar = tp.mdevMax = tp.rcvTsecr = 0;
-  tp.mdev = TCP_TIMEOUT_INIT;
+  tp.srtt = words[tp.cold + TP_RTTVAR] = words[tp.cold + TP_MDEV_MAX] = tp.rcvTsecr = 0;
+  words[tp.cold + TP_MDEV] = TCP_TIMEOUT_INIT;
   icsk.rto = TCP_TIMEOUT_INIT;
-  icsk.backoff = icsk.retransmits = icsk.probesOut = icsk.probesTstamp = 0;
-  icsk.ackQuick = icsk.ackPingpong = icsk.ackAto = icsk.ackRcvMss = icsk.ackLastSegSize = 0;
+  icsk.backoff = icsk.retransmits = words[icsk.cold + ICSK_PROBES_OUT] = words[icsk.cold + ICSK_PROBES_TSTAMP] = 0;
+  icsk.ackQuick = icsk.ackPingpong = icsk.ackAto = icsk.ackRcvMss = words[icsk.cold + ICSK_ACK_LAST_SEG_SIZE] = 0;
   tcpSetCaState(sk, TCP_CA_OPEN);
   tp.sndCwnd = TCP_INIT_CWND;
   tp.sndSsthresh = TCP_INFINITE_SSTHRESH;
-  tp.sndCwndCnt = tp.sndCwndUsed = 0;
+  words[tp.cold + TP_SND_CWND_CNT] = words[tp.cold + TP_SND_CWND_USED] = 0;
   tp.isCwndLimited = false;
-  tp.maxPacketsOut = tp.maxPacketsSeq = 0;
-  tp.retransStamp = tp.totalRetrans = tp.delivered = tp.lost = 0;
-  tp.predFlags = tp.rcvWnd = tp.rcvWup = tp.rcvNxt = tp.copiedSeq = tp.windowClamp = 0;
-  tp.tstampOk = tp.sawTstamp = tp.wscaleOk = tp.sackOk = false;
+  words[tp.cold + TP_MAX_PACKETS_OUT] = words[tp.cold + TP_MAX_PACKETS_SEQ] = 0;
+  words[tp.cold + TP_RETRANS_STAMP] = words[tp.cold + TP_TOTAL_RETRANS] = words[tp.cold + TP_DELIVERED] = words[tp.cold + TP_LOST] = 0;
+  tp.predFlags = tp.rcvWnd = tp.rcvWup = tp.rcvNxt = tp.copiedSeq = words[tp.cold + TP_WINDOW_CLAMP] = 0;
+  tp.tstampOk = tp.sawTstamp = false;
+  words[tp.cold + TP_WSCALE_OK] = words[tp.cold + TP_SACK_OK] = 0;
   tp.sndWscale = tp.rcvWscale = 0;
-  tp.reordering = sk.net.ipv4.tcpReordering;
-  tcpRecoveryReset(tp.rec);
+  words[tp.cold + TP_REORDERING] = sk.net.ipv4.tcpReordering;
+  tcpRecoveryReset(tp);
   if (tcpMtupSearching !== 0) tcpMtupRelease(sk);
-  tp.lastOowAckTime = 0;
+  words[tp.cold + TP_LAST_OOW_ACK_TIME] = 0;
   tcpStatsReset(tp);
   skDstReset(sk);
-  if (sk.err !== 0) sk.errorReport(sk);
+  if (sk.err !== 0) sockDefErrorReport(sk);
   return 0;
 }
 
@@ -308,7 +315,7 @@ function tcpStreamIsReadable(sk: TcpSk): boolean {
   const waiting = (tp.rcvNxt - tp.copiedSeq) | 0;
   if (waiting <= 0) return false;
   // An urgent byte that is next is not for read().
-  const target = tcpAtMark(tp) && (sk.flags & SOCK_URGINLINE) === 0 ? sk.rcvlowat + 1 : sk.rcvlowat;
+  const target = tcpAtMark(tp) && (sk.flags & SOCK_URGINLINE) === 0 ? words[sk.cold + SK_RCVLOWAT]! + 1 : words[sk.cold + SK_RCVLOWAT]!;
   return waiting >= target || sk.rmemAlloc > sk.rcvbuf || tcpReceiveWindow(sk.tp) <= sk.icsk.ackRcvMss;
 }
 
@@ -325,12 +332,12 @@ export function tcpPoll(sock: Sock): number {
     if (tcpStreamIsReadable(sk)) mask |= EPOLLIN | EPOLLRDNORM;
     if ((shutdown & SEND_SHUTDOWN) !== 0 || tcpIsWriteable(sk)) mask |= EPOLLOUT | EPOLLWRNORM;
     else tcpSetNoSpace(sk);
-    if ((sk.tp.urgData & TCP_URG_VALID) !== 0) mask |= EPOLLPRI;
-  } else if (sk.tp.deferConnect) {
+    if ((words[sk.tp.cold + TP_URG_DATA]! & TCP_URG_VALID) !== 0) mask |= EPOLLPRI;
+  } else if (words[sk.tp.cold + TP_DEFER_CONNECT] !== 0) {
     // The first write connects.
     mask |= EPOLLOUT | EPOLLWRNORM;
   }
-  if (sk.err !== 0 || sk.errorQueue.head !== null) mask |= EPOLLERR;
+  if (sk.err !== 0 || sk.errorQueue !== null) mask |= EPOLLERR;
   return mask;
 }
 

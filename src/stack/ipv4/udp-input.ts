@@ -5,6 +5,7 @@
  */
 import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
 import { mem8, memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import {
   SKB_DROP_REASON_NO_SOCKET, SKB_DROP_REASON_PKT_TOO_SMALL, SKB_DROP_REASON_UDP_CSUM,
 } from "../../uapi/drop-reason.ts";
@@ -29,13 +30,14 @@ import {
   CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, pskbMayPull, type SkBuff, skbClone, skbDstDrop, skbPull,
 } from "../core/skbuff.ts";
 import { pskbTrim, skbChecksum } from "../core/skb-frags.ts";
-import { type Sock, SOCK_TIMESTAMP, sockQueueRcvSkb } from "../core/sock.ts";
+import { SK_DROPS, type Sock, SOCK_TIMESTAMP, sockDefErrorReport, sockQueueRcvSkb } from "../core/sock.ts";
 import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
 import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import { UDP_HLEN, UH_DPORT, UH_SPORT, UH_SUM, UH_ULEN } from "../wire/udp.ts";
 import { icmpErrConvert, icmpErrFatal, icmpSend } from "./icmp.ts";
 import type { InetSk } from "./inet-sock.ts";
+import { INET_RECVERR } from "./inet-sock.ts";
 import { ipCmsgRecv, ipIcmpError, ipRecvError } from "./ip-sockglue.ts";
 import { RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 import { udpRoute } from "./udp-output.ts";
@@ -113,7 +115,7 @@ function mcastDeliver(
     if (previous !== null) {
       const clone = skbClone(skb);
       if (clone === null) {
-        previous.drops++;
+        words[previous.cold + SK_DROPS]!++;
         net.mib[UDP_MIB_MEMERRORS]!++;
         net.mib[UDP_MIB_INERRORS]!++;
       } else {
@@ -211,9 +213,9 @@ export function udpErr(skb: SkBuff, info: number): number {
     default:
       break;
   }
-  if (sk.inet.recverr) ipIcmpError(sk, skb, err, dport, ihl + UDP_HLEN, info);
+  if ((sk.inet.flags & INET_RECVERR) !== 0) ipIcmpError(sk, skb, err, dport, ihl + UDP_HLEN, info);
   else if (!fatal || sk.state !== TCP_ESTABLISHED) return 0;
   sk.err = err;
-  sk.errorReport(sk);
+  sockDefErrorReport(sk);
   return 0;
 }

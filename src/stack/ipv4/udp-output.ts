@@ -10,6 +10,7 @@
 import { account } from "../../lib/account.ts";
 import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
 import { memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import {
   EACCES, EAFNOSUPPORT, EAGAIN, EDESTADDRREQ, EFAULT, EINVAL, EMSGSIZE, ENETUNREACH, ENOBUFS, EOPNOTSUPP, EPIPE,
 } from "../../uapi/errno.ts";
@@ -27,13 +28,14 @@ import {
 import { skbChecksum } from "../core/skb-frags.ts";
 import { skbDequeue, skbQueuePurge, skbQueueTail } from "../core/skb-queue.ts";
 import {
-  SEND_SHUTDOWN, skbSetOwnerW, skDstCheck, skDstSet, type Sock, SOCK_BROADCAST, SOCK_NO_CHECK, sockError,
+  SEND_SHUTDOWN, SK_MARK, SK_MC_ADDR, SK_MC_INDEX, SK_MC_TTL, SK_PRIORITY, skbSetOwnerW, skDstCheck, skDstSet,
+  type Sock, SOCK_BROADCAST, SOCK_NO_CHECK, sockError,
 } from "../core/sock.ts";
 import { copyFromIter, type Msghdr, type SockaddrIn } from "../core/sockaddr.ts";
 import { IP_HLEN } from "../wire/ip.ts";
 import { CSUM_MANGLED_0, UDP_HLEN, UH_DPORT, UH_SPORT, UH_SUM, UH_ULEN } from "../wire/udp.ts";
 import { Flowi4, FLOWI_FLAG_ANYSRC, flowi4Init } from "./flow.ts";
-import { type InetSk, IP_CMSG_OPTIONS } from "./inet-sock.ts";
+import { INET_CORK, INET_FREEBIND, INET_RECVERR, type InetSk, IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipDontFragment, ipPushHeader, ipSendSkb } from "./ip-output.ts";
 import { ipFragments, ipOptions } from "./ip-parts.ts";
 import { ipCmsgSend, IpcmCookie } from "./ip-sockglue.ts";
@@ -67,13 +69,13 @@ export function udpRoute(
   let source = saddr;
   let device = oif;
   if (inClassD(daddr)) {
-    if (device === 0) device = inet.mcIndex;
-    if (source === 0) source = inet.mcAddr;
+    if (device === 0) device = words[sk.cold + SK_MC_INDEX]!;
+    if (source === 0) source = words[sk.cold + SK_MC_ADDR]!;
   }
   flowi4Init(fl, daddr, source, device, tos, IPPROTO_UDP);
-  fl.mark = sk.mark;
+  fl.mark = words[sk.cold + SK_MARK]!;
   if (onlink) fl.scope = RT_SCOPE_LINK;
-  if (inet.freebind) fl.flags = FLOWI_FLAG_ANYSRC;
+  if ((inet.flags & INET_FREEBIND) !== 0) fl.flags = FLOWI_FLAG_ANYSRC;
   const rt = ipRouteOutputFlow(sk.net, fl, sk);
   if (rt === null) {
     if (fl.error === -ENETUNREACH) sk.net.mib[IPSTATS_MIB_OUTNOROUTES]!++;
@@ -134,13 +136,13 @@ function udpSendSkb(
     const sum = csumTcpudpMagic(saddr, daddr, len, IPPROTO_UDP, partial);
     view.setUint16(uh + UH_SUM, sum === 0 ? CSUM_MANGLED_0 : sum);
   }
-  skb.priority = sk.priority;
+  skb.priority = words[sk.cold + SK_PRIORITY]!;
   // What has further packets is to go in pieces.
   const df = skb.fragList === null && ipDontFragment(sk);
-  if ((sk.inet.cmsgFlags & IP_CMSG_OPTIONS) !== 0 && ipOptions!.prepare(sk) > 0) ipOptions!.push(skb, sk, saddr, daddr, IPPROTO_UDP, ttl, tos, df);
+  if ((sk.inet.flags & IP_CMSG_OPTIONS) !== 0 && ipOptions!.prepare(sk) > 0) ipOptions!.push(skb, sk, saddr, daddr, IPPROTO_UDP, ttl, tos, df);
   else ipPushHeader(skb, sk, saddr, daddr, IPPROTO_UDP, ttl, tos, df);
   const err = ipSendSkb(net, skb);
-  if (err === -ENOBUFS && !sk.inet.recverr) {
+  if (err === -ENOBUFS && (sk.inet.flags & INET_RECVERR) === 0) {
     net.mib[UDP_MIB_SNDBUFERRORS]!++;
     return 0;
   }
@@ -154,7 +156,7 @@ function udpSendSkb(
 function selectTtl(sk: InetSk, rt: Rtable, ttl: number): number {
   if (ttl !== 0) return ttl;
   const inet = sk.inet;
-  if ((rt.flags & RTCF_MULTICAST) !== 0) return inet.mcTtl;
+  if ((rt.flags & RTCF_MULTICAST) !== 0) return words[sk.cold + SK_MC_TTL]!;
   return inet.ucTtl < 0 ? sk.net.ipv4.ipDefaultTtl : inet.ucTtl;
 }
 
@@ -166,7 +168,7 @@ function maySplit(sk: InetSk): boolean {
 
 /** Puts the message behind what a datagram has: 0 or a negative errno. Linux: ip_append_data(). */
 function appendData(sk: InetSk, skb: SkBuff, msg: Msghdr, length: number): number {
-  const mtu = dstMtu(skb.dst!) - ((sk.inet.cmsgFlags & IP_CMSG_OPTIONS) !== 0 ? ipOptions!.prepare(sk) : 0);
+  const mtu = dstMtu(skb.dst!) - ((sk.inet.flags & IP_CMSG_OPTIONS) !== 0 ? ipOptions!.prepare(sk) : 0);
   const whole = IP_HLEN + UDP_HLEN + skb.len + length;
   if (skb.fragList === null && length <= skbTailroom(skb) && whole <= mtu) {
     return copyFromIter(skbPut(skb, length), msg, length) === length ? 0 : -EFAULT;
@@ -258,7 +260,7 @@ export function udpSendmsg(sock: Sock, msg: Msghdr, length: number): number {
   const flags = msg.flags;
   if (length > UDP_MAX_PAYLOAD) return -EMSGSIZE;
   if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
-  const more = inet.corked || (flags & MSG_MORE) !== 0;
+  const more = (inet.flags & INET_CORK) !== 0 || (flags & MSG_MORE) !== 0;
   if (sk.writeQueue.head !== null) return appendPending(sk, msg, length, more);
   const name = msg.name as SockaddrIn | null;
   let daddr = inet.daddr;
@@ -278,7 +280,7 @@ export function udpSendmsg(sock: Sock, msg: Msghdr, length: number): number {
   cookie.oif = sk.boundDevIf;
   cookie.ttl = 0;
   cookie.tos = -1;
-  cookie.mark = sk.mark;
+  cookie.mark = words[sk.cold + SK_MARK]!;
   if (msg.controllen > 0) {
     const err = ipCmsgSend(msg, cookie);
     if (err < 0) return err;
@@ -288,7 +290,7 @@ export function udpSendmsg(sock: Sock, msg: Msghdr, length: number): number {
   let rt: Rtable | null = null;
   let hop = daddr;
   cookie.optlen = 0;
-  if ((inet.cmsgFlags & IP_CMSG_OPTIONS) !== 0) {
+  if ((inet.flags & IP_CMSG_OPTIONS) !== 0) {
     cookie.optlen = ipOptions!.prepare(sk);
     hop = ipOptions!.firstHop(daddr);
     connected = false;

@@ -10,6 +10,7 @@ import { EADDRINUSE } from "../../uapi/errno.ts";
 import { TCP_ESTABLISHED } from "../../uapi/tcp.ts";
 import type { Net } from "../core/net.ts";
 import type { Sock } from "../core/sock.ts";
+import { SOCK_REUSE, SOCK_REUSEPORT } from "../core/sock.ts";
 import type { InetSk } from "./inet-sock.ts";
 
 /** Points of compute_score() for each of local address, peer address, peer port and device that fits. */
@@ -40,12 +41,12 @@ export function udpChain(net: Net, port: number): InetSk | null {
 
 /** May the two not share a port? Linux: the test of udp_lib_lport_inuse(). */
 function conflicts(sk: InetSk, sk2: InetSk): boolean {
-  if (sk.reuse && sk2.reuse) return false;
+  if ((sk.flags & SOCK_REUSE) !== 0 && (sk2.flags & SOCK_REUSE) !== 0) return false;
   if (sk.boundDevIf !== 0 && sk2.boundDevIf !== 0 && sk.boundDevIf !== sk2.boundDevIf) return false;
   const a = sk.inet.rcvSaddr;
   const b = sk2.inet.rcvSaddr;
   if (a !== 0 && b !== 0 && a !== b) return false;
-  return !(sk.reuseport && sk2.reuseport);
+  return !((sk.flags & SOCK_REUSEPORT) !== 0 && (sk2.flags & SOCK_REUSEPORT) !== 0);
 }
 
 function portInUse(sk: InetSk, port: number): boolean {
@@ -147,15 +148,15 @@ export function udp4LibLookup(
       best = sk;
       bestScore = score;
       group = 1;
-    } else if (score === bestScore && score >= 0 && sk.reuseport) {
+    } else if (score === bestScore && score >= 0 && (sk.flags & SOCK_REUSEPORT) !== 0) {
       group++;
     }
   }
-  if (group < 2 || !best!.reuseport || best!.state === TCP_ESTABLISHED) return best;
+  if (group < 2 || (best!.flags & SOCK_REUSEPORT) === 0 || best!.state === TCP_ESTABLISHED) return best;
   const hash = jhash3words(saddr, daddr, (sport << 16) | dport, flowSecret);
   let skip = (hash >>> 0) % group;
   for (let sk: InetSk | null = best; sk !== null; sk = sk.hashNext as InetSk | null) {
-    if (!sk.reuseport || computeScore(sk, net, saddr, sport, daddr, dport, dif) !== bestScore) continue;
+    if ((sk.flags & SOCK_REUSEPORT) === 0 || computeScore(sk, net, saddr, sport, daddr, dport, dif) !== bestScore) continue;
     if (skip-- === 0) return sk;
   }
   return best;

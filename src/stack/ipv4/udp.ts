@@ -4,6 +4,7 @@
  * are in udp-input.ts and udp-output.ts.
  */
 import { getRandomU32 } from "../../lib/random.ts";
+import { words } from "../../lib/table.ts";
 import { EAFNOSUPPORT, EINVAL, ENOIOCTLCMD, ENOPROTOOPT, EOPNOTSUPP } from "../../uapi/errno.ts";
 import { IPPROTO_UDP } from "../../uapi/in.ts";
 import { SIOCINQ, SIOCOUTQ } from "../../uapi/ioctl.ts";
@@ -12,12 +13,14 @@ import { TCP_CLOSE, TCP_ESTABLISHED } from "../../uapi/tcp.ts";
 import { UDP_CORK } from "../../uapi/udp.ts";
 import { datagramPoll } from "../core/datagram.ts";
 import type { Net } from "../core/net.ts";
-import { skbQueuePurge } from "../core/skb-queue.ts";
+import { skbChainPurge, skbQueuePurge } from "../core/skb-queue.ts";
 import {
-  type Proto, skDstReset, skDstSet, type Sock, SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK, sockCount, sockOrphan, sockPut,
+  type Proto, SK_USERLOCKS, skDstReset, skDstSet, type Sock, SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK, sockCount,
+  sockDefWriteSpace, sockOrphan, sockPut,
 } from "../core/sock.ts";
 import type { SockaddrIn } from "../core/sockaddr.ts";
 import { inetDgramOps, inetSkAlloc, inetSkFree } from "./af-inet.ts";
+import { INET_CORK } from "./inet-sock.ts";
 import { INET_PROTOSW_PERMANENT, inetRegisterProtosw } from "./inetsw.ts";
 import type { InetSk } from "./inet-sock.ts";
 import { inetAddProtocol } from "./protocol.ts";
@@ -57,7 +60,7 @@ function udpClose(sk: Sock): void {
   udpFlushPendingFrames(sk as InetSk);
   udpUnhash(sk);
   skbQueuePurge(sk.receiveQueue);
-  skbQueuePurge(sk.errorQueue);
+  sk.errorQueue = skbChainPurge(sk.errorQueue);
   sockOrphan(sk);
   sockPut(sk);
 }
@@ -90,8 +93,8 @@ function udpDisconnect(sock: Sock): number {
   inet.daddr = 0;
   inet.dport = 0;
   sk.boundDevIf = 0;
-  if ((sk.userlocks & SOCK_BINDADDR_LOCK) === 0) inet.rcvSaddr = inet.saddr = 0;
-  if ((sk.userlocks & SOCK_BINDPORT_LOCK) === 0) udpUnhash(sk);
+  if ((words[sk.cold + SK_USERLOCKS]! & SOCK_BINDADDR_LOCK) === 0) inet.rcvSaddr = inet.saddr = 0;
+  if ((words[sk.cold + SK_USERLOCKS]! & SOCK_BINDPORT_LOCK) === 0) udpUnhash(sk);
   skDstReset(sk);
   return 0;
 }
@@ -104,7 +107,8 @@ function udpShutdown(): void {
 function udpSetsockopt(sock: Sock, level: number, name: number, value: number): number {
   const sk = sock as InetSk;
   if (level !== SOL_UDP || name !== UDP_CORK) return -ENOPROTOOPT;
-  sk.inet.corked = value !== 0;
+  if (value !== 0) sk.inet.flags |= INET_CORK;
+  else sk.inet.flags &= ~INET_CORK;
   if (value === 0) udpPushPendingFrames(sk);
   return 0;
 }
@@ -112,7 +116,7 @@ function udpSetsockopt(sock: Sock, level: number, name: number, value: number): 
 function udpGetsockopt(sk: Sock, level: number, name: number, out: Uint8Array | Int32Array): number {
   if (level !== SOL_UDP) return -EOPNOTSUPP;
   if (name !== UDP_CORK) return -ENOPROTOOPT;
-  out[0] = (sk as InetSk).inet.corked ? 1 : 0;
+  out[0] = ((sk as InetSk).inet.flags & INET_CORK) !== 0 ? 1 : 0;
   return 1;
 }
 
@@ -153,4 +157,5 @@ export const udpProt: Proto = Object.freeze({
   unhash: udpUnhash,
   getPort: udpGetPort,
   poll: datagramPoll,
+  writeSpace: sockDefWriteSpace,
 });

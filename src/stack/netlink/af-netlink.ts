@@ -3,6 +3,7 @@
  * read first netlink(7), RFC 3549. Owns the operations of its sockets. A message to the kernel is carried out inside
  * sendmsg(), and its answers wait to be read.
  */
+import { words } from "../../lib/table.ts";
 import {
   EADDRINUSE, EINVAL, EMSGSIZE, ENOBUFS, ENOIOCTLCMD, ENOMEM, ENOPROTOOPT, EOPNOTSUPP, EPROTONOSUPPORT,
   ESOCKTNOSUPPORT,
@@ -18,7 +19,7 @@ import { datagramPoll, putCmsg, skbCopyDatagramMsg, skbRecvDatagram, skbRecvErro
 import type { Net } from "../core/net.ts";
 import { consumeSkb, skbBufferBytes, skbClone, skbPut } from "../core/skbuff.ts";
 import {
-  type Proto, skAlloc, type Sock, SOCK_DEAD, sockGraft, sockOrphan, sockPut,
+  type Proto, SK_PROTOCOL, SK_TYPE, skAlloc, type Sock, SOCK_DEAD, sockDefErrorReport, sockGraft, sockOrphan, sockPut,
 } from "../core/sock.ts";
 import { copyFromIter, type Msghdr, type SockaddrNl } from "../core/sockaddr.ts";
 import { type ProtoOps, type Socket, sockRegister } from "../core/socket.ts";
@@ -26,7 +27,7 @@ import { netlinkBroadcast, netlinkDumpEnd, netlinkDumpNext, netlinkUnicast, nlms
 import {
   NETLINK_F_BROADCAST_SEND_ERROR, NETLINK_F_CAP_ACK, NETLINK_F_EXT_ACK, NETLINK_F_RECV_NO_ENOBUFS,
   NETLINK_F_RECV_PKTINFO, NETLINK_F_STRICT_CHK, NETLINK_S_CONGESTED, netlinkGroups, netlinkInsert, netlinkKernelInput,
-  netlinkLookup, netlinkRemove, type NetlinkSk, netlinkSockAlloc, netlinkSockFree, netlinkSockInit,
+  netlinkLookup, netlinkProtocol, netlinkRemove, type NetlinkSk, netlinkSockAlloc, netlinkSockFree, netlinkSockInit,
 } from "./netlink-sock.ts";
 import { nlattrInit } from "./nlattr.ts";
 
@@ -66,8 +67,8 @@ export function netlinkCreate(net: Net, sock: Socket, protocol: number): number 
   if (protocol < 0 || protocol >= MAX_LINKS || netlinkKernelInput(protocol) === null) return -EPROTONOSUPPORT;
   const sk = netlinkAlloc(net);
   if (sk === null) return -ENOMEM;
-  sk.type = sock.type;
-  sk.protocol = protocol;
+  words[sk.cold + SK_TYPE] = sock.type;
+  words[sk.cold + SK_PROTOCOL] = protocol;
   sockGraft(sk, sock);
   netlinkInsert(sk);
   sock.ops = netlinkOps;
@@ -88,7 +89,7 @@ function netlinkRelease(sock: Socket): number {
 
 /** Takes a port id if nobody has it. Linux: netlink_insert(). */
 function netlinkTake(sk: NetlinkSk, portid: number): number {
-  if (netlinkLookup(sk.net, sk.protocol, portid) !== null) return -EADDRINUSE;
+  if (netlinkLookup(sk.net, netlinkProtocol(sk), portid) !== null) return -EADDRINUSE;
   sk.inet.portid = portid;
   sk.inet.bound = true;
   return 0;
@@ -111,7 +112,7 @@ function netlinkBind(sock: Socket, addr: SockaddrNl): number {
   const sk = sock.sk as NetlinkSk;
   const nlk = sk.inet;
   if (addr.family !== AF_NETLINK) return -EINVAL;
-  const groups = addr.groups & validGroups(sk.protocol);
+  const groups = addr.groups & validGroups(netlinkProtocol(sk));
   if (nlk.bound) {
     if (addr.portid !== nlk.portid) return -EINVAL;
   } else if (addr.portid !== 0) {
@@ -180,13 +181,13 @@ function netlinkSendmsg(sock: Socket, msg: Msghdr, length: number): number {
   if (dstGroup !== 0) {
     skb.endSeq = dstGroup;
     const copy = skbClone(skb);
-    if (copy !== null) netlinkBroadcast(sk.net, sk.protocol, copy, nlk.portid, dstGroup);
+    if (copy !== null) netlinkBroadcast(sk.net, netlinkProtocol(sk), copy, nlk.portid, dstGroup);
     if (dstPortid === 0) {
       consumeSkb(skb);
       return length;
     }
   }
-  const err = netlinkUnicast(sk.net, sk.protocol, skb, dstPortid, sk);
+  const err = netlinkUnicast(sk.net, netlinkProtocol(sk), skb, dstPortid, sk);
   return err < 0 ? err : length;
 }
 
@@ -220,7 +221,7 @@ function netlinkRecvmsg(sock: Socket, msg: Msghdr, length: number, flags: number
     const err = netlinkDumpNext(sk);
     if (err < 0) {
       sk.err = -err;
-      sk.errorReport(sk);
+      sockDefErrorReport(sk);
     }
   }
   if (sk.receiveQueue.head === null) nlk.flags &= ~NETLINK_S_CONGESTED;
@@ -254,7 +255,7 @@ function netlinkSetsockopt(sock: Socket, level: number, name: number, value: num
   const sk = sock.sk as NetlinkSk;
   const nlk = sk.inet;
   if (name === NETLINK_ADD_MEMBERSHIP || name === NETLINK_DROP_MEMBERSHIP) {
-    if (value < 1 || value > netlinkGroups(sk.protocol)) return -EINVAL;
+    if (value < 1 || value > netlinkGroups(netlinkProtocol(sk))) return -EINVAL;
     const bit = 1 << (value - 1);
     nlk.groups = name === NETLINK_ADD_MEMBERSHIP ? nlk.groups | bit : nlk.groups & ~bit;
     return 0;

@@ -6,6 +6,7 @@
  * A packet carries its sender's port id in `seq` and the group it was sent to in `endSeq` (Linux: NETLINK_CB).
  */
 import { memCopy, memView } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import { SKB_DROP_REASON_SOCKET_RCVBUFF } from "../../uapi/drop-reason.ts";
 import { EAGAIN, EBUSY, ECONNREFUSED, EINTR, EMSGSIZE, ENOBUFS } from "../../uapi/errno.ts";
 import {
@@ -16,10 +17,10 @@ import { extackAttr, extackMsg, extackReset } from "../core/extack.ts";
 import type { Net } from "../core/net.ts";
 import { allocSkb, consumeSkb, kfreeSkb, skbBufferBytes, skbClone, skbGet, skbPull, type SkBuff } from "../core/skbuff.ts";
 import { skbQueueTail } from "../core/skb-queue.ts";
-import { type Sock, skbSetOwnerR } from "../core/sock.ts";
+import { SK_DROPS, type Sock, skbSetOwnerR, sockDefErrorReport, sockDefReadable } from "../core/sock.ts";
 import {
   NETLINK_F_CAP_ACK, NETLINK_F_EXT_ACK, NETLINK_F_RECV_NO_ENOBUFS, NETLINK_S_CONGESTED, type NetlinkDump, netlinkFirst,
-  netlinkKernelInput, netlinkLookup, type NetlinkSk, type NetlinkSock,
+  netlinkKernelInput, netlinkLookup, netlinkProtocol, type NetlinkSk, type NetlinkSock,
 } from "./netlink-sock.ts";
 import {
   nlaPutString, nlaPutU32, NLH_FLAGS, NLH_LEN, NLH_SEQ, NLH_TYPE, nlmsgEnd, nlmsgPut, nlAlign,
@@ -40,17 +41,17 @@ export function nlmsgNew(): SkBuff | null {
 /** A message was lost for that socket: its next read says ENOBUFS. Linux: netlink_overrun(). */
 export function netlinkOverrun(sk: NetlinkSk): void {
   const nlk = sk.inet;
-  sk.drops++;
+  words[sk.cold + SK_DROPS]!++;
   if ((nlk.flags & (NETLINK_F_RECV_NO_ENOBUFS | NETLINK_S_CONGESTED)) !== 0) return;
   nlk.flags |= NETLINK_S_CONGESTED;
   sk.err = ENOBUFS;
-  sk.errorReport(sk);
+  sockDefErrorReport(sk);
 }
 
 function netlinkQueue(sk: Sock, skb: SkBuff): void {
   skbSetOwnerR(skb, sk);
   skbQueueTail(sk.receiveQueue, skb);
-  sk.dataReady(sk);
+  sockDefReadable(sk);
 }
 
 /**
@@ -113,7 +114,7 @@ export function netlinkAck(nlh: number, sk: NetlinkSk, error: number): void {
   const skb = nlmsgNew();
   if (skb === null) {
     sk.err = ENOBUFS;
-    sk.errorReport(sk);
+    sockDefErrorReport(sk);
     return;
   }
   const length = view.getInt32(nlh + NLH_LEN, true);
@@ -134,7 +135,7 @@ export function netlinkAck(nlh: number, sk: NetlinkSk, error: number): void {
     if (error !== 0 && extackAttr !== 0) nlaPutU32(skb, NLMSGERR_ATTR_OFFS, extackAttr - nlh);
     nlmsgEnd(skb, at);
   }
-  netlinkUnicast(sk.net, sk.protocol, skb, nlk.portid, null);
+  netlinkUnicast(sk.net, netlinkProtocol(sk), skb, nlk.portid, null);
 }
 
 /**

@@ -5,11 +5,12 @@
  */
 import { account } from "../../lib/account.ts";
 import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../lib/pool.ts";
+import { words } from "../../lib/table.ts";
 import { EADDRINUSE, EINVAL } from "../../uapi/errno.ts";
 import { MAX_LINKS } from "../../uapi/netlink.ts";
 import type { Net } from "../core/net.ts";
 import type { SkBuff } from "../core/skbuff.ts";
-import type { Sock } from "../core/sock.ts";
+import { SK_PROTOCOL, type Sock } from "../core/sock.ts";
 
 /** NetlinkSock.flags: what setsockopt() turned on. */
 export const NETLINK_F_BROADCAST_SEND_ERROR = 1;
@@ -128,17 +129,22 @@ export function netlinkSockFree(nlk: NetlinkSock): void {
   poolFree(parts, nlk);
 }
 
+/** NETLINK_* of a socket. */
+export function netlinkProtocol(sk: Sock): number {
+  return words[sk.cold + SK_PROTOCOL]!;
+}
+
 /** Enters the table. */
 export function netlinkInsert(sk: Sock): void {
-  sk.hashNext = socks[sk.protocol]!;
-  socks[sk.protocol] = sk;
+  sk.hashNext = socks[netlinkProtocol(sk)]!;
+  socks[netlinkProtocol(sk)] = sk;
 }
 
 /** Leaves the table. */
 export function netlinkRemove(sk: Sock): void {
   let previous: Sock | null = null;
-  for (let at = socks[sk.protocol]!; at !== sk && at !== null; at = at.hashNext!) previous = at;
-  if (previous === null) socks[sk.protocol] = sk.hashNext;
+  for (let at = socks[netlinkProtocol(sk)]!; at !== sk && at !== null; at = at.hashNext!) previous = at;
+  if (previous === null) socks[netlinkProtocol(sk)] = sk.hashNext;
   else previous.hashNext = sk.hashNext;
   sk.hashNext = null;
 }

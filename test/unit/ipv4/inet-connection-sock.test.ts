@@ -1,8 +1,11 @@
 import test from "ava";
 import { poolsInUse } from "../../../src/lib/pool.ts";
+import { words } from "../../../src/lib/table.ts";
 import { jiffies, nextTimerDelay, runTimers } from "../../../src/lib/timer.ts";
 import { initNet } from "../../../src/stack/core/net.ts";
-import { SOCK_DEAD, SOCK_DONE, SOCK_KEEPOPEN, sockOrphan, sockPut } from "../../../src/stack/core/sock.ts";
+import {
+  SK_ACK_BACKLOG, SK_DROPS, SK_LINGERTIME_MS, SOCK_DEAD, SOCK_DONE, SOCK_KEEPOPEN, SOCK_REUSE, sockOrphan, sockPut,
+} from "../../../src/stack/core/sock.ts";
 import { inetPutPort } from "../../../src/stack/ipv4/inet-bind-bucket.ts";
 import { inetCskGetPort, inetInheritPort } from "../../../src/stack/ipv4/inet-bind.ts";
 import {
@@ -14,6 +17,10 @@ import {
   ehashReqBase, inetEhashed, inetEhashNolisten, inetEhashRemove, inetLookupEstablished, inetLookupListener, inetUnhash,
 } from "../../../src/stack/ipv4/inet-hashtables.ts";
 import { inetReqskAlloc, REQ_ACKED, reqskCount, reqskSet } from "../../../src/stack/ipv4/request-sock.ts";
+import {
+  ICSK_BIND_HASH, ICSK_DEFER_ACCEPT, ICSK_REQSK_QLEN, ICSK_REQSK_YOUNG, ICSK_SYN_RETRIES, ICSK_USER_TIMEOUT_MS,
+  TP_USER_MSS,
+} from "../../../src/stack/ipv4/tcp-cold.ts";
 import type { TcpSk } from "../../../src/stack/ipv4/tcp-sock.ts";
 import { EAGAIN, EINVAL, ENOMEM } from "../../../src/uapi/errno.ts";
 import { TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_RECV } from "../../../src/uapi/tcp.ts";
@@ -89,14 +96,14 @@ test.serial("an unanswered SYN-ACK goes out again after 1, 3, 7, 15 and 31 s, an
   setup();
   const sk = listener();
   const req = request(sk, 0);
-  t.is(sk.icsk.reqskQlen, 1);
+  t.is(words[sk.icsk.cold + ICSK_REQSK_QLEN]!, 1);
   runAll(62_999);
   t.deepEqual(sent.map(([at]) => at), [1000, 3000, 7000, 15_000, 31_000]);
   t.true(inetEhashed(ehashReqBase + req));
   runAll(1);
   t.false(inetEhashed(ehashReqBase + req));
-  t.is(sk.icsk.reqskQlen, 0);
-  t.is(sk.icsk.reqskYoung, 0);
+  t.is(words[sk.icsk.cold + ICSK_REQSK_QLEN]!, 0);
+  t.is(words[sk.icsk.cold + ICSK_REQSK_YOUNG]!, 0);
   t.is(nextTimerDelay(), -1, "the timer is off");
   close(sk);
   t.is(poolsInUse(), 0);
@@ -105,7 +112,7 @@ test.serial("an unanswered SYN-ACK goes out again after 1, 3, 7, 15 and 31 s, an
 test.serial("many requests, each in its own time; TCP_SYNCNT counts", (t) => {
   setup();
   const sk = listener();
-  sk.icsk.synRetries = 2;
+  words[sk.icsk.cold + ICSK_SYN_RETRIES] = 2;
   const starts = new Map<number, number>();
   for (let i = 0; i < 4; i++) {
     starts.set(request(sk, i), jiffies - start);
@@ -129,7 +136,7 @@ test.serial("a SYN-ACK that cannot be sent ends the request", (t) => {
   const acked = request(sk, 1);
   reqskSet(acked, REQ_ACKED);
   runAll(1000);
-  t.is(sk.icsk.reqskQlen, 1, "but not one whose ACK has come");
+  t.is(words[sk.icsk.cold + ICSK_REQSK_QLEN]!, 1, "but not one whose ACK has come");
   inetCskReqskQueueDrop(sk, acked);
   close(sk);
   t.is(poolsInUse(), 0);
@@ -140,8 +147,8 @@ test.serial("when more than half of the backlog is half open, old requests get f
   const sk = listener(10);
   for (let i = 0; i < 4; i++) request(sk, i);
   runAll(1000);
-  t.is(sk.icsk.reqskYoung, 0);
-  t.is(sk.icsk.reqskQlen, 4);
+  t.is(words[sk.icsk.cold + ICSK_REQSK_YOUNG]!, 0);
+  t.is(words[sk.icsk.cold + ICSK_REQSK_QLEN]!, 4);
   // Two young ones beside four old ones: 6 of a backlog of 10.
   for (let i = 4; i < 6; i++) request(sk, i);
   runTimers(jiffies + 900);
@@ -157,8 +164,8 @@ test.serial("when more than half of the backlog is half open, old requests get f
 test.serial("TCP_DEFER_ACCEPT: silence while it waits for data, one reminder at the end", (t) => {
   setup();
   const sk = listener();
-  sk.icsk.deferAccept = 3;
-  sk.icsk.synRetries = 2;
+  words[sk.icsk.cold + ICSK_DEFER_ACCEPT] = 3;
+  words[sk.icsk.cold + ICSK_SYN_RETRIES] = 2;
   const req = request(sk, 0);
   reqskSet(req, REQ_ACKED);
   const last = runAll(100_000);
@@ -184,8 +191,8 @@ test.serial("accept gives connections in the order of their handshakes, and says
     children.push(newsk);
   }
   t.true(skAcceptqIsFull(sk), "one more than the backlog, as in Linux");
-  t.is(sk.icsk.reqskQlen, 0);
-  t.is(sk.icsk.reqskYoung, 0);
+  t.is(words[sk.icsk.cold + ICSK_REQSK_QLEN]!, 0);
+  t.is(words[sk.icsk.cold + ICSK_REQSK_YOUNG]!, 0);
   for (const newsk of children) {
     t.is(inetCskAccept(sk), newsk);
     t.is(newsk.icsk.listener, null);
@@ -196,7 +203,7 @@ test.serial("accept gives connections in the order of their handshakes, and says
     inetCskDestroySock(newsk);
   }
   t.is(inetCskAccept(sk), -EAGAIN);
-  t.is(sk.ackBacklog, 0);
+  t.is(words[sk.cold + SK_ACK_BACKLOG]!, 0);
   close(sk);
   t.is(inetCskAccept(sk), -EINVAL);
   t.is(poolsInUse(), 0);
@@ -246,20 +253,24 @@ test.serial("a child has its listener's options, and none of its past", (t) => {
   sk.flags |= SOCK_KEEPOPEN | SOCK_DONE;
   sk.rcvbuf = 9000;
   sk.sndbuf = 8000;
-  sk.reuse = true;
-  sk.lingertimeMs = 3000;
-  sk.drops = 5;
+  sk.flags |= SOCK_REUSE;
+  words[sk.cold + SK_LINGERTIME_MS] = 3000;
+  words[sk.cold + SK_DROPS] = 5;
   sk.inet.tos = 0x10;
   sk.tp.nonagle = 1;
-  sk.tp.userMss = 700;
-  sk.icsk.userTimeoutMs = 1234;
-  sk.icsk.deferAccept = 2;
+  words[sk.tp.cold + TP_USER_MSS] = 700;
+  words[sk.icsk.cold + ICSK_USER_TIMEOUT_MS] = 1234;
+  words[sk.icsk.cold + ICSK_DEFER_ACCEPT] = 2;
   const newsk = inetCskCloneLock(sk)!;
-  t.like(newsk, { state: TCP_SYN_RECV, flags: SOCK_KEEPOPEN, rcvbuf: 9000, sndbuf: 8000 });
-  t.like(newsk, { reuse: true, lingertimeMs: 3000, drops: 0 });
+  t.like(newsk, { state: TCP_SYN_RECV, flags: SOCK_KEEPOPEN | SOCK_REUSE, rcvbuf: 9000, sndbuf: 8000 });
+  t.deepEqual([words[newsk.cold + SK_LINGERTIME_MS], words[newsk.cold + SK_DROPS]], [3000, 0]);
   t.like(newsk.inet, { num: 80, tos: 0x10, daddr: 0, dport: 0 });
-  t.like(newsk.tp, { nonagle: 1, userMss: 700 });
-  t.like(newsk.icsk, { userTimeoutMs: 1234, deferAccept: 0, bindHash: -1, acceptHead: null });
+  t.like(newsk.tp, { nonagle: 1 });
+  t.like(newsk.icsk, { acceptHead: null });
+  const cold = newsk.tp.cold;
+  t.is(words[cold + TP_USER_MSS], 700);
+  t.is(words[cold + ICSK_USER_TIMEOUT_MS], 1234);
+  t.deepEqual([words[cold + ICSK_DEFER_ACCEPT], words[cold + ICSK_BIND_HASH]], [0, -1]);
   t.is(newsk.refcnt, 1);
   sockPut(newsk);
   close(sk);

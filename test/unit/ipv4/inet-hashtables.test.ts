@@ -5,7 +5,7 @@ import { setAccountWatch } from "../../../src/lib/account.ts";
 import { poolsInUse } from "../../../src/lib/pool.ts";
 import { jiffies, nextTimerDelay, runTimers } from "../../../src/lib/timer.ts";
 import { createNet, initNet } from "../../../src/stack/core/net.ts";
-import { sockPut } from "../../../src/stack/core/sock.ts";
+import { SOCK_REUSE, SOCK_REUSEPORT, sockPut } from "../../../src/stack/core/sock.ts";
 import {
   inetBindBucketFind, inetBindHash, inetPutPort,
 } from "../../../src/stack/ipv4/inet-bind-bucket.ts";
@@ -18,6 +18,7 @@ import {
   inetTimewaitCount, inetTwskAlloc, inetTwskBind, inetTwskPurge, inetTwskSchedule, TW_INFO, TW_REUSE, TW_SND_NXT,
   TW_TS_RECENT, TW_TS_RECENT_STAMP, TW_TSTAMP, TW_WORDS, twRows,
 } from "../../../src/stack/ipv4/inet-timewait-sock.ts";
+import { ICSK_BIND_HASH } from "../../../src/stack/ipv4/tcp-cold.ts";
 import type { TcpSk } from "../../../src/stack/ipv4/tcp-sock.ts";
 import { EADDRINUSE, EADDRNOTAVAIL } from "../../../src/uapi/errno.ts";
 import {
@@ -56,11 +57,11 @@ function listen(sk: TcpSk): number {
 function toTimewait(sk: TcpSk, info: number, timeoMs = 60000): number {
   const tw = inetTwskAlloc();
   const { inet } = sk;
-  words[twRows + tw * TW_WORDS + TW_INFO] = TCP_TIME_WAIT | info | (sk.reuse ? TW_REUSE : 0);
+  words[twRows + tw * TW_WORDS + TW_INFO] = TCP_TIME_WAIT | info | ((sk.flags & SOCK_REUSE) !== 0 ? TW_REUSE : 0);
   words[twRows + tw * TW_WORDS + TW_TS_RECENT_STAMP] = jiffies;
   words[twRows + tw * TW_WORDS + TW_TS_RECENT] = 5000;
   words[twRows + tw * TW_WORDS + TW_SND_NXT] = 77;
-  inetTwskBind(tw, sk.icsk.bindHash);
+  inetTwskBind(tw, words[sk.icsk.cold + ICSK_BIND_HASH]!);
   inetEhashRemove(sk.index);
   inetEhashInsert(ehashTwBase + tw, sk.net, inet.rcvSaddr, inet.num, inet.daddr, inet.dport, sk.boundDevIf);
   inetTwskSchedule(tw, timeoMs);
@@ -132,9 +133,9 @@ test.serial("an entry costs what the budget says: TIME_WAIT and a half-open requ
 
 test.serial("a listener is found by score: address before any, device before none", (t) => {
   tablesBoot();
-  const any = bound(0, 80, { reuse: true }) as TcpSk;
-  const addr = bound(host(1), 80, { reuse: true }) as TcpSk;
-  const dev = bound(0, 80, { reuse: true, boundDevIf: 5 }) as TcpSk;
+  const any = bound(0, 80, { flags: SOCK_REUSE }) as TcpSk;
+  const addr = bound(host(1), 80, { flags: SOCK_REUSE }) as TcpSk;
+  const dev = bound(0, 80, { flags: SOCK_REUSE, boundDevIf: 5 }) as TcpSk;
   const find = (daddr: number, dif: number): TcpSk | null => inetLookupListener(initNet, daddr, 80, host(9), 1234, dif);
   for (const sk of [any, addr, dev]) {
     sk.state = TCP_LISTEN;
@@ -155,7 +156,7 @@ test.serial("a listener is found by score: address before any, device before non
 
 test.serial("SO_REUSEPORT: a flow keeps its listener, and flows spread over the group", (t) => {
   tablesBoot();
-  const group = [0, 1, 2, 3].map(() => bound(0, 443, { reuseport: true }) as TcpSk);
+  const group = [0, 1, 2, 3].map(() => bound(0, 443, { flags: SOCK_REUSEPORT }) as TcpSk);
   for (const sk of group) t.is(listen(sk), 0);
   const hits = new Map<TcpSk, number>();
   for (let port = 10000; port < 11000; port++) {
@@ -169,8 +170,8 @@ test.serial("SO_REUSEPORT: a flow keeps its listener, and flows spread over the 
 });
 
 test.serial("bind conflicts follow Linux's table", (t) => {
-  const REUSE = { reuse: true };
-  const PORT = { reuseport: true };
+  const REUSE = { flags: SOCK_REUSE };
+  const PORT = { flags: SOCK_REUSEPORT };
   // First socket, does it listen, second socket, may the second bind, may the second then listen too.
   const cases: [number, Partial<TcpSk>, boolean, number, Partial<TcpSk>, boolean][] = [
     [0, {}, false, 0, {}, false],
@@ -203,8 +204,8 @@ test.serial("bind conflicts follow Linux's table", (t) => {
 
 test.serial("of two that share a port by SO_REUSEADDR only one may listen", (t) => {
   tablesBoot();
-  const first = bound(0, 8080, { reuse: true }) as TcpSk;
-  const second = bound(0, 8080, { reuse: true }) as TcpSk;
+  const first = bound(0, 8080, { flags: SOCK_REUSE }) as TcpSk;
+  const second = bound(0, 8080, { flags: SOCK_REUSE }) as TcpSk;
   t.is(listen(first), 0);
   t.is(listen(second), -EADDRINUSE);
   release(first);
@@ -216,7 +217,7 @@ test.serial("of two that share a port by SO_REUSEADDR only one may listen", (t) 
 test.serial("TIME_WAIT keeps a port from those without SO_REUSEADDR, and frees it at its end", (t) => {
   tablesBoot();
   const serve = (reuse: boolean): void => {
-    const sk = bound(host(1), 80, { reuse }) as TcpSk;
+    const sk = bound(host(1), 80, { flags: reuse ? SOCK_REUSE : 0 }) as TcpSk;
     sk.inet.daddr = host(9);
     sk.inet.dport = 5555;
     inetHash(sk);
@@ -224,7 +225,7 @@ test.serial("TIME_WAIT keeps a port from those without SO_REUSEADDR, and frees i
   };
   serve(false);
   t.is(bound(0, 80), -EADDRINUSE);
-  t.is(bound(0, 80, { reuse: true }), -EADDRINUSE, "the old one had not set it");
+  t.is(bound(0, 80, { flags: SOCK_REUSE }), -EADDRINUSE, "the old one had not set it");
   t.is(nextTimerDelay(), 60000);
   runTimers(jiffies + 59999);
   t.is(inetTimewaitCount(), 1);
@@ -234,7 +235,7 @@ test.serial("TIME_WAIT keeps a port from those without SO_REUSEADDR, and frees i
   t.is(nextTimerDelay(), -1);
   serve(true);
   t.is(bound(0, 80), -EADDRINUSE);
-  const sk = bound(0, 80, { reuse: true }) as TcpSk;
+  const sk = bound(0, 80, { flags: SOCK_REUSE }) as TcpSk;
   t.is(listen(sk), 0);
   release(sk);
   inetTwskPurge();
@@ -301,7 +302,7 @@ test.serial("connect does not take a port that a program bound, nor a four-tuple
   const second = connecting(host(1), host(9), 80);
   t.is(inetHashConnect(second), -EADDRNOTAVAIL);
   const named = connecting(host(1), host(9), 80);
-  inetBindHash(named, first.icsk.bindHash, 50001);
+  inetBindHash(named, words[first.icsk.cold + ICSK_BIND_HASH]!, 50001);
   t.is(inetHashConnect(named), -EADDRNOTAVAIL, "bound to the port of another's connection to the same peer");
   [listener, first, second, named].forEach(release);
   t.is(poolsInUse(), 0);

@@ -1,5 +1,6 @@
 /** The stream operations of AF_INET over a protocol that does as told: the states of a socket, without TCP's. */
 import test from "ava";
+import { words } from "../../../src/lib/table.ts";
 import {
   EACCES, EAGAIN, EALREADY, ECONNABORTED, ECONNREFUSED, EINPROGRESS, EINVAL, EISCONN, ENETUNREACH, ENOTCONN,
 } from "../../../src/uapi/errno.ts";
@@ -10,7 +11,7 @@ import {
   TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT,
 } from "../../../src/uapi/tcp.ts";
 import {
-  type Proto, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, sockOrphan, sockPut,
+  type Proto, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SK_MAX_ACK_BACKLOG, sockOrphan, sockPut,
 } from "../../../src/stack/core/sock.ts";
 import { sockaddrClear } from "../../../src/stack/core/sockaddr.ts";
 import { inetSkAlloc, inetSkFree, inetStreamOps } from "../../../src/stack/ipv4/af-inet.ts";
@@ -154,7 +155,7 @@ test.serial("listen and accept", (t) => {
   listenResult = 0;
   t.is(listen(fd, 3), 0);
   t.is(listen(fd, 5), 0, "changes the backlog");
-  t.is(skOf(fd).maxAckBacklog, 5);
+  t.is(words[skOf(fd).cold + SK_MAX_ACK_BACKLOG]!, 5);
   t.deepEqual(log, ["listen 3", "listen 3"]);
   getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, out);
   t.is(out[0], 1);

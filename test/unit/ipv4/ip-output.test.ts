@@ -1,9 +1,10 @@
 import test from "ava";
 import fc from "fast-check";
 import { mem8 } from "../../../src/lib/memory.ts";
+import { words } from "../../../src/lib/table.ts";
 import { runTimers } from "../../../src/lib/timer.ts";
 import { doSoftirq } from "../../../src/lib/softirq.ts";
-import { skAlloc, sockPut, type Proto, type Sock } from "../../../src/stack/core/sock.ts";
+import { type Proto, SK_PROTOCOL, skAlloc, type Sock, sockPut } from "../../../src/stack/core/sock.ts";
 import {
   allocSkb, consumeSkb, MAX_HEADER, skbPutData, skbReserve, type SkBuff,
 } from "../../../src/stack/core/skbuff.ts";
@@ -47,7 +48,7 @@ function connected(daddr: number, pmtudisc = IP_PMTUDISC_WANT): InetSk {
   const sk = skAlloc(initNet, AF_INET, proto) as InetSk;
   const inet = inetSockAlloc(pmtudisc)!;
   sk.inet = inet;
-  sk.protocol = 6;
+  words[sk.cold + SK_PROTOCOL] = 6;
   inet.saddr = LOCAL;
   inet.daddr = daddr;
   return sk;

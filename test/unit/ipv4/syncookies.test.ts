@@ -1,8 +1,10 @@
 import test from "ava";
 import { initNet } from "../../../src/boot.ts";
+import { words } from "../../../src/lib/table.ts";
 import { SockaddrIn } from "../../../src/stack/core/sockaddr.ts";
 import { inetForEachListener } from "../../../src/stack/ipv4/inet-hashtables.ts";
 import { reqskCount } from "../../../src/stack/ipv4/request-sock.ts";
+import { TP_TS_RECENT_STAMP } from "../../../src/stack/ipv4/tcp-cold.ts";
 import type { TcpSk } from "../../../src/stack/ipv4/tcp-sock.ts";
 import { accept4, bind, close, getsockopt, listen, recv, socket } from "../../../src/stack/socket/index.ts";
 import { EAGAIN } from "../../../src/uapi/errno.ts";
@@ -173,7 +175,7 @@ test.serial("no cookie counts when they are off, or never had to be used", (t) =
   t.like(sentOne(), { flags: RST });
   initNet.ipv4.tcpSyncookies = 1;
   inetForEachListener((sk: TcpSk) => {
-    sk.tp.tsRecentStamp = 0;
+    words[sk.tp.cold + TP_TS_RECENT_STAMP] = 0;
   });
   acknowledge(5000, reply);
   t.like(sentOne(), { flags: RST });

@@ -1,9 +1,11 @@
 import test from "ava";
 import { initNet } from "../../../src/boot.ts";
+import { words } from "../../../src/lib/table.ts";
 import { SockaddrIn } from "../../../src/stack/core/sockaddr.ts";
 import { inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
 import { inetForEachListener } from "../../../src/stack/ipv4/inet-hashtables.ts";
 import { reqskCount } from "../../../src/stack/ipv4/request-sock.ts";
+import { TP_FASTOPEN_QLEN } from "../../../src/stack/ipv4/tcp-cold.ts";
 import { tcpFastopenSetKey } from "../../../src/stack/ipv4/tcp-fastopen-key.ts";
 import {
   accept4, bind, close, getsockopt, listen, poll, Pollfd, recv, send, setsockopt, socket,
@@ -204,7 +206,7 @@ test.serial("ICMP unreachable ends one that nobody has; the waiting are counted 
   t.is(recv(conn, buffer, 0, 10, 0), 2);
   t.is(recv(conn, buffer, 0, 10, 0), -EHOSTUNREACH);
   t.is(send(conn, buffer, 0, 10, 0), -EPIPE);
-  inetForEachListener((sk) => t.is(sk.tp.fastopenQlen, 0));
+  inetForEachListener((sk) => t.is(words[sk.tp.cold + TP_FASTOPEN_QLEN]!, 0));
   close(conn);
   close(fd);
   finish(t);

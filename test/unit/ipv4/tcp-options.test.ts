@@ -1,13 +1,15 @@
 import test from "ava";
 import fc from "fast-check";
 import { mem8, memView } from "../../../src/lib/memory.ts";
+import { words } from "../../../src/lib/table.ts";
 import { initNet } from "../../../src/stack/core/net.ts";
 import { allocSkb, consumeSkb, skbPut, type SkBuff } from "../../../src/stack/core/skbuff.ts";
+import { TP_SACK_OK } from "../../../src/stack/ipv4/tcp-cold.ts";
 import {
   OPTION_SACK_ADVERTISE, OPTION_TS, OPTION_WSCALE, rxOpt, tcpFastParseOptions, tcpMssClamp, tcpParseOptions,
   tcpSynOptionBits, tcpSynOptions, tcpWriteSynOptions, tcpWriteTimestampOption,
 } from "../../../src/stack/ipv4/tcp-options.ts";
-import { TcpSock } from "../../../src/stack/ipv4/tcp-sock.ts";
+import type { TcpSock } from "../../../src/stack/ipv4/tcp-sock.ts";
 import { makeSock, tablesBoot } from "./tcp-fixture.ts";
 import { sockPut } from "../../../src/stack/core/sock.ts";
 import { poolsInUse } from "../../../src/lib/pool.ts";
@@ -72,12 +74,14 @@ test.serial("the MSS is 536 when not named, and never above the program's", (t) 
 
 test.serial("SACK blocks are found, in established connections that agreed on them", (t) => {
   tablesBoot();
-  const tp = new TcpSock();
+  const sk = makeSock();
+  const tp = sk.tp;
   const block = [0, 0, 0, 1, 0, 0, 0, 9];
   const options = [1, 1, 5, 18, ...block, ...block];
   t.like(parse(ACK, options, tp), { numSacks: 0 });
-  tp.sackOk = true;
+  words[tp.cold + TP_SACK_OK] = 1;
   t.like(parse(ACK, options, tp), { numSacks: 2, sackOffset: 24 });
+  sockPut(sk);
   t.is(parse(ACK, [1, 1, 5, 17, ...block, ...block.slice(1)], tp).numSacks, 0);
   t.is(parse(ACK, [1, 1, 5, 2], tp).numSacks, 0);
   t.is(parse(ACK, options, null).numSacks, 0);
@@ -155,8 +159,10 @@ test.serial("what is written is what is read, in Linux's order", (t) => {
 test.serial("random bytes never lead the parser out of the header", (t) => {
   tablesBoot();
   const kinds = fc.oneof(fc.constantFrom(0, 1, 2, 3, 4, 5, 8, 10, 18, 254), fc.nat(255));
-  const tp = new TcpSock();
-  tp.tstampOk = tp.sackOk = true;
+  const sk = makeSock();
+  const tp = sk.tp;
+  tp.tstampOk = true;
+  words[tp.cold + TP_SACK_OK] = 1;
   fc.assert(fc.property(fc.array(kinds, { maxLength: 40 }), fc.boolean(), fc.boolean(), (bytes, syn, established) => {
     const skb = segment(syn ? SYN : ACK, bytes);
     const length = (memView.getUint8(skb.th + 12) >> 4) * 4;
@@ -172,5 +178,6 @@ test.serial("random bytes never lead the parser out of the header", (t) => {
     tcpFastParseOptions(skb, tp);
     consumeSkb(skb);
   }), { numRuns: 2000 });
+  sockPut(sk);
   t.is(poolsInUse(), 0);
 });

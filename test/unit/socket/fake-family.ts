@@ -4,12 +4,13 @@
  */
 import { memoryInit, MEM_OVERHEAD_BYTES } from "../../../src/lib/memory.ts";
 import { poolsInUse, poolsReset } from "../../../src/lib/pool.ts";
+import { words } from "../../../src/lib/table.ts";
 import { timersInit } from "../../../src/lib/timer.ts";
 import { EAGAIN, ENOBUFS, ENOIOCTLCMD, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP } from "../../../src/uapi/errno.ts";
 import { AF_UNIX, SOCK_STREAM } from "../../../src/uapi/socket.ts";
 import { initNet, type Net, netInit } from "../../../src/stack/core/net.ts";
 import { skbInit } from "../../../src/stack/core/skbuff.ts";
-import { skAlloc, type Proto, type Sock, sockGraft, sockInit, sockPut } from "../../../src/stack/core/sock.ts";
+import { type Proto, SK_TYPE, skAlloc, type Sock, sockGraft, sockInit, sockPut } from "../../../src/stack/core/sock.ts";
 import type { Msghdr, SockaddrIn } from "../../../src/stack/core/sockaddr.ts";
 import { familiesInit, type ProtoOps, type Socket, sockRegister } from "../../../src/stack/core/socket.ts";
 import { sockoptInit } from "../../../src/stack/core/sockopt.ts";
@@ -33,7 +34,7 @@ function record(name: string, args: unknown[], result: number): number {
 function attach(net: Net, sock: Socket): number {
   const sk = skAlloc(net, AF_UNIX, fakeProto);
   if (sk === null) return -ENOBUFS;
-  sk.type = sock.type;
+  words[sk.cold + SK_TYPE] = sock.type;
   sockGraft(sk, sock);
   sock.ops = fakeOps;
   return 0;

@@ -1,4 +1,6 @@
 import test from "ava";
+import { words } from "../../../src/lib/table.ts";
+import { SK_ERR_SOFT, SK_LINGERTIME_MS, SK_PROTOCOL } from "../../../src/stack/core/sock.ts";
 import { EDOM, EFAULT, EINVAL, ENODEV, ENOPROTOOPT } from "../../../src/uapi/errno.ts";
 import {
   AF_UNIX, SO_ACCEPTCONN, SO_BINDTODEVICE, SO_BINDTOIFINDEX, SO_BROADCAST, SO_DOMAIN, SO_ERROR, SO_KEEPALIVE,
@@ -64,7 +66,7 @@ test.serial("what can only be read", (t) => {
   bootFake();
   const fd = socket(AF_UNIX, SOCK_STREAM);
   const sk = skOf(fd);
-  sk.protocol = 6;
+  words[sk.cold + SK_PROTOCOL] = 6;
   t.is(get(fd, SO_TYPE), SOCK_STREAM);
   t.is(get(fd, SO_DOMAIN), AF_UNIX);
   t.is(get(fd, SO_PROTOCOL), 6);
@@ -74,7 +76,7 @@ test.serial("what can only be read", (t) => {
   sk.err = 111;
   t.is(get(fd, SO_ERROR), 111);
   t.is(get(fd, SO_ERROR), 0, "once");
-  sk.errSoft = 113;
+  words[sk.cold + SK_ERR_SOFT] = 113;
   t.is(get(fd, SO_ERROR), 113);
   t.is(get(fd, SO_ERROR), 0);
   for (const name of [SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_ACCEPTCONN, SO_ERROR, 999]) {
@@ -92,7 +94,7 @@ test.serial("pairs: SO_LINGER and the timeouts", (t) => {
   t.is(setsockopt(fd, SOL_SOCKET, SO_LINGER, 1, 30), 0);
   t.is(getsockopt(fd, SOL_SOCKET, SO_LINGER, out), 2);
   t.deepEqual([...out], [1, 30]);
-  t.is(skOf(fd).lingertimeMs, 30000);
+  t.is(words[skOf(fd).cold + SK_LINGERTIME_MS]!, 30000);
   t.is(setsockoptBytes(fd, SOL_SOCKET, SO_LINGER, Int32Array.of(0, 5)), 0);
   getsockopt(fd, SOL_SOCKET, SO_LINGER, out);
   t.deepEqual([...out], [0, 30], "switched off, the time stays");
