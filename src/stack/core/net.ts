@@ -7,7 +7,7 @@ import { uint32Table } from "../../lib/table.ts";
 import { errnoName } from "../../uapi/errno.ts";
 import { SNMP_MIB_MAX } from "../../uapi/snmp.ts";
 import type { NetDevice } from "./net-device.ts";
-import { NetnsIpv4 } from "./netns-ipv4.ts";
+import { createNetnsIpv4, type NetnsIpv4 } from "./netns-ipv4.ts";
 
 /** What a subsystem does for each namespace. Linux: struct pernet_operations. */
 export interface PernetOps {
@@ -28,7 +28,7 @@ export type NetPrivate = object;
 export class Net {
   /** SNMP counters, indexed by the constants of uapi/snmp.ts. */
   mib: Uint32Array;
-  ipv4: NetnsIpv4 = new NetnsIpv4();
+  ipv4: NetnsIpv4 = createNetnsIpv4();
   /** ipv4's routing tables (fib-frontend.ts). */
   fib: NetPrivate | null = null;
   /** Devices in order of ifindex. */

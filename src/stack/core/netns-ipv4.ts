@@ -1,6 +1,9 @@
 /**
  * The sysctls of net.ipv4 of one namespace, with Linux's defaults. Linux: include/net/netns/ipv4.h,
  * Documentation/networking/ip-sysctl. Fields carry the sysctl's name in TypeScript's case; times in the unit of the sysctl.
+ *
+ * A namespace's object is empty at first and has the defaults as its prototype, which are made when the module is loaded and on a
+ * board lie in flash: a sysctl takes a slot of RAM when it is set, and none before.
  */
 export class NetnsIpv4 {
   ipDefaultTtl = 64;
@@ -78,4 +81,12 @@ export class NetnsIpv4 {
   tcpFastopen = 1;
   /** Unsent bytes up to which a socket may write; negative for no limit. */
   tcpNotsentLowat = -1;
+}
+
+/** The defaults themselves: not frozen, as what is read-only here could not be set in an object that inherits it; nobody writes to them. */
+const DEFAULTS = new NetnsIpv4();
+
+/** The sysctls of a new namespace. */
+export function createNetnsIpv4(): NetnsIpv4 {
+  return Object.create(DEFAULTS) as NetnsIpv4;
 }

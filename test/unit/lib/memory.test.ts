@@ -2,7 +2,7 @@ import test from "ava";
 import fc from "fast-check";
 import {
   copyFromUser, copyToUser, mem32, mem8, memAvailable, memCopy, memReserve, memView, memZero, memoryInit,
-  MEM_OVERHEAD_BYTES, MEM_STAGING_BYTES, setMemoryHooks, userBuffer,
+  MEM_OVERHEAD_BYTES, MEM_STAGING_BYTES, MEM_ZERO_BYTES, setMemoryHooks, userBuffer,
 } from "../../../src/lib/memory.ts";
 
 const DATA = 16384;
@@ -104,6 +104,6 @@ test.serial("the zero area stays zero and staging stays inside itself", (t) => {
   copyToUser(new Uint8Array(4096), 0, at, 4096);
   const user = new Uint8Array(MEM_STAGING_BYTES).fill(0xff);
   copyFromUser(at, user, 1, MEM_STAGING_BYTES - 1);
-  t.true(mem8.subarray(0, 256).every((b) => b === 0));
+  t.true(mem8.subarray(0, MEM_ZERO_BYTES).every((b) => b === 0));
   t.true(mem8.subarray(MEM_OVERHEAD_BYTES, MEM_OVERHEAD_BYTES + 64).every((b) => b === 0));
 });
