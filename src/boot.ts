@@ -12,8 +12,9 @@ import {
 import { MEM_ZERO_BYTES, memoryInit } from "./lib/memory.ts";
 import { poolsReset } from "./lib/pool.ts";
 import { netdevInit, registerNetdev } from "./netif/dev.ts";
+import { LINK_STATE_WORDS } from "./netif/link-state.ts";
 import { loopbackInit, loopbackUp } from "./netif/loopback.ts";
-import { NEIGH_MEMORY_BYTES } from "./stack/core/neigh-table.ts";
+import { NEIGH_MEMORY_BYTES, neighTableWords } from "./stack/core/neigh-table.ts";
 import { initNet, netInit } from "./stack/core/net.ts";
 import { SKB_OVERHEAD_BYTES, skbInit, skbWords } from "./stack/core/skbuff.ts";
 import { sockInit, sockWords } from "./stack/core/sock.ts";
@@ -83,11 +84,11 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
       socketInit(c.files, c.epolls, c.epollItems, initNet);
     },
   },
-  { level: SUBSYS_INITCALL, name: "net_dev", init: (c) => netdevInit(c.backlog) },
+  { level: SUBSYS_INITCALL, name: "net_dev", words: () => LINK_STATE_WORDS, init: (c) => netdevInit(c.backlog) },
   {
     level: FS_INITCALL,
     name: "inet",
-    words: () => ICMP_RATELIMIT_WORDS + IP_IDENT_WORDS,
+    words: (c) => neighTableWords(c.neighbours) + ICMP_RATELIMIT_WORDS + IP_IDENT_WORDS,
     init: (c) => {
       devinetInit(c.ifaddrs);
       fibInit({

@@ -7,13 +7,14 @@ import type { Config } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { ipAppendData } from "./stack/ipv4/ip-append-data.ts";
 import { ipDoFragment } from "./stack/ipv4/ip-do-fragment.ts";
-import { ipDefrag, ipFragInit } from "./stack/ipv4/ip-fragment.ts";
+import { ipDefrag, ipFragInit, ipFragWords } from "./stack/ipv4/ip-fragment.ts";
 import { registerIpFragments } from "./stack/ipv4/ip-parts.ts";
 
 /** For boot()'s option `initcalls`. */
 export const fragments: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "ip_fragment",
+  words: (config: Config) => ipFragWords(config.fragQueues),
   init(config: Config) {
     ipFragInit(config.fragQueues, config.fragPackets);
     registerIpFragments(Object.freeze({ defrag: ipDefrag, fragment: ipDoFragment, append: ipAppendData }));

@@ -6,12 +6,12 @@ import type { Hal } from "../hal/hal.ts";
 import { setMemoryHooks } from "./lib/memory.ts";
 import { RANDOM_WORDS, randomInit } from "./lib/random.ts";
 import { doSoftirq, runWorkqueue, setSoftirqWake, softirqInit, softirqsRaised, workFirst } from "./lib/softirq.ts";
-import { nextTimerDelay, runTimers, tick, timersInit } from "./lib/timer.ts";
+import { nextTimerDelay, runTimers, tick, timersInit, WHEEL_WORDS } from "./lib/timer.ts";
 
 /** Bytes asked of the platform for the generator's key. */
 const SEED_BYTES = 32;
 /** Words that the tables below take. */
-export const KERNEL_WORDS = RANDOM_WORDS;
+export const KERNEL_WORDS = RANDOM_WORDS + WHEEL_WORDS;
 
 let machine: Hal;
 let inTurn = false;

@@ -8,7 +8,7 @@
  * look), phy, spi and registers (access), state, stats. README.md says how to wire it and what has not been verified.
  */
 import { account } from "../../src/lib/account.ts";
-import { delTimer, timerSetup } from "../../src/lib/timer.ts";
+import { createTimer, delTimer } from "../../src/lib/timer.ts";
 import { devClose, netifCarrierOff, netifStartQueue } from "../../src/netif/dev.ts";
 import { etherSetup } from "../../src/netif/ethernet.ts";
 import { NAPI_POLL_WEIGHT, napiAdd, napiDisable, napiEnable, napiSchedule } from "../../src/netif/napi.ts";
@@ -88,8 +88,8 @@ export class Enc28j60 extends NetDevice {
       this.priv = p;
       this.watchdogMs = encTxTimeoutMs(p);
       napiAdd(this, p.napi);
-      timerSetup(p.timer, encTimer, p);
-      timerSetup(p.pollTimer, encPollTimer, p);
+      p.timer = createTimer("enc28j60", () => encTimer(p), 0);
+      p.pollTimer = createTimer("enc28j60", () => encPollTimer(p), 0);
       encIdentifyInit(p.io, where);
       if (options.interrupt !== undefined) p.interrupt = createInterrupt(options.interrupt, () => void napiSchedule(p.napi));
     } catch (error) {

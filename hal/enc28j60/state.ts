@@ -5,7 +5,6 @@
  *   0 ........................ rxEnd | control byte, frame, status (7) | control byte, frame, status (7) | 2000
  *          receive FIFO                       slot 0                            slot 1
  */
-import { Timer } from "../../src/lib/timer.ts";
 import { NapiStruct, type NetDevice } from "../../src/stack/core/net-device.ts";
 import { ETH_FCS_LEN, ETH_HLEN } from "../../src/uapi/if-ether.ts";
 import { VLAN_HLEN } from "../../src/stack/wire/vlan.ts";
@@ -73,9 +72,9 @@ export class EncPriv {
   /** The line as it was opened, dead or not. */
   interrupt: InterruptLine | null = null;
   /** Setting the chip up, and later the slow look at it. */
-  readonly timer: Timer<EncPriv> = new Timer<EncPriv>();
+  timer = 0;
   /** Polling, where there is no line. */
-  readonly pollTimer: Timer<EncPriv> = new Timer<EncPriv>();
+  pollTimer = 0;
   /** Time until the next attempt to find a chip that has gone. */
   backoffMs = 0;
   /** dev.stats.rxPackets when an overflow was last seen, -1 when there was none. */

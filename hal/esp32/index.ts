@@ -8,7 +8,7 @@
  * The C module tells once that the empty ring has a frame; a timer looks every second for the case that the message was lost.
  */
 import { mem8 } from "../../src/lib/memory.ts";
-import { delTimer, jiffies, modTimer, Timer, timerSetup } from "../../src/lib/timer.ts";
+import { createTimer, delTimer, jiffies, modTimer } from "../../src/lib/timer.ts";
 import { netifCarrierOff, netifCarrierOn, netifStopQueue, netifWakeQueue } from "../../src/netif/dev.ts";
 import { ethReceive, etherSetup } from "../../src/netif/ethernet.ts";
 import { NAPI_POLL_WEIGHT, napiAdd, napiComplete, napiDisable, napiEnable, napiSchedule } from "../../src/netif/napi.ts";
@@ -59,8 +59,8 @@ export class Esp32EmacStats {
 export class Esp32Emac extends NetDevice {
   readonly emac: Emac;
   readonly napi: NapiStruct;
-  readonly lookTimer: Timer<Esp32Emac> = new Timer<Esp32Emac>();
-  readonly txTimer: Timer<Esp32Emac> = new Timer<Esp32Emac>();
+  readonly lookTimer: number = createTimer("esp32", () => emacLook(this), 0);
+  readonly txTimer: number = createTimer("esp32", () => emacTxRetry(this), 0);
   readonly emacStats: Esp32EmacStats = new Esp32EmacStats();
   private readonly address: Uint8Array = new Uint8Array(6);
 
@@ -74,8 +74,6 @@ export class Esp32Emac extends NetDevice {
     etherSetup(this);
     this.watchdogMs = WATCHDOG_MS;
     this.napi = napiAdd(this, new NapiStruct(this, NAPI_POLL_WEIGHT, emacPoll));
-    timerSetup(this.lookTimer, emacLook, this);
-    timerSetup(this.txTimer, emacTxRetry, this);
     this.carrier = false;
     this.emac = new EmacClass({ ...pins, onEvent: () => emacEvent(this) });
     this.emac.readAddress(this.address);

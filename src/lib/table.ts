@@ -9,6 +9,9 @@
  */
 import { account } from "./account.ts";
 
+/** Room that comes with each growth beside what is asked for. */
+const GROW_WORDS = 16;
+
 /** All tables, as signed words. */
 export let words: Int32Array;
 /** The same as unsigned 16-bit numbers. */
@@ -54,8 +57,7 @@ export function halfWords(length: number): number {
 
 function grow(): void {
   const old = words;
-  const doubled = old.length << 1;
-  setArrays(new Int32Array(used > doubled ? used : doubled));
+  setArrays(new Int32Array(used + GROW_WORDS));
   words.set(old);
 }
 

@@ -1,5 +1,5 @@
 /**
- * The clock and the timers: jiffies of 1 ms, and a hierarchical wheel with static nodes.
+ * The clock and the timers: jiffies of 1 ms, and a hierarchical wheel whose timers are rows of words.
  *
  * Linux: kernel/time/timer.c (mod_timer, del_timer, the wheel before 4.8, which like this one is exact). Read first:
  * Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987).
@@ -15,6 +15,7 @@
  * Times are signed int32 and wrap; a timer may be set up to 2^31 - 1 ms ahead.
  */
 import { account } from "./account.ts";
+import { words, wordTable } from "./table.ts";
 
 const LEVELS = 12;
 /** Level of what is more than the wheel's 4^12 ms away, and its only slot. */
@@ -22,7 +23,7 @@ const OVERFLOW = LEVELS;
 const OVERFLOW_SLOT = LEVELS * 4;
 /** log2 of the time the wheel spans. */
 const WHEEL_SHIFT = LEVELS * 2;
-const NO_SLOT = -1;
+const NO_SLOT = 0xff;
 /** Longest step of the clock in one go, so that wheel time and expiry never lie 2^32 apart. */
 const MAX_STEP = 0x40000000;
 /** How far back a clock may seem to go: four hours. More is a clock that nobody read for more than 2^31 ms (25 days). */
@@ -30,28 +31,36 @@ const MAX_BACKWARDS = 1 << 24;
 
 const clz32 = Math.clz32;
 
-/** A callback of one argument; a Timer<Sock> may stand where the wheel expects a Timer<unknown>. */
-type TimerFn<T> = { bivarianceHack(arg: T): void }["bivarianceHack"];
-
-/** A timer node; make it once, as a part of what it times. */
-export class Timer<T = unknown> {
-  /** When it is due, in jiffies; meaningful while pending. */
-  expires = 0;
-  next: Timer | null = null;
-  prev: Timer | null = null;
-  /** Where in the wheel; NO_SLOT = not pending. */
-  slot = NO_SLOT;
-  fn: TimerFn<T> | null = null;
-  arg: T | null = null;
-}
+/*
+ * A timer is the offset of its row in `words`:
+ *
+ *     word 0 when it is due, meaningful while pending | 1 next and 2 previous timer of its slot
+ *     word 3 its argument in bits 16..31, number of its function in 8..15, its slot in 0..7 (NO_SLOT: not pending)
+ */
+export const TIMER_WORDS = 4;
+const EXPIRES = 0;
+const NEXT = 1;
+const PREV = 2;
+const WHAT = 3;
+const FN_SHIFT = 8;
+const ARG_SHIFT = 16;
+const MAX_FN = 0xff;
+/** No timer. */
+const NONE = -1;
+/** Words of the wheel. */
+export const WHEEL_WORDS = OVERFLOW_SLOT + 1 + LEVELS;
 
 /** The time in ms, int32, wrapping; it moves only in `runTimers`. */
 export let jiffies = 0;
 
-/** First timer of each slot; rings without a head, so that `first.prev` is the last. */
-let slots: (Timer | null)[];
-/** For each level, which of its slots hold timers. */
-let slotBits: Uint8Array;
+/** Where in `words` the first timer of each slot is, or NONE; rings without a head: the one before the first is the last. */
+let slots = 0;
+/** And for each level, which of its slots hold timers. */
+let slotBits = 0;
+/** What timers do; each function once. */
+let fns: ((arg: number) => void)[];
+/** Rows of timers given back, linked by NEXT. */
+let freeRows = NONE;
 /** Which levels hold timers. */
 let levelBits = 0;
 /** The time the wheel stands at; not after `jiffies`. */
@@ -74,22 +83,49 @@ export function timeAfter(a: number, b: number): boolean {
 export function timersInit(now: number): void {
   jiffies = now | 0;
   wheelTime = jiffies;
-  slots = account("timer_wheel", []);
-  for (let i = 0; i <= OVERFLOW_SLOT; i++) slots.push(null);
-  slotBits = account("timer_wheel", new Uint8Array(LEVELS));
+  slots = wordTable("timer_wheel", OVERFLOW_SLOT + 1, NONE);
+  slotBits = wordTable("timer_wheel", LEVELS);
+  fns = account("timer_wheel", []);
+  freeRows = NONE;
   levelBits = 0;
   nextKnown = false;
 }
 
-/** Says what a timer does. It must not be pending. Linux: timer_setup(). */
-export function timerSetup<T>(timer: Timer<T>, fn: (arg: T) => void, arg: T): void {
-  timer.fn = fn;
-  timer.arg = arg;
+/**
+ * Makes a timer. Boot time, and registration of devices. Linux: timer_setup().
+ * @param name of the pool in the memory budget @param fn called with `arg` (0..65535) when it is due
+ */
+export function createTimer(name: string, fn: (arg: number) => void, arg: number): number {
+  let number = fns.indexOf(fn);
+  if (number < 0) number = fns.push(fn) - 1;
+  if (number > MAX_FN) throw new RangeError(`createTimer: more than ${MAX_FN + 1} functions`);
+  let timer = freeRows;
+  if (timer === NONE) timer = wordTable(name, TIMER_WORDS);
+  else freeRows = words[timer + NEXT]!;
+  words[timer + WHAT] = (arg << ARG_SHIFT) | (number << FN_SHIFT) | NO_SLOT;
+  return timer;
+}
+
+/** Sets the argument of a timer, 0..65535. It must not be pending. */
+export function timerSetArg(timer: number, arg: number): void {
+  words[timer + WHAT] = (words[timer + WHAT]! & 0xffff) | (arg << ARG_SHIFT);
+}
+
+/** Gives the row of a timer back, which is disarmed. */
+export function timerFree(timer: number): void {
+  delTimer(timer);
+  words[timer + NEXT] = freeRows;
+  freeRows = timer;
 }
 
 /** Is the timer armed? False while its callback runs, unless that armed it again. */
-export function timerPending(timer: Timer): boolean {
-  return timer.slot !== NO_SLOT;
+export function timerPending(timer: number): boolean {
+  return (words[timer + WHAT]! & NO_SLOT) !== NO_SLOT;
+}
+
+/** When the timer is due, in jiffies; meaningful while it is pending. */
+export function timerExpires(timer: number): number {
+  return words[timer + EXPIRES]!;
 }
 
 /**
@@ -97,23 +133,23 @@ export function timerPending(timer: Timer): boolean {
  * @param expires when, in jiffies
  * @returns whether it was pending before. Linux: mod_timer()
  */
-export function modTimer(timer: Timer, expires: number): boolean {
+export function modTimer(timer: number, expires: number): boolean {
   expires |= 0;
   if (((expires - jiffies) | 0) <= 0) expires = (jiffies + 1) | 0;
-  const pending = timer.slot !== NO_SLOT;
+  const pending = (words[timer + WHAT]! & NO_SLOT) !== NO_SLOT;
   if (pending) {
-    if (timer.expires === expires) return true;
+    if (words[timer + EXPIRES] === expires) return true;
     unlink(timer);
   }
-  timer.expires = expires;
+  words[timer + EXPIRES] = expires;
   link(timer);
   if (nextKnown && ((expires - nextExpires) | 0) < 0) nextExpires = expires;
   return pending;
 }
 
 /** Disarms a timer. Returns whether it was pending. Linux: del_timer(). */
-export function delTimer(timer: Timer): boolean {
-  if (timer.slot === NO_SLOT) return false;
+export function delTimer(timer: number): boolean {
+  if ((words[timer + WHAT]! & NO_SLOT) === NO_SLOT) return false;
   unlink(timer);
   return true;
 }
@@ -155,8 +191,8 @@ export function nextTimerDelay(): number {
 }
 
 /** Puts a timer into its slot, behind those already there. */
-function link(timer: Timer): void {
-  const expires = timer.expires;
+function link(timer: number): void {
+  const expires = words[timer + EXPIRES]!;
   const differ = expires ^ wheelTime;
   let level = 0;
   let slot: number;
@@ -167,49 +203,47 @@ function link(timer: Timer): void {
     level = differ === 0 ? 0 : (31 - clz32(differ)) >> 1;
     const digit = (expires >> (level << 1)) & 3;
     slot = (level << 2) | digit;
-    slotBits[level] = slotBits[level]! | (1 << digit);
+    words[slotBits + level]! |= 1 << digit;
   }
   levelBits |= 1 << level;
-  timer.slot = slot;
-  const first = slots[slot] as Timer | null;
-  if (first === null) {
-    timer.next = timer;
-    timer.prev = timer;
-    slots[slot] = timer;
+  words[timer + WHAT] = (words[timer + WHAT]! & ~NO_SLOT) | slot;
+  const first = words[slots + slot]!;
+  if (first === NONE) {
+    words[timer + NEXT] = words[timer + PREV] = timer;
+    words[slots + slot] = timer;
   } else {
-    const last = first.prev!;
-    timer.next = first;
-    timer.prev = last;
-    last.next = timer;
-    first.prev = timer;
+    const last = words[first + PREV]!;
+    words[timer + NEXT] = first;
+    words[timer + PREV] = last;
+    words[last + NEXT] = timer;
+    words[first + PREV] = timer;
   }
 }
 
 /** Takes a pending timer out of its slot. */
-function unlink(timer: Timer): void {
-  const slot = timer.slot;
-  const next = timer.next!;
+function unlink(timer: number): void {
+  const what = words[timer + WHAT]!;
+  const slot = what & NO_SLOT;
+  const next = words[timer + NEXT]!;
   if (next === timer) {
-    slots[slot] = null;
+    words[slots + slot] = NONE;
     emptySlot(slot);
   } else {
-    const prev = timer.prev!;
-    next.prev = prev;
-    prev.next = next;
-    if (slots[slot] === timer) slots[slot] = next;
+    const prev = words[timer + PREV]!;
+    words[next + PREV] = prev;
+    words[prev + NEXT] = next;
+    if (words[slots + slot] === timer) words[slots + slot] = next;
   }
-  timer.next = null;
-  timer.prev = null;
-  timer.slot = NO_SLOT;
-  if (timer.expires === nextExpires) nextKnown = false;
+  words[timer + WHAT] = what | NO_SLOT;
+  if (words[timer + EXPIRES] === nextExpires) nextKnown = false;
 }
 
 /** Clears the bits of a slot that has become empty. */
 function emptySlot(slot: number): void {
   const level = slot >> 2;
   if (level < OVERFLOW) {
-    const bits = slotBits[level]! & ~(1 << (slot & 3));
-    slotBits[level] = bits;
+    const bits = words[slotBits + level]! & ~(1 << (slot & 3));
+    words[slotBits + level] = bits;
     if (bits !== 0) return;
   }
   levelBits &= ~(1 << level);
@@ -232,7 +266,7 @@ function advance(now: number): void {
   jiffies = now;
   while (levelBits !== 0) {
     const level = lowestBit(levelBits);
-    const digit = level === OVERFLOW ? 0 : lowestBit(slotBits[level]!);
+    const digit = level === OVERFLOW ? 0 : lowestBit(words[slotBits + level]!);
     const start = slotStart(level, digit);
     // A callback may itself have moved the clock on, so it is read anew.
     if (((start - jiffies) | 0) > 0) break;
@@ -247,23 +281,23 @@ function advance(now: number): void {
 /** Fires every timer of a slot of the lowest level. What callbacks arm is later and lands in other slots. */
 function fireSlot(slot: number): void {
   for (;;) {
-    const timer = slots[slot] as Timer | null;
-    if (timer === null) return;
+    const timer = words[slots + slot]!;
+    if (timer === NONE) return;
     unlink(timer);
-    const fn = timer.fn;
-    if (fn !== null) fn(timer.arg);
+    const what = words[timer + WHAT]!;
+    fns[(what >> FN_SHIFT) & 0xff]!(what >>> ARG_SHIFT);
   }
 }
 
 /** Moves the timers of a slot that the wheel's time has entered to where they belong now. */
 function cascade(slot: number): void {
-  const first = slots[slot]!;
-  slots[slot] = null;
+  const first = words[slots + slot]!;
+  words[slots + slot] = NONE;
   emptySlot(slot);
-  const last = first.prev!;
-  let timer: Timer = first;
+  const last = words[first + PREV]!;
+  let timer = first;
   for (;;) {
-    const next = timer.next!;
+    const next = words[timer + NEXT]!;
     link(timer);
     if (timer === last) return;
     timer = next;
@@ -273,12 +307,13 @@ function cascade(slot: number): void {
 /** The earliest expiry of all; there is at least one timer. */
 function findEarliest(): number {
   const level = lowestBit(levelBits);
-  const digit = level === OVERFLOW ? 0 : lowestBit(slotBits[level]!);
+  const digit = level === OVERFLOW ? 0 : lowestBit(words[slotBits + level]!);
   if (level === 0) return slotStart(0, digit);
-  const first = slots[(level << 2) | digit]!;
-  let earliest = first.expires;
-  for (let timer = first.next!; timer !== first; timer = timer.next!) {
-    if (((timer.expires - earliest) | 0) < 0) earliest = timer.expires;
+  const first = words[slots + ((level << 2) | digit)]!;
+  let earliest = words[first + EXPIRES]!;
+  for (let timer = words[first + NEXT]!; timer !== first; timer = words[timer + NEXT]!) {
+    const expires = words[timer + EXPIRES]!;
+    if (((expires - earliest) | 0) < 0) earliest = expires;
   }
   return earliest;
 }

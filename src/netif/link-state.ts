@@ -7,7 +7,7 @@
  */
 import { account } from "../lib/account.ts";
 import { cancelWork, queueWork, workSetup } from "../lib/softirq.ts";
-import { delTimer, jiffies, modTimer, timerPending, timerSetup } from "../lib/timer.ts";
+import { createTimer, delTimer, jiffies, modTimer, TIMER_WORDS, timerFree, timerPending } from "../lib/timer.ts";
 import type { NetDevice } from "../stack/core/net-device.ts";
 import { NoopQdisc } from "./sched/noop.ts";
 import { PfifoFast } from "./sched/pfifo-fast.ts";
@@ -15,10 +15,15 @@ import { netifSchedule, netifUnschedule } from "./tx-softirq.ts";
 
 /** What a device that is down or has no carrier is given. */
 let noop: NoopQdisc;
+/** Devices by the argument of their watchdog timer; null where one has gone. */
+let watched: (NetDevice | null)[];
+/** Words of the watchdog of the loopback device; others come after boot. */
+export const LINK_STATE_WORDS = TIMER_WORDS;
 
 /** Boot time. */
 export function linkStateInit(): void {
   noop = account("netif", new NoopQdisc());
+  watched = account("netif", []);
 }
 
 /** Registration of a device: its queue and timers. A txqueuelen of 0 means no queue. Allocates. */
@@ -26,7 +31,10 @@ export function linkStateSetup(dev: NetDevice, linkChanged: (dev: NetDevice) => 
   dev.qdiscSleeping = dev.txqueuelen === 0 ? null : createQdisc(dev);
   dev.qdisc = noop;
   dev.queueStopped = false;
-  timerSetup(dev.watchdogTimer, devWatchdog, dev);
+  let place = watched.indexOf(null);
+  if (place < 0) place = watched.length;
+  watched[place] = dev;
+  dev.watchdogTimer = createTimer("net_device", devWatchdog, place);
   workSetup(dev.linkWork, linkChanged, dev);
 }
 
@@ -38,6 +46,9 @@ function createQdisc(dev: NetDevice): PfifoFast {
 export function linkStateRelease(dev: NetDevice): void {
   devDeactivate(dev);
   cancelWork(dev.linkWork);
+  timerFree(dev.watchdogTimer);
+  dev.watchdogTimer = -1;
+  watched[watched.indexOf(dev)] = null;
   dev.qdiscSleeping = null;
 }
 
@@ -51,7 +62,7 @@ export function devActivate(dev: NetDevice): void {
 /** Drops what is queued, and all that comes. Linux: dev_deactivate(). */
 export function devDeactivate(dev: NetDevice): void {
   dev.qdisc = noop;
-  delTimer(dev.watchdogTimer);
+  if (dev.watchdogTimer >= 0) delTimer(dev.watchdogTimer);
   netifUnschedule(dev);
   const qdisc = dev.qdiscSleeping;
   if (qdisc !== null) qdisc.reset();
@@ -85,7 +96,7 @@ export function netifStopQueue(dev: NetDevice): void {
   if (dev.queueStopped) return;
   dev.queueStopped = true;
   dev.stoppedAt = jiffies;
-  if (dev.watchdogMs !== 0 && !timerPending(dev.watchdogTimer)) armWatchdog(dev);
+  if (dev.watchdogTimer >= 0 && !timerPending(dev.watchdogTimer)) armWatchdog(dev);
 }
 
 /** The driver takes packets again. Linux: netif_start_queue(), before any packet can wait. */
@@ -102,11 +113,12 @@ export function netifWakeQueue(dev: NetDevice): void {
 }
 
 function armWatchdog(dev: NetDevice): void {
-  if (dev.watchdogMs !== 0) modTimer(dev.watchdogTimer, (dev.stoppedAt + dev.watchdogMs) | 0);
+  if (dev.watchdogMs !== 0 && dev.watchdogTimer >= 0) modTimer(dev.watchdogTimer, (dev.stoppedAt + dev.watchdogMs) | 0);
 }
 
 /** Has the queue been stopped for too long? Linux: dev_watchdog(). */
-function devWatchdog(dev: NetDevice): void {
+function devWatchdog(place: number): void {
+  const dev = watched[place]!;
   if (!dev.queueStopped || !dev.running || !dev.carrier) return;
   if (((dev.stoppedAt + dev.watchdogMs - jiffies) | 0) > 0) {
     armWatchdog(dev);

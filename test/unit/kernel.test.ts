@@ -2,7 +2,7 @@
 import test from "ava";
 import { boot, initNet } from "../../src/index.ts";
 import { NET_TX_SOFTIRQ, openSoftirq, queueWork, raiseSoftirq, Work, workSetup } from "../../src/lib/softirq.ts";
-import { jiffies, modTimer, Timer, timerSetup } from "../../src/lib/timer.ts";
+import { createTimer, jiffies, modTimer } from "../../src/lib/timer.ts";
 
 let now = 0;
 let wakes = 0;
@@ -15,12 +15,11 @@ test.beforeEach(() => {
 
 test.serial("softirqs come before timers and run again behind them, work comes last", (t) => {
   const seen: string[] = [];
-  const timer = new Timer<null>();
   const work = new Work<null>();
-  timerSetup(timer, () => {
+  const timer = createTimer("test", () => {
     seen.push("timer");
     raiseSoftirq(NET_TX_SOFTIRQ);
-  }, null);
+  }, 0);
   workSetup(work, () => seen.push("work"), null);
   openSoftirq(NET_TX_SOFTIRQ, () => seen.push("softirq"));
   modTimer(timer, jiffies + 1);

@@ -10,7 +10,7 @@ import { memReserve } from "../../lib/memory.ts";
 import { NotifierChain, notifierChainCall } from "../../lib/notifier.ts";
 import { type Pool, type Pooled, poolAlloc, poolAvailable, poolCreate, poolFree } from "../../lib/pool.ts";
 import { getRandomBelow, getRandomU32 } from "../../lib/random.ts";
-import { delTimer, jiffies, modTimer, Timer, timerPending, timerSetup } from "../../lib/timer.ts";
+import { createTimer, delTimer, jiffies, modTimer, TIMER_WORDS, timerPending } from "../../lib/timer.ts";
 import { SKB_DROP_REASON_NEIGH_DEAD } from "../../uapi/drop-reason.ts";
 import {
   NUD_DELAY, NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_NONE, NUD_PERMANENT, NUD_PROBE, NUD_REACHABLE, NUD_STALE,
@@ -95,15 +95,16 @@ export class Neighbour implements Pooled {
   probes = 0;
   readonly queue: SkbQueue = new SkbQueue();
   queueBytes = 0;
-  readonly timer: Timer<Neighbour> = new Timer<Neighbour>();
+  readonly timer: number;
   /** The table's own reference and those who would be surprised if the entry became another's. */
   refcnt = 0;
   /** Off the table. */
   dead = true;
   poolNext: Pooled | null = null;
 
-  constructor(tbl: NeighTable) {
+  constructor(tbl: NeighTable, timer: number) {
     this.tbl = tbl;
+    this.timer = timer;
   }
 }
 
@@ -121,7 +122,9 @@ export class NeighTable {
   pool: Pool<Neighbour> | null = null;
   /** Below so many entries unused ones are left alone. */
   gcThresh1 = 0;
-  readonly gcTimer: Timer<NeighTable> = new Timer<NeighTable>();
+  gcTimer = 0;
+  /** By the argument of their timers. */
+  readonly entries: Neighbour[] = [];
   reachableDrawn = 0;
   /** Packets that a full queue pushed out. */
   unresDiscards = 0;
@@ -138,6 +141,11 @@ export class NeighTable {
   }
 }
 
+/** Words of the timers of a table of `count` entries. */
+export function neighTableWords(count: number): number {
+  return (count + 1) * TIMER_WORDS;
+}
+
 /** Makes a table of `count` entries. Boot time, after skbInit(). @param timerFn the states' timer function */
 export function createNeighTableWith(
   name: string, family: number, count: number, ops: NeighOps, timerFn: (neigh: Neighbour) => void,
@@ -152,13 +160,15 @@ export function createNeighTableWith(
   tbl.hashShift = Math.clz32(tbl.mask);
   tbl.gcThresh1 = count >> 1;
   const kept = memReserve(count * NEIGH_MEMORY_BYTES, 4) >> 2;
+  const onTimer = (index: number): void => timerFn(tbl.entries[index]!);
+  account("neigh_table", tbl.entries);
   tbl.pool = poolCreate(name, count, (index) => {
-    const neigh = new Neighbour(tbl);
+    const neigh = new Neighbour(tbl, createTimer(name, onTimer, index));
     neigh.hh = -(kept + index * HH_WORDS);
-    timerSetup(neigh.timer, timerFn, neigh);
+    tbl.entries.push(neigh);
     return neigh;
   });
-  timerSetup(tbl.gcTimer, neighPeriodicGc, tbl);
+  tbl.gcTimer = createTimer(name, () => neighPeriodicGc(tbl), 0);
   const buffers = skbBuffersAvailable() >> 3;
   tbl.parms.queueLenBytes = (buffers < 3 ? 3 : buffers) * (skbBufferBytes + SKB_OVERHEAD_BYTES);
   drawReachableTime(tbl);

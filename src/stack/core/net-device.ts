@@ -3,7 +3,6 @@
  * Linux: include/linux/netdevice.h. The functions are in netif/dev.ts and netif/napi.ts.
  */
 import { Work } from "../../lib/softirq.ts";
-import { Timer } from "../../lib/timer.ts";
 import type { Net } from "./net.ts";
 import type { SkBuff } from "./skbuff.ts";
 
@@ -157,7 +156,8 @@ export class NetDevice {
   watchdogMs = 0;
   /** jiffies at which the queue was stopped. */
   stoppedAt = 0;
-  watchdogTimer: Timer<NetDevice> = new Timer<NetDevice>();
+  /** -1 unless it is registered. */
+  watchdogTimer = -1;
   /** The carrier came or went: the notifiers are told outside of the interrupt. */
   linkWork: Work<NetDevice> = new Work<NetDevice>();
   /** The queueing discipline that is attached while the device is up and has carrier. */

@@ -8,7 +8,7 @@
  */
 import { type Slab, slabAlloc, slabCreate, slabFree } from "../../lib/pool.ts";
 import { halfWords, words, wordTable } from "../../lib/table.ts";
-import { delTimer, jiffies, modTimer, Timer, timerSetup } from "../../lib/timer.ts";
+import { createTimer, delTimer, jiffies, modTimer, TIMER_WORDS } from "../../lib/timer.ts";
 import { LINUX_MIB_TCPTIMEWAITOVERFLOW, LINUX_MIB_TIMEWAITED } from "../../uapi/snmp.ts";
 import { TCP_TIME_WAIT } from "../../uapi/tcp.ts";
 import { type Net, registerPernetSubsys } from "../core/net.ts";
@@ -55,7 +55,7 @@ const NO_LINKS = -1;
 /** Where in `words` the entries are, TW_WORDS words each. */
 export let twRows = 0;
 let slab: Slab;
-let timer: Timer<null>;
+let timer = 0;
 /** First and last entry: TIME_WAIT, FIN_WAIT2. */
 let firstTimeWait = NONE;
 let lastTimeWait = NONE;
@@ -66,7 +66,7 @@ let nets: Net[];
 
 /** Words of the table. @param count connections in TIME_WAIT */
 export function inetTimewaitWords(count: number): number {
-  return count * TW_WORDS + halfWords(count);
+  return count * TW_WORDS + halfWords(count) + TIMER_WORDS;
 }
 
 /** Builds the slab. Boot time only, after inetHashtablesInit and netInit. @param count connections in TIME_WAIT */
@@ -74,8 +74,7 @@ export function inetTimewaitInit(count: number): void {
   slab = slabCreate("tw_sock_TCP", count);
   twRows = wordTable("tw_sock_TCP", count * TW_WORDS);
   firstTimeWait = lastTimeWait = firstFinWait = lastFinWait = NONE;
-  timer = new Timer<null>();
-  timerSetup(timer, twTimer, null);
+  timer = createTimer("tw_sock_TCP", twTimer, 0);
   nets = [];
   registerPernetSubsys({
     init(net: Net): void {

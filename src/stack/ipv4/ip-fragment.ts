@@ -12,10 +12,11 @@
  *
  * Read first: RFC 791 section 3.2, RFC 815 (not its algorithm), RFC 1858 and 3128 (attacks), RFC 3168 section 5.3 (ECN).
  */
+import { account } from "../../lib/account.ts";
 import { ipFastCsum } from "../../lib/checksum.ts";
 import { mem8, memView } from "../../lib/memory.ts";
 import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../lib/pool.ts";
-import { delTimer, jiffies, modTimer, Timer, timerSetup } from "../../lib/timer.ts";
+import { createTimer, delTimer, jiffies, modTimer, TIMER_WORDS } from "../../lib/timer.ts";
 import { devGetByIndex } from "../../netif/dev.ts";
 import {
   SKB_DROP_REASON_DUP_FRAG, SKB_DROP_REASON_FRAG_FAILED, SKB_DROP_REASON_FRAG_REASM_TIMEOUT, SKB_DROP_REASON_NOMEM,
@@ -68,27 +69,35 @@ class FragQueue implements Pooled {
   iif = 0;
   /** Next queue in use. */
   next: FragQueue | null = null;
-  readonly timer: Timer<FragQueue> = new Timer<FragQueue>();
+  readonly timer: number;
   poolNext: Pooled | null = null;
+
+  constructor(timer: number) {
+    this.timer = timer;
+  }
 }
 
 let queues: Pool<FragQueue>;
+/** By the argument of their timers. */
+let queueTable: FragQueue[];
 /** Queues in use. */
 let inUse: FragQueue | null = null;
 /** Fragments that wait, and may wait. */
 let held = 0;
 let heldMax = 0;
 
+/** Words of the timers of so many datagrams. */
+export function ipFragWords(datagrams: number): number {
+  return datagrams * TIMER_WORDS;
+}
+
 /** Builds the pool. Boot time only. @param datagrams most at once @param packets fragments of all of them */
 export function ipFragInit(datagrams: number, packets: number): void {
   inUse = null;
   held = 0;
   heldMax = packets;
-  queues = poolCreate("ip_frag", datagrams, () => {
-    const queue = new FragQueue();
-    timerSetup(queue.timer, ipExpire, queue);
-    return queue;
-  });
+  queueTable = account("ip_frag", []);
+  queues = poolCreate("ip_frag", datagrams, (index) => (queueTable[index] = new FragQueue(createTimer("ip_frag", ipExpire, index))));
 }
 
 /** The queue of a fragment's datagram, a new one if need be; null when there is no room. Linux: ip_find(). */
@@ -141,7 +150,8 @@ function fragKill(q: FragQueue, reason: number): void {
  * Not all came in time. The sender hears of it when the first fragment is there, which says what it was. Linux:
  * ip_expire(); RFC 792 (time exceeded, code 1).
  */
-function ipExpire(q: FragQueue): void {
+function ipExpire(index: number): void {
+  const q = queueTable[index]!;
   const net = q.net!;
   net.mib[IPSTATS_MIB_REASMFAILS]!++;
   net.mib[IPSTATS_MIB_REASMTIMEOUT]!++;

@@ -8,7 +8,7 @@
  */
 import { type Slab, slabAlloc, slabCreate, slabFree } from "../../lib/pool.ts";
 import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.ts";
-import { delTimer, jiffies, modTimer, Timer, timerPending, timerSetup } from "../../lib/timer.ts";
+import { createTimer, delTimer, jiffies, modTimer, TIMER_WORDS, timerExpires, timerPending } from "../../lib/timer.ts";
 import { sockByIndex } from "../core/sock.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
@@ -64,13 +64,13 @@ let slab: Slab;
 /** Where in `halves` the first and last request of each list are, by number of doublings. */
 let firsts = 0;
 let lasts = 0;
-let timer: Timer<null>;
+let timer = 0;
 /** What a timeout does; the request is in no list then. */
 let onTimeout: (req: number) => void;
 
 /** Words of the tables. @param count half-open connections */
 export function requestSockWords(count: number): number {
-  return (count + 1) * REQ_WORDS + halfWords(count) + 2 * halfWords(CLASSES);
+  return (count + 1) * REQ_WORDS + halfWords(count) + 2 * halfWords(CLASSES) + TIMER_WORDS;
 }
 
 /**
@@ -83,8 +83,7 @@ export function requestSockInit(count: number, timeout: (req: number) => void): 
   reqRows = wordTable("request_sock_TCP", (count + 1) * REQ_WORDS, FREE);
   firsts = halfTable("request_sock_TCP", CLASSES, NONE);
   lasts = halfTable("request_sock_TCP", CLASSES, NONE);
-  timer = new Timer<null>();
-  timerSetup(timer, reqskTimer, null);
+  timer = createTimer("request_sock_TCP", reqskTimer, 0);
   onTimeout = timeout;
 }
 
@@ -223,7 +222,7 @@ export function reqskTimerStart(req: number): void {
     words[lastAt] = (words[lastAt]! & ~0xffff) | req;
   }
   halves[lasts + list] = req;
-  if (!timerPending(timer) || ((expires - timer.expires) | 0) < 0) modTimer(timer, expires);
+  if (!timerPending(timer) || ((expires - timerExpires(timer)) | 0) < 0) modTimer(timer, expires);
 }
 
 /** Takes a request out of its list, if it is in one. Call it before its timeouts are counted up. */
@@ -265,6 +264,6 @@ function reqskTimer(): void {
     const first = halves[firsts + list]!;
     if (first === NONE) continue;
     const expires = words[reqRows + first * REQ_WORDS + REQ_EXPIRES]!;
-    if (!timerPending(timer) || ((expires - timer.expires) | 0) < 0) modTimer(timer, expires);
+    if (!timerPending(timer) || ((expires - timerExpires(timer)) | 0) < 0) modTimer(timer, expires);
   }
 }

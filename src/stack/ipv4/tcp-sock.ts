@@ -5,7 +5,7 @@
  */
 import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../lib/pool.ts";
 import { words, wordTable } from "../../lib/table.ts";
-import { Timer } from "../../lib/timer.ts";
+import { createTimer, TIMER_WORDS } from "../../lib/timer.ts";
 import { SkbQueue } from "../core/skb-queue.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { TCP_CA_OPEN } from "../../uapi/tcp.ts";
@@ -15,6 +15,7 @@ import {
   ICSK_BIND_HASH, TP_MIN_RTT, TP_REC, TP_REC_END, TP_REO_WND_STEPS, TP_REORDERING, TP_STATS, TP_STATS_END, TP_WORDS,
 } from "./tcp-cold.ts";
 import type { TcpCongestionOps } from "./tcp-cong.ts";
+import { tcpDelackTimer, tcpKeepaliveTimer, tcpWriteTimer } from "./tcp-timer.ts";
 
 /** A sock with a connection (inet_csk(sk)). */
 export interface InetCsk extends InetSk {
@@ -91,10 +92,10 @@ export class InetConnectionSock {
   caOps: TcpCongestionOps;
   /** Path MTU the MSS was computed from. */
   pmtuCookie = 0;
-  retransmitTimer: Timer<TcpSk> = new Timer<TcpSk>();
-  delackTimer: Timer<TcpSk> = new Timer<TcpSk>();
+  readonly retransmitTimer: number = createTimer("tcp_sock", tcpWriteTimer, 0);
+  readonly delackTimer: number = createTimer("tcp_sock", tcpDelackTimer, 0);
   /** Keepalive, FIN_WAIT2 and orphan timer (sk->sk_timer). */
-  keepaliveTimer: Timer<TcpSk> = new Timer<TcpSk>();
+  readonly keepaliveTimer: number = createTimer("tcp_sock", tcpKeepaliveTimer, 0);
   /** Accept queue: connections whose handshake is complete, linked by Sock.hashNext. */
   acceptHead: TcpSk | null = null;
   acceptTail: TcpSk | null = null;
@@ -193,13 +194,13 @@ let defaultCaOps: TcpCongestionOps;
 
 /** Words of the cold fields of so many connections and listeners. */
 export function tcpSockWords(count: number): number {
-  return count * TP_WORDS;
+  return count * (TP_WORDS + 3 * TIMER_WORDS);
 }
 
 /** Builds the pool. Boot time only. */
 export function tcpSockInit(count: number, caOps: TcpCongestionOps): void {
   defaultCaOps = caOps;
-  const cold = wordTable("tcp_sock", tcpSockWords(count));
+  const cold = wordTable("tcp_sock", count * TP_WORDS);
   tcpSocks = poolCreate("tcp_sock", count, (index) => new TcpSock(cold + index * TP_WORDS, caOps));
 }
 

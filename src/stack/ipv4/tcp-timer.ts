@@ -7,7 +7,7 @@
  * nothing: that is cheaper than moving it at every segment.
  */
 import { words } from "../../lib/table.ts";
-import { delTimer, jiffies, modTimer, type Timer, timerPending, timerSetup } from "../../lib/timer.ts";
+import { delTimer, jiffies, modTimer, timerExpires, timerPending, timerSetArg } from "../../lib/timer.ts";
 import { ETIMEDOUT } from "../../uapi/errno.ts";
 import {
   LINUX_MIB_DELAYEDACKLOCKED, LINUX_MIB_DELAYEDACKS, LINUX_MIB_TCPABORTONMEMORY, LINUX_MIB_TCPABORTONTIMEOUT,
@@ -20,7 +20,7 @@ import {
   TCPF_SYN_RECV, TCPF_SYN_SENT,
 } from "../../uapi/tcp.ts";
 import {
-  SK_ERR_SOFT, skDstReset, SOCK_DEAD, SOCK_KEEPOPEN, sockDefErrorReport, sockHold, sockPut,
+  SK_ERR_SOFT, skDstReset, SOCK_DEAD, SOCK_KEEPOPEN, sockByIndex, sockDefErrorReport, sockHold, sockPut,
 } from "../core/sock.ts";
 import { TCP_TIMEWAIT_LEN } from "./inet-timewait-sock.ts";
 import {
@@ -62,8 +62,8 @@ const ORPHAN_RETRIES = 8;
 const SYN_STATES = TCPF_SYN_SENT | TCPF_SYN_RECV;
 
 /** Arms a timer, unless it fires earlier anyway and will be armed again then. */
-function resetLazy(timer: Timer<TcpSk>, expires: number): void {
-  if (timerPending(timer) && ((timer.expires - expires) | 0) <= 0) return;
+function resetLazy(timer: number, expires: number): void {
+  if (timerPending(timer) && ((timerExpires(timer) - expires) | 0) <= 0) return;
   modTimer(timer, expires);
 }
 
@@ -90,12 +90,12 @@ export function tcpResetKeepaliveTimer(sk: TcpSk, whenMs: number): void {
   modTimer(sk.icsk.keepaliveTimer, (jiffies + whenMs) | 0);
 }
 
-/** Gives the timers their functions. Linux: tcp_init_xmit_timers(). */
+/** Tells the timers whose they are. Linux: tcp_init_xmit_timers(). */
 export function tcpInitXmitTimers(sk: TcpSk): void {
   const icsk = sk.icsk;
-  timerSetup(icsk.retransmitTimer, tcpWriteTimer, sk);
-  timerSetup(icsk.delackTimer, tcpDelackTimer, sk);
-  timerSetup(icsk.keepaliveTimer, tcpKeepaliveTimer, sk);
+  timerSetArg(icsk.retransmitTimer, sk.index);
+  timerSetArg(icsk.delackTimer, sk.index);
+  timerSetArg(icsk.keepaliveTimer, sk.index);
 }
 
 /** Stops all timers. Linux: tcp_clear_xmit_timers(). */
@@ -331,7 +331,8 @@ function tcpPoolTimer(sk: TcpSk): void {
 }
 
 /** Linux: tcp_write_timer() and tcp_write_timer_handler(). */
-function tcpWriteTimer(sk: TcpSk): void {
+export function tcpWriteTimer(index: number): void {
+  const sk = sockByIndex(index) as TcpSk;
   const icsk = sk.icsk;
   if (sk.owned) {
     modTimer(icsk.retransmitTimer, (jiffies + OWNED_RETRY_MS) | 0);
@@ -354,7 +355,8 @@ function tcpWriteTimer(sk: TcpSk): void {
 }
 
 /** The acknowledgment found no data to ride on. Linux: tcp_delack_timer(). */
-function tcpDelackTimer(sk: TcpSk): void {
+export function tcpDelackTimer(index: number): void {
+  const sk = sockByIndex(index) as TcpSk;
   const icsk = sk.icsk;
   if (sk.owned) {
     sk.net.mib[LINUX_MIB_DELAYEDACKLOCKED]!++;
@@ -441,7 +443,8 @@ function keepaliveProbe(sk: TcpSk): number {
 }
 
 /** Linux: tcp_keepalive_timer(). */
-function tcpKeepaliveTimer(sk: TcpSk): void {
+export function tcpKeepaliveTimer(index: number): void {
+  const sk = sockByIndex(index) as TcpSk;
   const state = sk.state;
   if (sk.owned) {
     tcpResetKeepaliveTimer(sk, OWNED_RETRY_MS);

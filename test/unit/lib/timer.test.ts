@@ -1,8 +1,8 @@
 import test from "ava";
 import fc from "fast-check";
+import { poolsReset } from "../../../src/lib/pool.ts";
 import {
-  delTimer, jiffies, modTimer, nextTimerDelay, runTimers, timeAfter, timeBefore, Timer, timerPending, timersInit,
-  timerSetup,
+  createTimer, delTimer, jiffies, modTimer, nextTimerDelay, runTimers, timeAfter, timeBefore, timerPending, timersInit,
 } from "../../../src/lib/timer.ts";
 
 /** A naive clock: a list of armed timers, sorted when it is asked. Times are counted from 0 without wrapping. */
@@ -60,18 +60,20 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ what: fc.constant("next" as const) }) },
 );
 
+test.beforeEach(() => poolsReset());
+
 test.serial("the wheel behaves as a sorted list, over wraps, jumps of weeks and callbacks that arm and disarm", (t) => {
   fc.assert(fc.property(start, fc.array(step, { maxLength: 60 }), fc.boolean(), (origin, steps, ask) => {
     timersInit(origin);
     const model = new Model();
     const reactions: ({ target: number; delay: number | null } | null)[] = new Array(COUNT).fill(null);
-    const timers = Array.from({ length: COUNT }, () => new Timer<number>());
+    const timers: number[] = [];
     let firing = false;
     const absolute = (at: number): number => (origin + at) | 0;
-    timers.forEach((timer, index) => timerSetup(timer, (fired: number) => {
+    for (let index = 0; index < COUNT; index++) timers.push(createTimer("test", (fired: number) => {
       t.true(firing);
       t.is(fired, index);
-      t.false(timerPending(timer));
+      t.false(timerPending(timers[index]!));
       t.is(jiffies, absolute(model.now));
       // A jump of more than 2^30 ms is made in steps; the model moves with jiffies, so order is compared step by step.
       t.is(fired, model.take());
@@ -109,8 +111,7 @@ test.serial("a timer fires on its millisecond, not before", (t) => {
   for (const origin of [0, -3, 0x7ffffffe, 250]) {
     timersInit(origin);
     let fired = 0;
-    const timer = new Timer<null>();
-    timerSetup(timer, () => fired++, null);
+    const timer = createTimer("test", () => fired++, 0);
     for (const wait of [1, 2, 15, 16, 17, 100, 4095, 70000]) {
       fired = 0;
       modTimer(timer, jiffies + wait);
@@ -128,11 +129,10 @@ test.serial("a timer fires on its millisecond, not before", (t) => {
 test.serial("a timer that always arms itself for now fires once per tick", (t) => {
   timersInit(0);
   let fired = 0;
-  const timer = new Timer<null>();
-  timerSetup(timer, () => {
+  const timer = createTimer("test", () => {
     fired++;
     modTimer(timer, jiffies);
-  }, null);
+  }, 0);
   modTimer(timer, jiffies - 5);
   runTimers(0);
   t.is(fired, 0);
@@ -148,8 +148,7 @@ test.serial("a jump of three weeks is one call, and callbacks see the new time i
   const seen: number[] = [];
   const waits = [1_800_000_000, 1000, 90_000_000, 5, 20_000_000, 60_000];
   for (const wait of waits) {
-    const timer = new Timer<number>();
-    timerSetup(timer, (w) => seen.push(w), wait);
+    const timer = createTimer("test", (i) => seen.push(waits[i]!), waits.indexOf(wait));
     modTimer(timer, jiffies + wait);
   }
   runTimers((-1000 + 1_800_000_000) | 0);
@@ -159,9 +158,7 @@ test.serial("a jump of three weeks is one call, and callbacks see the new time i
 
 test.serial("arming far ahead in the middle of a jump, and after a long time without anything due", (t) => {
   const NEVER = 0.5;
-  const far = new Timer<null>();
   let firedAt = NEVER;
-  timerSetup(far, () => (firedAt = jiffies), null);
   const runUntilFired = (): void => {
     for (let wait = nextTimerDelay(); firedAt === NEVER; wait = nextTimerDelay()) {
       if (wait > 1) runTimers((jiffies + wait - 1) | 0);
@@ -169,12 +166,14 @@ test.serial("arming far ahead in the middle of a jump, and after a long time wit
     }
   };
   timersInit(0x104);
-  const near = new Timer<null>();
+  const onFar = (): void => void (firedAt = jiffies);
+  let far = createTimer("test", onFar, 0);
   let expires = 0;
-  timerSetup(near, () => {
+  const onNear = (): void => {
     expires = (jiffies + 0x7ffffffe) | 0;
     modTimer(far, expires);
-  }, null);
+  };
+  let near = createTimer("test", onNear, 0);
   modTimer(near, 0x105);
   runTimers((0x104 + 0x7fffffff) | 0);
   t.is(firedAt, NEVER);
@@ -183,6 +182,8 @@ test.serial("arming far ahead in the middle of a jump, and after a long time wit
 
   firedAt = NEVER;
   timersInit(0x10);
+  far = createTimer("test", onFar, 0);
+  near = createTimer("test", onNear, 0);
   modTimer(near, 0x7ffffffe);
   t.is(nextTimerDelay(), 0x7fffffee);
   runTimers(0x3ffffff0);
@@ -198,8 +199,7 @@ test.serial("timers of one millisecond fire in the order they were armed, from w
   timersInit(0);
   const seen: number[] = [];
   const timers = [0, 1, 2, 3, 4, 5].map((number) => {
-    const timer = new Timer<number>();
-    timerSetup(timer, (n) => seen.push(n), number);
+    const timer = createTimer("test", (n) => seen.push(n), number);
     return timer;
   });
   for (const number of [3, 0, 2]) modTimer(timers[number]!, 5000);
@@ -222,8 +222,7 @@ test.serial("a clock that goes back is ignored", (t) => {
 test.serial("polling every millisecond while a far timer waits", (t) => {
   timersInit(0x7fffff00);
   let fired = 0;
-  const timer = new Timer<null>();
-  timerSetup(timer, () => fired++, null);
+  const timer = createTimer("test", () => fired++, 0);
   modTimer(timer, jiffies + 1000);
   for (let i = 1; i < 1000; i++) {
     runTimers((0x7fffff00 + i) | 0);
