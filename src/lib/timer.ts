@@ -147,6 +147,12 @@ export function modTimer(timer: number, expires: number): boolean {
   return pending;
 }
 
+/** Arms a timer, unless it is armed and due no later. Linux: timer_reduce(). */
+export function timerReduce(timer: number, expires: number): void {
+  if ((words[timer + WHAT]! & NO_SLOT) !== NO_SLOT && ((words[timer + EXPIRES]! - expires) | 0) <= 0) return;
+  modTimer(timer, expires);
+}
+
 /** Disarms a timer. Returns whether it was pending. Linux: del_timer(). */
 export function delTimer(timer: number): boolean {
   if ((words[timer + WHAT]! & NO_SLOT) === NO_SLOT) return false;

@@ -83,10 +83,15 @@ export class NetnsIpv4 {
   tcpNotsentLowat = -1;
 }
 
-/** The defaults themselves: not frozen, as what is read-only here could not be set in an object that inherits it; nobody writes to them. */
-const DEFAULTS = new NetnsIpv4();
+/**
+ * Keeps the defaults, which nobody writes to. They are not frozen: what is read-only in an object cannot be set in one that
+ * inherits from it.
+ */
+class Defaults {
+  static readonly IPV4: NetnsIpv4 = new NetnsIpv4();
+}
 
 /** The sysctls of a new namespace. */
 export function createNetnsIpv4(): NetnsIpv4 {
-  return Object.create(DEFAULTS) as NetnsIpv4;
+  return Object.create(Defaults.IPV4) as NetnsIpv4;
 }

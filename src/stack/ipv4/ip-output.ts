@@ -294,14 +294,15 @@ export function inetSkRebuildRoute(sk: Sock): DstEntry | null {
 export function ipQueueXmit(sk: Sock, skb: SkBuff): number {
   const inet = (sk as InetSk).inet;
   const net = sk.net;
+  const cold = sk.cold;
   if (skb.dst === null) {
     const dst = skDstCheck(sk) ?? inetSkRebuildRoute(sk);
     if (dst === null) return noRoute(net, skb, -EHOSTUNREACH);
     skbDstSet(skb, dst);
   }
-  skb.priority = words[sk.cold + SK_PRIORITY]!;
-  skb.mark = words[sk.cold + SK_MARK]!;
-  ipPushHeader(skb, sk, inet.saddr, inet.daddr, words[sk.cold + SK_PROTOCOL]!, ipSelectTtl(net, sk), inet.tos, ipDontFragment(sk));
+  skb.priority = words[cold + SK_PRIORITY]!;
+  skb.mark = words[cold + SK_MARK]!;
+  ipPushHeader(skb, sk, inet.saddr, inet.daddr, words[cold + SK_PROTOCOL]!, ipSelectTtl(net, sk), inet.tos, ipDontFragment(sk));
   return ipLocalOut(net, skb);
 }
 
@@ -314,10 +315,11 @@ export function ipBuildAndSendPkt(
   skb: SkBuff, sk: Sock, saddr: number, daddr: number, dst: DstEntry | null, tos: number,
 ): number {
   const net = sk.net;
+  const cold = sk.cold;
   if (skb.dst === null) skb.dst = dst;
-  skb.priority = words[sk.cold + SK_PRIORITY]!;
-  skb.mark = words[sk.cold + SK_MARK]!;
-  ipPushHeader(skb, null, saddr, daddr, words[sk.cold + SK_PROTOCOL]!, ipSelectTtl(net, sk), tos, ipDontFragment(sk));
+  skb.priority = words[cold + SK_PRIORITY]!;
+  skb.mark = words[cold + SK_MARK]!;
+  ipPushHeader(skb, null, saddr, daddr, words[cold + SK_PROTOCOL]!, ipSelectTtl(net, sk), tos, ipDontFragment(sk));
   return ipLocalOut(net, skb);
 }
 

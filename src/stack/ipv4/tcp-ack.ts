@@ -52,19 +52,20 @@ const CONFIRM_INTERVAL_MS = 1000;
  * time gets shorter, and over one round trip counts by its largest value. Linux: tcp_rtt_estimator().
  */
 function tcpRttEstimator(tp: TcpSock, rttMs: number): void {
+  const cold = tp.cold;
   let m = rttMs < 1 ? 1 : rttMs;
   const srtt = tp.srtt;
   if (srtt === 0) {
     tp.srtt = m << 3;
-    words[tp.cold + TP_MDEV] = m << 1;
-    words[tp.cold + TP_RTTVAR] = words[tp.cold + TP_MDEV]! > TCP_RTO_MIN ? words[tp.cold + TP_MDEV]! : TCP_RTO_MIN;
-    words[tp.cold + TP_MDEV_MAX] = words[tp.cold + TP_RTTVAR]!;
-    words[tp.cold + TP_RTT_SEQ] = tp.sndNxt;
+    const mdev = m << 1;
+    words[cold + TP_MDEV] = mdev;
+    words[cold + TP_RTTVAR] = words[cold + TP_MDEV_MAX] = mdev > TCP_RTO_MIN ? mdev : TCP_RTO_MIN;
+    words[cold + TP_RTT_SEQ] = tp.sndNxt;
     return;
   }
   m -= srtt >> 3;
   tp.srtt = srtt + m;
-  let mdev = words[tp.cold + TP_MDEV]!;
+  let mdev = words[cold + TP_MDEV]!;
   if (m < 0) {
     m = -m - (mdev >> 2);
     if (m > 0) m >>= 3;
@@ -72,15 +73,16 @@ function tcpRttEstimator(tp: TcpSock, rttMs: number): void {
     m -= mdev >> 2;
   }
   mdev += m;
-  words[tp.cold + TP_MDEV] = mdev;
-  if (mdev > words[tp.cold + TP_MDEV_MAX]!) {
-    words[tp.cold + TP_MDEV_MAX] = mdev;
-    if (mdev > words[tp.cold + TP_RTTVAR]!) words[tp.cold + TP_RTTVAR] = mdev;
+  words[cold + TP_MDEV] = mdev;
+  if (mdev > words[cold + TP_MDEV_MAX]!) {
+    words[cold + TP_MDEV_MAX] = mdev;
+    if (mdev > words[cold + TP_RTTVAR]!) words[cold + TP_RTTVAR] = mdev;
   }
-  if (((tp.sndUna - words[tp.cold + TP_RTT_SEQ]!) | 0) > 0) {
-    if (words[tp.cold + TP_MDEV_MAX]! < words[tp.cold + TP_RTTVAR]!) words[tp.cold + TP_RTTVAR]! -= (words[tp.cold + TP_RTTVAR]! - words[tp.cold + TP_MDEV_MAX]!) >> 2;
-    words[tp.cold + TP_RTT_SEQ] = tp.sndNxt;
-    words[tp.cold + TP_MDEV_MAX] = TCP_RTO_MIN;
+  if (((tp.sndUna - words[cold + TP_RTT_SEQ]!) | 0) > 0) {
+    const fall = words[cold + TP_RTTVAR]! - words[cold + TP_MDEV_MAX]!;
+    if (fall > 0) words[cold + TP_RTTVAR]! -= fall >> 2;
+    words[cold + TP_RTT_SEQ] = tp.sndNxt;
+    words[cold + TP_MDEV_MAX] = TCP_RTO_MIN;
   }
 }
 
@@ -128,8 +130,9 @@ function measureRtt(sk: TcpSk, flags: number, seqRtt: number, lastRtt: number): 
  */
 function tcpCleanRtxQueue(sk: TcpSk, flags: number, priorFack: number): number {
   const tp = sk.tp;
+  const cold = tp.cold;
   const una = tp.sndUna;
-  const sackOk = words[tp.cold + TP_SACK_OK] !== 0;
+  const sackOk = words[cold + TP_SACK_OK] !== 0;
   const sendHead = sk.sendHead;
   let flag = flags;
   let acked = 0;
@@ -149,18 +152,18 @@ function tcpCleanRtxQueue(sk: TcpSk, flags: number, priorFack: number): number {
       if (!timed) first = last;
       timed = true;
       if (((skb.seq - reord) | 0) < 0) reord = skb.seq;
-      if (((skb.endSeq - words[tp.cold + TP_HIGH_SEQ]!) | 0) <= 0) flag |= FLAG_ORIG_SACK_ACKED;
+      if (((skb.endSeq - words[cold + TP_HIGH_SEQ]!) | 0) <= 0) flag |= FLAG_ORIG_SACK_ACKED;
     }
     if ((sacked & TCPCB_SACKED_ACKED) !== 0) {
       tp.sackedOut--;
     } else if (sackOk) {
-      words[tp.cold + TP_DELIVERED]!++;
+      words[cold + TP_DELIVERED]!++;
       tcpRackAdvance(tp, sacked, skb.endSeq, skb.when);
     }
     if ((sacked & TCPCB_LOST) !== 0) tp.lostOut--;
     if ((skb.tcpFlags & TCPHDR_SYN) !== 0) {
       flag |= FLAG_SYN_ACKED;
-      words[tp.cold + TP_RETRANS_STAMP] = 0;
+      words[cold + TP_RETRANS_STAMP] = 0;
     } else {
       flag |= FLAG_DATA_ACKED;
     }
@@ -230,11 +233,11 @@ function tcpAckProbe(sk: TcpSk): void {
 
 /** The peer answers: so does the next hop. Linux: sk_dst_confirm(). */
 function confirmNeighbour(sk: TcpSk): void {
-  const tp = sk.tp;
+  const stamp = sk.tp.cold + TP_CONFIRM_STAMP;
   const dst = sk.dst;
   const now = jiffies;
-  if (dst === null || ((now - words[tp.cold + TP_CONFIRM_STAMP]!) | 0) < CONFIRM_INTERVAL_MS) return;
-  words[tp.cold + TP_CONFIRM_STAMP] = now;
+  if (dst === null || ((now - words[stamp]!) | 0) < CONFIRM_INTERVAL_MS) return;
+  words[stamp] = now;
   dst.ops.confirmNeigh(dst, sk.inet.daddr);
 }
 
@@ -277,12 +280,13 @@ function oldAck(sk: TcpSk, ack: number, flags: number): number {
 export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
   const tp = sk.tp;
   const icsk = sk.icsk;
+  const cold = tp.cold;
   const ack = skb.ackSeq;
   const prior = tp.sndUna;
   const advance = (ack - prior) | 0;
   let flag = flags;
   if (advance < 0) {
-    if (advance < -words[tp.cold + TP_MAX_WINDOW]!) {
+    if (advance < -words[cold + TP_MAX_WINDOW]!) {
       if ((flag & FLAG_NO_CHALLENGE_ACK) === 0) tcpSendChallengeAck(sk);
       return -2;
     }
@@ -291,13 +295,13 @@ export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
   if (((ack - tp.sndNxt) | 0) > 0) return -1;
   const seq = skb.seq;
   const priorOut = tp.packetsOut;
-  const priorDelivered = words[tp.cold + TP_DELIVERED]!;
-  const priorLost = words[tp.cold + TP_LOST]!;
-  const priorFack = words[tp.cold + TP_SACK_OK] !== 0 ? tcpHighestSackSeq(tp) : prior;
+  const priorDelivered = words[cold + TP_DELIVERED]!;
+  const priorLost = words[cold + TP_LOST]!;
+  const priorFack = words[cold + TP_SACK_OK] !== 0 ? tcpHighestSackSeq(tp) : prior;
   if (advance > 0) {
     flag |= FLAG_SND_UNA_ADVANCED;
     if (icsk.retransmits !== 0) {
-      words[tp.cold + TP_TOTAL_RTO_TIME]! += (jiffies - words[tp.cold + TP_RTO_STAMP]!) | 0;
+      words[cold + TP_TOTAL_RTO_TIME]! += (jiffies - words[cold + TP_RTO_STAMP]!) | 0;
       icsk.retransmits = 0;
     }
     tp.bytesAcked += advance;
@@ -320,26 +324,26 @@ export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
     else tcpSackStateClear();
   }
   words[sk.cold + SK_ERR_SOFT] = 0;
-  words[icsk.cold + ICSK_PROBES_OUT] = 0;
+  words[cold + ICSK_PROBES_OUT] = 0;
   tp.rcvTstamp = jiffies;
   if (priorOut === 0) {
     if ((flag & FLAG_DSACKING_ACK) !== 0) tcpFastretransAlert(sk, prior, 0, flag);
     tcpAckProbe(sk);
-    if (words[tp.cold + TP_TLP_HIGH_SEQ] !== 0) tcpProcessTlpAck(sk, ack, flag);
+    if (words[cold + TP_TLP_HIGH_SEQ] !== 0) tcpProcessTlpAck(sk, ack, flag);
     return 1;
   }
   if (advance > 0 || sackTimed) flag = tcpCleanRtxQueue(sk, flag, priorFack);
   tcpRackUpdateReoWnd(sk);
-  if (words[tp.cold + TP_TLP_HIGH_SEQ] !== 0) tcpProcessTlpAck(sk, ack, flag);
+  if (words[cold + TP_TLP_HIGH_SEQ] !== 0) tcpProcessTlpAck(sk, ack, flag);
   if (ackIsDubious(sk, flag)) {
     const duplicate = (flag & (FLAG_SND_UNA_ADVANCED | FLAG_NOT_DUP | FLAG_DSACKING_ACK)) === 0;
     flag = tcpFastretransAlert(sk, prior, duplicate ? 1 : 0, flag);
   }
   if ((flag & FLAG_SET_XMIT_TIMER) !== 0) tcpSetXmitTimer(sk);
   if ((flag & FLAG_FORWARD_PROGRESS) !== 0) confirmNeighbour(sk);
-  const delivered = words[tp.cold + TP_DELIVERED]! - priorDelivered;
+  const delivered = words[cold + TP_DELIVERED]! - priorDelivered;
   tcpNewlyDelivered(sk, delivered, flag);
-  if (tcpInCwndReduction(sk)) tcpCwndReduction(sk, delivered, words[tp.cold + TP_LOST]! - priorLost, advance > 0);
+  if (tcpInCwndReduction(sk)) tcpCwndReduction(sk, delivered, words[cold + TP_LOST]! - priorLost, advance > 0);
   else if (mayRaiseCwnd(sk, flag)) icsk.caOps.congAvoid(sk, ack, delivered);
   if ((flag & (FLAG_REXMIT_LOST | FLAG_REXMIT_NEW)) !== 0) tcpXmitRecovery(sk, flag);
   return 1;

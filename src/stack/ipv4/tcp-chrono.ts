@@ -4,7 +4,7 @@
  */
 import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
-import { TP_CHRONO_BUSY, TP_CHRONO_RWND, TP_CHRONO_SNDBUF, TP_CHRONO_START, TP_CHRONO_TYPE } from "./tcp-cold.ts";
+import { TP_CHRONO_START, TP_CHRONO_TOTALS, TP_CHRONO_TYPE } from "./tcp-cold.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 
 /** There is data in the write queue. */
@@ -16,14 +16,12 @@ export const TCP_CHRONO_SNDBUF_LIMITED = 3;
 
 /** The running clock's time goes to its total; another starts. */
 function tcpChronoSet(tp: TcpSock, type: number): void {
+  const cold = tp.cold;
   const now = jiffies;
-  const old = words[tp.cold + TP_CHRONO_TYPE]!;
-  const elapsed = (now - words[tp.cold + TP_CHRONO_START]!) | 0;
-  if (old === TCP_CHRONO_BUSY) words[tp.cold + TP_CHRONO_BUSY]! += elapsed;
-  else if (old === TCP_CHRONO_RWND_LIMITED) words[tp.cold + TP_CHRONO_RWND]! += elapsed;
-  else if (old === TCP_CHRONO_SNDBUF_LIMITED) words[tp.cold + TP_CHRONO_SNDBUF]! += elapsed;
-  words[tp.cold + TP_CHRONO_START] = now;
-  words[tp.cold + TP_CHRONO_TYPE] = type;
+  const old = words[cold + TP_CHRONO_TYPE]!;
+  if (old !== 0) words[cold + TP_CHRONO_TOTALS + old]! += (now - words[cold + TP_CHRONO_START]!) | 0;
+  words[cold + TP_CHRONO_START] = now;
+  words[cold + TP_CHRONO_TYPE] = type;
 }
 
 /** A reason to wait begins, unless a higher one holds. */
@@ -40,6 +38,7 @@ export function tcpChronoStop(sk: TcpSk, type: number): void {
 
 /** Total time of a reason and of those above it counts busy: ms of one, the running clock included. */
 export function tcpChronoMs(tp: TcpSock, type: number): number {
-  const total = type === TCP_CHRONO_BUSY ? words[tp.cold + TP_CHRONO_BUSY]! : type === TCP_CHRONO_RWND_LIMITED ? words[tp.cold + TP_CHRONO_RWND]! : words[tp.cold + TP_CHRONO_SNDBUF]!;
-  return type === words[tp.cold + TP_CHRONO_TYPE]! ? total + ((jiffies - words[tp.cold + TP_CHRONO_START]!) | 0) : total;
+  const cold = tp.cold;
+  const total = words[cold + TP_CHRONO_TOTALS + type]!;
+  return type === words[cold + TP_CHRONO_TYPE] ? total + ((jiffies - words[cold + TP_CHRONO_START]!) | 0) : total;
 }

@@ -169,12 +169,11 @@ export const TP_TOTAL_RTO_RECOVERIES = 95;
 export const TP_TOTAL_RTO_TIME = 96;
 /** When the last series of timeouts began. */
 export const TP_RTO_STAMP = 97;
-/** The running TCP_CHRONO_* clock, since when, and the totals in ms. */
+/** The running TCP_CHRONO_* clock, 0 for none, and since when it runs. */
 export const TP_CHRONO_TYPE = 98;
 export const TP_CHRONO_START = 99;
-export const TP_CHRONO_BUSY = 100;
-export const TP_CHRONO_RWND = 101;
-export const TP_CHRONO_SNDBUF = 102;
+/** The total of each clock in ms: the word behind the last one plus TCP_CHRONO_* (from 1 on). */
+export const TP_CHRONO_TOTALS = 99;
 
 export const TP_STATS_END = 103;
 

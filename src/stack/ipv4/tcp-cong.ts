@@ -217,19 +217,21 @@ function tcpCwndApplicationLimited(sk: TcpSk): void {
 /** After sending: remembers how much of the window was in use in this round trip. Linux: tcp_cwnd_validate(). */
 export function tcpCwndValidate(sk: TcpSk, isCwndLimited: boolean): void {
   const tp = sk.tp;
+  const cold = tp.cold;
   const out = tp.packetsOut;
-  if (((tp.sndUna - words[tp.cold + TP_MAX_PACKETS_SEQ]!) | 0) >= 0 || isCwndLimited || (!tp.isCwndLimited && out > words[tp.cold + TP_MAX_PACKETS_OUT]!)) {
+  const newRound = ((tp.sndUna - words[cold + TP_MAX_PACKETS_SEQ]!) | 0) >= 0;
+  if (newRound || isCwndLimited || (!tp.isCwndLimited && out > words[cold + TP_MAX_PACKETS_OUT]!)) {
     tp.isCwndLimited = isCwndLimited;
-    words[tp.cold + TP_MAX_PACKETS_OUT] = out;
-    words[tp.cold + TP_MAX_PACKETS_SEQ] = tp.sndNxt;
+    words[cold + TP_MAX_PACKETS_OUT] = out;
+    words[cold + TP_MAX_PACKETS_SEQ] = tp.sndNxt;
   }
   if (tcpIsCwndLimited(tp)) {
-    words[tp.cold + TP_SND_CWND_USED] = 0;
-    words[tp.cold + TP_SND_CWND_STAMP] = jiffies;
+    words[cold + TP_SND_CWND_USED] = 0;
+    words[cold + TP_SND_CWND_STAMP] = jiffies;
     return;
   }
-  if (out > words[tp.cold + TP_SND_CWND_USED]!) words[tp.cold + TP_SND_CWND_USED] = out;
-  if (sk.net.ipv4.tcpSlowStartAfterIdle !== 0 && ((jiffies - words[tp.cold + TP_SND_CWND_STAMP]!) | 0) >= sk.icsk.rto) {
+  if (out > words[cold + TP_SND_CWND_USED]!) words[cold + TP_SND_CWND_USED] = out;
+  if (sk.net.ipv4.tcpSlowStartAfterIdle !== 0 && ((jiffies - words[cold + TP_SND_CWND_STAMP]!) | 0) >= sk.icsk.rto) {
     tcpCwndApplicationLimited(sk);
   }
 }

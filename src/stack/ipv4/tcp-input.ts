@@ -154,7 +154,8 @@ export function tcpRcvEstablished(sk: TcpSk, skb: SkBuff): void {
   }
   if ((icsk.ackPending & ICSK_ACK_SCHED) !== 0) tcpAckSndCheckSlow(sk, false);
   if (eaten) consumeSkb(skb);
-  if (words[sk.cold + SK_RCVLOWAT]! <= 1 || ((tp.rcvNxt - tp.copiedSeq) | 0) >= words[sk.cold + SK_RCVLOWAT]!) sockDefReadable(sk);
+  const lowat = words[sk.cold + SK_RCVLOWAT]!;
+  if (lowat <= 1 || ((tp.rcvNxt - tp.copiedSeq) | 0) >= lowat) sockDefReadable(sk);
 }
 
 /** Not acceptable: what tcpAck() answered as a reason. */

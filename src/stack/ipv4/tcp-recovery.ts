@@ -150,15 +150,16 @@ export function tcpRackUpdateReoWnd(sk: TcpSk): void {
   if ((sk.net.ipv4.tcpRecovery & TCP_RACK_STATIC_REO_WND) !== 0) return;
   const tp = sk.tp;
   const rec = tp.cold;
-  if (words[rec + TP_RACK_DSACK_SEEN] !== 0 && words[rec + TP_REO_WND_PERSIST] !== 0 && ((tp.sndUna - words[rec + TP_REO_WND_SEQ]!) | 0) < 0) words[rec + TP_RACK_DSACK_SEEN] = 0;
-  if (words[rec + TP_RACK_DSACK_SEEN] !== 0) {
-    if (words[rec + TP_REO_WND_STEPS]! < MAX_STEPS) words[rec + TP_REO_WND_STEPS]!++;
-    words[rec + TP_RACK_DSACK_SEEN] = 0;
-    words[rec + TP_REO_WND_SEQ] = tp.sndNxt;
-    words[rec + TP_REO_WND_PERSIST] = TCP_RACK_RECOVERY_THRESH;
-  } else if (words[rec + TP_REO_WND_PERSIST] === 0) {
-    words[rec + TP_REO_WND_STEPS] = 1;
+  const persist = words[rec + TP_REO_WND_PERSIST]!;
+  if (words[rec + TP_RACK_DSACK_SEEN] === 0) {
+    if (persist === 0) words[rec + TP_REO_WND_STEPS] = 1;
+    return;
   }
+  words[rec + TP_RACK_DSACK_SEEN] = 0;
+  if (persist !== 0 && ((tp.sndUna - words[rec + TP_REO_WND_SEQ]!) | 0) < 0) return;
+  if (words[rec + TP_REO_WND_STEPS]! < MAX_STEPS) words[rec + TP_REO_WND_STEPS]!++;
+  words[rec + TP_REO_WND_SEQ] = tp.sndNxt;
+  words[rec + TP_REO_WND_PERSIST] = TCP_RACK_RECOVERY_THRESH;
 }
 
 /** The shortest round trip of the last tcp_min_rtt_wlen seconds. Linux: tcp_update_rtt_min(), there a windowed filter of three. */

@@ -21,8 +21,10 @@ import { tcpFastPathCheck, tcpReceiveWindow, tcpWindowWanted } from "./tcp-windo
 export function tcpInq(sk: TcpSk): number {
   const tp = sk.tp;
   const waiting = (tp.rcvNxt - tp.copiedSeq) | 0;
-  const mark = (words[tp.cold + TP_URG_SEQ]! - tp.copiedSeq) | 0;
-  if (words[tp.cold + TP_URG_DATA] !== 0 && mark >= 0 && mark < waiting && (sk.flags & SOCK_URGINLINE) === 0) return mark;
+  if (words[tp.cold + TP_URG_DATA] !== 0 && (sk.flags & SOCK_URGINLINE) === 0) {
+    const mark = (words[tp.cold + TP_URG_SEQ]! - tp.copiedSeq) | 0;
+    if (mark >= 0 && mark < waiting) return mark;
+  }
   return (sk.flags & SOCK_DONE) !== 0 && waiting > 0 ? waiting - 1 : waiting;
 }
 
@@ -53,8 +55,9 @@ function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: n
   const peek = (flags & MSG_PEEK) !== 0;
   let seq = tp.copiedSeq;
   let left = length;
+  let urgent = words[tp.cold + TP_URG_DATA] !== 0;
   for (let skb = queue.head; skb !== null && left > 0;) {
-    if (words[tp.cold + TP_URG_DATA] !== 0) {
+    if (urgent) {
       // A call stops before the mark; the next one begins behind the urgent byte, or with it when it is inline.
       const atMark = words[tp.cold + TP_URG_SEQ] === seq;
       if (atMark && left < length) break;
@@ -66,7 +69,7 @@ function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: n
     const offset = (seq - skb.seq) | 0;
     const available = skb.len - offset;
     let used = available < left ? available : left;
-    if (words[tp.cold + TP_URG_DATA] !== 0) used = tcpUrgLimit(sk, seq, used);
+    if (urgent) used = tcpUrgLimit(sk, seq, used);
     if ((flags & MSG_TRUNC) === 0) copyToIter(skb.data + offset, used, msg);
     seq = (seq + used) | 0;
     left -= used;
@@ -75,7 +78,10 @@ function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: n
       continue;
     }
     tp.copiedSeq = seq;
-    if (words[tp.cold + TP_URG_DATA] !== 0 && ((seq - words[tp.cold + TP_URG_SEQ]!) | 0) > 0) words[tp.cold + TP_URG_DATA] = 0;
+    if (urgent && ((seq - words[tp.cold + TP_URG_SEQ]!) | 0) > 0) {
+      words[tp.cold + TP_URG_DATA] = 0;
+      urgent = false;
+    }
     if (used < available) break;
     const next: SkBuff | null = skb.next;
     // skbDequeue(): it is the head.

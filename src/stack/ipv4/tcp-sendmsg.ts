@@ -44,8 +44,10 @@ function poolHasRoom(): boolean {
  */
 function tcpMemoryFree(sk: TcpSk, wake: number): boolean {
   const tp = sk.tp;
-  const lowat = words[tp.cold + TP_NOTSENT_LOWAT] !== 0 ? words[tp.cold + TP_NOTSENT_LOWAT]! : sk.net.ipv4.tcpNotsentLowat;
-  return sk.wmemQueued < sk.sndbuf && (lowat < 0 || ((tp.writeSeq - tp.sndNxt) | 0) << wake < lowat);
+  if (sk.wmemQueued >= sk.sndbuf) return false;
+  const own = words[tp.cold + TP_NOTSENT_LOWAT]!;
+  const lowat = own !== 0 ? own : sk.net.ipv4.tcpNotsentLowat;
+  return lowat < 0 || ((tp.writeSeq - tp.sndNxt) | 0) << wake < lowat;
 }
 
 /** Does EPOLLOUT hold: at least a third of the buffer is free? Linux: sk_stream_is_writeable(). */

@@ -7,7 +7,7 @@
  * nothing: that is cheaper than moving it at every segment.
  */
 import { words } from "../../lib/table.ts";
-import { delTimer, jiffies, modTimer, timerExpires, timerPending, timerSetArg } from "../../lib/timer.ts";
+import { delTimer, jiffies, modTimer, timerPending, timerReduce, timerSetArg } from "../../lib/timer.ts";
 import { ETIMEDOUT } from "../../uapi/errno.ts";
 import {
   LINUX_MIB_DELAYEDACKLOCKED, LINUX_MIB_DELAYEDACKS, LINUX_MIB_TCPABORTONMEMORY, LINUX_MIB_TCPABORTONTIMEOUT,
@@ -61,19 +61,13 @@ const OWNED_DELACK_RETRY_MS = 40;
 const ORPHAN_RETRIES = 8;
 const SYN_STATES = TCPF_SYN_SENT | TCPF_SYN_RECV;
 
-/** Arms a timer, unless it fires earlier anyway and will be armed again then. */
-function resetLazy(timer: number, expires: number): void {
-  if (timerPending(timer) && ((timerExpires(timer) - expires) | 0) <= 0) return;
-  modTimer(timer, expires);
-}
-
 /** Sets the retransmit timer to stand for `what` (ICSK_TIME_*) in `whenMs`. Linux: inet_csk_reset_xmit_timer(). */
 export function inetCskResetXmitTimer(sk: TcpSk, what: number, whenMs: number): void {
   const icsk = sk.icsk;
   const timeout = (jiffies + (whenMs < TCP_RTO_MAX ? whenMs : TCP_RTO_MAX)) | 0;
   icsk.pending = what;
   icsk.timeout = timeout;
-  resetLazy(icsk.retransmitTimer, timeout);
+  timerReduce(icsk.retransmitTimer, timeout);
 }
 
 /** The delayed acknowledgment is due in `whenMs`. */
@@ -82,7 +76,7 @@ export function inetCskResetDelackTimer(sk: TcpSk, whenMs: number): void {
   const timeout = (jiffies + whenMs) | 0;
   icsk.ackPending |= ICSK_ACK_TIMER;
   icsk.ackTimeout = timeout;
-  resetLazy(icsk.delackTimer, timeout);
+  timerReduce(icsk.delackTimer, timeout);
 }
 
 /** Arms the third timer. Linux: tcp_reset_keepalive_timer(). */

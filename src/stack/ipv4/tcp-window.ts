@@ -102,7 +102,8 @@ export function tcpWindowWanted(sk: TcpSk): number {
   const allowed = tcpFullSpace(sk);
   let mss = icsk.ackRcvMss;
   let free = tcpSpace(sk);
-  const full = words[tp.cold + TP_WINDOW_CLAMP]! < allowed ? words[tp.cold + TP_WINDOW_CLAMP]! : allowed;
+  const clamp = words[tp.cold + TP_WINDOW_CLAMP]!;
+  const full = clamp < allowed ? clamp : allowed;
   if (mss > full) {
     mss = full;
     if (mss <= 0) return 0;
@@ -183,8 +184,9 @@ export function tcpSelectInitialWindow(space: number, mss: number, windowClamp: 
 export function tcpInitBufferSpace(sk: TcpSk): void {
   const tp = sk.tp;
   const most = tcpFullSpace(sk);
-  if (words[tp.cold + TP_WINDOW_CLAMP]! > most) words[tp.cold + TP_WINDOW_CLAMP] = most;
-  if (tp.rcvSsthresh > words[tp.cold + TP_WINDOW_CLAMP]!) tp.rcvSsthresh = words[tp.cold + TP_WINDOW_CLAMP]!;
+  const clamp = words[tp.cold + TP_WINDOW_CLAMP]! > most ? most : words[tp.cold + TP_WINDOW_CLAMP]!;
+  words[tp.cold + TP_WINDOW_CLAMP] = clamp;
+  if (tp.rcvSsthresh > clamp) tp.rcvSsthresh = clamp;
   words[tp.cold + TP_SND_CWND_STAMP] = jiffies;
 }
 
@@ -212,7 +214,8 @@ export function tcpFastPathCheck(sk: TcpSk): void {
 export function tcpMtuToMss(sk: TcpSk, pmtu: number): number {
   const tp = sk.tp;
   let mss = pmtu - IP_TCP_HLEN;
-  if (mss > words[tp.cold + TP_MSS_CLAMP]! && words[tp.cold + TP_MSS_CLAMP] !== 0) mss = words[tp.cold + TP_MSS_CLAMP]!;
+  const clamp = words[tp.cold + TP_MSS_CLAMP]!;
+  if (mss > clamp && clamp !== 0) mss = clamp;
   const least = sk.net.ipv4.tcpMinSndMss;
   return (mss < least ? least : mss) - (tp.tcpHeaderLen + tcpMd5Room(sk) - TCP_HLEN);
 }
@@ -233,7 +236,8 @@ export function tcpSyncMss(sk: TcpSk, pmtu: number): number {
   let mss = tcpMtuToMss(sk, pmtu);
   const buffer = skbBufferBytes - TCP_HEADROOM - headerLen;
   if (mss > buffer) mss = buffer;
-  const most = words[tp.cold + TP_MAX_WINDOW]! > TCP_MSS_DEFAULT ? words[tp.cold + TP_MAX_WINDOW]! >> 1 : words[tp.cold + TP_MAX_WINDOW]!;
+  const window = words[tp.cold + TP_MAX_WINDOW]!;
+  const most = window > TCP_MSS_DEFAULT ? window >> 1 : window;
   if (most !== 0 && mss > most) {
     const least = 68 - headerLen;
     mss = most > least ? most : least;

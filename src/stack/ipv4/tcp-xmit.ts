@@ -110,9 +110,9 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
   const synack = syn && (flags & TCPHDR_ACK) !== 0;
   const fastopen = !syn || md5 >= 0 ? 0 : synack ? tcpSynackFastopenSize() : tcpSynFastopenSize();
   const plainLen = syn ? TCP_HLEN + tcpSynOptions(bits) + fastopen : tp.tcpHeaderLen;
-  const rec = tp.cold;
+  const cold = tp.cold;
   // A segment with data has room for blocks when it is not full; a buffer has none for more than one.
-  const sackLen = !syn && (words[rec + TP_NUM_SACKS] !== 0 || words[rec + TP_DSACK] !== 0)
+  const sackLen = !syn && (words[cold + TP_NUM_SACKS] !== 0 || words[cold + TP_DSACK] !== 0)
     ? tcpSackOptionLength(tp, sackRoom(tp, payload, md5Len)) : 0;
   const headerLen = plainLen + sackLen + md5Len;
   const th = skb.data - headerLen;
@@ -162,7 +162,7 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
 
   if ((flags & TCPHDR_ACK) !== 0) tcpEventAckSent(sk);
   if (payload !== 0) tcpEventDataSent(sk);
-  words[tp.cold + TP_SEGS_OUT]!++;
+  words[cold + TP_SEGS_OUT]!++;
   sk.net.mib[TCP_MIB_OUTSEGS]!++;
   const err = ipQueueXmit(sk, skb);
   // The queue of the device is full.
