@@ -42,12 +42,12 @@ export type BootOptions = ConfigOptions & {
   readonly initcalls?: readonly Initcall<Config>[];
 };
 
-/** The sizes of the last boot. */
-let booted: Config;
+/** The sizes that the last boot was asked for: a few, where a whole Config would take 500 bytes of a board for good. */
+let booted: ConfigOptions;
 
-/** The sizes the stack was built with, for parts that are started later. */
+/** The sizes the stack was built with, for parts that are started later. Makes an object. */
 export function bootConfig(): Config {
-  return booted;
+  return resolveConfig(booted);
 }
 
 /** Truesize of one full packet: what a socket's buffer is counted in. */
@@ -126,7 +126,7 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
 export function boot(options: BootOptions = {}): void {
   const { hal = platform, initcalls: more = [], ...sizes } = options;
   const config = resolveConfig(sizes);
-  booted = config;
+  booted = sizes;
   const all = more.length === 0 ? initcalls : [...initcalls, ...more];
   poolsReset(KERNEL_WORDS + initcallWords(all, config));
   kernelInit(hal);
