@@ -49,9 +49,12 @@ function registerLoopback(net: Net): void {
   net.loopbackDev = net.register(dev);
 }
 
+/** Linux: loopback_net_ops. */
+const loopbackNetOps = Object.freeze({ init: registerLoopback });
+
 /** Gives every namespace a loopback device. Boot time, after all that listens for devices, and the first of devices. */
 export function loopbackInit(): void {
-  registerPernetSubsys({ init: registerLoopback });
+  registerPernetSubsys(loopbackNetOps);
 }
 
 /** `ip link set lo up`: 0 or a negative errno. */

@@ -21,7 +21,7 @@ import {
   RTNH_F_DEAD, RTNH_F_LINKDOWN, RTPROT_BOOT, RTPROT_KERNEL,
 } from "../../uapi/rtnetlink.ts";
 import { nlErrMsg } from "../core/extack.ts";
-import { registerPernetSubsys, type Net } from "../core/net.ts";
+import { type Net, type PernetOps, registerPernetSubsys } from "../core/net.ts";
 import { neighIfdown } from "../core/neighbour.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { arpTbl } from "./arp.ts";
@@ -58,6 +58,13 @@ export interface FibOptions extends FibSizes {
   readonly nexthops: number;
 }
 
+/** Linux: fib_net_ops. */
+const fibNetOps: PernetOps = Object.freeze({
+  init(net: Net): void {
+    net.fib = account("fib", new NetFib());
+  },
+});
+
 /** Builds the routing tables of every namespace. Boot time, after devinetInit() and before devices register. */
 export function fibInit(sizes: FibOptions): void {
   fibMemoryInit(sizes, RTAX_MAX + 1, tnodeBinsFor(sizes.routes), tnodeIntsFor(sizes.routes));
@@ -72,11 +79,7 @@ export function fibInit(sizes: FibOptions): void {
   notice = null;
   fibChain = account("fib", new NotifierChain<FibConfig>());
   fibRuleChain = account("fib", new NotifierChain<FibRule>());
-  registerPernetSubsys({
-    init(net: Net): void {
-      net.fib = account("fib", new NetFib());
-    },
-  });
+  registerPernetSubsys(fibNetOps);
   notifierChainRegister(netdevChain, account("fib", new NotifierBlock<NetDevice>(fibNetdevEvent)));
   notifierChainRegister(inetaddrChain, account("fib", new NotifierBlock<InIfaddr>(fibInetaddrEvent)));
 }

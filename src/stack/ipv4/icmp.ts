@@ -82,7 +82,7 @@ const CSUM_RIGHT = 0xffff;
 /** Boot time, after inetProtocolsInit(): ICMP takes its protocol number. */
 export function icmpInit(): void {
   icmpRatelimitInit();
-  inetAddProtocol(IPPROTO_ICMP, Object.freeze({ handler: icmpRcv, chained: true }));
+  inetAddProtocol(IPPROTO_ICMP, icmpProtocol);
 }
 
 /** The errno (positive) a socket sees for a code of ICMP_DEST_UNREACH; EHOSTUNREACH for unknown ones. */
@@ -340,3 +340,6 @@ function icmpUnreach(net: Net, skb: SkBuff, type: number): number {
   consumeSkb(skb);
   return 0;
 }
+
+/** Linux: icmp_protocol. */
+const icmpProtocol = Object.freeze({ handler: icmpRcv, chained: true });

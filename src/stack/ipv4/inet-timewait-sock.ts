@@ -11,7 +11,7 @@ import { halfWords, words, wordTable } from "../../lib/table.ts";
 import { createTimer, delTimer, jiffies, modTimer, TIMER_WORDS } from "../../lib/timer.ts";
 import { LINUX_MIB_TCPTIMEWAITOVERFLOW, LINUX_MIB_TIMEWAITED } from "../../uapi/snmp.ts";
 import { TCP_TIME_WAIT } from "../../uapi/tcp.ts";
-import { type Net, registerPernetSubsys } from "../core/net.ts";
+import { type Net, type PernetOps, registerPernetSubsys } from "../core/net.ts";
 import {
   BIND_TW_NONE, inetBindBucketDestroy, inetBindOwners, inetBindTwFirst, inetBindTwLast, inetBindTwSet,
 } from "./inet-bind-bucket.ts";
@@ -69,6 +69,12 @@ export function inetTimewaitWords(count: number): number {
   return count * TW_WORDS + halfWords(count) + TIMER_WORDS;
 }
 
+const twNetOps: PernetOps = Object.freeze({
+  init(net: Net): void {
+    nets[net.id & 0xffff] = net;
+  },
+});
+
 /** Builds the slab. Boot time only, after inetHashtablesInit and netInit. @param count connections in TIME_WAIT */
 export function inetTimewaitInit(count: number): void {
   slab = slabCreate("tw_sock_TCP", count);
@@ -76,11 +82,7 @@ export function inetTimewaitInit(count: number): void {
   firstTimeWait = lastTimeWait = firstFinWait = lastFinWait = NONE;
   timer = createTimer("tw_sock_TCP", twTimer, 0);
   nets = [];
-  registerPernetSubsys({
-    init(net: Net): void {
-      nets[net.id & 0xffff] = net;
-    },
-  });
+  registerPernetSubsys(twNetOps);
 }
 
 /** Entries in use. */

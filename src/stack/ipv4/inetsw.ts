@@ -2,6 +2,7 @@
  * inetsw: which protocol and operations serve a socket of AF_INET, by type and protocol number. Linux: inetsw[] and
  * inet_register_protosw() of net/ipv4/af_inet.c. Owns the table.
  */
+import { account } from "../../lib/account.ts";
 import { EINVAL, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT } from "../../uapi/errno.ts";
 import { IPPROTO_IP } from "../../uapi/in.ts";
 import { SOCK_MAX } from "../../uapi/socket.ts";
@@ -27,37 +28,37 @@ export interface InetProtosw {
   readonly flags: number;
 }
 
-let inetsw: InetProtosw[][];
+/** All entries; of one type those behind the permanent ones are the newest first. */
+let inetsw: InetProtosw[];
 
 /** Boot: no entry of any type. */
 export function inetswInit(): void {
-  inetsw = [];
-  for (let type = 0; type < SOCK_MAX; type++) inetsw.push([]);
+  inetsw = account("inetsw", []);
 }
 
 /**
- * Adds an entry: behind the permanent ones, in front of the others, so that the newest of those is found first. Boot
- * time.
+ * Adds an entry: behind the permanent ones of its type, in front of the others, so that the newest of those is found first.
+ * Boot time.
  * @returns 0, -EINVAL (no such type), -EPERM (a permanent entry has the protocol). Linux: inet_register_protosw()
  */
 export function inetRegisterProtosw(entry: InetProtosw): number {
   if (entry.type < 0 || entry.type >= SOCK_MAX) return -EINVAL;
-  const list = inetsw[entry.type]!;
   let at = 0;
-  while (at < list.length && (list[at]!.flags & INET_PROTOSW_PERMANENT) !== 0) {
-    if (list[at]!.protocol === entry.protocol) return -EPERM;
-    at++;
+  for (let i = 0; i < inetsw.length; i++) {
+    const other = inetsw[i]!;
+    if (other.type !== entry.type || (other.flags & INET_PROTOSW_PERMANENT) === 0) continue;
+    if (other.protocol === entry.protocol) return -EPERM;
+    at = i + 1;
   }
-  list.splice(at, 0, entry);
+  inetsw.splice(at, 0, entry);
   return 0;
 }
 
 /** Removes an entry: 0, or -EPERM for a permanent one. Linux: inet_unregister_protosw(). */
 export function inetUnregisterProtosw(entry: InetProtosw): number {
   if ((entry.flags & INET_PROTOSW_PERMANENT) !== 0) return -EPERM;
-  const list = inetsw[entry.type]!;
-  const at = list.indexOf(entry);
-  if (at >= 0) list.splice(at, 1);
+  const at = inetsw.indexOf(entry);
+  if (at >= 0) inetsw.splice(at, 1);
   return 0;
 }
 
@@ -66,9 +67,9 @@ export function inetUnregisterProtosw(entry: InetProtosw): number {
  * entry serves any. Null otherwise: inetswError() says why.
  */
 export function inetswFind(type: number, protocol: number): InetProtosw | null {
-  const list = inetsw[type]!;
-  for (let i = 0; i < list.length; i++) {
-    const entry = list[i]!;
+  for (let i = 0; i < inetsw.length; i++) {
+    const entry = inetsw[i]!;
+    if (entry.type !== type) continue;
     if (entry.protocol === protocol) {
       if (protocol !== IPPROTO_IP) return entry;
     } else if (protocol === IPPROTO_IP || entry.protocol === IPPROTO_IP) {
@@ -80,5 +81,6 @@ export function inetswFind(type: number, protocol: number): InetProtosw | null {
 
 /** Why inetswFind() gave null: no entry of the type at all, or none for the protocol. */
 export function inetswError(type: number): number {
-  return inetsw[type]!.length === 0 ? -ESOCKTNOSUPPORT : -EPROTONOSUPPORT;
+  for (let i = 0; i < inetsw.length; i++) if (inetsw[i]!.type === type) return -EPROTONOSUPPORT;
+  return -ESOCKTNOSUPPORT;
 }

@@ -41,7 +41,16 @@ import { ipFragments, ipOptions, ipPartsInit, type OptionOps } from "./ip-parts.
 import { inetProtocolsInit, inetProtos } from "./protocol.ts";
 import { ipRouteInput, ipRouteInputReason, routeInit } from "./route.ts";
 import { RT_TOS_BITS, rtInput, rtInputDaddr, rtInputDev, rtInputSaddr, rtInputTos } from "./route-cache.ts";
-import { RTCF_BROADCAST, RTCF_MULTICAST, type Rtable, rtableInit } from "./rtable.ts";
+import { type IpHandlers, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable, rtableInit } from "./rtable.ts";
+
+/** Where route entries lead. */
+const handlers: IpHandlers = Object.freeze({
+  localDeliver: ipLocalDeliver,
+  error: ipError,
+  output: ipOutput,
+  mcOutput: ipMcOutput,
+  linkFailure: ipv4LinkFailure,
+});
 
 /**
  * IPv4 starts: route entries, output, ICMP, and the packet type. Boot time, after fibInit(); transports follow with
@@ -50,13 +59,7 @@ import { RTCF_BROADCAST, RTCF_MULTICAST, type Rtable, rtableInit } from "./rtabl
 export function ipInit(rtables: number): void {
   ipPartsInit();
   inetProtocolsInit();
-  rtableInit(rtables, initNet, Object.freeze({
-    localDeliver: ipLocalDeliver,
-    error: ipError,
-    output: ipOutput,
-    mcOutput: ipMcOutput,
-    linkFailure: ipv4LinkFailure,
-  }));
+  rtableInit(rtables, initNet, handlers);
   routeInit();
   ipOutputInit();
   icmpInit();

@@ -350,9 +350,7 @@ export function tcpV4Init(sizes: TcpSizes): void {
   inetBindBucketInit(sizes.bindBuckets);
   inetBindInit();
   inetTimewaitInit(sizes.timewaitSocks);
-  inetConnectionSockInit(sizes.requestSocks, Object.freeze({
-    rtxSynAck: tcpRtxSynack, destroy: tcpDestroySock, setState: tcpSetState,
-  }));
+  inetConnectionSockInit(sizes.requestSocks, tcpConnectionOps);
   tcpOptionsInit();
   secureSeqInit();
   syncookiesInit();
@@ -363,12 +361,20 @@ export function tcpV4Init(sizes: TcpSizes): void {
   tcpSockInit(sizes.tcpSocks, tcpCubic);
   tcpInit(sizes);
   tcpRegisterCongestionControl(tcpCubic);
-  inetAddProtocol(IPPROTO_TCP, Object.freeze({ handler: tcpV4Rcv, errHandler: tcpV4Err }));
-  inetRegisterProtosw(Object.freeze({
-    type: SOCK_STREAM,
-    protocol: IPPROTO_TCP,
-    prot: tcpProt,
-    ops: inetStreamOps,
-    flags: INET_PROTOSW_PERMANENT | INET_PROTOSW_ICSK,
-  }));
+  inetAddProtocol(IPPROTO_TCP, tcpProtocol);
+  inetRegisterProtosw(tcpProtosw);
 }
+
+/** What inet-connection-sock.ts asks of TCP. */
+const tcpConnectionOps = Object.freeze({ rtxSynAck: tcpRtxSynack, destroy: tcpDestroySock, setState: tcpSetState });
+
+/** Linux: tcp_protocol. */
+const tcpProtocol = Object.freeze({ handler: tcpV4Rcv, errHandler: tcpV4Err });
+
+const tcpProtosw = Object.freeze({
+  type: SOCK_STREAM,
+  protocol: IPPROTO_TCP,
+  prot: tcpProt,
+  ops: inetStreamOps,
+  flags: INET_PROTOSW_PERMANENT | INET_PROTOSW_ICSK,
+});

@@ -37,14 +37,8 @@ import { udpGetPort, udpTableInit, udpUnhash } from "./udp-table.ts";
 export function udpInit(): void {
   udpTableInit(sockCount());
   udpOutputInit();
-  inetAddProtocol(IPPROTO_UDP, { handler: udpRcv, errHandler: udpErr, chained: true });
-  inetRegisterProtosw({
-    type: SOCK_DGRAM,
-    protocol: IPPROTO_UDP,
-    prot: udpProt,
-    ops: inetDgramOps,
-    flags: INET_PROTOSW_PERMANENT,
-  });
+  inetAddProtocol(IPPROTO_UDP, udpProtocol);
+  inetRegisterProtosw(udpProtosw);
 }
 
 function udpAlloc(net: Net): Sock | null {
@@ -158,4 +152,15 @@ export const udpProt: Proto = Object.freeze({
   getPort: udpGetPort,
   poll: datagramPoll,
   writeSpace: sockDefWriteSpace,
+});
+
+/** Linux: udp_protocol. */
+const udpProtocol = Object.freeze({ handler: udpRcv, errHandler: udpErr, chained: true });
+
+const udpProtosw = Object.freeze({
+  type: SOCK_DGRAM,
+  protocol: IPPROTO_UDP,
+  prot: udpProt,
+  ops: inetDgramOps,
+  flags: INET_PROTOSW_PERMANENT,
 });
