@@ -55,6 +55,7 @@ export const CONFIG_TABLE = Object.freeze({
   fibExceptions: row("destinations with a path MTU or a gateway of their own", [1, 1, 4, 256], 1, 4096),
   rtables: row("cached routing decisions", [4, 4, 10, 512], 4, 8192),
   rcvbufPackets: row("full packets a socket may hold unread (SO_RCVBUF's default)", [3, 6, 12, 256], 2, 4096),
+  rcvbufMaxPackets: row("full packets that the buffer of a busy TCP socket may grow to, 0 for no growth", [0, 0, 24, 0], 0, 4096),
   sndbufPackets: row("full packets a socket may have unsent or unacknowledged (SO_SNDBUF's default)", [2, 4, 8, 256], 1, 4096),
   fragQueues: row("datagrams being put together of fragments, where `fragments` is started", [1, 2, 4, 64], 1, 1024),
   fragPackets: row("packets that may wait there, out of `buffers`", [2, 3, 14, 2048], 2, 16384),

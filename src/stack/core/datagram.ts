@@ -113,13 +113,13 @@ export function sockTimestampSet(sk: Sock, skb: SkBuff): void {
 
 /**
  * SO_TIMESTAMP's control message: arrival as seconds and microseconds of the monotonic clock (a board has no other),
- * which wraps after 2^32 ms. Linux: sock_recv_timestamp().
+ * which wraps after 2^32 ms. Linux: sock_recv_timestamp(). @param when jiffies of the arrival
  */
-export function sockRecvTimestamp(sk: Sock, msg: Msghdr, skb: SkBuff): void {
+export function sockRecvTimestamp(sk: Sock, msg: Msghdr, when: number): void {
   if ((sk.flags & SOCK_TIMESTAMP) === 0) return;
   const at = putCmsg(msg, SOL_SOCKET, SCM_TIMESTAMP, 2);
   if (at < 0) return;
-  const ms = skb.when < 0 ? skb.when + TWO_32 : skb.when;
+  const ms = when < 0 ? when + TWO_32 : when;
   const seconds = (ms / MSEC_PER_SEC) | 0;
   msg.control![at] = seconds;
   msg.control![at + 1] = (ms - seconds * MSEC_PER_SEC) * USEC_PER_MSEC;

@@ -65,6 +65,8 @@ export class NetnsIpv4 {
   tcpTwReuse = 2;
   tcpSlowStartAfterIdle = 1;
   tcpAdvWinScale = 1;
+  /** Receive buffers grow, as far as rcvbufMaxPackets of boot() lets them. */
+  tcpModerateRcvbuf = 1;
   tcpInvalidRatelimitMs = 500;
   tcpChallengeAckLimit = 1000;
   tcpMinSndMss = 48;

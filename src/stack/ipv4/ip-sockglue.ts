@@ -166,7 +166,7 @@ function specificDestination(sk: InetSk, skb: SkBuff): number {
 
 /** Delivers the control messages the socket asked for about a packet. Linux: ip_cmsg_recv(), sock_recv_cmsgs(). */
 export function ipCmsgRecv(sk: InetSk, msg: Msghdr, skb: SkBuff): void {
-  sockRecvTimestamp(sk, msg, skb);
+  sockRecvTimestamp(sk, msg, skb.when);
   const flags = sk.inet.flags;
   if (flags === 0 || msg.control === null) return;
   const nh = skb.nh;

@@ -104,6 +104,8 @@ export function tcpEventDataRecv(sk: TcpSk, skb: SkBuff): void {
   if (len === icsk.ackRcvMss) words[icsk.cold + ICSK_ACK_LAST_SEG_SIZE] = 0;
   else tcpMeasureRcvMss(sk, skb);
   const now = jiffies;
+  // For SO_TIMESTAMP.
+  skb.when = now;
   let ato = icsk.ackAto;
   if (ato === 0) {
     tcpIncrQuickack(sk, TCP_MAX_QUICKACKS);
@@ -139,6 +141,7 @@ export function tcpTryCoalesce(sk: TcpSk, to: SkBuff, from: SkBuff): boolean {
   to.tail = tail + length;
   to.len += length;
   to.endSeq = (from.seq + length) | 0;
+  to.when = from.when;
   sk.net.mib[LINUX_MIB_TCPRCVCOALESCE]!++;
   return true;
 }

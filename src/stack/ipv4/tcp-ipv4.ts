@@ -55,6 +55,7 @@ import { TCP_MD5_HEADER, tcpInboundMd5Hash, tcpMd5Init, tcpMd5Keys, tcpMd5Words 
 import { TCP_TW_ACK, TCP_TW_RST, TCP_TW_SYN, tcpTimewaitStateProcess } from "./tcp-minisocks.ts";
 import { tcpMtupSetup, tcpMtupWords } from "./tcp-mtu-probe.ts";
 import { tcpOptionsInit } from "./tcp-options.ts";
+import { tcpRcvbufInit, tcpRcvbufWords } from "./tcp-rcvbuf.ts";
 import { tcpV4SendAckTw, tcpV4SendReset, tcpV4SendResetTw } from "./tcp-reply.ts";
 import { SECURE_SEQ_WORDS, secureSeqInit } from "./tcp-secure-seq.ts";
 import { tcpRecvmsg } from "./tcp-recvmsg.ts";
@@ -330,6 +331,7 @@ export interface TcpSizes {
   readonly buffers: number;
   readonly md5Keys: number;
   readonly mtuProbes: number;
+  readonly rcvbufMaxPackets: number;
 }
 
 /** Words of all tables of TCP. */
@@ -338,7 +340,8 @@ export function tcpV4Words(sizes: TcpSizes): number {
   return inetHashtablesWords(nodes, sizes.ehashBuckets) + inetBindWords(sizes.bindBuckets)
     + tcpSockWords(sizes.tcpSocks) + requestSockWords(sizes.requestSocks) + inetTimewaitWords(sizes.timewaitSocks)
     + TCP_METRICS_WORDS + PORT_SECRET_WORDS + SECURE_SEQ_WORDS + SYNCOOKIE_WORDS + TCP_FASTOPEN_KEY_WORDS
-    + tcpMd5Words(sizes.md5Keys) + tcpMtupWords(sizes.mtuProbes * sizes.socks);
+    + tcpMd5Words(sizes.md5Keys) + tcpMtupWords(sizes.mtuProbes * sizes.socks)
+    + tcpRcvbufWords(sizes.socks, sizes.rcvbufMaxPackets);
 }
 
 /**
@@ -358,6 +361,7 @@ export function tcpV4Init(sizes: TcpSizes): void {
   tcpFastopenClientInit();
   tcpMd5Init(sizes.md5Keys);
   tcpMtupSetup(sizes.mtuProbes * sizes.socks);
+  tcpRcvbufInit(sizes.socks, sizes.rcvbufMaxPackets);
   tcpSockInit(sizes.tcpSocks, tcpCubic);
   tcpInit(sizes);
   tcpRegisterCongestionControl(tcpCubic);

@@ -8,6 +8,7 @@
  */
 import { memCopy } from "../../lib/memory.ts";
 import { words } from "../../lib/table.ts";
+import { jiffies } from "../../lib/timer.ts";
 import {
   SKB_DROP_REASON_TCP_OFO_DROP, SKB_DROP_REASON_TCP_OFO_QUEUE_PRUNE, SKB_DROP_REASON_TCP_OFOMERGE,
 } from "../../uapi/drop-reason.ts";
@@ -74,6 +75,7 @@ export function tcpDataQueueOfo(sk: TcpSk, skb: SkBuff): void {
   const queue = tp.outOfOrderQueue;
   if (tp.ecnFlags !== 0) tcpEcnCheckCe(sk, skb);
   tp.predFlags = 0;
+  skb.when = jiffies;
   words[tp.cold + TP_RCV_OOOPACK]!++;
   words[tp.cold + TP_DATA_SEGS_IN]!++;
   // A hole is told of at once, by a duplicate ACK (RFC 5681 section 4.2).

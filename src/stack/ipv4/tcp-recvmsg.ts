@@ -1,18 +1,25 @@
 /**
  * recv() of a TCP socket, and the window update that follows from reading. Linux: tcp_recvmsg() and tcp_cleanup_rbuf() of
  * net/ipv4/tcp.c. Read first: RFC 9293 sections 3.10.3 (RECEIVE) and 3.8.6.2.2 (when to open the window).
+ *
+ * Linux had three queues for a reader: the receive queue; the prequeue (tcp_low_latency = 0), for segments that arrive while a reader
+ * sleeps in recv(), who then takes them through TCP in his own time; the backlog, for those that arrive while a call has the socket.
+ * Nothing sleeps here, so nobody is ever there whom a prequeue could wait for: a segment goes through TCP at once, as with
+ * tcp_low_latency = 1, or to the backlog, which the end of the call drains in order of arrival, behind what is in the receive queue.
  */
 import { words } from "../../lib/table.ts";
 import { EAGAIN, ENOTCONN } from "../../uapi/errno.ts";
 import { MSG_OOB, MSG_PEEK, MSG_TRUNC, SOL_TCP } from "../../uapi/socket.ts";
 import { TCP_CLOSE, TCP_CM_INQ, TCP_LISTEN } from "../../uapi/tcp.ts";
+import { sockRecvTimestamp } from "../core/datagram.ts";
 import { consumeSkb, type SkBuff } from "../core/skbuff.ts";
 import {
-  lockSock, RCV_SHUTDOWN, releaseSock, type Sock, SOCK_DONE, SOCK_RCVINQ, SOCK_URGINLINE, sockError,
+  lockSock, RCV_SHUTDOWN, releaseSock, type Sock, SOCK_DONE, SOCK_RCVINQ, SOCK_TIMESTAMP, SOCK_URGINLINE, sockError,
 } from "../core/sock.ts";
 import { copyToIter, type Msghdr, putCmsg } from "../core/sockaddr.ts";
 import { TP_URG_DATA, TP_URG_SEQ, TP_WINDOW_CLAMP } from "./tcp-cold.ts";
 import { tcpSendAck } from "./tcp-control.ts";
+import { tcpRcvSpaceAdjust, tcpRmemMax } from "./tcp-rcvbuf.ts";
 import { ICSK_ACK_PUSHED, ICSK_ACK_PUSHED2, ICSK_ACK_SCHED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { tcpRecvUrg, tcpUrgLimit } from "./tcp-urgent.ts";
 import { tcpFastPathCheck, tcpReceiveWindow, tcpWindowWanted } from "./tcp-window.ts";
@@ -49,6 +56,9 @@ export function tcpCleanupRbuf(sk: TcpSk, copied: number): void {
   if (now) tcpSendAck(sk);
 }
 
+/** When the last segment that was copied had arrived. */
+let lastStamp = 0;
+
 /** Copies up to `length` bytes, from `tp.copiedSeq` on; with MSG_PEEK they stay. */
 function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: number): number {
   const queue = sk.receiveQueue;
@@ -71,6 +81,7 @@ function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: n
     let used = available < left ? available : left;
     if (urgent) used = tcpUrgLimit(sk, seq, used);
     if ((flags & MSG_TRUNC) === 0) copyToIter(skb.data + offset, used, msg);
+    if ((sk.flags & SOCK_TIMESTAMP) !== 0) lastStamp = skb.when;
     seq = (seq + used) | 0;
     left -= used;
     if (peek) {
@@ -129,9 +140,11 @@ export function tcpRecvmsg(sock: Sock, msg: Msghdr, length: number, flags: numbe
     copied = nothingToRead(sk);
   } else if ((flags & MSG_PEEK) === 0) {
     if (tp.predFlags === 0) tcpFastPathCheck(sk);
+    if (tcpRmemMax !== 0) tcpRcvSpaceAdjust(sk);
     if (sk.state !== TCP_CLOSE) tcpCleanupRbuf(sk, copied);
   }
   releaseSock(sk);
+  if ((sk.flags & SOCK_TIMESTAMP) !== 0 && copied > 0) sockRecvTimestamp(sk, msg, lastStamp);
   if ((sk.flags & SOCK_RCVINQ) !== 0 && copied >= 0) putInq(sk, msg);
   return copied;
 }

@@ -24,10 +24,11 @@ import { TP_ADVMSS, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_SND_CWND_STAMP, TP_URG_DATA,
 import { tcpMd5Room } from "./tcp-md5.ts";
 import { tcpMtupBound, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { TCP_MAX_WSCALE } from "./tcp-options.ts";
+import { tcpRcvqSpaceInit, tcpRmemMax } from "./tcp-rcvbuf.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 
 /** Largest value of the window field. */
-const MAX_WINDOW_FIELD = 65535;
+export const MAX_WINDOW_FIELD = 65535;
 /** IP and TCP header without options. */
 export const IP_TCP_HLEN = 40;
 /** Smallest MSS ever assumed of a peer. Linux: TCP_MIN_MSS. */
@@ -65,6 +66,14 @@ export function tcpWindowInit(buffers: number): void {
 export function tcpWinFromSpace(sk: Sock, space: number): number {
   const scale = sk.net.ipv4.tcpAdvWinScale;
   return scale <= 0 ? space >> -scale : space - (space >> scale);
+}
+
+/** Bytes of receive buffer that a window of that many bytes needs. Linux: tcp_space_from_win(). */
+export function tcpSpaceFromWin(sk: Sock, window: number): number {
+  const scale = sk.net.ipv4.tcpAdvWinScale;
+  if (scale <= 0) return window * (1 << -scale);
+  const parts = 1 << scale;
+  return Math.ceil((window * parts) / (parts - 1));
 }
 
 /** The window when nothing waits to be read, here or in any other socket. Linux: tcp_full_space(). */
@@ -168,7 +177,10 @@ export function tcpSelectInitialWindow(space: number, mss: number, windowClamp: 
   if (window > mss) window -= window % mss;
   let wscale = 0;
   if (wscaleOk) {
-    let scaled = space < clamp ? space : clamp;
+    // The scale is for the connection's life: it must do for a buffer that has grown.
+    const grown = tcpRmemMax >> 1;
+    let scaled = grown > space ? grown : space;
+    if (scaled > clamp) scaled = clamp;
     while (scaled > MAX_WINDOW_FIELD && wscale < TCP_MAX_WSCALE) {
       scaled >>= 1;
       wscale++;
@@ -188,6 +200,7 @@ export function tcpInitBufferSpace(sk: TcpSk): void {
   words[tp.cold + TP_WINDOW_CLAMP] = clamp;
   if (tp.rcvSsthresh > clamp) tp.rcvSsthresh = clamp;
   words[tp.cold + TP_SND_CWND_STAMP] = jiffies;
+  if (tcpRmemMax !== 0) tcpRcvqSpaceInit(sk);
 }
 
 /** First guess of the size of the peer's segments: too small would delay no ACK, too large would delay one (RFC 1122 4.2.3.2). */
