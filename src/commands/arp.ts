@@ -3,7 +3,7 @@
  */
 import { Arpreq, Ifreq } from "../stack/core/ifreq.ts";
 import type { Net } from "../stack/core/net.ts";
-import { EINVAL, ENXIO } from "../uapi/errno.ts";
+import { EINVAL, ENOENT, ENXIO } from "../uapi/errno.ts";
 import { ARPHRD_ETHER, ATF_COM, ATF_PERM, ATF_PUBL } from "../uapi/if-arp.ts";
 import { SIOCDARP, SIOCGIFHWADDR, SIOCSARP } from "../uapi/ioctl.ts";
 import { Args, CommandEnd, type Output } from "./command.ts";
@@ -93,7 +93,7 @@ function deleteEntry(tool: NetTool, args: Args, options: ArpOptions): number {
   req.flags = ATF_PERM;
   readTail(args, req);
   const err = tool.ioctl(SIOCDARP, req);
-  if (err === -ENXIO || err === -EINVAL) {
+  if (err === -ENXIO || err === -ENOENT || err === -EINVAL) {
     tool.print(`No ARP entry for ${host}\n`);
     return FAILED;
   }

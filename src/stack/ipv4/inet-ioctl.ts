@@ -7,7 +7,7 @@ import { account } from "../../lib/account.ts";
 import { devIoctl, devOfLabel } from "../../netif/dev-ioctl.ts";
 import { devChangeFlags } from "../../netif/dev.ts";
 import {
-  EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENODEV, ENOBUFS, ENOIOCTLCMD, ENOTTY, ENXIO, EOPNOTSUPP, EPFNOSUPPORT,
+  EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENODEV, ENOBUFS, ENOENT, ENOIOCTLCMD, ENOTTY, ENXIO, EOPNOTSUPP, EPFNOSUPPORT,
 } from "../../uapi/errno.ts";
 import { IFF_BROADCAST, IFF_POINTOPOINT, IFF_UP } from "../../uapi/if.ts";
 import { ATF_COM, ATF_DONTPUB, ATF_NETMASK, ATF_PERM, ATF_PUBL } from "../../uapi/if-arp.ts";
@@ -65,13 +65,14 @@ function serve(net: Net, request: number, record: IoctlRecord): number {
   return request === SIOCGIFCONF && record instanceof Ifconf ? devIfconf(net, record) : -ENOTTY;
 }
 
-/** Prefix length that the class of an address says; -1 for groups and beyond. Linux: inet_abc_len(). */
+/** Prefix length that the class of an address says: 0 for none and the limited broadcast, -1 for groups. Linux: inet_abc_len(). */
 export function inetAbcLen(addr: number): number {
-  if (addr === 0) return 0;
+  if (addr === 0 || addr === -1) return 0;
   const first = addr >>> 24;
   if (first < 128) return 8;
   if (first < 192) return 16;
-  return first < 224 ? 24 : -1;
+  if (first < 224) return 24;
+  return first < 240 ? -1 : 32;
 }
 
 /** Is it no netmask, or has the address bits outside of it? Linux: bad_mask(). */
@@ -284,7 +285,7 @@ function arpIoctl(net: Net, request: number, r: Arpreq): number {
   if (r.pa.family !== AF_INET) return -EPFNOSUPPORT;
   if ((r.flags & ATF_PUBL) === 0 && (r.flags & (ATF_NETMASK | ATF_DONTPUB)) !== 0) return -EINVAL;
   // There are no published entries: none to delete, and none can be set.
-  if ((r.flags & ATF_PUBL) !== 0) return request === SIOCDARP ? -ENXIO : -EOPNOTSUPP;
+  if ((r.flags & ATF_PUBL) !== 0) return request === SIOCDARP ? -ENOENT : -EOPNOTSUPP;
   const addr = r.pa.addr | 0;
   let dev = r.dev === "" ? null : devOfLabel(net, r.dev);
   if (dev === null) {
