@@ -14,6 +14,7 @@ import { rtnlLinkInit } from "./stack/netlink/rtnl-link.ts";
 import { rtnlNeighInit } from "./stack/netlink/rtnl-neigh.ts";
 import { rtnlRouteInit } from "./stack/netlink/rtnl-route.ts";
 import { rtnlRuleInit } from "./stack/netlink/rtnl-rule.ts";
+import { rtnlVethInit } from "./stack/netlink/rtnl-veth.ts";
 import { AF_NETLINK } from "./uapi/socket.ts";
 
 export { SockaddrNl } from "./stack/core/sockaddr.ts";
@@ -25,6 +26,7 @@ function netlinkStart(config: Config): void {
   netlinkInit(config.netlinkSocks);
   rtnetlinkInit();
   rtnlLinkInit();
+  rtnlVethInit();
   rtnlAddrInit();
   rtnlNeighInit();
   rtnlRouteInit();

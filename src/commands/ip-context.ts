@@ -26,7 +26,7 @@ export class IpContext {
   brief = false;
   /** -4, -f inet; AF_UNSPEC when not given */
   family = AF_UNSPEC;
-  private links: Map<number, string> | null = null;
+  private links: Map<number, { readonly name: string; readonly flags: number }> | null = null;
 
   constructor(net: Net, out: Output, groups = 0) {
     this.net = net;
@@ -48,12 +48,12 @@ export class IpContext {
     return this.family === AF_INET ? "inet" : "any valid";
   }
 
-  private names(): Map<number, string> {
+  private names(): Map<number, { readonly name: string; readonly flags: number }> {
     if (this.links === null) {
       this.links = new Map();
       const links = this.links;
       this.rtnl.dump(new Request(RTM_GETLINK, 0, IFINFOMSG_BYTES), (answer) => {
-        links.set(answer.u32(4), answer.attrs(IFINFOMSG_BYTES).string(IFLA_IFNAME));
+        links.set(answer.u32(4), { name: answer.attrs(IFINFOMSG_BYTES).string(IFLA_IFNAME), flags: answer.u32(8) });
       });
     }
     return this.links;
@@ -61,20 +61,25 @@ export class IpContext {
 
   /** The number of a device, 0 for none such. */
   deviceIndex(name: string): number {
-    for (const [index, text] of this.names()) if (text === name) return index;
+    for (const [index, link] of this.names()) if (link.name === name) return index;
     const number = /^if([0-9]+)$/.exec(name);
     return number === null ? 0 : Number(number[1]);
   }
 
   /** The name of a device; "if7" for one that is not there. */
   deviceName(index: number): string {
-    return this.names().get(index) ?? `if${index}`;
+    return this.names().get(index)?.name ?? `if${index}`;
+  }
+
+  /** IFF_* of a device; 0 for one that is not there. */
+  deviceFlags(index: number): number {
+    return this.names().get(index)?.flags ?? 0;
   }
 
   /** Remembers or forgets a device that a message is about. */
   learn(answer: Answer, gone: boolean): void {
     if (gone) this.names().delete(answer.u32(4));
-    else this.names().set(answer.u32(4), answer.attrs(IFINFOMSG_BYTES).string(IFLA_IFNAME));
+    else this.names().set(answer.u32(4), { name: answer.attrs(IFINFOMSG_BYTES).string(IFLA_IFNAME), flags: answer.u32(8) });
   }
 }
 

@@ -8,7 +8,7 @@ import {
 } from "../uapi/if.ts";
 import { ARPHRD_ETHER, ARPHRD_LOOPBACK, ARPHRD_NONE, ARPHRD_PPP } from "../uapi/if-arp.ts";
 import {
-  IFLA_ADDRESS, IFLA_ALLMULTI, IFLA_BROADCAST, IFLA_GROUP, IFLA_IFNAME, IFLA_LINK, IFLA_LINKMODE, IFLA_MAX_MTU,
+  IFLA_ADDRESS, IFLA_ALLMULTI, IFLA_BROADCAST, IFLA_GROUP, IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINK, IFLA_LINKINFO, IFLA_LINKMODE, IFLA_MAX_MTU,
   IFLA_MIN_MTU, IFLA_MTU, IFLA_NUM_RX_QUEUES, IFLA_NUM_TX_QUEUES, IFLA_OPERSTATE, IFLA_PROMISCUITY, IFLA_QDISC,
   IFLA_STATS64, IFLA_TXQLEN,
 } from "../uapi/if-link.ts";
@@ -32,7 +32,8 @@ const OPER_STATES: readonly string[] = Object.freeze([
 /** Least widths of the statistics' columns. */
 const COLUMNS: readonly number[] = Object.freeze([10, 7, 6, 7, 7, 7, 10]);
 
-function flagsText(flags: number): string {
+/** @param below is there a device below, and is it down? */
+function flagsText(flags: number, below = false): string {
   const names: string[] = (flags & IFF_UP) !== 0 && (flags & IFF_RUNNING) === 0 ? ["NO-CARRIER"] : [];
   let rest = flags & ~IFF_RUNNING;
   for (const [bit, name] of FLAG_NAMES) {
@@ -40,6 +41,7 @@ function flagsText(flags: number): string {
     rest &= ~bit;
   }
   if (rest !== 0) names.push((rest >>> 0).toString(16));
+  if (below) names.push("M-DOWN");
   return `<${names.join(",")}>`;
 }
 
@@ -114,7 +116,9 @@ export function linkText(ip: IpContext, answer: Answer, mode: boolean): string {
   const flags = answer.u32(8);
   const type = answer.u16(2);
   let text = answer.type === RTM_DELLINK ? "Deleted " : "";
-  text += `${answer.u32(4)}: ${name(ip, attrs)}: ${flagsText(flags)} mtu ${attrs.u32(IFLA_MTU)} qdisc ${attrs.string(IFLA_QDISC)} `;
+  const below = attrs.u32(IFLA_LINK);
+  const down = below !== 0 && (ip.deviceFlags(below) & IFF_UP) === 0;
+  text += `${answer.u32(4)}: ${name(ip, attrs)}: ${flagsText(flags, down)} mtu ${attrs.u32(IFLA_MTU)} qdisc ${attrs.string(IFLA_QDISC)} `;
   text += `state ${stateName(attrs)} `;
   if (mode && attrs.has(IFLA_LINKMODE)) text += `mode ${attrs.u8(IFLA_LINKMODE) === 0 ? "DEFAULT" : "DORMANT"} `;
   text += `group ${attrs.u32(IFLA_GROUP) === 0 ? "default" : attrs.u32(IFLA_GROUP)} `;
@@ -127,8 +131,9 @@ export function linkText(ip: IpContext, answer: Answer, mode: boolean): string {
     text += `${(flags & IFF_POINTOPOINT) !== 0 ? " peer " : " brd "}${linkAddress(type, attrs.data(IFLA_BROADCAST))}`;
   }
   if (ip.details) {
+    const kind = attrs.has(IFLA_LINKINFO) ? `${ip.newline}    ${attrs.nested(IFLA_LINKINFO).string(IFLA_INFO_KIND)} ` : "";
     text += ` promiscuity ${attrs.u32(IFLA_PROMISCUITY)}  allmulti ${attrs.u32(IFLA_ALLMULTI)} `
-      + `minmtu ${attrs.u32(IFLA_MIN_MTU)} maxmtu ${attrs.u32(IFLA_MAX_MTU)} `
+      + `minmtu ${attrs.u32(IFLA_MIN_MTU)} maxmtu ${attrs.u32(IFLA_MAX_MTU)} ${kind}`
       + `numtxqueues ${attrs.u32(IFLA_NUM_TX_QUEUES)} numrxqueues ${attrs.u32(IFLA_NUM_RX_QUEUES)} `;
   }
   return text;

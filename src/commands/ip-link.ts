@@ -1,7 +1,10 @@
-/** `ip link`: show and set. iproute2's counterpart is ip/iplink.c. */
+/** `ip link`: show, set, add and delete. iproute2's counterpart is ip/iplink.c. */
 import { IFF_ALLMULTI, IFF_DYNAMIC, IFF_MULTICAST, IFF_NOARP, IFF_PROMISC, IFF_UP } from "../uapi/if.ts";
-import { IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_TXQLEN } from "../uapi/if-link.ts";
-import { RTM_GETLINK, RTM_NEWLINK } from "../uapi/rtnetlink.ts";
+import {
+  IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MTU, IFLA_TXQLEN, VETH_INFO_PEER,
+} from "../uapi/if-link.ts";
+import { NLM_F_CREATE, NLM_F_EXCL, NLMSG_HDRLEN } from "../uapi/netlink.ts";
+import { RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK } from "../uapi/rtnetlink.ts";
 import {
   type Args, CommandEnd, duplicateArg, garbageArg, invalidArg, matches, noDevice, numberArg,
 } from "./command.ts";
@@ -15,10 +18,13 @@ const IFI_INDEX = 4;
 const IFI_FLAGS = 8;
 const IFI_CHANGE = 12;
 
-const USAGE = "Usage: ip link set DEVICE [ { up | down } ] [ arp { on | off } ] [ dynamic { on | off } ]\n"
+const USAGE = "Usage: ip link add [ name ] NAME [ txqueuelen PACKETS ] [ address LLADDR ] [ mtu MTU ] type TYPE [ ARGS ]\n"
+  + "       ip link delete DEVICE\n       ip link set DEVICE [ { up | down } ] [ arp { on | off } ] [ dynamic { on | off } ]\n"
   + "          [ multicast { on | off } ] [ allmulticast { on | off } ] [ promisc { on | off } ]\n"
   + "          [ txqueuelen PACKETS ] [ name NEWNAME ] [ address LLADDR ] [ mtu MTU ]\n"
   + "       ip link show [ DEVICE ] [ up ]\n";
+
+const VETH_USAGE = "Usage: ip link <options> type veth [peer <options>]\n";
 
 /** Words that turn a flag on and off; `true`: on clears it. */
 const SWITCHES: readonly (readonly [string, number, boolean])[] = Object.freeze([
@@ -31,6 +37,8 @@ export function ipLink(ip: IpContext, args: Args): number {
   if (!args.more) return show(ip, args);
   const word = args.word;
   args.at++;
+  if (matches(word, "add")) return add(ip, args);
+  if (matches(word, "delete")) return remove(ip, args);
   if (matches(word, "set") || matches(word, "change")) return set(ip, args);
   if (matches(word, "show") || matches(word, "lst") || matches(word, "list")) return show(ip, args);
   if (matches(word, "help")) throw new CommandEnd(255, USAGE);
@@ -75,22 +83,40 @@ function onOff(word: string, text: string): boolean {
   return text === "on";
 }
 
-/** `ip link set`. iproute2: iplink_parse(). */
-function set(ip: IpContext, args: Args): number {
-  const request = new Request(RTM_NEWLINK, 0, IFINFOMSG_BYTES);
+/** What the words of a device have named. */
+interface LinkWords {
+  /** The device, null when none was named. */
+  readonly device: string | null;
+  /** Its new name. */
+  readonly name: string | null;
+  /** Its kind, behind which the words of the kind follow. */
+  readonly kind: string | null;
+}
+
+/**
+ * Reads the words of a device up to its type into a request. iproute2: iplink_parse().
+ * @param base where the ifinfomsg is that flags go to, behind the message's header
+ */
+function parseWords(args: Args, request: Request, base: number): LinkWords {
   let device: string | null = null;
+  let name: string | null = null;
   const change = (flag: number, on: boolean): void => {
-    request.setU32(IFI_CHANGE, request.getU32(IFI_CHANGE) | flag);
-    request.setU32(IFI_FLAGS, on ? request.getU32(IFI_FLAGS) | flag : request.getU32(IFI_FLAGS) & ~flag);
+    request.setU32(base + IFI_CHANGE, request.getU32(base + IFI_CHANGE) | flag);
+    const flags = request.getU32(base + IFI_FLAGS);
+    request.setU32(base + IFI_FLAGS, on ? flags | flag : flags & ~flag);
   };
   for (; args.more; args.at++) {
     const word = args.word;
-    const flag = SWITCHES.find(([name]) => name === word);
+    const flag = SWITCHES.find(([known]) => known === word);
     if (word === "up") change(IFF_UP, true);
     else if (word === "down") change(IFF_UP, false);
     else if (flag !== undefined) change(flag[1], onOff(word, args.next()) !== flag[2]);
-    else if (word === "name") request.string(IFLA_IFNAME, newName(args.next()));
-    else if (matches(word, "address")) {
+    else if (word === "name") name = newName(args.next());
+    else if (word === "type") {
+      const kind = args.next();
+      args.at++;
+      return { device, name, kind };
+    } else if (matches(word, "address")) {
       const bytes = parseLladdr(args.next());
       if (bytes === null) throw new CommandEnd(255, `"${args.word}" is invalid lladdr.\n`);
       request.data(IFLA_ADDRESS, bytes);
@@ -104,10 +130,67 @@ function set(ip: IpContext, args: Args): number {
       device = args.word;
     }
   }
-  if (device === null) throw new CommandEnd(255, 'Not enough of information: "dev" argument is required.\n');
+  return { device, name, kind: null };
+}
+
+/** Names the device that is there. */
+function nameDevice(ip: IpContext, request: Request, device: string): void {
   const index = ip.deviceIndex(device);
   if (index === 0) noDevice(device);
   request.setU32(IFI_INDEX, index);
+}
+
+/** `ip link set` */
+function set(ip: IpContext, args: Args): number {
+  const request = new Request(RTM_NEWLINK, 0, IFINFOMSG_BYTES);
+  const { device, name } = parseWords(args, request, 0);
+  if (device === null) throw new CommandEnd(255, 'Not enough of information: "dev" argument is required.\n');
+  if (name !== null) request.string(IFLA_IFNAME, name);
+  nameDevice(ip, request, device);
+  ip.rtnl.talk(request);
+  return 0;
+}
+
+/** `peer …` of a veth. iproute2: veth_parse_opt(). */
+function vethWords(args: Args, request: Request): void {
+  if (!args.more) return;
+  if (args.word !== "peer") throw new CommandEnd(1, VETH_USAGE);
+  args.at++;
+  const peer = request.nest(VETH_INFO_PEER);
+  const header = request.raw(IFINFOMSG_BYTES);
+  const { device, name } = parseWords(args, request, header - NLMSG_HDRLEN);
+  if (device !== null || name !== null) request.string(IFLA_IFNAME, name ?? device!);
+  request.nestEnd(peer);
+}
+
+/** The words of each kind that has some. iproute2: struct link_util. */
+const KINDS: readonly (readonly [string, (args: Args, request: Request) => void])[] = Object.freeze([["veth", vethWords]] as const);
+
+/** `ip link add`. iproute2: iplink_modify(). */
+function add(ip: IpContext, args: Args): number {
+  const request = new Request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, IFINFOMSG_BYTES);
+  const { device, name, kind } = parseWords(args, request, 0);
+  if (kind === null) throw new CommandEnd(1, 'Not enough information: "type" argument is required\n');
+  if (device !== null || name !== null) request.string(IFLA_IFNAME, newName(name ?? device!));
+  const info = request.nest(IFLA_LINKINFO);
+  request.string(IFLA_INFO_KIND, kind);
+  const words = KINDS.find(([known]) => known === kind);
+  if (words !== undefined && args.more) {
+    const data = request.nest(IFLA_INFO_DATA);
+    words[1](args, request);
+    request.nestEnd(data);
+  }
+  request.nestEnd(info);
+  ip.rtnl.talk(request);
+  return 0;
+}
+
+/** `ip link delete` */
+function remove(ip: IpContext, args: Args): number {
+  const request = new Request(RTM_DELLINK, 0, IFINFOMSG_BYTES);
+  const { device } = parseWords(args, request, 0);
+  if (device === null) throw new CommandEnd(255, 'Not enough information: "dev" argument is required.\n');
+  nameDevice(ip, request, device);
   ip.rtnl.talk(request);
   return 0;
 }

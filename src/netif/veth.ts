@@ -73,7 +73,8 @@ function vethSetMacAddress(): number {
   return 0;
 }
 
-const vethOps: NetDeviceOps = Object.freeze({
+/** The functions of a veth device: what has them is one. */
+export const vethOps: NetDeviceOps = Object.freeze({
   ndoOpen: vethOpen,
   ndoStop: vethStop,
   ndoStartXmit: vethXmit,
@@ -90,19 +91,25 @@ function createEnd(name: string): NetDevice {
   return dev;
 }
 
+/** Two ends joined, down and in no namespace; the other is the `peer` of the one returned. Allocates. */
+export function vethPair(nameA: string, nameB: string): NetDevice {
+  const a = createEnd(nameA);
+  const b = createEnd(nameB);
+  a.peer = b;
+  b.peer = a;
+  return a;
+}
+
 /**
  * `ip link add NAMEA netns A type veth peer name NAMEB netns B`: both ends, down. Allocates.
  * @returns the end in netA; the other is its `peer`
  * @throws Error when one cannot be registered (name taken); then neither is
  */
 export function vethCreate(netA: Net, nameA: string, netB: Net, nameB: string): NetDevice {
-  const a = createEnd(nameA);
-  const b = createEnd(nameB);
-  a.peer = b;
-  b.peer = a;
+  const a = vethPair(nameA, nameB);
   netA.register(a);
   try {
-    netB.register(b);
+    netB.register(a.peer!);
   } catch (error) {
     unregisterNetdev(a);
     throw error;

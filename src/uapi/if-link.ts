@@ -31,6 +31,10 @@ export const IFLA_MAX = 63;
 
 /** Inside IFLA_LINKINFO. */
 export const IFLA_INFO_KIND = 1;
+export const IFLA_INFO_DATA = 2;
+
+/** Inside IFLA_INFO_DATA of a veth: an ifinfomsg and attributes of the peer. */
+export const VETH_INFO_PEER = 1;
 
 /** Attributes of a neighbour. */
 export const NDA_DST = 1;

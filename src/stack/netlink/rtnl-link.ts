@@ -1,7 +1,7 @@
 /**
- * Devices over rtnetlink: RTM_GETLINK, RTM_SETLINK, RTM_NEWLINK (changes only), their dump, and notifications to
- * RTNLGRP_LINK. Linux: rtnl_fill_ifinfo(), do_setlink() and rtnl_dump_ifinfo() of net/core/rtnetlink.c. Owns the listener on
- * netdev_chain. Devices are made by their drivers, so that RTM_NEWLINK with a kind answers -EOPNOTSUPP.
+ * Devices over rtnetlink: RTM_GETLINK, RTM_SETLINK, RTM_NEWLINK, RTM_DELLINK, their dump, and notifications to RTNLGRP_LINK.
+ * Linux: rtnl_fill_ifinfo(), do_setlink() and rtnl_dump_ifinfo() of net/core/rtnetlink.c. Owns the listener on netdev_chain.
+ * What makes devices of a kind is in rtnl-newlink.ts.
  */
 import { account } from "../../lib/account.ts";
 import { mem8, memView } from "../../lib/memory.ts";
@@ -34,6 +34,7 @@ import {
   createNlaString, nlaGet, nlaGetU32, nlaLen, nlaParse, nlaParseStrict, nlaPut, nlaPutLladdr,
   nlaPutString, nlaPutU32, nlaPutU8, nlaStrEquals, NLH_SEQ, nlmsgCancel, nlmsgEnd, nlmsgPut,
 } from "./nlattr.ts";
+import { linkInfoMatches, linkInfoPut, rtnlDeleteLink, rtnlNewlinkCreate, rtnlNewlinkInit } from "./rtnl-newlink.ts";
 import {
   nlmsgFlags, nlmsgHeaderOk, nlmsgLength, rtnlHasListeners, rtnlNotify, rtnlRegister, rtnlSkb, rtnlUnicast, strictCheck,
 } from "./rtnetlink.ts";
@@ -49,7 +50,7 @@ const ATTRS = NLMSG_HDRLEN + IFINFOMSG_BYTES;
 const STATS64_BYTES = 192;
 
 /** The shortest payloads. Linux: ifla_policy. */
-function linkPolicy(type: number): number {
+export function linkPolicy(type: number): number {
   switch (type) {
     case IFLA_MTU:
     case IFLA_LINK:
@@ -68,6 +69,7 @@ function linkPolicy(type: number): number {
 
 /** Boot: devices can be asked for and changed, and changes are told. */
 export function rtnlLinkInit(): void {
+  rtnlNewlinkInit();
   rtnlRegister(RTM_GETLINK, AF_UNSPEC, rtnlGetlink, rtnlDumpLinks);
   rtnlRegister(RTM_SETLINK, AF_UNSPEC, rtnlSetlink, null);
   rtnlRegister(RTM_NEWLINK, AF_UNSPEC, rtnlNewlink, null);
@@ -153,6 +155,7 @@ function fillLink(skb: SkBuff, nlh: number, dev: NetDevice, change: number): num
     && nlaPutString(skb, IFLA_QDISC, qdiscName(dev))
     && nlaPutU8(skb, IFLA_CARRIER, dev.running && dev.carrier ? 1 : 0)
     && putAddresses(skb, dev)
+    && linkInfoPut(skb, dev)
     && putStats(skb, dev);
   if (!fits) {
     nlmsgCancel(skb, nlh);
@@ -211,8 +214,8 @@ function rtnlDumpLinks(skb: SkBuff, cb: NetlinkSock): number {
   const kind = nlaGet(IFLA_LINKINFO);
   for (let dev = cb.net!.devices; dev !== null; dev = dev.nextDev) {
     if (dev.ifindex <= cb.arg0) continue;
-    // No device here has a master or a kind: a filter on one matches nothing.
-    if (master !== 0 || kind !== 0) continue;
+    // No device here has a master: a filter on one matches nothing.
+    if (master !== 0 || (kind !== 0 && !linkInfoMatches(kind, dev))) continue;
     const err = fillLink(skb, nlmsgPutDump(skb, cb, RTM_NEWLINK, IFINFOMSG_BYTES), dev, 0);
     if (err !== 0) return err;
     cb.arg0 = dev.ifindex;
@@ -244,7 +247,7 @@ function rtnlSetlink(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
   return dev === null ? -ENODEV : doSetlink(dev, nlh);
 }
 
-/** RTM_NEWLINK: changes a device that is there. Linux: rtnl_newlink(). */
+/** RTM_NEWLINK: changes a device that is there, or makes one. Linux: rtnl_newlink(). */
 function rtnlNewlink(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
   const err = parseLink(nlh);
   if (err !== 0) return err;
@@ -256,16 +259,17 @@ function rtnlNewlink(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
     return doSetlink(dev, nlh);
   }
   if ((flags & NLM_F_CREATE) === 0) return -ENODEV;
-  return nlaGet(IFLA_LINKINFO) !== 0 ? nlErrMsg(-EOPNOTSUPP, "Unknown device type") : -EOPNOTSUPP;
+  return rtnlNewlinkCreate(sk.net, ifindex, memView.getInt32(nlh + IFI_FLAGS, true), memView.getInt32(nlh + IFI_CHANGE, true));
 }
 
-/** RTM_DELLINK: no device here was made by a message. Linux: rtnl_dellink(). */
+/** RTM_DELLINK. Linux: rtnl_dellink(). */
 function rtnlDellink(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
   const err = parseLink(nlh);
   if (err !== 0) return err;
   const ifindex = memView.getInt32(nlh + IFI_INDEX, true);
   if (!namesDevice(ifindex)) return -EINVAL;
-  return findDevice(sk.net, ifindex) === null ? -ENODEV : -EOPNOTSUPP;
+  const dev = findDevice(sk.net, ifindex);
+  return dev === null ? -ENODEV : rtnlDeleteLink(dev);
 }
 
 /** Does all that a message asks of a device, until something fails. Linux: do_setlink(). */

@@ -139,6 +139,37 @@ const RULES: readonly (readonly [string, string, number])[] = [
     + "32767:\tfrom all lookup default\n", 0],
 ];
 
+/** Devices that are made by commands: d0 and d1 are the dummies. */
+const LINKS: readonly (readonly [string, string, number])[] = [
+  ["link add v0 type veth peer name v1", "", 0],
+  ["link add v0 type veth", "RTNETLINK answers: File exists\n", 2],
+  ["link add v5 mtu 1400 address 02:00:00:00:00:05 txqueuelen 9 type veth peer name v6 mtu 1300 address 02:00:00:00:00:06", "", 0],
+  ["link show v5", "7: v5@v6: <BROADCAST,MULTICAST,M-DOWN> mtu 1400 qdisc noop state DOWN mode DEFAULT group default qlen 9\n"
+    + "    link/ether 02:00:00:00:00:05 brd ff:ff:ff:ff:ff:ff\n", 0],
+  ["link add v7 type veth peer name v0", "RTNETLINK answers: File exists\n", 2],
+  ["link add v7 mtu 20 type veth", "RTNETLINK answers: Invalid argument\n", 2],
+  ["link add v7 address 03:00:00:00:00:05 type veth", "RTNETLINK answers: Cannot assign requested address\n", 2],
+  ["link add v7 up type veth", "", 0],
+  ["-br link show v7", "v7@veth0         LOWERLAYERDOWN ", 0],
+  ["link del v5", "", 0],
+  ["link del v5", 'Cannot find device "v5"\n', 1],
+  ["link show v6", 'Device "v6" does not exist.\n', 1],
+  ["link del v1 type veth", "", 0],
+  ["link add x type bogus", "Error: Unknown device type.\n", 2],
+  ["link add x", 'Not enough information: "type" argument is required\n', 1],
+  ["link add type", 'Command line is not complete. Try option "help"\n', 255],
+  ["link del", 'Not enough information: "dev" argument is required.\n', 255],
+  ["link del lo", "RTNETLINK answers: Operation not supported\n", 2],
+  ["link add name v8 type veth peer v9", "", 0],
+  ["link show v9", "10: v9@v8: <BROADCAST,MULTICAST,M-DOWN>", 0],
+  ["link add name v10 type veth peer", "", 0],
+  ["link add name v11 type veth bogus", "Usage: ip link <options> type veth [peer <options>]\n", 1],
+  ["link add dev v12 type veth peer name v12", "RTNETLINK answers: File exists\n", 2],
+  ["link del v8", "", 0],
+  ["link del v10", "", 0],
+  ["link del v7", "", 0],
+];
+
 /** Each command answers that text with that status. */
 function answers(t: ExecutionContext, list: readonly (readonly [string, string, number])[]): void {
   for (const [words, text, status] of list) {
@@ -157,6 +188,22 @@ test.serial("ip answers what iproute2 answers, to the byte, and ends with its st
 test.serial("ip rule refuses what iproute2 and the kernel refuse, and nothing else", (t) => {
   answers(t, RULES);
   bootIp();
+});
+
+test.serial("veth devices are made and deleted in pairs", (t) => {
+  for (const [words, text, status] of LINKS) {
+    const result = ip(initNet, words);
+    const said = result.text + result.error;
+    t.deepEqual([words, said.substring(0, Math.max(text.length, status === 0 ? 0 : said.length)), result.status], [words, text, status]);
+  }
+  t.is(run("-br link").split("\n").length, 4, "lo, d0, d1");
+  run("link add name va type veth peer name vb");
+  run("link set va up");
+  run("link set vb up");
+  run("addr add 10.0.0.1/24 dev va");
+  t.regex(run("-d link show va"), /^\d+: va@vb: <BROADCAST,MULTICAST,UP,LOWER_UP> .*\n.*maxmtu \d+ \n {4}veth numtxqueues 1 /);
+  run("link del vb");
+  t.is(run("route"), "");
 });
 
 test.serial("the first command starts netlink where boot did not", (t) => {
