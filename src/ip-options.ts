@@ -5,7 +5,7 @@
  */
 import type { Config } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
-import { ipOptionsDone, ipOptionsForward, ipOptionsInit, ipOptionsReceive } from "./stack/ipv4/ip-options.ts";
+import { ipOptionsDone, ipOptionsForward, ipOptionsInit, ipOptionsReceive, ipOptionsSourceRoute } from "./stack/ipv4/ip-options.ts";
 import {
   ipOptionsEcho, ipOptionsFirstHop, ipOptionsGet, ipOptionsPrepare, ipOptionsPush, ipOptionsRelease, ipOptionsSendInit, ipOptionsSet,
 } from "./stack/ipv4/ip-options-send.ts";
@@ -21,6 +21,7 @@ export const ipOptions: Initcall<Config> = Object.freeze({
     registerIpOptions(Object.freeze({
       receive: ipOptionsReceive,
       done: ipOptionsDone,
+      sourceRoute: ipOptionsSourceRoute,
       forward: ipOptionsForward,
       echo: ipOptionsEcho,
       prepare: ipOptionsPrepare,

@@ -5,6 +5,7 @@
  */
 import { pathToFileURL } from "node:url";
 import { boot, devOpen, inetAddAddress, initNet, ipRouteAdd, type Net, type NetDevice, poolsInUse } from "../../src/index.ts";
+import { forwarding } from "../../src/forwarding.ts";
 import { fragments } from "../../src/fragments.ts";
 import { ipOptions } from "../../src/ip-options.ts";
 import { errnoName } from "../../src/uapi/errno.ts";
@@ -131,7 +132,7 @@ function applySysctls(net: Net, sysctls: Readonly<Record<string, number>>): void
 
 /** Boots the board and starts its sketch. @throws UserError for options that cannot be */
 export async function startBoard(options: BoardOptions): Promise<VirtualBoard> {
-  asked(() => boot({ ...options.config, initcalls: [fragments, ipOptions] }));
+  asked(() => boot({ ...options.config, initcalls: [fragments, ipOptions, forwarding] }));
   const net = initNet;
   applySysctls(net, options.sysctls);
   const attachment = options.tap === undefined ? await attachToWire(options) : attachToTap(options, options.tap);

@@ -1,5 +1,5 @@
 /**
- * A board for tests of IP itself: any number of TAPs with addresses, the parts of IPv4 that it is to have, routes and settings,
+ * A board for tests of IP itself: any number of TAPs with addresses, the parts of IPv4 that it is to have, commands and settings,
  * and an echo of UDP datagrams of every length. Its one argument is a BoardPlan as JSON; ended by SIGINT, it prints its
  * report like `npm run board`.
  */
@@ -7,22 +7,24 @@ import { finalReport } from "../../hal/node/report.ts";
 import { run } from "../../hal/node/run.ts";
 import { openTap, type TapDevice } from "../../hal/node/tap.ts";
 import { fragments } from "../../src/fragments.ts";
+import { ip } from "../../src/commands/index.ts";
+import { forwarding } from "../../src/forwarding.ts";
 import { ipOptions } from "../../src/ip-options.ts";
 import {
-  AF_INET, bind, boot, devOpen, inetAddAddress, initNet, ipRouteAdd, poolsInUse, recvfrom, sendto, setsockopt, SO_RCVBUF, SO_SNDBUF,
+  AF_INET, bind, boot, devOpen, inetAddAddress, initNet, poolsInUse, recvfrom, sendto, setsockopt, SO_RCVBUF, SO_SNDBUF,
   SOCK_DGRAM, SockaddrIn, socket, SOL_SOCKET,
 } from "../../src/index.ts";
 import { unregisterNetdev } from "../../src/netif/dev.ts";
 import { addressNumber } from "../lib/frames.ts";
 
 /** The parts that a plan can ask for. */
-const PARTS = Object.freeze({ fragments, ipOptions });
+const PARTS = Object.freeze({ fragments, ipOptions, forwarding });
 
 export interface BoardPlan {
   readonly taps: readonly { readonly tap: string; readonly addr: string; readonly mtu?: number }[];
   readonly parts?: readonly (keyof typeof PARTS)[];
-  /** Prefix and gateway: "10.9.0.0/16 10.0.1.9". */
-  readonly routes?: readonly string[];
+  /** Given to the command `ip` once the devices are up: `route add …`, taken back at the end. */
+  readonly commands?: readonly string[];
   /** Settings of net.ipv4 by their field of the namespace. */
   readonly settings?: Readonly<Record<string, number>>;
 }
@@ -69,10 +71,9 @@ function main(plan: BoardPlan): void {
     must(inetAddAddress(initNet, device.dev, address, length), addr);
     return device;
   });
-  for (const route of plan.routes ?? []) {
-    const [to = "", via = ""] = route.split(" ");
-    const { addr, length } = prefix(to);
-    must(ipRouteAdd(initNet, addr, length, addressNumber(via), 0), route);
+  for (const command of plan.commands ?? []) {
+    const { status, error } = ip(initNet, command);
+    if (status !== 0) throw new Error(`ip ${command}: ${error}`);
   }
   const withDevices = poolsInUse();
   const step = echo();
@@ -81,6 +82,8 @@ function main(plan: BoardPlan): void {
   process.on("SIGINT", () => {
     setTimeout(() => {
       loop.stop();
+      // Routes that belong to no device.
+      for (const command of plan.commands ?? []) ip(initNet, command.replace(" add ", " del "));
       for (const { dev, close } of taps) {
         close();
         if (dev !== taps[0]!.dev) unregisterNetdev(dev);

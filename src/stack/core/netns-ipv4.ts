@@ -8,6 +8,8 @@
 export class NetnsIpv4 {
   ipDefaultTtl = 64;
   ipNoPmtuDisc = 0;
+  /** Devices that are registered from now on forward. For those that are there: ipForwardSet(). */
+  ipForward = 0;
   /** net.ipv4.conf.all.rp_filter: the larger of this and the device's counts. */
   rpFilter = 0;
   icmpEchoIgnoreAll = 0;

@@ -58,8 +58,10 @@ export class InIfaddr implements Pooled {
 
 /** InDevice.switches: source routes are followed. Linux: accept_source_route of conf.all and the device both. */
 export const IN_DEV_ACCEPT_SOURCE_ROUTE = 1;
-/** What is on for a new device. */
-const IN_DEV_DEFAULT = 0;
+/** What comes in is forwarded, where forwarding was listed at boot; redirects are not followed. Linux: forwarding. */
+export const IN_DEV_FORWARDING = 2;
+/** Who could have sent a packet to its next hop itself is told. Linux: send_redirects. */
+export const IN_DEV_SEND_REDIRECTS = 4;
 
 /** What IPv4 knows of a device. Linux: struct in_device; the switches are net.ipv4.conf.DEV.* of ip-sysctl. */
 export class InDevice implements DevicePrivate {
@@ -72,7 +74,7 @@ export class InDevice implements DevicePrivate {
   rpFilter = 0;
   arpNotify = 1;
   /** IN_DEV_* */
-  switches = IN_DEV_DEFAULT;
+  switches = IN_DEV_SEND_REDIRECTS;
   /** Being taken down for good. */
   dead = false;
   readonly dev: NetDevice;
@@ -359,6 +361,7 @@ function inetdevEvent(event: number, dev: NetDevice): number {
   if (inDev === null) {
     if ((event === NETDEV_REGISTER || event === NETDEV_CHANGEMTU) && dev.mtu >= IPV4_MIN_MTU) {
       inDev = account("devinet", new InDevice(dev));
+      if (dev.net!.ipv4.ipForward !== 0) inDev.switches |= IN_DEV_FORWARDING;
       dev.ipPtr = inDev;
     }
     return NOTIFY_DONE;

@@ -21,7 +21,7 @@ import {
 } from "../../uapi/icmp.ts";
 import { IFF_LOOPBACK } from "../../uapi/if.ts";
 import { IPPROTO_ICMP } from "../../uapi/in.ts";
-import { INET_ECN_MASK, IPTOS_PREC_INTERNETCONTROL, IPTOS_TOS_MASK } from "../../uapi/ip.ts";
+import { IPTOS_PREC_INTERNETCONTROL, IPTOS_TOS_MASK } from "../../uapi/ip.ts";
 import { RT_SCOPE_UNIVERSE } from "../../uapi/rtnetlink.ts";
 import {
   ICMP_MIB_CSUMERRORS, ICMP_MIB_INADDRMASKREPS, ICMP_MIB_INADDRMASKS, ICMP_MIB_INDESTUNREACHS, ICMP_MIB_INECHOREPS,
@@ -148,7 +148,7 @@ export function icmpSend(skbIn: SkBuff, type: number, code: number, info: number
   if ((devIn === null || (devIn.flags & IFF_LOOPBACK) === 0) && !icmpGlobalAllow(net, type, code)) return;
   const daddr = memView.getInt32(nh + IPH_SADDR);
   const tosIn = mem8[nh + IPH_TOS]!;
-  const tos = isErrorType(type) ? (tosIn & IPTOS_TOS_MASK & ~INET_ECN_MASK) | IPTOS_PREC_INTERNETCONTROL : tosIn;
+  const tos = isErrorType(type) ? (tosIn & IPTOS_TOS_MASK) | IPTOS_PREC_INTERNETCONTROL : tosIn;
   const optlen = echoOptions(net, skbIn);
   if (optlen < 0) return;
   const fl = outputFlow;

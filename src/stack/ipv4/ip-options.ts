@@ -287,7 +287,7 @@ export function ipOptionsReceive(skb: SkBuff, dev: NetDevice): number {
     if (inDev === null || (inDev.switches & IN_DEV_ACCEPT_SOURCE_ROUTE) === 0) return SKB_DROP_REASON_IP_INVALID_SOURCE;
     if (!followSourceRoute(skb, dev)) return SKB_DROP_REASON_IP_INHDR;
   }
-  if (opt.changed) remakeChecksum(skb);
+  // The checksum is made anew when the packet goes on; what an error quotes has the old one, as on Linux.
   return SKB_NOT_DROPPED_YET;
 }
 
@@ -339,6 +339,12 @@ function followSourceRoute(skb: SkBuff, dev: NetDevice): boolean {
   return true;
 }
 
+/** Has a packet a source route: 0 none, 1 a loose one, 2 a strict one? */
+export function ipOptionsSourceRoute(skb: SkBuff): number {
+  const opt = ipOptionsOf((skb.dst as Rtable).net, skb);
+  return opt === null || opt.srr === 0 ? 0 : opt.strict ? 2 : 1;
+}
+
 /**
  * A packet with options is forwarded: this host's address by the way out is entered, and a source route takes its next step.
  * Linux: ip_forward_options(). @param skb its route is that on
@@ -361,11 +367,8 @@ export function ipOptionsForward(skb: SkBuff): void {
     memView.setInt32(nh + IPH_DADDR, opt.faddr);
     putWord(mem8, at + pointer - 1, own);
     mem8[at + IPOPT_OFFSET] = pointer + 4;
-    opt.changed = true;
-  }
-  if (opt.tsNeedaddr) {
-    const at = nh + opt.ts;
-    putWord(mem8, at + mem8[at + IPOPT_OFFSET]! - 9, own);
+    // Elsewhere a timestamp's address stays that of the way in, as on Linux.
+    if (opt.tsNeedaddr) putWord(mem8, nh + opt.ts + mem8[nh + opt.ts + IPOPT_OFFSET]! - 9, own);
     opt.changed = true;
   }
   if (opt.changed) remakeChecksum(skb);

@@ -7,6 +7,7 @@ import type { NetDevice } from "../core/net-device.ts";
 import type { Msghdr } from "../core/sockaddr.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import type { Sock } from "../core/sock.ts";
+import type { InDevice } from "./devinet.ts";
 
 /** Fragments: reassembly (ip-fragment.ts), and sending in pieces (ip-do-fragment.ts). */
 export interface FragmentOps {
@@ -30,6 +31,8 @@ export interface OptionOps {
   receive(skb: SkBuff, dev: NetDevice): number;
   /** That packet has been dealt with. */
   done(): void;
+  /** Has a packet that came in a source route? 0 none, 1 a loose one, 2 a strict one. */
+  sourceRoute(skb: SkBuff): number;
   /** A packet with options is forwarded, by its route. */
   forward(skb: SkBuff): void;
   /** Prepares the options of an answer to a packet: their bytes, or -1 when there must be no answer. */
@@ -47,13 +50,24 @@ export interface OptionOps {
   release(sk: Sock): void;
 }
 
+/** Forwarding (ip-forward.ts). */
+export interface ForwardOps {
+  /**
+   * Routes a packet that came in by a device that forwards and is not for this host.
+   * @param error what the lookup said, its result still in fibResult @returns as ipRouteInput()
+   */
+  route(skb: SkBuff, inDev: InDevice, error: number, daddr: number, saddr: number, tos: number): number;
+}
+
 export let ipFragments: FragmentOps | null = null;
 export let ipOptions: OptionOps | null = null;
+export let ipForwarding: ForwardOps | null = null;
 
 /** Boot: no part is there. */
 export function ipPartsInit(): void {
   ipFragments = null;
   ipOptions = null;
+  ipForwarding = null;
 }
 
 export function registerIpFragments(ops: FragmentOps): void {
@@ -62,4 +76,8 @@ export function registerIpFragments(ops: FragmentOps): void {
 
 export function registerIpOptions(ops: OptionOps): void {
   ipOptions = ops;
+}
+
+export function registerIpForwarding(ops: ForwardOps): void {
+  ipForwarding = ops;
 }

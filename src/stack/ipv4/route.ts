@@ -28,7 +28,7 @@ import type { NetDevice } from "../core/net-device.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import type { Sock } from "../core/sock.ts";
 import { IPH_DADDR, IPH_SADDR, IPH_TOS } from "../wire/ip.ts";
-import { inDevGet, type InDevice, inetIfaMatch, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
+import { IN_DEV_FORWARDING, inDevGet, type InDevice, inetIfaMatch, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
 import { fibValidateSource } from "./fib-frontend.ts";
 import {
   FE_EXPIRES, FE_GW, FE_PMTU, fnheFind, fnheKeep, fnheKept, fnheUpdate,
@@ -39,6 +39,7 @@ import {
   FI_MTU, FI_PREFSRC, fibResultPrefsrc, fibSelectMultipath, type NetFib, NH_GW, NH_NEXT, NH_OIF, nhDev, nhKeep, nhKept, nhScope,
 } from "./fib-semantics.ts";
 import { FLOWI_FLAG_ANYSRC, type Flowi4, flowi4Init, flowInit, outputFlow } from "./flow.ts";
+import { ipForwarding } from "./ip-parts.ts";
 import { rtCacheForget, rtInput, rtInputRemember, rtReply, rtReplyRemember } from "./route-cache.ts";
 import {
   dstMtu, ipHandlers, MIN_PMTU, MTU_EXPIRES_MS, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, rtDstAlloc, type Rtable,
@@ -86,6 +87,11 @@ function refuse(reason: number): number {
   return -EINVAL;
 }
 
+/** For the parts of routing elsewhere: the packet is refused for that reason. @returns -EINVAL */
+export function ipRouteInputRefuse(reason: number): number {
+  return refuse(reason);
+}
+
 /**
  * Makes the entry for a packet to this host (or with an error: to nobody) and gives it to the packet and the next hop.
  */
@@ -112,7 +118,7 @@ function makeInput(skb: SkBuff, net: Net, dev: NetDevice, nh: number, flags: num
  * Routes a packet that came in, and sets skb.dst. Linux: ip_route_input_noref().
  * @param tos TOS byte of the packet @param dev device it came in by
  * @returns 0; -EINVAL for addresses that must not be there, -ENOBUFS when no entry can be made: ipRouteInputReason()
- *   says which; a packet for somebody else gets an entry whose input drops it
+ *   says which; a packet for somebody else gets an entry whose input forwards or drops it
  */
 export function ipRouteInput(skb: SkBuff, daddr: number, saddr: number, tos: number, dev: NetDevice): number {
   const net = dev.net!;
@@ -131,7 +137,8 @@ export function ipRouteInput(skb: SkBuff, daddr: number, saddr: number, tos: num
   flow.iif = dev.ifindex;
   flow.mark = skb.mark;
   const res = fibResult;
-  if (fibLookup(net, flow, res) === 0) {
+  const error = fibLookup(net, flow, res);
+  if (error === 0) {
     const type = res.type;
     const nh = res.nh;
     if (type === RTN_LOCAL) {
@@ -151,6 +158,9 @@ export function ipRouteInput(skb: SkBuff, daddr: number, saddr: number, tos: num
       return 0;
     }
     if (type === RTN_BROADCAST) return routeInputBroadcast(skb, net, inet, nh, daddr, saddr, tos);
+  }
+  if ((inet.switches & IN_DEV_FORWARDING) !== 0 && ipForwarding !== null) {
+    return ipForwarding.route(skb, inet, error, daddr, saddr, tos);
   }
   return makeInput(skb, net, dev, 0, 0, RTN_UNREACHABLE);
 }
@@ -412,7 +422,7 @@ export function ipRtUpdatePmtu(net: Net, rt: Rtable, daddr: number, mtu: number)
  */
 export function ipDoRedirect(net: Net, dev: NetDevice, daddr: number, oldGw: number, newGw: number): void {
   const inDev = inDevGet(dev);
-  if (inDev === null || newGw === oldGw || inClassD(newGw) || newGw === -1 || newGw >>> 24 === 0) return;
+  if (inDev === null || (inDev.switches & IN_DEV_FORWARDING) !== 0 || newGw === oldGw || inClassD(newGw) || newGw === -1 || newGw >>> 24 === 0) return;
   if (inetAddrType(net, newGw) !== RTN_UNICAST) return;
   // Linux's shared_media is 1 by default; here the new gateway must share a subnet with the old one.
   let onLink = false;
