@@ -13,7 +13,7 @@ import { fibGetTable } from "./fib-alias.ts";
 import { FI_SHIFT, fibMem, fibTnodes } from "./fib-memory.ts";
 import { fibRulesLookup } from "./fib-rules.ts";
 import { FI_WORD, NH_NEXT, NH_OIF, NH_WORD, type NetFib } from "./fib-semantics.ts";
-import { TN_CHILDREN, TN_WORD } from "./fib-tnode.ts";
+import { SLEN_SHIFT, TN_CHILDREN, TN_WORD, tnodeChild, tnodeIndex } from "./fib-tnode.ts";
 import { FA_INFO_SHIFT, FA_LINK, FA_TOS_SHIFT, FA_TYPE_SHIFT, FA_WORD, TB_ROOT, TB_TRIE } from "./fib-trie.ts";
 import { FibResult, Flowi4, flowi4Init } from "./flow.ts";
 
@@ -39,13 +39,20 @@ export function fibLookupInit(): void {
   fibResult = account("fib", new FibResult());
 }
 
+/** The lowest tnode above one, on the way to the key, whose suffix is longer than its position; 0 for none. */
+function turnAbove(top: number, n: number, key: number): number {
+  let turn = 0;
+  for (let at = top; at !== n; at = tnodeChild(at, tnodeIndex(key, at))) if (fibMem[at + TN_WORD]! < 0) turn = at;
+  return turn;
+}
+
 /**
  * The longest match for the flow in a table; fills `res`. Linux: fib_table_lookup().
  * @returns 0, the error of the route's type, or -EAGAIN: nothing here, or a THROW route: the next rule is to be asked
  */
 export function fibTableLookup(tb: number, flow: Flowi4, res: FibResult): number {
   const mem = fibMem;
-  const tnodes = fibTnodes;
+  const tnodes = fibTnodes | 0;
   const key = flow.daddr;
   const top = mem[mem[tb + TB_TRIE]! + TB_ROOT]!;
   let n = top;
@@ -63,6 +70,9 @@ export function fibTableLookup(tb: number, flow: Flowi4, res: FibResult): number
     }
     n = mem[n + TN_CHILDREN + i]!;
   }
+  // The bits of the index that the longest suffix below `masked` reaches over: no shorter prefix has others than these zero.
+  let mask = 0;
+  let masked = 0;
   for (;;) {
     // Once astray only zeros follow: a shorter prefix has none but zeros behind it.
     while (n >= tnodes) {
@@ -108,23 +118,22 @@ export function fibTableLookup(tb: number, flow: Flowi4, res: FibResult): number
       }
     }
     do {
-      while (index === 0) {
-        if (turn === top || turn === 0) return -EAGAIN;
-        // The turn before this one: the way down is walked again.
-        let before = 0;
-        for (let at = top; at !== turn; ) {
-          const word = mem[at + TN_WORD]!;
-          const i = (key ^ mem[at]!) >>> word;
-          if (word < 0) {
-            before = at;
-            index = i | 0;
-          }
-          at = mem[at + TN_CHILDREN + i]!;
-        }
-        turn = before;
+      if (masked !== turn) {
+        masked = turn;
+        const word = mem[turn + TN_WORD]!;
+        // Suffix length less position, as far as a shift looks at it.
+        mask = (2 << ((word >> SLEN_SHIFT) - word - 1)) - 1;
       }
-      index &= index - 1;
-      n = mem[turn + TN_CHILDREN + index]!;
+      if ((index & mask) !== 0) {
+        index &= index - 1;
+        n = mem[turn + TN_CHILDREN + index]!;
+      } else {
+        if (turn === 0 || turn === top) return -EAGAIN;
+        turn = turnAbove(top, turn, key);
+        if (turn === 0) return -EAGAIN;
+        index = tnodeIndex(key, turn);
+        n = 0;
+      }
     } while (n === 0);
   }
 }

@@ -22,7 +22,7 @@ export const TN_WORD = 1;
 export const TN_CHILDREN = 2;
 
 const BITS_SHIFT = 5;
-const SLEN_SHIFT = 10;
+export const SLEN_SHIFT = 10;
 const USED_SHIFT = 16;
 const FULL_SHIFT = 22;
 /** All of a word but suffix length and sign. */
