@@ -1,6 +1,6 @@
 /**
  * The bundles: an ES module for a board, one for a board with an ENC28J60, one for Node, and one classic script for the XS
- * tests. `rollup -c --configOnly xs` makes one of them: board, enc28j60, node or xs.
+ * tests. `rollup -c --configOnly xs` makes one of them: board, enc28j60, node or xs, or what a benchmark runs: route.
  */
 import terser from "@rollup/plugin-terser";
 import { fileURLToPath } from "node:url";
@@ -59,8 +59,18 @@ const bundles = {
   xs: bundle("test/xs/guest.ts", "test/xs/platform.ts", { file: "dist/linnet.xs.js", format: "iife", name: "linnet" }),
 };
 
+const measured = {
+  route: bundle("test/bench/route-main.ts", "hal/node/platform.ts", { file: "dist/bench/route.js", format: "es" }, [
+    "ip-set",
+    "longest-prefix-match",
+    "koffi",
+    /^node:/,
+  ]),
+};
+
 export default ({ configOnly }) => {
   if (configOnly === undefined) return Object.values(bundles);
-  if (!Object.hasOwn(bundles, configOnly)) throw new TypeError(`configOnly: ${configOnly} is not one of ${Object.keys(bundles).join(", ")}`);
-  return bundles[configOnly];
+  const all = { ...bundles, ...measured };
+  if (!Object.hasOwn(all, configOnly)) throw new TypeError(`configOnly: ${configOnly} is not one of ${Object.keys(all).join(", ")}`);
+  return all[configOnly];
 };
