@@ -205,7 +205,7 @@ function collapse(trie: number, tp: number, old: number): void {
 }
 
 /** Children in use of 2^bits, with full ones counted twice: how many a doubled node would have at least. @param tp 0 for the top node */
-export function shouldInflate(n: number, tp: number): boolean {
+function shouldInflate(n: number, tp: number): boolean {
   const used = tnodeUsed(n) + tnodeFullChildren(n);
   return used > 1 && tnodePos(n) > 0 && 50 * used >= (tp === 0 ? INFLATE_ROOT : INFLATE) << tnodeBits(n);
 }

@@ -4,7 +4,7 @@ import {
   tnodeBits, tnodeChild, tnodeFullChildren, tnodeIndex, tnodeInts, tnodeIntsInUse, tnodeIsNew, tnodePos, tnodeSlen, tnodeUsed,
   TN_WORD,
 } from "../../../src/stack/ipv4/fib-tnode.ts";
-import { FA_WORD, faNext, shouldInflate, TB_ROOT, trieKey, trieSlen } from "../../../src/stack/ipv4/fib-trie.ts";
+import { FA_WORD, faNext, TB_ROOT, trieKey, trieSlen } from "../../../src/stack/ipv4/fib-trie.ts";
 
 export interface TrieShape {
   leaves: number;
@@ -36,58 +36,71 @@ function checkLeaf(n: number, shape: TrieShape, depth: number): void {
   }
 }
 
-/** Counts of one tnode, its suffix length, and the links of its children. */
-function checkTnode(n: number): void {
+/** One child of a tnode: its place, its bits. @returns its suffix length, -1 where there is none */
+function checkChild(n: number, index: number): number {
+  const child = tnodeChild(n, index);
+  if (child === 0) return -1;
+  must(tnodeIndex(trieKey(child), n) === index, "a child's key has its place");
+  if (child >= fibTnodes) {
+    must(!tnodeIsNew(child), "what is in the trie is not new");
+    must(tnodePos(child) + tnodeBits(child) <= tnodePos(n), "a child looks at lower bits");
+  }
+  const slen = trieSlen(child);
+  must(slen <= tnodeSlen(n), "no suffix below is longer than the tnode says");
+  return slen;
+}
+
+/** What one tnode says of itself, without its children. */
+function checkHeader(n: number, sparse: boolean): void {
   const pos = tnodePos(n);
   const bits = tnodeBits(n);
   const length = 1 << bits;
-  let empty = 0;
-  let full = 0;
-  let slen = pos;
+  const used = tnodeUsed(n);
   must(bits >= 1 && pos + bits <= 32, "a tnode looks at bits that there are");
-  for (let i = 0; i < length; i++) {
-    const child = tnodeChild(n, i);
-    if (child === 0) {
-      empty++;
-      continue;
-    }
-    must(tnodeIndex(trieKey(child), n) === i, "a child's key has its place");
-    const below = trieSlen(child);
-    if (below > slen) slen = below;
-    if (child < fibTnodes) continue;
-    must(!tnodeIsNew(child), "what is in the trie is not new");
-    must(tnodePos(child) + tnodeBits(child) <= pos, "a child looks at lower bits");
-    if (tnodePos(child) + tnodeBits(child) === pos) full++;
-  }
-  must(tnodeUsed(n) === length - empty, `children in use: ${tnodeUsed(n)} for ${length - empty}`);
-  must(tnodeFullChildren(n) === full, `full children: ${tnodeFullChildren(n)} for ${full}`);
-  must(tnodeSlen(n) === slen, `suffix length: ${tnodeSlen(n)} for ${slen}`);
-  must(fibMem[n + TN_WORD]! < 0 === slen > pos, "the sign says whether the suffix is longer than the position");
-  const used = length - empty;
+  must(fibMem[n + TN_WORD]! < 0 === tnodeSlen(n) > pos, "the sign says whether the suffix is longer than the position");
   // As in Linux a tnode that was doubled is not looked at again at once: it may keep one child until its path changes.
   must(used >= 1, "a tnode has a child");
-  must(bits === 1 || used === 1 || 100 * used >= 15 * length, `a tnode is halved when it is too empty: ${used} of ${length}`);
+  must(sparse || bits === 1 || used === 1 || 100 * used >= 15 * length, `a tnode is halved when it is too empty: ${used} of ${length}`);
 }
 
-function checkNode(n: number, shape: TrieShape, depth: number): void {
+/** One tnode: its counts, its suffix length, its children. */
+function checkTnode(n: number, sparse: boolean): void {
+  checkHeader(n, sparse);
+  let used = 0;
+  let full = 0;
+  let slen = tnodePos(n);
+  for (let i = 0; i < 1 << tnodeBits(n); i++) {
+    const below = checkChild(n, i);
+    if (below < 0) continue;
+    used++;
+    if (below > slen) slen = below;
+    const child = tnodeChild(n, i);
+    if (child >= fibTnodes && tnodePos(child) + tnodeBits(child) === tnodePos(n)) full++;
+  }
+  must(tnodeUsed(n) === used, `children in use: ${tnodeUsed(n)} for ${used}`);
+  must(tnodeFullChildren(n) === full, `full children: ${tnodeFullChildren(n)} for ${full}`);
+  must(tnodeSlen(n) === slen, `suffix length: ${tnodeSlen(n)} for ${slen}`);
+}
+
+function checkNode(n: number, shape: TrieShape, depth: number, sparse: boolean): void {
   if (n < fibTnodes) {
     checkLeaf(n, shape, depth);
     return;
   }
-  checkTnode(n);
+  checkTnode(n, sparse);
   shape.tnodes++;
   shape.ints += tnodeInts(tnodeBits(n));
   for (let i = 0; i < 1 << tnodeBits(n); i++) {
     const child = tnodeChild(n, i);
-    if (child !== 0) checkNode(child, shape, depth + 1);
+    if (child !== 0) checkNode(child, shape, depth + 1, sparse);
   }
 }
 
-/** Checks a whole trie. @throws Error naming what does not hold */
-export function checkTrie(trie: number): TrieShape {
+/** Checks a whole trie. @param sparse there may have been no memory to halve a tnode @throws Error naming what does not hold */
+export function checkTrie(trie: number, sparse = false): TrieShape {
   const shape: TrieShape = { leaves: 0, aliases: 0, tnodes: 0, ints: 0, depths: 0, worstDepth: 0 };
   const root = fibMem[trie + TB_ROOT]!;
-  if (root !== 0) checkNode(root, shape, 0);
+  if (root !== 0) checkNode(root, shape, 0, sparse);
   return shape;
 }
 
@@ -98,16 +111,19 @@ export function checkMemory(...shapes: TrieShape[]): void {
   must(tnodeIntsInUse() === sum((s) => s.ints), "tnodes in use are those of the tries");
 }
 
+/** Of tnodes with more bits only the child on the way is looked at: they would take all the time of a long test. */
+const WHOLE_BITS = 6;
+
 /** Checks the nodes on the way to a key, which an insertion or deletion of it may have changed. */
-export function checkPath(trie: number, key: number, roomy: boolean): void {
+export function checkPath(trie: number, key: number): void {
   let n = fibMem[trie + TB_ROOT]!;
-  let parent = 0;
   while (n >= fibTnodes) {
-    checkTnode(n);
-    if (roomy) must(!shouldInflate(n, parent), "a tnode is doubled when it is full enough");
     const index = tnodeIndex(key, n);
-    if (index >>> tnodeBits(n) !== 0) return;
-    parent = n;
+    const bits = tnodeBits(n);
+    if (bits <= WHOLE_BITS) checkTnode(n, false);
+    else checkHeader(n, false);
+    if (index >>> bits !== 0) return;
+    checkChild(n, index);
     n = tnodeChild(n, index);
   }
 }
@@ -163,4 +179,15 @@ export class NaiveTable {
   *routes(): Iterable<ModelRoute> {
     for (const byPrefix of this.lengths) for (const routes of byPrefix.values()) yield* routes;
   }
+}
+
+/** The route for an address out of a list in any order, by the definition: what the model above must answer. */
+export function listLookup(routes: readonly ModelRoute[], addr: number, tos: number): ModelRoute | undefined {
+  let best: ModelRoute | undefined;
+  for (const r of routes) {
+    if ((addr & maskOf(r.len)) !== r.dst || (r.tos !== 0 && r.tos !== tos)) continue;
+    if (best === undefined || r.len > best.len
+      || (r.len === best.len && (r.tos > best.tos || (r.tos === best.tos && r.priority < best.priority)))) best = r;
+  }
+  return best;
 }

@@ -5,8 +5,9 @@ import { fibGetTable } from "../../../src/stack/ipv4/fib-alias.ts";
 import { FibConfig } from "../../../src/stack/ipv4/fib-config.ts";
 import { fibTableDelete, fibTableInsert } from "../../../src/stack/ipv4/fib-frontend.ts";
 import { fibTableLookup } from "../../../src/stack/ipv4/fib-lookup.ts";
-import { fibMem } from "../../../src/stack/ipv4/fib-memory.ts";
+import { fibAliasRows, fibInfoRows, fibMem, fibRowAlloc, fibRowFree, type FibRows } from "../../../src/stack/ipv4/fib-memory.ts";
 import { FI_PREFSRC, FI_PRIORITY } from "../../../src/stack/ipv4/fib-semantics.ts";
+import { tnodeFree, tnodeInts, tnodeIntsInUse, tnodeNew, tnodeReserve } from "../../../src/stack/ipv4/fib-tnode.ts";
 import { FibResult, Flowi4, flowi4Init } from "../../../src/stack/ipv4/flow.ts";
 import { devClose, devOpen } from "../../../src/netif/dev.ts";
 import { EEXIST, ENOBUFS, ENOENT, ESRCH } from "../../../src/uapi/errno.ts";
@@ -127,6 +128,101 @@ test.serial("as many routes as were configured fit, whatever they are; one more 
     devClose(eth);
     devOpen(eth);
   }), { numRuns: 20 });
+  t.pass();
+});
+
+/** Everything a dump says, as text. */
+function dump(): string {
+  return routesOf(RT_TABLE_MAIN).map((r) => `${r.dst}/${r.dstLen} tos ${r.tos} metric ${r.priority}`).join("\n");
+}
+
+/** Takes all but `keep` rows of a pool, and answers those it took. */
+function hogRows(rows: FibRows, keep: number): number[] {
+  const taken: number[] = [];
+  while (rows.inUse < rows.size - keep) taken.push(fibRowAlloc(rows));
+  return taken;
+}
+
+const shortage = fc.record({
+  /** Rows that are left: of aliases, and of fib_info. */
+  aliases: fc.integer({ min: 0, max: 40 }),
+  infos: fc.integer({ min: 0, max: 3 }),
+  /** Which of the smallest tnodes, side by side, are free. */
+  tnodes: fc.array(fc.boolean(), { minLength: 8, maxLength: 200 }),
+});
+
+test.serial("whatever is short, an insert is whole or ENOBUFS and nothing; what only makes the trie shallower may fail", (t) => {
+  fc.assert(fc.property(shortage, fc.array(route, { minLength: 20, maxLength: 60 }), (short, routes) => {
+    const model = new NaiveTable();
+    const aliases = hogRows(fibAliasRows, short.aliases);
+    const infos = hogRows(fibInfoRows, short.infos);
+    const tnodes: number[] = [];
+    for (let n = tnodeNew(0, 0, 1, false); n !== 0; n = tnodeNew(0, 0, 1, false)) tnodes.push(n);
+    const held = tnodes.filter((n, i) => {
+      if (short.tnodes[i % short.tnodes.length]!) tnodeFree(n);
+      return !short.tnodes[i % short.tnodes.length]!;
+    });
+    let refused = 0;
+    for (const r of routes) {
+      const wanted = { dst: r.addr & maskOf(r.len), len: r.len, tos: r.tos, priority: r.priority, mark: 0 };
+      const before = dump();
+      const ints = tnodeIntsInUse();
+      const noInfo = fibInfoRows.inUse === fibInfoRows.size;
+      const noAlias = fibAliasRows.inUse === fibAliasRows.size;
+      const noTnode = !tnodeReserve(1);
+      if (!noTnode) tnodeReserve(-1);
+      const err = fibTableInsert(initNet, configOf(wanted, NLM_F_CREATE | NLM_F_EXCL));
+      if (err === 0) {
+        t.true(model.insert(wanted));
+      } else if (err === -EEXIST) {
+        t.false(model.insert(wanted));
+      } else {
+        t.is(err, -ENOBUFS);
+        t.true(noInfo || noAlias || noTnode, "something is short");
+        t.is(dump(), before);
+        t.is(tnodeIntsInUse(), ints);
+        refused++;
+      }
+      const main = fibGetTable(initNet, RT_TABLE_MAIN);
+      if (main !== 0) t.is(checkTrie(main).aliases, model.count);
+    }
+    if (refused === 0) t.true(model.count <= short.aliases);
+    for (const r of [...model.routes()]) {
+      t.is(fibTableDelete(initNet, configOf(r, 0)), 0);
+      model.remove(r);
+    }
+    for (const row of aliases) fibRowFree(fibAliasRows, row);
+    for (const row of infos) fibRowFree(fibInfoRows, row);
+    for (const n of held) tnodeFree(n);
+    checkMemory(checkTrie(fibGetTable(initNet, RT_TABLE_MAIN)));
+  }), { numRuns: 150 });
+  t.pass();
+});
+
+test.serial("routes go although there is no memory to halve their tnodes, and nothing of a half made one stays", (t) => {
+  // Free are one large block and some of the smallest.
+  const hole = fc.tuple(fc.integer({ min: 3, max: 7 }), fc.integer({ min: 0, max: 4 }));
+  fc.assert(fc.property(hole, fc.integer({ min: 1, max: 255 }), fc.infiniteStream(fc.nat()), ([bits, small], step, order) => {
+    const left: number[] = [];
+    for (let i = 0; i < 150; i++) left.push(0x0a000000 | ((i * (step | 1)) & 255));
+    for (const dst of left) t.is(fibTableInsert(initNet, configOf({ dst, len: 32, tos: 0, priority: 0 }, NLM_F_CREATE)), 0);
+    const room = tnodeNew(0, 0, bits, false);
+    const held: number[] = [];
+    for (let n = tnodeNew(0, 0, 1, false); n !== 0; n = tnodeNew(0, 0, 1, false)) held.push(n);
+    if (room !== 0) tnodeFree(room);
+    for (let i = 0; i < small; i++) tnodeFree(held.shift()!);
+    const main = fibGetTable(initNet, RT_TABLE_MAIN);
+    while (left.length > 0) {
+      const at = order.next().value! % left.length;
+      t.is(fibTableDelete(initNet, configOf({ dst: left[at]!, len: 32, tos: 0, priority: 0 }, 0)), 0);
+      left.splice(at, 1);
+      const shape = checkTrie(main, true);
+      t.is(shape.aliases, left.length);
+      t.is(tnodeIntsInUse() - shape.ints, held.length * tnodeInts(1));
+    }
+    for (const n of held) tnodeFree(n);
+    checkMemory(checkTrie(main));
+  }), { numRuns: 40 });
   t.pass();
 });
 
