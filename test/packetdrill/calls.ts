@@ -9,13 +9,15 @@ import {
 import { EAGAIN, EINPROGRESS } from "../../src/uapi/errno.ts";
 import { F_GETFL, O_NONBLOCK } from "../../src/uapi/fcntl.ts";
 import { EPOLLERR, EPOLLHUP, EPOLLOUT } from "../../src/uapi/poll.ts";
-import { MSG_DONTWAIT, MSG_FASTOPEN, MSG_WAITALL, SO_ERROR, SOL_SOCKET, SOL_TCP } from "../../src/uapi/socket.ts";
+import {
+  MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN, MSG_WAITALL, SO_ERROR, SO_RCVLOWAT, SOL_SOCKET, SOL_TCP,
+} from "../../src/uapi/socket.ts";
 import { TCP_INFO, TCP_SYN_SENT } from "../../src/uapi/tcp.ts";
 import type { Attempt } from "./machine.ts";
 
-/** May a call on this descriptor wait? */
+/** May a call on this descriptor wait? The error queue never makes one wait. */
 function mayWait(fd: number, flags = 0): boolean {
-  return (flags & MSG_DONTWAIT) === 0 && (fcntl(fd, F_GETFL) & O_NONBLOCK) === 0;
+  return (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) === 0 && (fcntl(fd, F_GETFL) & O_NONBLOCK) === 0;
 }
 
 function ready(fd: number, events: number): boolean {
@@ -45,27 +47,40 @@ export function connectCall(fd: number, addr: SockaddrIn): Attempt<number> {
   };
 }
 
+/** How much a reader that may wait waits for: all with MSG_WAITALL, else SO_RCVLOWAT. Linux: sock_rcvlowat(). */
+function wanted(fd: number, length: number, flags: number): number {
+  if ((flags & MSG_WAITALL) !== 0) return length;
+  const lowat = new Int32Array(1);
+  getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, lowat);
+  return Math.min(lowat[0]!, length);
+}
+
+/**
+ * Calls `attempt` for what is still wanted until that is there, the stream has ended, or an error waits: then what came before is the
+ * answer, and the error the next call's.
+ */
+function gather(fd: number, length: number, flags: number, attempt: (got: number) => number): Attempt<number> {
+  let got = 0;
+  return () => {
+    if (got > 0 && ready(fd, 0)) return got;
+    const answer = attempt(got);
+    if (answer === -EAGAIN && mayWait(fd, flags)) return null;
+    if (answer < 0) return got > 0 ? got : answer;
+    got += answer;
+    return answer === 0 || got >= wanted(fd, length, flags) || !mayWait(fd, flags) ? got : null;
+  };
+}
+
 /** read(): fills the front of `buffer`. */
 export function readCall(fd: number, buffer: Uint8Array, length: number): Attempt<number> {
-  return () => {
-    const answer = read(fd, buffer, 0, length);
-    return answer === -EAGAIN && mayWait(fd) ? null : answer;
-  };
+  return gather(fd, length, 0, (got) => read(fd, buffer, got, length - got));
 }
 
 /** recv() and recvfrom(): fills the front of `buffer`. */
 export function receiveCall(
   fd: number, buffer: Uint8Array, length: number, flags: number, addr: SockaddrIn | null,
 ): Attempt<number> {
-  let got = 0;
-  return () => {
-    const answer = recvfrom(fd, buffer, got, length - got, flags, addr);
-    if (answer === -EAGAIN && mayWait(fd, flags)) return null;
-    if (answer < 0) return got > 0 ? got : answer;
-    got += answer;
-    const all = (flags & MSG_WAITALL) === 0 || answer === 0 || got >= length;
-    return all || !mayWait(fd, flags) ? got : null;
-  };
+  return gather(fd, length, flags, (got) => recvfrom(fd, buffer, got, length - got, flags, addr));
 }
 
 /** recvmsg(). */

@@ -2,12 +2,14 @@
  * Arguments of system calls: numbers, symbols joined by |, text, `...`, lists [a, b] and structures {name=value}, to any
  * depth. What a symbol stands for is asked of the stack's own uapi.
  */
+import * as errno from "../../src/uapi/errno.ts";
 import * as fcntl from "../../src/uapi/fcntl.ts";
 import * as inet from "../../src/uapi/in.ts";
 import * as ioctl from "../../src/uapi/ioctl.ts";
 import * as poll from "../../src/uapi/poll.ts";
 import * as sock from "../../src/uapi/socket.ts";
 import * as tcp from "../../src/uapi/tcp.ts";
+import * as udp from "../../src/uapi/udp.ts";
 import { addressNumber } from "../lib/frames.ts";
 import type { Scanner } from "./scanner.ts";
 
@@ -20,7 +22,9 @@ export interface Structure {
   readonly fields: ReadonlyMap<string, Value>;
 }
 
-const SYMBOLS: Readonly<Record<string, unknown>> = { ...fcntl, ...inet, ...ioctl, ...poll, ...sock, ...tcp, NULL: 0 };
+const SYMBOLS: Readonly<Record<string, unknown>> = {
+  ...errno, ...fcntl, ...inet, ...ioctl, ...poll, ...sock, ...tcp, ...udp, NULL: 0,
+};
 
 /** What a name of the uapi stands for; null when it has no such name. */
 export function symbolValue(name: string): number | null {
