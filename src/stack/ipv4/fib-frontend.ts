@@ -125,6 +125,7 @@ export function fibTableInsert(net: Net, cfg: FibConfig): number {
     return err;
   }
   if (fibDeletedInfo !== 0) fibReleaseInfo(fibDeletedInfo);
+  if (cfg.dstLen === 0) (net.fib as NetFib).defaultOrder = -1;
   rtCacheFlush(net);
   if (cfg.type === RTN_LOCAL && cfg.protocol !== RTPROT_KERNEL) (net.fib as NetFib).customLocal = true;
   announce(net, RTM_NEWROUTE, tb, cfg.dst, fibInsertFlags);
@@ -143,6 +144,7 @@ export function fibTableDelete(net: Net, cfg: FibConfig): number {
   const err = fibAliasDelete(net, tb, cfg);
   if (err !== 0) return err;
   const fi = fibDeletedInfo;
+  if (cfg.dstLen === 0) (net.fib as NetFib).defaultOrder = -1;
   rtCacheFlush(net);
   announce(net, RTM_DELROUTE, tb, cfg.dst, 0);
   fibReleaseInfo(fi);

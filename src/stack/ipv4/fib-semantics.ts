@@ -80,6 +80,8 @@ export class NetFib {
   customLocal = false;
   /** First rule. */
   rules = 0;
+  /** Place of the default route that was chosen last among several, -1 for none; see fib-default.ts. */
+  defaultOrder = -1;
   /** Routes in all tables. */
   routes = 0;
 }

@@ -30,6 +30,7 @@ import type { Sock } from "../core/sock.ts";
 import { IPH_DADDR, IPH_SADDR, IPH_TOS } from "../wire/ip.ts";
 import { IN_DEV_FORWARDING, inDevGet, type InDevice, inetIfaMatch, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
 import { fibValidateSource } from "./fib-frontend.ts";
+import { fibSelectDefault } from "./fib-default.ts";
 import {
   FE_EXPIRES, FE_GW, FE_PMTU, fnheFind, fnheKeep, fnheKept, fnheUpdate,
 } from "./fib-exception.ts";
@@ -265,18 +266,22 @@ export function ipRouteOutputKey(net: Net, fl: Flowi4): Rtable | null {
     if (fl.oif !== 0) return outputOnLink(net, fl, devGetByIndex(net, fl.oif)!);
     return fail(fl, error);
   }
-  const fi = res.fi;
   if (res.type === RTN_LOCAL) {
-    const prefsrc = fibMem[fi + FI_PREFSRC]!;
+    const prefsrc = fibMem[res.fi + FI_PREFSRC]!;
     if (fl.saddr === 0) fl.saddr = prefsrc !== 0 ? prefsrc : daddr;
     return makeOutput(net, fl, net.loopbackDev ?? nhDev(net, res.nh)!, RTN_LOCAL, res.nh, RTCF_LOCAL);
   }
-  if (fl.oif === 0 && fibMem[fi + NH_NEXT] !== 0) {
-    res.nh = fibSelectMultipath(fi, jhash2words(daddr, fl.saddr, net.id) >>> 1, res.nh);
+  let wavering = false;
+  if (fl.oif === 0) {
+    if (fibMem[res.fi + NH_NEXT] !== 0) {
+      res.nh = fibSelectMultipath(res.fi, jhash2words(daddr, fl.saddr, net.id) >>> 1, res.nh);
+    } else if (res.prefixlen === 0 && res.type === RTN_UNICAST) {
+      wavering = fibSelectDefault(net, fl, res);
+    }
   }
   const nh = res.nh;
-  if (fl.saddr === 0) fl.saddr = fibResultPrefsrc(net, fi, nh);
-  const plain = fl.oif === 0 && fl.flags === 0 && fl.scope === RT_SCOPE_UNIVERSE && !(net.fib as NetFib).customRules;
+  if (fl.saddr === 0) fl.saddr = fibResultPrefsrc(net, res.fi, nh);
+  const plain = !wavering && fl.oif === 0 && fl.flags === 0 && fl.scope === RT_SCOPE_UNIVERSE && !(net.fib as NetFib).customRules;
   if (plain && res.type === RTN_UNICAST) {
     outNh = nh;
     outNet = net;

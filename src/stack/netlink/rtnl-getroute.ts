@@ -161,7 +161,7 @@ function fillDecision(
     && (rt.gateway === 0 || nlaPutAddr(skb, RTA_GATEWAY, rt.gateway))
     && putMetrics(skb, scratch)
     && (flow.mark === 0 || nlaPutU32(skb, RTA_MARK, flow.mark))
-    && nlaPutU32(skb, RTA_UID, 0)
+    && (iif !== 0 || nlaPutU32(skb, RTA_UID, 0))
     && (iif === 0 || nlaPutU32(skb, RTA_IIF, iif))
     && putCacheinfo(skb, rt.error);
   if (!fits) {

@@ -139,6 +139,35 @@ const RULES: readonly (readonly [string, string, number])[] = [
     + "32767:\tfrom all lookup default\n", 0],
 ];
 
+/** Two default routes, of which that is taken whose gateway answers; and the way of packets that come in. */
+const WAYS: readonly (readonly [string, string, number])[] = [
+  ["addr add 10.0.0.1/24 dev d0", "", 0],
+  ["addr add 10.1.0.1/24 dev d1", "", 0],
+  ["route append default via 10.0.0.9", "", 0],
+  ["route append default via 10.1.0.9", "", 0],
+  ["route", "default via 10.0.0.9 dev d0 \ndefault via 10.1.0.9 dev d1 \n10.0.0.0/24 dev d0 proto kernel scope link src 10.0.0.1 \n10.1.0.0/24 dev d1 proto kernel scope link src 10.1.0.1 \n", 0],
+  ["route get 8.8.8.8", "8.8.8.8 via 10.0.0.9 dev d0 src 10.0.0.1 uid 0 \n    cache \n", 0],
+  ["neigh add 10.1.0.9 lladdr 02:00:00:00:00:50 dev d1", "", 0],
+  ["route get 8.8.8.8", "8.8.8.8 via 10.0.0.9 dev d0 src 10.0.0.1 uid 0 \n    cache \n", 0],
+  ["route get 8.8.8.7", "8.8.8.7 via 10.0.0.9 dev d0 src 10.0.0.1 uid 0 \n    cache \n", 0],
+  ["neigh add 10.0.0.9 lladdr 02:00:00:00:00:51 dev d0", "", 0],
+  ["route get 8.8.8.8", "8.8.8.8 via 10.1.0.9 dev d1 src 10.1.0.1 uid 0 \n    cache \n", 0],
+  ["neigh del 10.1.0.9 dev d1", "", 0],
+  ["route get 8.8.8.8", "8.8.8.8 via 10.0.0.9 dev d0 src 10.0.0.1 uid 0 \n    cache \n", 0],
+  ["route get 8.8.8.8 oif d1", "8.8.8.8 via 10.1.0.9 dev d1 src 10.1.0.1 uid 0 \n    cache \n", 0],
+  ["route get 10.0.0.1 from 10.1.0.5 iif d1", "local 10.0.0.1 from 10.1.0.5 dev lo \n    cache <local> iif d1 \n", 0],
+  ["route get 10.0.0.1 from 10.9.0.5 iif d1", "local 10.0.0.1 from 10.9.0.5 dev lo \n    cache <local> iif d1 \n", 0],
+  ["route get 10.0.0.1 from 10.0.0.5 iif d1", "local 10.0.0.1 from 10.0.0.5 dev lo \n    cache <local> iif d1 \n", 0],
+  ["route get 10.0.0.1 iif d1", "RTNETLINK answers: Invalid argument\n", 2],
+  ["route get 10.0.0.77 from 10.1.0.5 iif d1", "RTNETLINK answers: No route to host\n", 2],
+  ["route get 10.0.0.255 from 10.0.0.5 iif d0", "broadcast 10.0.0.255 from 10.0.0.5 dev lo \n    cache <local,brd> iif d0 \n", 0],
+  ["route get 224.0.0.1 from 10.0.0.5 iif d0", "multicast 224.0.0.1 from 10.0.0.5 dev lo rt_offload_failed \n    cache <local,mc> iif d0 \n", 0],
+  ["route get 224.0.0.5 from 10.0.0.5 iif d0", "RTNETLINK answers: Invalid argument\n", 2],
+  ["route get 127.0.0.1 from 10.0.0.5 iif d0", "RTNETLINK answers: Invalid argument\n", 2],
+  ["route get 10.0.0.1 from 10.0.0.1 iif d0", "RTNETLINK answers: Invalid argument\n", 2],
+  ["route get 10.0.0.1 from 10.0.0.5 iif d9", "Cannot find device \"d9\"\n", 1],
+];
+
 /** Devices that are made by commands: d0 and d1 are the dummies. */
 const LINKS: readonly (readonly [string, string, number])[] = [
   ["link add v0 type veth peer name v1", "", 0],
@@ -188,6 +217,10 @@ test.serial("ip answers what iproute2 answers, to the byte, and ends with its st
 test.serial("ip rule refuses what iproute2 and the kernel refuse, and nothing else", (t) => {
   answers(t, RULES);
   bootIp();
+});
+
+test.serial("route get: of default routes that whose gateway answers, and what comes in by a device", (t) => {
+  answers(t, WAYS);
 });
 
 test.serial("veth devices are made and deleted in pairs", (t) => {
