@@ -1,6 +1,6 @@
 import test from "ava";
 import fc from "fast-check";
-import { devGetByName } from "../../../src/netif/dev.ts";
+import { devGetByName, devOpen } from "../../../src/netif/dev.ts";
 import { inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
 import { neighLookup } from "../../../src/stack/core/neighbour.ts";
 import { arpTbl } from "../../../src/stack/ipv4/arp.ts";
@@ -165,5 +165,83 @@ test.serial("no soup of attributes breaks a handler: every message is answered, 
   );
   t.deepEqual(passing(), before);
   // What the soup configured (addresses, routes, neighbours) stays; a boot takes it away.
+  bootNetlink();
+});
+
+/** The dumps that show all there is, by the number of the message that adds: its own header's length and the attributes that only count. */
+const DUMPS: readonly (readonly [number, number, readonly number[]])[] = [
+  [16, 16, [23]], [20, 8, []], [28, 12, [3]], [24, 12, []], [32, 12, []],
+];
+
+/** A message without the attributes that only count. */
+function essence(body: Buffer, header: number, counters: readonly number[]): string {
+  let text = body.toString("hex", 0, header);
+  for (let at = header; at + 4 <= body.length; at += (body.readUInt16LE(at) + 3) & ~3) {
+    if (!counters.includes(body.readUInt16LE(at + 2))) text += ` ${body.toString("hex", at, at + body.readUInt16LE(at))}`;
+  }
+  return text;
+}
+
+/** All links, addresses, neighbours, routes and rules, as texts. */
+function state(): Map<number, string[]> {
+  const all = new Map<number, string[]>();
+  for (const [type, header, counters] of DUMPS) {
+    const request = Buffer.alloc(16 + header);
+    request.writeUInt32LE(request.length, 0);
+    request.writeUInt16LE(type + 2, 4);
+    request.writeUInt16LE(0x301, 6);
+    request[16] = type === 16 ? 0 : 2;
+    const fd = rtnlOpen();
+    send(fd, new Uint8Array(request));
+    all.set(type, messages(fd).filter((m) => m.type === type).map((m) => essence(m.body, header, counters)));
+    close(fd);
+  }
+  return all;
+}
+
+/** By how many entries a kind may grow when a message of that number was carried out. */
+const GROWTH: ReadonlyMap<number, readonly number[]> = new Map([
+  [20, [0, 1]], [21, [-1]], [24, [0, 1]], [25, [-1]], [28, [0, 1]], [29, [-1]], [32, [1]], [33, [-1]],
+]);
+
+test.serial("a captured message with any bytes changed does what it says and no more, or is refused and changes nothing", (t) => {
+  const names = Object.keys(IPROUTE2) as (keyof typeof IPROUTE2)[];
+  const asked = names.filter((name) => !/show|get/.test(name)).map((name) => hex(IPROUTE2[name]));
+  const change = fc.tuple(fc.nat(59), fc.oneof(fc.constantFrom(0, 1, 2, 3, 8, 24, 32, 100, 254, 255), fc.nat(255)));
+  const request = fc.record({ base: fc.constantFrom(...asked), remove: fc.boolean(), flags: fc.nat(15), changes: fc.array(change, { maxLength: 3 }) });
+  const accepted = new Map<number, number>();
+  let refused = 0;
+  fc.assert(
+    fc.property(request, ({ base, remove, flags, changes }) => {
+      for (const name of ["d0", "d1"]) devOpen(devGetByName(initNet, name)!);
+      const before = state();
+      const bytes = Buffer.from(base);
+      for (const [at, value] of changes) if (16 + at < bytes.length) bytes[16 + at] = value;
+      const type = bytes.readUInt16LE(4) === 16 ? 16 : (bytes.readUInt16LE(4) & ~3) + (remove ? 1 : 0);
+      bytes.writeUInt16LE(type, 4);
+      bytes.writeUInt16LE(5 | (flags << 8), 6);
+      const { error } = talk(new Uint8Array(bytes));
+      const after = state();
+      const changed = (kind: number): boolean => String(before.get(kind)) !== String(after.get(kind));
+      const kind = type & ~3;
+      if (error !== 0) {
+        refused++;
+        // A device is changed step by step, as Linux does.
+        if (type !== 16) for (const [other] of DUMPS) if (changed(other)) throw new Error(`refused with ${error}, and ${other} has changed`);
+      } else {
+        accepted.set(type, (accepted.get(type) ?? 0) + 1);
+        const grown = after.get(kind)!.length - before.get(kind)!.length;
+        const allowed = GROWTH.get(type);
+        // With an address its secondaries go; a message about a device may take its routes and addresses along.
+        if (allowed !== undefined && !allowed.includes(grown) && !(type === 21 && grown < 0)) throw new Error(`accepted, and grown by ${grown}`);
+        const along = kind === 16 ? [16, 20, 24, 28] : kind === 20 ? [20, 24] : [kind];
+        for (const [other] of DUMPS) if (!along.includes(other) && changed(other)) throw new Error(`accepted, and ${other} has changed`);
+      }
+    }),
+    { numRuns: 400, seed: 11 },
+  );
+  t.log([...accepted].map(([type, count]) => `${type}: ${count}`).join(", "), `refused: ${refused}`);
+  for (const type of [16, 20, 21, 24, 25, 28, 29, 32, 33]) t.true((accepted.get(type) ?? 0) > 1, `enough messages of number ${type} are carried out`);
+  t.true(refused > 50);
   bootNetlink();
 });
