@@ -18,6 +18,9 @@ function parse(): { options: ConfigOptions; json: boolean } {
   return { options: options as ConfigOptions, json: values.json };
 }
 
+// A reader that has seen enough, such as head, is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+
 try {
   const { options, json } = parse();
   const result = budget(options);
