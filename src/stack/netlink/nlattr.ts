@@ -7,7 +7,7 @@
  */
 import { mem8, memView } from "../../lib/memory.ts";
 import { int32Table } from "../../lib/table.ts";
-import { EINVAL, ERANGE } from "../../uapi/errno.ts";
+import { EINVAL, EMSGSIZE, ERANGE } from "../../uapi/errno.ts";
 import { NLA_HDRLEN, NLA_TYPE_MASK, NLMSG_HDRLEN } from "../../uapi/netlink.ts";
 import { nlErrMsgAttr } from "../core/extack.ts";
 import { skbBufferBytes, type SkBuff, skbPut } from "../core/skbuff.ts";
@@ -180,6 +180,16 @@ export function nlmsgEnd(skb: SkBuff, nlh: number): void {
 export function nlmsgCancel(skb: SkBuff, nlh: number): void {
   skb.len -= skb.tail - nlh;
   skb.tail = nlh;
+}
+
+/** Ends a message, or takes it back when something did not fit: 0 or -EMSGSIZE. */
+export function nlmsgFinish(skb: SkBuff, nlh: number, fits: boolean): number {
+  if (!fits) {
+    nlmsgCancel(skb, nlh);
+    return -EMSGSIZE;
+  }
+  nlmsgEnd(skb, nlh);
+  return 0;
 }
 
 /** Adds an attribute: the offset of its payload, zeroed in the last word, or -1 when there is no room. Linux: nla_reserve(). */

@@ -25,7 +25,7 @@ import { nlmsgPutDump } from "./netlink-deliver.ts";
 import type { NetlinkSk, NetlinkSock } from "./netlink-sock.ts";
 import {
   createNlaString, nlaAddrOr0, nlaGet, nlaGetAddr, nlaGetU32, nlaParse, nlaParseStrict, nlaPut, nlaPutAddr, nlaPutString,
-  nlaPutU32, nlaStrEquals, nlaU32Or, nlmsgCancel, nlmsgEnd, nlmsgPut,
+  nlaPutU32, nlaStrEquals, nlaU32Or, nlmsgFinish, nlmsgPut,
 } from "./nlattr.ts";
 import {
   nlmsgFlags, nlmsgHeaderOk, nlmsgLength, rtnlHasListeners, rtnlNotify, rtnlRegister, rtnlSkb, strictCheck,
@@ -173,12 +173,7 @@ function fillAddr(skb: SkBuff, nlh: number, ifa: InIfaddr): number {
     && nlaPutU32(skb, IFA_FLAGS, ifa.flags)
     && (ifa.rtPriority === 0 || nlaPutU32(skb, IFA_RT_PRIORITY, ifa.rtPriority))
     && putCacheinfo(skb);
-  if (!fits) {
-    nlmsgCancel(skb, nlh);
-    return -EMSGSIZE;
-  }
-  nlmsgEnd(skb, nlh);
-  return 0;
+  return nlmsgFinish(skb, nlh, fits);
 }
 
 /** Preferred and valid for ever; when it was made and changed is not kept. Linux: put_cacheinfo(). */

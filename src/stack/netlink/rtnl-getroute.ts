@@ -5,7 +5,7 @@
 import { account } from "../../lib/account.ts";
 import { mem8, memView } from "../../lib/memory.ts";
 import { devGetByIndex } from "../../netif/dev.ts";
-import { EHOSTUNREACH, EINVAL, EMSGSIZE, ENOBUFS, ENODEV } from "../../uapi/errno.ts";
+import { EHOSTUNREACH, EINVAL, ENOBUFS, ENODEV } from "../../uapi/errno.ts";
 import { NLMSG_HDRLEN } from "../../uapi/netlink.ts";
 import {
   RT_TABLE_COMPAT, RT_TABLE_MAIN, RTA_CACHEINFO, RTA_DST, RTA_GATEWAY, RTA_IIF, RTA_MARK, RTA_OIF, RTA_PREFSRC, RTA_SRC,
@@ -23,7 +23,7 @@ import { FibResult, Flowi4, flowi4Init } from "../ipv4/flow.ts";
 import { ipRouteInput, ipRouteOutputKey } from "../ipv4/route.ts";
 import type { Rtable } from "../ipv4/rtable.ts";
 import type { NetlinkSk } from "./netlink-sock.ts";
-import { nlaAddrOr0, nlaPut, nlaPutAddr, nlaPutU32, nlaU32Or, NLH_SEQ, nlmsgCancel, nlmsgEnd, nlmsgPut } from "./nlattr.ts";
+import { nlaAddrOr0, nlaPut, nlaPutAddr, nlaPutU32, nlaU32Or, NLH_SEQ, nlmsgFinish, nlmsgPut } from "./nlattr.ts";
 import {
   fillRoute, parseRoute, putMetrics, RTM_DST_LEN, RTM_FLAGS, RTM_SRC_LEN, RTM_TABLE, RTM_TOS, RTM_TYPE, RTMSG_BYTES,
 } from "./rtnl-route-msg.ts";
@@ -164,12 +164,7 @@ function fillDecision(
     && (iif !== 0 || nlaPutU32(skb, RTA_UID, 0))
     && (iif === 0 || nlaPutU32(skb, RTA_IIF, iif))
     && putCacheinfo(skb, rt.error);
-  if (!fits) {
-    nlmsgCancel(skb, nlh);
-    return -EMSGSIZE;
-  }
-  nlmsgEnd(skb, nlh);
-  return 0;
+  return nlmsgFinish(skb, nlh, fits);
 }
 
 function putCacheinfo(skb: SkBuff, error: number): boolean {

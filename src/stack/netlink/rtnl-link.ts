@@ -32,7 +32,7 @@ import { nlmsgPutDump } from "./netlink-deliver.ts";
 import type { NetlinkSk, NetlinkSock } from "./netlink-sock.ts";
 import {
   createNlaString, nlaGet, nlaGetU32, nlaLen, nlaParse, nlaParseStrict, nlaPut, nlaPutLladdr,
-  nlaPutString, nlaPutU32, nlaPutU8, nlaStrEquals, NLH_SEQ, nlmsgCancel, nlmsgEnd, nlmsgPut,
+  nlaPutString, nlaPutU32, nlaPutU8, nlaStrEquals, NLH_SEQ, nlmsgFinish, nlmsgPut,
 } from "./nlattr.ts";
 import { linkInfoMatches, linkInfoPut, rtnlDeleteLink, rtnlNewlinkCreate, rtnlNewlinkInit } from "./rtnl-newlink.ts";
 import {
@@ -157,12 +157,7 @@ function fillLink(skb: SkBuff, nlh: number, dev: NetDevice, change: number): num
     && putAddresses(skb, dev)
     && linkInfoPut(skb, dev)
     && putStats(skb, dev);
-  if (!fits) {
-    nlmsgCancel(skb, nlh);
-    return -EMSGSIZE;
-  }
-  nlmsgEnd(skb, nlh);
-  return 0;
+  return nlmsgFinish(skb, nlh, fits);
 }
 
 /** The device a message names, by number or else by name; null when there is none such. */

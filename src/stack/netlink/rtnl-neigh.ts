@@ -31,7 +31,7 @@ import { nlmsgPutDump } from "./netlink-deliver.ts";
 import type { NetlinkSk, NetlinkSock } from "./netlink-sock.ts";
 import {
   nlaGet, nlaGetAddr, nlaLen, nlaParse, nlaParseStrict, nlaPut, nlaPutAddr, nlaPutLladdr, nlaPutU32, nlaU32Or, NLH_SEQ,
-  nlmsgCancel, nlmsgEnd, nlmsgPut,
+  nlmsgFinish, nlmsgPut,
 } from "./nlattr.ts";
 import {
   nlmsgFlags, nlmsgHeaderOk, nlmsgLength, rtnlHasListeners, rtnlNotify, rtnlRegister, rtnlSkb, rtnlUnicast, strictCheck,
@@ -162,12 +162,7 @@ function fillNeigh(skb: SkBuff, nlh: number, neigh: Neighbour): number {
     && ((neigh.nudState & NUD_VALID) === 0 || nlaPutLladdr(skb, NDA_LLADDR, neigh.haHi, neigh.haLo))
     && nlaPutU32(skb, NDA_PROBES, neigh.probes)
     && putCacheinfo(skb, neigh);
-  if (!fits) {
-    nlmsgCancel(skb, nlh);
-    return -EMSGSIZE;
-  }
-  nlmsgEnd(skb, nlh);
-  return 0;
+  return nlmsgFinish(skb, nlh, fits);
 }
 
 /** RTM_GETNEIGH for one neighbour. Linux: neigh_get(). */

@@ -19,7 +19,7 @@ import {
 } from "../ipv4/fib-config.ts";
 import {
   nlaAddrOr0, nlaGet, nlaGetAddr, nlaGetU32, nlaLen, nlaNestEnd, nlaNestStart, nlaNext, nlaOk, nlaParse, nlaPutAddr,
-  nlaPutU32, nlaType, nlaU32Or, nlmsgCancel, nlmsgEnd,
+  nlaPutU32, nlaType, nlaU32Or, nlmsgFinish,
 } from "./nlattr.ts";
 import { nlmsgHeaderOk, nlmsgLength } from "./rtnetlink.ts";
 
@@ -159,12 +159,7 @@ export function fillRoute(skb: SkBuff, nlh: number, cfg: FibConfig): number {
     && putMetrics(skb, cfg)
     && (cfg.prefsrc === 0 || nlaPutAddr(skb, RTA_PREFSRC, cfg.prefsrc))
     && (single ? putNexthop(skb, cfg) : putNexthops(skb, cfg));
-  if (!fits) {
-    nlmsgCancel(skb, nlh);
-    return -EMSGSIZE;
-  }
-  nlmsgEnd(skb, nlh);
-  return 0;
+  return nlmsgFinish(skb, nlh, fits);
 }
 
 function putNexthop(skb: SkBuff, cfg: FibConfig): boolean {

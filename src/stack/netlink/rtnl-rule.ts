@@ -27,7 +27,7 @@ import { nlmsgPutDump } from "./netlink-deliver.ts";
 import type { NetlinkSk, NetlinkSock } from "./netlink-sock.ts";
 import {
   createNlaString, nlaAddrOr0, nlaGet, nlaGetU8, nlaGetU32, nlaParse, nlaPutAddr, nlaPutString, nlaPutU32, nlaPutU8,
-  nlaU32Or, nlmsgCancel, nlmsgEnd, nlmsgPut,
+  nlaU32Or, nlmsgFinish, nlmsgPut,
 } from "./nlattr.ts";
 import {
   nlmsgFlags, nlmsgHeaderOk, nlmsgLength, rtnlHasListeners, rtnlNotify, rtnlRegister, rtnlSkb, strictCheck,
@@ -174,12 +174,7 @@ function fillRule(skb: SkBuff, nlh: number, rule: FibRule): number {
     && (rule.target === 0 || nlaPutU32(skb, FRA_GOTO, rule.target))
     && (rule.dstLen === 0 || nlaPutAddr(skb, FRA_DST, rule.dst))
     && (rule.srcLen === 0 || nlaPutAddr(skb, FRA_SRC, rule.src));
-  if (!fits) {
-    nlmsgCancel(skb, nlh);
-    return -EMSGSIZE;
-  }
-  nlmsgEnd(skb, nlh);
-  return 0;
+  return nlmsgFinish(skb, nlh, fits);
 }
 
 /** All rules in order; arg0 is how many are told. Linux: fib_nl_dumprule(). */
