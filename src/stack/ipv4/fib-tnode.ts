@@ -228,20 +228,28 @@ export function tnodeSettle(n: number): void {
   fibMem[n + TN_WORD]! &= ~TN_NEW;
 }
 
-/** Would there be a tnode for each route still to come after `n` is doubled? Until then a table stays deeper than Linux's. */
+/**
+ * Would there be a tnode for each route still to come after `n` is doubled? Until then a table stays deeper than Linux's. Of a large
+ * tnode every full child counts as one to be split in two: this is asked at each insertion, and must not go through them all.
+ */
 export function tnodeRoomToInflate(n: number): boolean {
   const bits = tnodeBits(n);
+  const free = left << LEAST_SHIFT;
   let take = tnodeInts(bits + 1);
-  let give = tnodeInts(bits);
-  for (let i = (1 << bits) - 1; i >= 0; i--) {
-    const child = tnodeChild(n, i);
-    if (child < fibTnodes || tnodePos(child) + tnodeBits(child) !== tnodePos(n)) continue;
-    const below = tnodeBits(child);
-    give += tnodeInts(below);
-    if (below > 1) take += 2 * tnodeInts(below - 1);
+  let more = take - tnodeInts(bits);
+  if (bits > COUNTED_IN_WORD) {
+    take += 2 * LEAST_INTS * tnodeFullChildren(n);
+    more += 2 * tnodeFullChildren(n);
+  } else {
+    for (let i = (1 << bits) - 1; i >= 0; i--) {
+      const child = tnodeChild(n, i);
+      if (child < fibTnodes || tnodePos(child) + tnodeBits(child) !== tnodePos(n)) continue;
+      const below = tnodeBits(child);
+      more += (below > 1 ? 2 * tnodeInts(below - 1) : 0) - tnodeInts(below);
+    }
   }
   const kept = fibAliasRows.size - fibAliasRows.inUse + reserved;
-  return (left << LEAST_SHIFT) - take >= 0 && (left << LEAST_SHIFT) - take + give >= kept << LEAST_SHIFT;
+  return free >= take && free - more >= kept << LEAST_SHIFT;
 }
 
 /**
