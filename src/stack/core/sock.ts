@@ -279,7 +279,7 @@ export function skbSetOwnerW(skb: SkBuff, sk: Sock): void {
   sk.wmemAlloc += skb.truesize;
 }
 
-/** Charges a packet to the receiver until it is read. Linux: skb_set_owner_r(). */
+/** Charges a packet to the receiver until it is read. Linux: skb_set_owner_r(); tcpQueueRcv() does the same. */
 export function skbSetOwnerR(skb: SkBuff, sk: Sock): void {
   if (skb.destructor !== null) skbOrphan(skb);
   skb.sk = sk;
@@ -322,12 +322,16 @@ export function lockSock(sk: Sock): void {
 
 /** The call is done: what arrived meanwhile is taken in, in order. Linux: release_sock(). */
 export function releaseSock(sk: Sock): void {
+  if (sk.backlog !== null) takeBacklog(sk);
+  sk.owned = false;
+}
+
+function takeBacklog(sk: Sock): void {
   for (let skb = sk.backlog; skb !== null; skb = sk.backlog) {
     sk.backlog = skb.next;
     skb.next = null;
     sk.prot.backlogRcv(sk, skb);
   }
-  sk.owned = false;
 }
 
 /** Gives the pending error once, as a negative errno. Linux: sock_error(). */
@@ -367,7 +371,9 @@ export function sockDefWakeup(sk: Sock): void {
 }
 
 export function sockDefReadable(sk: Sock): void {
-  skWake(sk, EPOLLIN | EPOLLPRI | EPOLLRDNORM);
+  // skWake(), spared a call for each packet.
+  const socket = sk.socket;
+  if (socket !== null && socket.wait.first !== null) wakeUp(socket.wait, EPOLLIN | EPOLLPRI | EPOLLRDNORM);
 }
 
 /** Tells who waits for room in the send buffer. */

@@ -14,7 +14,7 @@ import { getRandomU32 } from "../../lib/random.ts";
 import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.ts";
 import { TCP_LISTEN } from "../../uapi/tcp.ts";
 import type { Net } from "../core/net.ts";
-import { type Sock, SOCK_REUSEPORT, sockByIndex } from "../core/sock.ts";
+import { type Sock, SOCK_REUSEPORT } from "../core/sock.ts";
 import type { InetSk } from "./inet-sock.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
@@ -25,7 +25,7 @@ const UNHASHED = 0xfffe;
 /** Most heads of the listening hash (INET_LHTABLE_SIZE). */
 const LISTEN_HEADS_MAX = 32;
 
-/** First node of requests: nodes below it are socks. */
+/** First node of requests: nodes below it are socks, by their index (sockByIndex). */
 export let ehashReqBase = 0;
 /** First node of TIME_WAIT entries. */
 export let ehashTwBase = 0;
@@ -295,11 +295,6 @@ export function inetUnhash(sock: Sock): void {
     }
     previous = at;
   }
-}
-
-/** The sock of a node below `ehashReqBase`. */
-export function inetNodeSock(node: number): TcpSk {
-  return sockByIndex(node) as TcpSk;
 }
 
 /** Calls the visitor with every listener; for `ss` and the like, not for packet paths. */

@@ -100,9 +100,9 @@ export function ipSelectIdent(saddr: number, daddr: number, protocol: number): n
   return ident & 0xffff;
 }
 
-/** TTL of a socket's unicast packets, or of packets without one. Linux: ip_select_ttl(). */
-function ipSelectTtl(net: Net, sk: Sock | null): number {
-  const ttl = sk === null ? -1 : (sk as InetSk).inet.ucTtl;
+/** TTL of a socket's unicast packets. Linux: ip_select_ttl(). */
+function ipSelectTtl(net: Net, sk: Sock): number {
+  const ttl = (sk as InetSk).inet.ucTtl;
   return ttl < 0 ? net.ipv4.ipDefaultTtl : ttl;
 }
 
@@ -125,7 +125,6 @@ export function ipPushHeader(
   if (inet !== null && inet.daddr !== 0) {
     id = inet.id;
     inet.id = (id + 1) & 0xffff;
-    id &= 0xffff;
   } else if (!df) {
     id = ipSelectIdent(saddr, daddr, protocol);
   }
@@ -138,14 +137,14 @@ export function ipPushHeader(
   const versionTos = 0x4500 | tos;
   const frag = df ? IP_DF : 0;
   const ttlProto = (ttl << 8) | protocol;
-  let sum = versionTos + totLen + id + frag + ttlProto
+  const sum = versionTos + totLen + id + frag + ttlProto
     + (saddr >>> 16) + (saddr & 0xffff) + (daddr >>> 16) + (daddr & 0xffff);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = ~((sum & 0xffff) + (sum >> 16)) & 0xffff;
+  // csumFold() of what is not 0.
+  const check = 0xfffe - (sum - 1) % 0xffff;
   skb.nh = at;
   memView.setInt32(at, (versionTos << 16) | totLen);
   memView.setInt32(at + 4, (id << 16) | frag);
-  memView.setInt32(at + 8, (ttlProto << 16) | sum);
+  memView.setInt32(at + 8, (ttlProto << 16) | check);
   memView.setInt32(at + IPH_SADDR, saddr);
   memView.setInt32(at + IPH_DADDR, daddr);
 }

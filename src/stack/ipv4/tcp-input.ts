@@ -145,14 +145,15 @@ export function tcpRcvEstablished(sk: TcpSk, skb: SkBuff): void {
   skb.len = payload;
   tcpEventDataRecv(sk, skb);
   const eaten = tcpQueueRcv(sk, skb);
-  const icsk = sk.icsk;
   if (advance !== 0) {
     tcpAck(sk, skb, FLAG_DATA);
     tcpDataSndCheck(sk);
+    // What was sent may have carried the acknowledgment.
+    if ((sk.icsk.ackPending & ICSK_ACK_SCHED) !== 0) tcpAckSndCheckSlow(sk, false);
   } else {
     tp.sndWl1 = skb.seq;
+    tcpAckSndCheckSlow(sk, false);
   }
-  if ((icsk.ackPending & ICSK_ACK_SCHED) !== 0) tcpAckSndCheckSlow(sk, false);
   if (eaten) consumeSkb(skb);
   const lowat = words[sk.cold + SK_RCVLOWAT]!;
   if (lowat <= 1 || ((tp.rcvNxt - tp.copiedSeq) | 0) >= lowat) sockDefReadable(sk);

@@ -14,13 +14,13 @@ import {
 } from "../../uapi/snmp.ts";
 import { TCP_CLOSE, TCP_SYN_RECV, TCP_SYN_SENT } from "../../uapi/tcp.ts";
 import type { SkBuff } from "../core/skbuff.ts";
-import { SK_ERR_SOFT, sockDefErrorReport } from "../core/sock.ts";
+import { SK_ERR_SOFT, sockByIndex, sockDefErrorReport } from "../core/sock.ts";
 import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
 import { IPH_DADDR, IPH_SADDR, IPH_VER_IHL } from "../wire/ip.ts";
 import { TH_DPORT, TH_SEQ, TH_SPORT } from "../wire/tcp.ts";
 import { icmpErrConvert } from "./icmp.ts";
 import { inetCskReqskQueueDrop, tcpListendrop } from "./inet-connection-sock.ts";
-import { ehashReqBase, ehashTwBase, inetLookupEstablished, inetNodeSock } from "./inet-hashtables.ts";
+import { ehashReqBase, ehashTwBase, inetLookupEstablished } from "./inet-hashtables.ts";
 import { INET_RECVERR } from "./inet-sock.ts";
 import { REQ_SND_ISN, REQ_WORDS, reqRows, reqskListener } from "./request-sock.ts";
 import { tcpV4MtuReduced } from "./tcp-mtu.ts";
@@ -54,7 +54,7 @@ export function tcpV4Err(skb: SkBuff, info: number): number {
     reqErr(node - ehashReqBase, seq, unreachable || type === ICMP_PARAMETERPROB || type === ICMP_TIME_EXCEEDED);
     return 0;
   }
-  const sk = inetNodeSock(node);
+  const sk = sockByIndex(node) as TcpSk;
   const fragNeeded = type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED;
   if (sk.owned && !fragNeeded) net.mib[LINUX_MIB_LOCKDROPPEDICMPS]!++;
   if (sk.state === TCP_CLOSE) return 0;

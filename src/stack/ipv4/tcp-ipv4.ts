@@ -20,7 +20,7 @@ import {
   CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, PACKET_HOST, type SkBuff,
 } from "../core/skbuff.ts";
 import { skbChainTail, skbChainTruesize } from "../core/skb-queue.ts";
-import { type Proto, SK_DROPS, type Sock, sockPut } from "../core/sock.ts";
+import { type Proto, SK_DROPS, type Sock, sockByIndex, sockPut } from "../core/sock.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import {
   TCP_HLEN, TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TH_ACK, TH_DPORT, TH_OFF_FLAGS, TH_SEQ,
@@ -33,7 +33,7 @@ import {
   inetConnectionSockInit, inetCskAccept, inetCskListenStart, inetCskReqskQueueDrop,
 } from "./inet-connection-sock.ts";
 import {
-  ehashReqBase, ehashTwBase, inetHash, inetHashtablesInit, inetHashtablesWords, inetLookupEstablished, inetLookupListener, inetNodeSock,
+  ehashReqBase, ehashTwBase, inetHash, inetHashtablesInit, inetHashtablesWords, inetLookupEstablished, inetLookupListener,
   inetUnhash,
 } from "./inet-hashtables.ts";
 import { inetTimewaitInit, inetTimewaitWords, inetTwskDeschedulePut } from "./inet-timewait-sock.ts";
@@ -118,7 +118,7 @@ export function tcpV4Rcv(skb: SkBuff): number {
   );
   if ((headerLen >= TCP_MD5_HEADER || tcpMd5Keys !== 0) && !signatureFits(net, skb, node)) return 0;
   if (node < 0) return toListener(net, skb);
-  if (node < ehashReqBase) return deliver(inetNodeSock(node), skb);
+  if (node < ehashReqBase) return deliver(sockByIndex(node) as TcpSk, skb);
   if (node < ehashTwBase) return toRequest(net, node - ehashReqBase, skb);
   return toTimewait(net, node - ehashTwBase, skb);
 }
@@ -130,7 +130,7 @@ export function tcpV4Rcv(skb: SkBuff): number {
 function signatureFits(net: Net, skb: SkBuff, node: number): boolean {
   let sk: TcpSk | null;
   if (node < 0) sk = lookupListener(net, skb);
-  else if (node < ehashReqBase) sk = inetNodeSock(node);
+  else if (node < ehashReqBase) sk = sockByIndex(node) as TcpSk;
   else if (node < ehashTwBase) sk = reqskListener(node - ehashReqBase);
   else return true;
   const reason = sk === null ? 0 : tcpInboundMd5Hash(sk, skb);

@@ -22,7 +22,7 @@ import { tcpSendAck } from "./tcp-control.ts";
 import { tcpRcvSpaceAdjust, tcpRmemMax } from "./tcp-rcvbuf.ts";
 import { ICSK_ACK_PUSHED, ICSK_ACK_PUSHED2, ICSK_ACK_SCHED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { tcpRecvUrg, tcpUrgLimit } from "./tcp-urgent.ts";
-import { tcpFastPathCheck, tcpReceiveWindow, tcpWindowWanted } from "./tcp-window.ts";
+import { tcpFastPathCheck, tcpWindowWanted } from "./tcp-window.ts";
 
 /** Bytes that wait to be read. Linux: tcp_inq(). */
 export function tcpInq(sk: TcpSk): number {
@@ -40,20 +40,19 @@ export function tcpCleanupRbuf(sk: TcpSk, copied: number): void {
   const tp = sk.tp;
   const icsk = sk.icsk;
   const pending = icsk.ackPending;
-  let now = false;
   if ((pending & ICSK_ACK_SCHED) !== 0) {
     const pushed = (pending & ICSK_ACK_PUSHED2) !== 0 || ((pending & ICSK_ACK_PUSHED) !== 0 && icsk.ackPingpong === 0);
-    now = ((tp.rcvNxt - tp.rcvWup) | 0) > icsk.ackRcvMss || (copied > 0 && pushed && sk.rmemAlloc === 0);
-  }
-  if (!now && copied > 0 && (sk.shutdown & RCV_SHUTDOWN) === 0) {
-    const left = tcpReceiveWindow(tp);
-    // Not worth asking while most of the window is still open.
-    if (left << 1 <= words[tp.cold + TP_WINDOW_CLAMP]!) {
-      const wanted = tcpWindowWanted(sk);
-      now = wanted !== 0 && wanted >= left << 1;
+    if (((tp.rcvNxt - tp.rcvWup) | 0) > icsk.ackRcvMss || (copied > 0 && pushed && sk.rmemAlloc === 0)) {
+      tcpSendAck(sk);
+      return;
     }
   }
-  if (now) tcpSendAck(sk);
+  if (copied <= 0 || (sk.shutdown & RCV_SHUTDOWN) !== 0) return;
+  // Twice tcpReceiveWindow(). Not worth asking while most of the window is still open.
+  const left = ((tp.rcvWup + tp.rcvWnd - tp.rcvNxt) | 0) << 1;
+  if (left > words[tp.cold + TP_WINDOW_CLAMP]!) return;
+  const wanted = tcpWindowWanted(sk);
+  if (wanted !== 0 && wanted >= left) tcpSendAck(sk);
 }
 
 /** When the last segment that was copied had arrived. */
@@ -66,7 +65,8 @@ function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: n
   let seq = tp.copiedSeq;
   let left = length;
   let urgent = words[tp.cold + TP_URG_DATA] !== 0;
-  for (let skb = queue.head; skb !== null && left > 0;) {
+  let skb = queue.head;
+  while (skb !== null && left > 0) {
     if (urgent) {
       // A call stops before the mark; the next one begins behind the urgent byte, or with it when it is inline.
       const atMark = words[tp.cold + TP_URG_SEQ] === seq;

@@ -106,14 +106,21 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
   const inet = sk.inet;
   const md5 = tcpMd5Keys === 0 ? -1 : tcpMd5Lookup(sk.index, inet.daddr);
   const md5Len = md5 < 0 ? 0 : TCPOLEN_MD5SIG_ALIGNED;
-  const bits = syn ? synOptionBits(sk, flags, md5) : 0;
-  const synack = syn && (flags & TCPHDR_ACK) !== 0;
-  const fastopen = !syn || md5 >= 0 ? 0 : synack ? tcpSynackFastopenSize() : tcpSynFastopenSize();
-  const plainLen = syn ? TCP_HLEN + tcpSynOptions(bits) + fastopen : tp.tcpHeaderLen;
   const cold = tp.cold;
-  // A segment with data has room for blocks when it is not full; a buffer has none for more than one.
-  const sackLen = !syn && (words[cold + TP_NUM_SACKS] !== 0 || words[cold + TP_DSACK] !== 0)
-    ? tcpSackOptionLength(tp, sackRoom(tp, payload, md5Len)) : 0;
+  let plainLen = tp.tcpHeaderLen;
+  let bits = 0;
+  let synack = false;
+  let fastopen = 0;
+  let sackLen = 0;
+  if (syn) {
+    bits = synOptionBits(sk, flags, md5);
+    synack = (flags & TCPHDR_ACK) !== 0;
+    if (md5 < 0) fastopen = synack ? tcpSynackFastopenSize() : tcpSynFastopenSize();
+    plainLen = TCP_HLEN + tcpSynOptions(bits) + fastopen;
+  } else if ((words[cold + TP_NUM_SACKS]! | words[cold + TP_DSACK]!) !== 0) {
+    // A segment with data has room for blocks when it is not full; a buffer has none for more than one.
+    sackLen = tcpSackOptionLength(tp, sackRoom(tp, payload, md5Len));
+  }
   const headerLen = plainLen + sackLen + md5Len;
   const th = skb.data - headerLen;
   const length = payload + headerLen;

@@ -14,7 +14,7 @@ import type { WaitQueueHead } from "../core/wait.ts";
 import { type Eventpoll, eventpollFree, eventpollRelease } from "./eventpoll.ts";
 
 /** By descriptor. A descriptor is in one of the two at most. */
-let fdSockets: (Socket | null)[];
+export let fdSockets: (Socket | null)[];
 let fdEpolls: (Eventpoll | null)[];
 /** Where in `halves` FD_CLOEXEC is by descriptor; kept and answered, as there is no exec here. */
 let fdFlags = 0;

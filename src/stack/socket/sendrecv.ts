@@ -9,7 +9,7 @@ import { O_NONBLOCK } from "../../uapi/fcntl.ts";
 import { MSG_DONTWAIT } from "../../uapi/socket.ts";
 import { Msghdr, msgRewind, msgSetBuffer, type Sockaddr, UIO_MAXIOV } from "../core/sockaddr.ts";
 import type { Socket } from "../core/socket.ts";
-import { fdError, sockfdLookup } from "./files.ts";
+import { fdError, fdSockets, sockfdLookup } from "./files.ts";
 
 let ioMsg: Msghdr;
 
@@ -20,7 +20,7 @@ export function sendrecvInit(): void {
 
 /** 0 when the part lies in the buffer; -EINVAL for numbers that are no offset or length, -EFAULT beyond its end. */
 function accessOk(buffer: Uint8Array, offset: number, length: number): number {
-  if ((offset | 0) !== offset || (length | 0) !== length || offset < 0 || length < 0) return -EINVAL;
+  if ((offset | 0) !== offset || (length | 0) !== length || (offset | length) < 0) return -EINVAL;
   return offset + length <= buffer.length ? 0 : -EFAULT;
 }
 
@@ -37,8 +37,8 @@ function fileMsgFlags(sock: Socket, flags: number): number {
 export function sendto(
   fd: number, buffer: Uint8Array, offset: number, length: number, flags: number, addr: Sockaddr | null,
 ): number {
-  const sock = sockfdLookup(fd);
-  if (sock === null) return fdError(fd);
+  const sock = fdSockets[fd];
+  if (!sock) return fdError(fd);
   const err = accessOk(buffer, offset, length);
   if (err < 0) return err;
   const msg = ioMsg;
@@ -67,15 +67,15 @@ export function write(fd: number, buffer: Uint8Array, offset: number, length: nu
 export function recvfrom(
   fd: number, buffer: Uint8Array, offset: number, length: number, flags: number, addr: Sockaddr | null,
 ): number {
-  const sock = sockfdLookup(fd);
-  if (sock === null) return fdError(fd);
+  const sock = fdSockets[fd];
+  if (!sock) return fdError(fd);
   const err = accessOk(buffer, offset, length);
   if (err < 0) return err;
   const msg = ioMsg;
   msgSetBuffer(msg, buffer, offset, length);
   msg.name = addr;
   msg.flags = 0;
-  return sock.ops!.recvmsg(sock, msg, length, fileMsgFlags(sock, flags));
+  return sock.ops!.recvmsg(sock, msg, length, (sock.fileFlags & O_NONBLOCK) !== 0 ? flags | MSG_DONTWAIT : flags);
 }
 
 /** recvfrom() without the sender's address. Linux: recv(2). */
