@@ -1,5 +1,5 @@
 /**
- * ICMP: answers to echo requests, errors sent, and errors received, which go to the protocol that sent what they quote.
+ * ICMP: answers to echo and timestamp requests, errors sent, and errors received, which go to the protocol that sent what they quote.
  * Linux: net/ipv4/icmp.c. An echo reply is made of the request's own buffer.
  *
  * Read first: RFC 792, RFC 1122 section 3.2.2 (who may send what, and to whom not), RFC 1812 section 4.3.2 (what to
@@ -7,6 +7,7 @@
  */
 import { csumFold, csumPartial } from "../../lib/checksum.ts";
 import { mem8, memCopy, memView } from "../../lib/memory.ts";
+import { jiffies } from "../../lib/timer.ts";
 import {
   SKB_DROP_REASON_ICMP_CSUM, SKB_DROP_REASON_INVALID_PROTO, SKB_DROP_REASON_IP_INHDR, SKB_DROP_REASON_IP_OUTNOROUTES,
   SKB_DROP_REASON_NOMEM, SKB_DROP_REASON_PKT_TOO_SMALL, SKB_DROP_REASON_UNHANDLED_PROTO,
@@ -16,11 +17,11 @@ import {
 } from "../../uapi/errno.ts";
 import {
   ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_ECHOREPLY, ICMP_EXC_FRAGTIME, ICMP_FRAG_NEEDED, ICMP_HOST_UNREACH,
-  ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_SOURCE_QUENCH, ICMP_TIME_EXCEEDED, ICMP_TIMESTAMP, NR_ICMP_TYPES,
+  ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_SOURCE_QUENCH, ICMP_TIME_EXCEEDED, ICMP_TIMESTAMP, ICMP_TIMESTAMPREPLY, NR_ICMP_TYPES,
   NR_ICMP_UNREACH,
 } from "../../uapi/icmp.ts";
 import { IFF_LOOPBACK } from "../../uapi/if.ts";
-import { IPPROTO_ICMP } from "../../uapi/in.ts";
+import { IPPROTO_ICMP, IPPROTO_TCP } from "../../uapi/in.ts";
 import { IPTOS_PREC_INTERNETCONTROL, IPTOS_TOS_MASK } from "../../uapi/ip.ts";
 import { RT_SCOPE_UNIVERSE } from "../../uapi/rtnetlink.ts";
 import {
@@ -34,11 +35,13 @@ import {
 import { dstRelease } from "../core/dst.ts";
 import type { Net } from "../core/net.ts";
 import {
-  allocSkb, CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, MAX_HEADER, PACKET_HOST, skbCloned, skbPull, skbPut, skbReserve, type SkBuff,
+  allocSkb, CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, MAX_HEADER, PACKET_HOST, type SkBuff, skbCloned, skbPull, skbPut, skbReserve,
+  skbTrim,
 } from "../core/skbuff.ts";
 import { skbChecksum, skbCopy } from "../core/skb-frags.ts";
 import {
-  ICMPH_CHECKSUM, ICMPH_CODE, ICMPH_MTU, ICMPH_POINTER, ICMPH_UN, ICMP_ERROR_MAX, ICMP_HLEN,
+  ICMPH_CHECKSUM, ICMPH_CODE, ICMPH_MTU, ICMPH_POINTER, ICMPH_TS_RECEIVE, ICMPH_TS_TRANSMIT, ICMPH_UN, ICMP_ERROR_MAX, ICMP_HLEN,
+  ICMP_TIMESTAMP_LEN,
 } from "../wire/icmp.ts";
 import { IP_HLEN, IP_OFFSET, IPH_DADDR, IPH_FRAG_OFF, IPH_PROTOCOL, IPH_SADDR, IPH_TOS } from "../wire/ip.ts";
 import { inetSelectAddr } from "./devinet.ts";
@@ -224,7 +227,7 @@ export function icmpRcv(skb: SkBuff): number {
   } else if (type === ICMP_ECHO && icmpEchoInPlace(net, skb)) {
     return 0;
   }
-  if (type === ICMP_ECHO) return icmpEcho(net, skb, rt);
+  if (type === ICMP_ECHO || type === ICMP_TIMESTAMP) return icmpReply(net, skb, rt);
   if (isErrorType(type)) return icmpUnreach(net, skb, type);
   consumeSkb(skb);
   return 0;
@@ -256,11 +259,28 @@ function icmpEchoInPlace(net: Net, skb: SkBuff): boolean {
 }
 
 /**
- * Turns the request into the reply, in its own buffer unless somebody else reads that. Linux: icmp_echo(),
- * icmp_reply().
+ * Makes the message of a timestamp request that of the reply, with the time of this host twice: a board has no time of day,
+ * which the high bit says (RFC 792). Linux: icmp_timestamp().
  */
-function icmpEcho(net: Net, skb: SkBuff, rt: Rtable): number {
-  if (net.ipv4.icmpEchoIgnoreAll !== 0) {
+function stampMessage(skb: SkBuff): void {
+  skbTrim(skb, ICMP_TIMESTAMP_LEN);
+  if (skb.len < ICMP_TIMESTAMP_LEN) skbPut(skb, ICMP_TIMESTAMP_LEN - skb.len);
+  const at = skb.data;
+  const time = jiffies | (1 << 31);
+  memView.setInt32(at, ICMP_TIMESTAMPREPLY << 24);
+  memView.setInt32(at + ICMPH_TS_RECEIVE, time);
+  memView.setInt32(at + ICMPH_TS_TRANSMIT, time);
+  memView.setUint16(at + ICMPH_CHECKSUM, csumFold(csumPartial(at, ICMP_TIMESTAMP_LEN)));
+}
+
+/**
+ * Turns the request (echo or timestamp) into the reply, in its own buffer unless somebody else reads that. Linux: icmp_echo(),
+ * icmp_timestamp(), icmp_reply().
+ */
+function icmpReply(net: Net, skb: SkBuff, rt: Rtable): number {
+  const stamp = mem8[skb.data] === ICMP_TIMESTAMP;
+  if (stamp && skb.tail - skb.data < ICMPH_TS_RECEIVE) return icmpError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
+  if (!stamp && net.ipv4.icmpEchoIgnoreAll !== 0) {
     consumeSkb(skb);
     return 0;
   }
@@ -300,7 +320,8 @@ function icmpEcho(net: Net, skb: SkBuff, rt: Rtable): number {
   dstRelease(reply.dst!);
   reply.dst = out;
   reply.pktType = PACKET_HOST;
-  turnMessage(reply.data);
+  if (stamp) stampMessage(reply);
+  else turnMessage(reply.data);
   icmpPush(net, reply, fl.saddr, daddr, tos, optlen > 0);
   return 0;
 }
@@ -320,8 +341,12 @@ function icmpUnreach(net: Net, skb: SkBuff, type: number): number {
   let info = 0;
   let deliver = true;
   if (type === ICMP_DEST_UNREACH) {
-    if (code === ICMP_FRAG_NEEDED) info = memView.getUint16(at + ICMPH_MTU);
-    else if (code > NR_ICMP_UNREACH) deliver = false;
+    if (code === ICMP_FRAG_NEEDED) {
+      const mode = net.ipv4.ipNoPmtuDisc;
+      // 1: it says nothing; 2: it is not heard; 3: only by who can tell it from a forged one.
+      if (mode !== 1) info = memView.getUint16(at + ICMPH_MTU);
+      if (mode === 2 || (mode === 3 && mem8[quoted + IPH_PROTOCOL] !== IPPROTO_TCP)) deliver = false;
+    } else if (code > NR_ICMP_UNREACH) deliver = false;
   } else if (type === ICMP_PARAMETERPROB) {
     info = mem8[at + ICMPH_POINTER]!;
   } else if (type === ICMP_REDIRECT) {

@@ -4,7 +4,7 @@
  */
 import { words } from "../../lib/table.ts";
 import { EAGAIN, EINVAL, ENOPROTOOPT, ENOTCONN } from "../../uapi/errno.ts";
-import { SO_EE_ORIGIN_ICMP } from "../../uapi/icmp.ts";
+import { SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_LOCAL } from "../../uapi/icmp.ts";
 import {
   IP_FREEBIND, IP_HDRINCL, IP_MTU, IP_MTU_DISCOVER, IP_OPTIONS, IP_PKTINFO, IP_PMTUDISC_DONT, IP_PMTUDISC_OMIT, IP_RECVERR,
   IP_RECVTOS, IP_RECVTTL, IP_TOS, IP_TTL,
@@ -17,17 +17,19 @@ import { RT_SCOPE_UNIVERSE } from "../../uapi/rtnetlink.ts";
 import {
   AF_INET, MSG_ERRQUEUE, MSG_TRUNC, SO_MARK, SOCK_RAW, SOCK_STREAM, SOL_IP, SOL_SOCKET,
 } from "../../uapi/socket.ts";
-import { mem8, memView } from "../../lib/memory.ts";
+import { mem8, memView, memZero } from "../../lib/memory.ts";
 import { putCmsg, skbCopyDatagramMsg, sockRecvTimestamp } from "../core/datagram.ts";
 import { SKB_DROP_REASON_SOCKET_RCVBUFF } from "../../uapi/drop-reason.ts";
-import { consumeSkb, kfreeSkb, PACKET_HOST, type SkBuff, skbClone, skbDstDrop, skbPull } from "../core/skbuff.ts";
+import {
+  allocSkb, consumeSkb, kfreeSkb, PACKET_HOST, type SkBuff, skbClone, skbDstDrop, skbPull, skbPut,
+} from "../core/skbuff.ts";
 import { skbChainPurge, skbChainTail } from "../core/skb-queue.ts";
 import {
   SK_PRIORITY, SK_TYPE, skbSetOwnerR, skDstCheck, skDstReset, type Sock, sockDefErrorReport,
 } from "../core/sock.ts";
 import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
 import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
-import { IPH_DADDR, IPH_SADDR, IPH_TOS, IPH_TTL } from "../wire/ip.ts";
+import { IP_HLEN, IPH_DADDR, IPH_SADDR, IPH_TOS, IPH_TTL } from "../wire/ip.ts";
 import { inetSelectAddr } from "./devinet.ts";
 import {
   INET_FREEBIND, INET_HDRINCL, INET_RECVERR, type InetSk, IP_CMSG_PKTINFO, IP_CMSG_TOS, IP_CMSG_TTL,
@@ -255,14 +257,37 @@ export function ipIcmpError(sk: Sock, skb: SkBuff, err: number, port: number, pa
     return;
   }
   skbDstDrop(clone);
-  // The control block of a queued error: its errno, the port, the info word, where the quoted IP header is.
+  // The control block of a queued error: its errno, the port, the info word, where the quoted IP header is, whose error it is.
   clone.tcpFlags = err;
   clone.seq = port;
   clone.ackSeq = info;
   clone.endSeq = clone.data;
+  clone.sacked = SO_EE_ORIGIN_ICMP;
   if (skbPull(clone, payload) < 0) skbPull(clone, clone.len);
   skbSetOwnerR(clone, sk);
   sk.errorQueue = skbChainTail(sk.errorQueue, clone);
+}
+
+/**
+ * Queues an error of this host's own about a packet that was not sent, for a socket with IP_RECVERR. Linux: ip_local_error().
+ * @param err positive errno @param daddr, port where it was to go @param info by error: the path MTU
+ */
+export function ipLocalError(sk: InetSk, err: number, daddr: number, port: number, info: number): void {
+  if ((sk.inet.flags & INET_RECVERR) === 0 || sk.rmemAlloc >= sk.rcvbuf) return;
+  const skb = allocSkb(IP_HLEN);
+  if (skb === null) return;
+  const at = skbPut(skb, IP_HLEN);
+  memZero(at, IP_HLEN);
+  memView.setInt32(at + IPH_DADDR, daddr);
+  skb.tcpFlags = err;
+  skb.seq = port;
+  skb.ackSeq = info;
+  skb.endSeq = at;
+  skb.sacked = SO_EE_ORIGIN_LOCAL;
+  skbPull(skb, IP_HLEN);
+  skbSetOwnerR(skb, sk);
+  sk.errorQueue = skbChainTail(sk.errorQueue, skb);
+  sockDefErrorReport(sk);
 }
 
 /**
@@ -291,13 +316,14 @@ export function ipRecvError(sk: InetSk, msg: Msghdr, length: number): number {
   const at = putCmsg(msg, SOL_IP, IP_RECVERR, RECVERR_WORDS);
   if (at >= 0) {
     const control = msg.control!;
+    const icmp = skb.sacked === SO_EE_ORIGIN_ICMP;
     control[at] = skb.tcpFlags;
-    control[at + 1] = SO_EE_ORIGIN_ICMP;
-    control[at + 2] = mem8[skb.th + ICMPH_TYPE]!;
-    control[at + 3] = mem8[skb.th + ICMPH_CODE]!;
+    control[at + 1] = skb.sacked;
+    control[at + 2] = icmp ? mem8[skb.th + ICMPH_TYPE]! : 0;
+    control[at + 3] = icmp ? mem8[skb.th + ICMPH_CODE]! : 0;
     control[at + 4] = skb.ackSeq;
     control[at + 5] = 0;
-    control[at + 6] = memView.getInt32(skb.nh + IPH_SADDR);
+    control[at + 6] = icmp ? memView.getInt32(skb.nh + IPH_SADDR) : 0;
   }
   msg.flags |= MSG_ERRQUEUE;
   sk.err = next === null ? 0 : next.tcpFlags;

@@ -30,7 +30,7 @@ import {
   CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, pskbMayPull, type SkBuff, skbClone, skbDstDrop, skbPull,
 } from "../core/skbuff.ts";
 import { pskbTrim, skbChecksum } from "../core/skb-frags.ts";
-import { SK_DROPS, type Sock, SOCK_TIMESTAMP, sockDefErrorReport, sockQueueRcvSkb } from "../core/sock.ts";
+import { skDstSet, SK_DROPS, type Sock, SOCK_TIMESTAMP, sockDefErrorReport, sockQueueRcvSkb } from "../core/sock.ts";
 import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
 import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
@@ -158,13 +158,16 @@ export function udpRecvmsg(sk: Sock, msg: Msghdr, length: number, flags: number)
   return (flags & MSG_TRUNC) !== 0 ? ulen : copied;
 }
 
-/** The path to a destination takes less than we sent. Linux: ipv4_sk_update_pmtu(). */
+/** The path to a destination takes less than we sent; a route that the socket keeps is looked up anew. Linux: ipv4_sk_update_pmtu(). */
 function updatePmtu(sk: InetSk, skb: SkBuff, daddr: number, dport: number, mtu: number): void {
   const inet = sk.inet;
   const rt = udpRoute(sk, daddr, dport, inet.saddr, sk.boundDevIf, inet.tos, false);
   if (rt === null) return;
   rt.ops.updatePmtu(rt, sk, skb, mtu);
   dstRelease(rt);
+  if (sk.dst === null) return;
+  const fresh = udpRoute(sk, daddr, dport, inet.saddr, sk.boundDevIf, inet.tos, false);
+  if (fresh !== null) skDstSet(sk, fresh);
 }
 
 /**

@@ -38,7 +38,7 @@ import { Flowi4, FLOWI_FLAG_ANYSRC, flowi4Init } from "./flow.ts";
 import { INET_CORK, INET_FREEBIND, INET_RECVERR, type InetSk, IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipDontFragment, ipPushHeader, ipSendSkb } from "./ip-output.ts";
 import { ipFragments, ipOptions } from "./ip-parts.ts";
-import { ipCmsgSend, IpcmCookie } from "./ip-sockglue.ts";
+import { ipCmsgSend, IpcmCookie, ipLocalError } from "./ip-sockglue.ts";
 import { ipRouteOutputFlow } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 
@@ -166,6 +166,12 @@ function maySplit(sk: InetSk): boolean {
   return ipFragments !== null && (mode < IP_PMTUDISC_DO || mode === IP_PMTUDISC_OMIT);
 }
 
+/** The path does not take it, and may not get it in pieces: the socket's error queue says what it does take. */
+function tooLong(sk: InetSk, daddr: number, dport: number, mtu: number): number {
+  ipLocalError(sk, EMSGSIZE, daddr, dport, mtu);
+  return -EMSGSIZE;
+}
+
 /** Puts the message behind what a datagram has: 0 or a negative errno. Linux: ip_append_data(). */
 function appendData(sk: InetSk, skb: SkBuff, msg: Msghdr, length: number): number {
   const mtu = dstMtu(skb.dst!) - ((sk.inet.flags & IP_CMSG_OPTIONS) !== 0 ? ipOptions!.prepare(sk) : 0);
@@ -173,7 +179,7 @@ function appendData(sk: InetSk, skb: SkBuff, msg: Msghdr, length: number): numbe
   if (skb.fragList === null && length <= skbTailroom(skb) && whole <= mtu) {
     return copyFromIter(skbPut(skb, length), msg, length) === length ? 0 : -EFAULT;
   }
-  if (whole > 0xffff || !maySplit(sk)) return -EMSGSIZE;
+  if (whole > 0xffff || !maySplit(sk)) return tooLong(sk, skb.seq, skb.endSeq, mtu);
   return ipFragments!.append(sk, skb, msg, length, mtu, UDP_HLEN);
 }
 
@@ -213,7 +219,7 @@ function udpMakeSkb(
   const optlen = ipc.optlen;
   const size = UDP_HEADROOM + optlen + UDP_HLEN + length;
   const split = size > skbBufferBytes || IP_HLEN + optlen + UDP_HLEN + length > dstMtu(rt);
-  if (err === 0 && split && !maySplit(sk)) err = -EMSGSIZE;
+  if (err === 0 && split && !maySplit(sk)) err = tooLong(sk, daddr, dport, dstMtu(rt) - optlen);
   if (err < 0) {
     dstRelease(rt);
     return err;
