@@ -24,6 +24,7 @@ import { inetInit } from "./stack/ipv4/af-inet.ts";
 import { arpInit } from "./stack/ipv4/arp.ts";
 import { devinetInit } from "./stack/ipv4/devinet.ts";
 import { fibInit } from "./stack/ipv4/fib-frontend.ts";
+import { FIB_MEMORY_WORDS } from "./stack/ipv4/fib-memory.ts";
 import { ICMP_RATELIMIT_WORDS } from "./stack/ipv4/icmp-ratelimit.ts";
 import { inetSockInit } from "./stack/ipv4/inet-sock.ts";
 import { ipInit } from "./stack/ipv4/ip-input.ts";
@@ -88,7 +89,7 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
   {
     level: FS_INITCALL,
     name: "inet",
-    words: (c) => neighTableWords(c.neighbours) + ICMP_RATELIMIT_WORDS + IP_IDENT_WORDS,
+    words: (c) => neighTableWords(c.neighbours) + FIB_MEMORY_WORDS + ICMP_RATELIMIT_WORDS + IP_IDENT_WORDS,
     init: (c) => {
       devinetInit(c.ifaddrs);
       fibInit({

@@ -1,13 +1,13 @@
 /**
  * Fixed pools, the only source of objects after boot: of objects (a free list through the objects themselves) and of
- * rows in typed-array tables (a free list of 16 bits for each). Linux: mm/slab.c, kmem_cache_alloc(), /proc/slabinfo.
+ * rows in tables (as slabs: with a free list of 16 bits for each). Linux: mm/slab.c, kmem_cache_alloc(), /proc/slabinfo.
  *
  * Each pool knows how many of it are in use, were at most, and how often it was empty when asked. Freeing what is not
  * in use is a bug and is caught at once. All pools are listed in a registry, in the order of their making.
  */
 
 import { account } from "./account.ts";
-import { halfTable, halves, wordsReset } from "./table.ts";
+import { halfWords, halves, words, wordsReset, wordTable } from "./table.ts";
 
 /** What every pool can tell. */
 export interface PoolStats {
@@ -43,35 +43,39 @@ export class Pool<T extends Pooled> implements PoolStats {
   }
 }
 
-/** A pool of indices 0..size-1 into the columns of a table. */
-export class Slab implements PoolStats {
-  /** First free index, -1 = none. */
-  free = -1;
-  /** Where in `halves` is, for each index, the next free one, SLAB_LAST or SLAB_IN_USE. */
-  readonly next: number;
-  inUse = 0;
-  peak = 0;
-  failures = 0;
-  readonly size: number;
-  readonly name: string;
+/*
+ * A pool of rows, which are not objects, is a row of `words` itself: five words against the 112 bytes of an object.
+ */
+export const POOL_FREE = 0;
+export const POOL_IN_USE = 1;
+export const POOL_PEAK = 2;
+export const POOL_FAILURES = 3;
+export const POOL_SIZE = 4;
+/** Words of a pool of rows. */
+export const POOL_WORDS = 5;
 
-  constructor(name: string, size: number) {
-    this.name = name;
-    this.size = size;
-    this.next = halfTable(name, size, SLAB_LAST);
-  }
-}
+/** A pool of rows: where in `words` its row is. What is free, and how it is linked, is its owner's. */
+export type RowPool = number;
+
+/**
+ * A pool of indices 0..size-1 into the columns of a table: a pool of rows whose POOL_FREE is the first free index, -1 for none.
+ * The table of `halves` behind it has for each index the next free one, SLAB_LAST or SLAB_IN_USE.
+ */
+export type Slab = RowPool;
 
 /** Nothing free behind it. */
 const SLAB_LAST = 0xffff;
 /** Taken. Most indices that a slab can have. */
 const SLAB_IN_USE = 0xfffe;
 
-let registry: PoolStats[];
+let registry: (PoolStats | RowPool)[];
+/** Names of the pools of rows, by their place in the registry. */
+let rowPoolNames: string[];
 
 /** Forgets every pool and table. The first thing a boot does. @param tableWords room for tables, in words (table.ts) */
 export function poolsReset(tableWords = 0): void {
   registry = [];
+  rowPoolNames = [];
   wordsReset(tableWords);
 }
 
@@ -91,13 +95,6 @@ export function poolCreate<T extends Pooled>(name: string, size: number, make: (
     last = item;
   }
   account(name, pool);
-  registry.push(pool);
-  return pool;
-}
-
-/** Lists a pool of another making with the others. Boot time. */
-export function poolRegister<T extends PoolStats>(pool: T): T {
-  account(pool.name, pool);
   registry.push(pool);
   return pool;
 }
@@ -133,30 +130,48 @@ export function poolAvailable(pool: PoolStats): number {
   return pool.size - pool.inUse;
 }
 
+/** Makes a pool of rows, with nothing free yet. Boot time. @param more words behind its own for the owner */
+export function rowPoolCreate(name: string, size: number, more = 0): RowPool {
+  const pool = wordTable(name, POOL_WORDS + more);
+  words[pool + POOL_SIZE] = size;
+  rowPoolNames[registry.length] = name;
+  registry.push(pool);
+  return pool;
+}
+
+/** Counts rows as taken. */
+export function rowPoolTake(pool: RowPool, count = 1): void {
+  const inUse = words[pool + POOL_IN_USE]! + count;
+  words[pool + POOL_IN_USE] = inUse;
+  if (inUse > words[pool + POOL_PEAK]!) words[pool + POOL_PEAK] = inUse;
+}
+
+/** Words of a slab of so many indices. */
+export function slabWords(size: number): number {
+  return POOL_WORDS + halfWords(size);
+}
+
 /** Makes a pool of at most 65534 indices. Boot time. */
 export function slabCreate(name: string, size: number): Slab {
-  const slab = new Slab(name, size);
-  for (let index = 0; index + 1 < size; index++) halves[slab.next + index] = index + 1;
-  if (size > 0) slab.free = 0;
-  account(name, slab);
-  registry.push(slab);
+  const slab = rowPoolCreate(name, size, halfWords(size));
+  const next = (slab + POOL_WORDS) << 1;
+  for (let index = 0; index < size; index++) halves[next + index] = index + 1 < size ? index + 1 : SLAB_LAST;
+  words[slab + POOL_FREE] = size > 0 ? 0 : -1;
   return slab;
 }
 
 /** Takes an index; -1 when none is free, which counts as a failure. */
 export function slabAlloc(slab: Slab): number {
-  const index = slab.free;
+  const index = words[slab + POOL_FREE]!;
   if (index < 0) {
-    slab.failures++;
+    words[slab + POOL_FAILURES]!++;
     return -1;
   }
-  const at = slab.next + index;
+  const at = ((slab + POOL_WORDS) << 1) + index;
   const next = halves[at]!;
-  slab.free = next === SLAB_LAST ? -1 : next;
+  words[slab + POOL_FREE] = next === SLAB_LAST ? -1 : next;
   halves[at] = SLAB_IN_USE;
-  const inUse = slab.inUse + 1;
-  slab.inUse = inUse;
-  if (inUse > slab.peak) slab.peak = inUse;
+  rowPoolTake(slab);
   return index;
 }
 
@@ -165,35 +180,52 @@ export function slabAlloc(slab: Slab): number {
  * @throws Error when the index is not in use: freed twice, or never the slab's
  */
 export function slabFree(slab: Slab, index: number): void {
-  const at = slab.next + index;
-  if (index < 0 || index >= slab.size || halves[at] !== SLAB_IN_USE) {
-    throw new Error(`slab ${slab.name}: freed index ${index} that is not in use`);
+  const at = ((slab + POOL_WORDS) << 1) + index;
+  if (index < 0 || index >= words[slab + POOL_SIZE]! || halves[at] !== SLAB_IN_USE) {
+    throw new Error(`slab ${rowPoolStats(registry.indexOf(slab)).name}: freed index ${index} that is not in use`);
   }
-  halves[at] = slab.free;
-  slab.free = index;
-  slab.inUse--;
+  halves[at] = words[slab + POOL_FREE]!;
+  words[slab + POOL_FREE] = index;
+  words[slab + POOL_IN_USE]!--;
 }
 
-/** Calls the visitor with each pool, in the order of their making. */
+/** What the pool of rows at that place of the registry can tell. Makes an object. */
+function rowPoolStats(place: number): PoolStats {
+  const pool = registry[place] as RowPool;
+  return {
+    name: rowPoolNames[place]!,
+    size: words[pool + POOL_SIZE]!,
+    inUse: words[pool + POOL_IN_USE]!,
+    peak: words[pool + POOL_PEAK]!,
+    failures: words[pool + POOL_FAILURES]!,
+  };
+}
+
+/** Calls the visitor with each pool, in the order of their making; for a pool of rows it makes an object. */
 export function poolForEach(visit: (pool: PoolStats) => void): void {
-  for (let i = 0; i < registry.length; i++) visit(registry[i]!);
+  for (let place = 0; place < registry.length; place++) {
+    const pool = registry[place]!;
+    visit(typeof pool === "number" ? rowPoolStats(place) : pool);
+  }
 }
 
 /** Number of objects in use in all pools together: what must be the same before and after, or something leaked. */
 export function poolsInUse(): number {
   let sum = 0;
-  for (let i = 0; i < registry.length; i++) sum += registry[i]!.inUse;
+  for (let place = 0; place < registry.length; place++) {
+    const pool = registry[place]!;
+    sum += typeof pool === "number" ? words[pool + POOL_IN_USE]! : pool.inUse;
+  }
   return sum;
 }
 
 /** A table like /proc/slabinfo, one pool per line. Makes strings. */
 export function formatSlabinfo(): string {
   let text = "# name                 <active_objs> <num_objs> <peak_objs> <failures>\n";
-  for (let i = 0; i < registry.length; i++) {
-    const pool = registry[i]!;
+  poolForEach((pool) => {
     text += `${pool.name.padEnd(22)} ${formatColumn(pool.inUse, 13)} ${formatColumn(pool.size, 10)} `
       + `${formatColumn(pool.peak, 11)} ${formatColumn(pool.failures, 10)}\n`;
-  }
+  });
   return text;
 }
 

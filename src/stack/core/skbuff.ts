@@ -14,7 +14,10 @@
  * counts all of it, `tail - data` the linear part.
  */
 import { mem8, memCopy, memReserve } from "../../lib/memory.ts";
-import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree, type Slab, slabAlloc, slabCreate, slabFree } from "../../lib/pool.ts";
+import {
+  type Pool, POOL_IN_USE, POOL_SIZE, type Pooled, poolAlloc, poolCreate, poolFree, rowPoolTake, type Slab, slabAlloc, slabCreate,
+  slabFree, slabWords,
+} from "../../lib/pool.ts";
 import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.ts";
 import { SKB_CONSUMED, SKB_DROP_REASON_MAX } from "../../uapi/drop-reason.ts";
 import { type DstEntry, dstRelease } from "./dst.ts";
@@ -108,7 +111,7 @@ let dropMonitor: ((skb: SkBuff, reason: number) => void) | null = null;
 
 /** Words of the tables below. */
 export function skbWords(bufferCount: number): number {
-  return 2 * halfWords(bufferCount) + SKB_DROP_REASON_MAX;
+  return slabWords(bufferCount) + halfWords(bufferCount) + SKB_DROP_REASON_MAX;
 }
 
 /**
@@ -142,7 +145,7 @@ export function skbDropCount(reason: number): number {
 
 /** Free data buffers at this moment. */
 export function skbBuffersAvailable(): number {
-  return buffers.size - buffers.inUse;
+  return words[buffers + POOL_SIZE]! - words[buffers + POOL_IN_USE]!;
 }
 
 /** Makes a header over the buffer at `skb.head` new; what it refers to is null since skbRelease(). */
@@ -168,7 +171,7 @@ function allocHead(): SkBuff | null {
     pairs = pair.next;
     pair.next = null;
     heads.inUse++;
-    buffers.inUse++;
+    words[buffers + POOL_IN_USE]!++;
     slabFree(buffers, bufferOf(pair));
     poolFree(heads, pair);
   }
@@ -201,7 +204,7 @@ export function allocSkb(size: number): SkBuff | null {
   if (skb === null) return allocPair();
   pairs = skb.next;
   if (++heads.inUse > heads.peak) heads.peak = heads.inUse;
-  if (++buffers.inUse > buffers.peak) buffers.peak = buffers.inUse;
+  rowPoolTake(buffers);
   // skbReset(), spared a call for each packet.
   skb.data = skb.tail = skb.mac = skb.nh = skb.th = skb.head;
   skb.len = skb.tcpFlags = 0;
@@ -259,7 +262,7 @@ function skbRelease(skb: SkBuff): void {
     skb.next = pairs;
     pairs = skb;
     heads.inUse--;
-    buffers.inUse--;
+    words[buffers + POOL_IN_USE]!--;
     return;
   }
   halves[refs]!--;

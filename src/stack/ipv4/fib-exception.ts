@@ -6,9 +6,13 @@
  * Read first: RFC 1191 sections 3 and 6.3 (path MTU and its ageing), RFC 1122 section 3.2.2.2 (redirect).
  */
 import { account } from "../../lib/account.ts";
+import { POOL_IN_USE, POOL_SIZE } from "../../lib/pool.ts";
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import type { Net } from "../core/net.ts";
-import { FE_INTS, fibExceptionBase, fibExceptionHeads, fibExceptionMask, fibExceptionRows, fibMem, fibRowAlloc, fibRowFree } from "./fib-memory.ts";
+import {
+  FE_INTS, fibExceptionBase, fibExceptionHeads, fibExceptionMask, fibExceptionRows, fibMem, fibRowAlloc, fibRowFree, fibRowsLeft,
+} from "./fib-memory.ts";
 import { rtCacheFlush } from "./route-cache.ts";
 import { type Rtable, rtCacheDrop } from "./rtable.ts";
 
@@ -73,7 +77,7 @@ export function fnheFind(nh: number, daddr: number): number {
 /** The exception that ends first. */
 function oldest(): number {
   let first = fibExceptionBase;
-  for (let i = 1; i < fibExceptionRows.size; i++) {
+  for (let i = 1; i < words[fibExceptionRows + POOL_SIZE]!; i++) {
     const ex = fibExceptionBase + i * FE_INTS;
     if (((fibMem[ex + FE_EXPIRES]! - fibMem[first + FE_EXPIRES]!) | 0) < 0) first = ex;
   }
@@ -87,7 +91,7 @@ function oldest(): number {
 export function fnheUpdate(net: Net, nh: number, daddr: number, gw: number, pmtu: number, lifeMs: number): void {
   let ex = fnheFind(nh, daddr);
   if (ex === 0) {
-    if (fibExceptionRows.inUse === fibExceptionRows.size) remove(oldest());
+    if (fibRowsLeft(fibExceptionRows) === 0) remove(oldest());
     ex = fibRowAlloc(fibExceptionRows);
     const head = headOf(daddr);
     fibMem[ex + FE_NEXT] = fibMem[head]!;
@@ -105,8 +109,8 @@ export function fnheUpdate(net: Net, nh: number, daddr: number, gw: number, pmtu
 
 /** The next hop goes, and its exceptions with it. */
 export function fnheForget(nh: number): void {
-  if (fibExceptionRows.inUse === 0) return;
-  for (let i = 0; i < fibExceptionRows.size; i++) {
+  if (words[fibExceptionRows + POOL_IN_USE] === 0) return;
+  for (let i = 0; i < words[fibExceptionRows + POOL_SIZE]!; i++) {
     const ex = fibExceptionBase + i * FE_INTS;
     if (fibMem[ex + FE_NH] === nh) remove(ex);
   }

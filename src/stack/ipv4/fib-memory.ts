@@ -14,8 +14,10 @@
  *
  * A leaf's handle is below `fibTnodes` and a tnode's is not: that is how they are told apart.
  */
-import { int32Table } from "../../lib/table.ts";
-import { type PoolStats, poolRegister } from "../../lib/pool.ts";
+import {
+  POOL_FAILURES, POOL_FREE, POOL_IN_USE, POOL_SIZE, POOL_WORDS, type RowPool, rowPoolCreate, rowPoolTake,
+} from "../../lib/pool.ts";
+import { int32Table, words } from "../../lib/table.ts";
 
 /** Ints of a fib_info; a power of two, so that its number is a shift away. */
 export const FI_INTS = 16;
@@ -25,20 +27,8 @@ export const RULE_INTS = 11;
 export const FE_INTS = 6;
 export const FA_INTS = 2;
 
-/** Rows of one kind: a free list through the rows. */
-export class FibRows implements PoolStats {
-  free = 0;
-  inUse = 0;
-  peak = 0;
-  failures = 0;
-  readonly size: number;
-  readonly name: string;
-
-  constructor(name: string, size: number) {
-    this.name = name;
-    this.size = size;
-  }
-}
+/** Rows of one kind: a pool whose free list goes through the rows; POOL_FREE is the first, 0 for none. */
+export type FibRows = RowPool;
 
 /** How many of each there are. */
 export interface FibSizes {
@@ -72,12 +62,16 @@ export let fibExceptionHeads = 0;
 export let fibExceptionMask = 0;
 /** Highest row of fib_info. */
 export let fibInfoLast = 0;
+
 /** Heads of a hash of that many: a power of two, at most half of them. */
 function headsFor(count: number): number {
   let heads = 1;
   while (heads * 4 <= count) heads *= 2;
   return heads;
 }
+
+/** Words of the pools of rows, that of the tnodes among them. */
+export const FIB_MEMORY_WORDS = 6 * POOL_WORDS;
 
 /** Builds the memory. Boot time only. @param bins, tnodeInts of the tnodes: heads of their bins, and all blocks together */
 export function fibMemoryInit(sizes: FibSizes, metricsInts: number, bins: number, tnodeInts: number): void {
@@ -103,28 +97,31 @@ export function fibMemoryInit(sizes: FibSizes, metricsInts: number, bins: number
 }
 
 function createRows(name: string, base: number, size: number, ints: number): FibRows {
-  const rows = new FibRows(name, size);
+  const rows = rowPoolCreate(name, size);
   for (let i = 0; i < size; i++) fibMem[base + i * ints] = i + 1 < size ? base + (i + 1) * ints : 0;
-  rows.free = size > 0 ? base : 0;
-  return poolRegister(rows);
+  words[rows + POOL_FREE] = size > 0 ? base : 0;
+  return rows;
 }
 
 /** A row, its ints as the last user left them; 0 when there is none, which counts as a failure. */
 export function fibRowAlloc(rows: FibRows): number {
-  const row = rows.free;
+  const row = words[rows + POOL_FREE]!;
   if (row === 0) {
-    rows.failures++;
+    words[rows + POOL_FAILURES]!++;
     return 0;
   }
-  rows.free = fibMem[row]!;
-  const inUse = rows.inUse + 1;
-  rows.inUse = inUse;
-  if (inUse > rows.peak) rows.peak = inUse;
+  words[rows + POOL_FREE] = fibMem[row]!;
+  rowPoolTake(rows);
   return row;
 }
 
 export function fibRowFree(rows: FibRows, row: number): void {
-  fibMem[row] = rows.free;
-  rows.free = row;
-  rows.inUse--;
+  fibMem[row] = words[rows + POOL_FREE]!;
+  words[rows + POOL_FREE] = row;
+  words[rows + POOL_IN_USE]!--;
+}
+
+/** Rows that are not in use. */
+export function fibRowsLeft(rows: FibRows): number {
+  return words[rows + POOL_SIZE]! - words[rows + POOL_IN_USE]!;
 }

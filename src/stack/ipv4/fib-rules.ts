@@ -20,7 +20,7 @@ import type { Net } from "../core/net.ts";
 import { fibEmptyTable, fibGetTable, fibNewTable, fibUnmerge } from "./fib-alias.ts";
 import { FibRule, fibRuleReset, type FibWalk } from "./fib-config.ts";
 import { fibTableLookup } from "./fib-lookup.ts";
-import { fibMem, fibRowAlloc, fibRowFree, fibRuleBase, fibRuleRows, RULE_INTS } from "./fib-memory.ts";
+import { fibMem, fibRowAlloc, fibRowFree, fibRowsLeft, fibRuleBase, fibRuleRows, RULE_INTS } from "./fib-memory.ts";
 import type { NetFib } from "./fib-semantics.ts";
 import type { FibResult, Flowi4 } from "./flow.ts";
 
@@ -173,7 +173,7 @@ export function fibRulesAttach(net: Net): void {
 function customise(net: Net): number {
   const fib = net.fib as NetFib;
   if (fib.customRules) return 0;
-  if (fibRuleRows === null || fibRuleRows.size - fibRuleRows.inUse < 3) return -ENOBUFS;
+  if (fibRuleRows === null || fibRowsLeft(fibRuleRows) < 3) return -ENOBUFS;
   const err = fibUnmerge(net);
   if (err !== 0) return err;
   fib.customRules = true;

@@ -9,8 +9,9 @@
  * neighbour. The smallest tnode, of two children, has four ints, and all sizes are even. What matters is how many of the smallest
  * are left: a set of so many routes never takes more than one for each.
  */
-import { poolRegister } from "../../lib/pool.ts";
-import { fibAliasRows, fibMem, FibRows, fibTnodes } from "./fib-memory.ts";
+import { POOL_FAILURES, POOL_IN_USE, type RowPool, rowPoolCreate, rowPoolTake } from "../../lib/pool.ts";
+import { words } from "../../lib/table.ts";
+import { fibAliasRows, fibMem, fibRowsLeft, fibTnodes } from "./fib-memory.ts";
 
 /** Columns of a tnode: the bits of the key above its own, its word, the children. */
 export const TN_KEY = 0;
@@ -56,7 +57,7 @@ let left: number;
 /** How many of them fibReserve() keeps. */
 let reserved: number;
 /** Counts ints. */
-let pool: FibRows;
+let pool: RowPool;
 
 /** Ints of a tnode of so many bits. */
 export function tnodeInts(bits: number): number {
@@ -88,7 +89,7 @@ export function tnodeBinsFor(routes: number): number {
 /** Boot time, after fibMemoryInit(): all is one free block. */
 export function tnodeInit(routes: number): void {
   const all = blockInts(routes);
-  pool = poolRegister(new FibRows("ip_fib_trie", all));
+  pool = rowPoolCreate("ip_fib_trie", all);
   bins = tnodeBinsFor(routes);
   binHeads = fibTnodes - bins;
   left = reserved = 0;
@@ -126,9 +127,7 @@ function alloc(bits: number): number {
   const ints = tnodeInts(bits);
   unlinkFree(at, found);
   if (found > ints) linkFree(at + ints, found - ints);
-  const inUse = pool.inUse + ints;
-  pool.inUse = inUse;
-  if (inUse > pool.peak) pool.peak = inUse;
+  rowPoolTake(pool, ints);
   return at;
 }
 
@@ -136,7 +135,7 @@ function alloc(bits: number): number {
 export function tnodeNew(key: number, pos: number, bits: number, part: boolean): number {
   const n = alloc(bits);
   if (n === 0) {
-    pool.failures++;
+    words[pool + POOL_FAILURES]!++;
     return 0;
   }
   const shift = pos + bits;
@@ -150,7 +149,7 @@ export function tnodeNew(key: number, pos: number, bits: number, part: boolean):
 export function tnodeFree(n: number): void {
   let at = n;
   let ints = tnodeInts(tnodeBits(n));
-  pool.inUse -= ints;
+  words[pool + POOL_IN_USE]! -= ints;
   // The last int of a tnode is a handle or a count: it never looks like a free block's.
   const behind = fibMem[at + ints + TN_WORD]!;
   if ((behind & TN_FREE) !== 0) {
@@ -248,7 +247,7 @@ export function tnodeRoomToInflate(n: number): boolean {
       more += (below > 1 ? 2 * tnodeInts(below - 1) : 0) - tnodeInts(below);
     }
   }
-  const kept = fibAliasRows.size - fibAliasRows.inUse + reserved;
+  const kept = fibRowsLeft(fibAliasRows) + reserved;
   return free >= take && free - more >= kept << LEAST_SHIFT;
 }
 
@@ -264,5 +263,5 @@ export function tnodeReserve(leaves: number): boolean {
 
 /** Ints of all tnodes: 0 when every table is empty. */
 export function tnodeIntsInUse(): number {
-  return pool.inUse;
+  return words[pool + POOL_IN_USE]!;
 }

@@ -8,7 +8,7 @@
  *     word 0 namespace << 16 + port | 1 first and last TIME_WAIT entry, 16 bits each | 2 next bucket of the chain
  *     word 3 first owner: Sock.index + 1, or 0; bit 31: made and used only by connect()
  */
-import { type Slab, slabAlloc, slabCreate, slabFree } from "../../lib/pool.ts";
+import { POOL_FREE, type Slab, slabAlloc, slabCreate, slabFree, slabWords } from "../../lib/pool.ts";
 import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.ts";
 import type { Net } from "../core/net.ts";
 import { type Sock, sockByIndex } from "../core/sock.ts";
@@ -40,7 +40,7 @@ function headCount(buckets: number): number {
 /** Words of the table, and of those of inet-bind.ts that go with it. */
 export function inetBindWords(buckets: number): number {
   const heads = headCount(buckets);
-  return (buckets << 2) + halfWords(buckets) + halfWords(heads) + heads;
+  return (buckets << 2) + slabWords(buckets) + halfWords(heads) + heads;
 }
 
 /** Builds the table. Boot time only. @param buckets ports in use at once */
@@ -67,7 +67,7 @@ export function inetBindBucketFind(net: Net, port: number): number {
 
 /** No bucket is left. */
 export function inetBindBucketsFull(): boolean {
-  return slab.free < 0;
+  return words[slab + POOL_FREE]! < 0;
 }
 
 /**

@@ -6,8 +6,8 @@
  * Entries that wait equally long lie in one list in the order of their ends: one for TIME_WAIT, one for FIN_WAIT2. When
  * the slab is empty the oldest entry ends early, so that no new connection fails for want of one.
  */
-import { type Slab, slabAlloc, slabCreate, slabFree } from "../../lib/pool.ts";
-import { halfWords, words, wordTable } from "../../lib/table.ts";
+import { POOL_FREE, POOL_IN_USE, type Slab, slabAlloc, slabCreate, slabFree, slabWords } from "../../lib/pool.ts";
+import { words, wordTable } from "../../lib/table.ts";
 import { createTimer, delTimer, jiffies, modTimer, TIMER_WORDS } from "../../lib/timer.ts";
 import { LINUX_MIB_TCPTIMEWAITOVERFLOW, LINUX_MIB_TIMEWAITED } from "../../uapi/snmp.ts";
 import { TCP_TIME_WAIT } from "../../uapi/tcp.ts";
@@ -66,7 +66,7 @@ let nets: Net[];
 
 /** Words of the table. @param count connections in TIME_WAIT */
 export function inetTimewaitWords(count: number): number {
-  return count * TW_WORDS + halfWords(count) + TIMER_WORDS;
+  return count * TW_WORDS + slabWords(count) + TIMER_WORDS;
 }
 
 const twNetOps: PernetOps = Object.freeze({
@@ -87,7 +87,7 @@ export function inetTimewaitInit(count: number): void {
 
 /** Entries in use. */
 export function inetTimewaitCount(): number {
-  return slab.inUse;
+  return words[slab + POOL_IN_USE]!;
 }
 
 function listFirst(finWait: boolean): number {
@@ -188,7 +188,7 @@ export function twNet(tw: number): Net {
  * Linux: inet_twsk_alloc(), which fails instead.
  */
 export function inetTwskAlloc(): number {
-  if (slab.free < 0) {
+  if (words[slab + POOL_FREE]! < 0) {
     const oldest = firstTimeWait !== NONE ? firstTimeWait : firstFinWait;
     twNet(oldest).mib[LINUX_MIB_TCPTIMEWAITOVERFLOW]!++;
     inetTwskDeschedulePut(oldest);

@@ -10,6 +10,7 @@
  */
 import { jhash2words } from "../../lib/jhash.ts";
 import { mem8, memView } from "../../lib/memory.ts";
+import { POOL_IN_USE } from "../../lib/pool.ts";
 import { words, wordTable } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import {
@@ -102,7 +103,7 @@ export function ipForwardRoute(skb: SkBuff, inDev: InDevice, error: number, dadd
   if (source < 0) return ipRouteInputRefuse(SKB_DROP_REASON_IP_LOCAL_SOURCE);
   // Back to where it came from, and the sender is on that link: it could have sent it to the next hop itself.
   skb.tcpFlags = outDev === dev && source > 0 && (inDev.switches & IN_DEV_SEND_REDIRECTS) !== 0 ? DO_REDIRECT : 0;
-  const ex = fibExceptionRows.inUse === 0 ? 0 : fnheFind(nh, daddr);
+  const ex = words[fibExceptionRows + POOL_IN_USE] === 0 ? 0 : fnheFind(nh, daddr);
   const kept = ex === 0 ? nhKept(nh, 0) : null;
   if (kept !== null && kept.genid === net.rtGenid) {
     kept.refcnt++;

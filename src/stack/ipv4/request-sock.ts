@@ -6,7 +6,7 @@
  * The time between two SYN-ACKs doubles: 1 s, 2 s, 4 s, … 120 s. Requests that wait equally long lie in one list, which
  * so is in the order of their ends; the timer stands at the earliest head.
  */
-import { type Slab, slabAlloc, slabCreate, slabFree } from "../../lib/pool.ts";
+import { POOL_IN_USE, POOL_SIZE, type Slab, slabAlloc, slabCreate, slabFree, slabWords } from "../../lib/pool.ts";
 import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.ts";
 import { createTimer, delTimer, jiffies, modTimer, TIMER_WORDS, timerExpires, timerPending } from "../../lib/timer.ts";
 import { sockByIndex } from "../core/sock.ts";
@@ -70,7 +70,7 @@ let onTimeout: (req: number) => void;
 
 /** Words of the tables. @param count half-open connections */
 export function requestSockWords(count: number): number {
-  return (count + 1) * REQ_WORDS + halfWords(count) + 2 * halfWords(CLASSES) + TIMER_WORDS;
+  return (count + 1) * REQ_WORDS + slabWords(count) + 2 * halfWords(CLASSES) + TIMER_WORDS;
 }
 
 /**
@@ -89,12 +89,12 @@ export function requestSockInit(count: number, timeout: (req: number) => void): 
 
 /** Requests in use. */
 export function reqskCount(): number {
-  return slab.inUse;
+  return words[slab + POOL_IN_USE]!;
 }
 
 /** Size of the slab: requests are 0 to this minus one. */
 export function reqskSize(): number {
-  return slab.size;
+  return words[slab + POOL_SIZE]!;
 }
 
 /**
@@ -112,7 +112,7 @@ export function inetReqskAlloc(listener: TcpSk, mss: number): number {
  * freed.
  */
 export function reqskSpare(listener: TcpSk, mss: number): number {
-  const req = slab.size;
+  const req = words[slab + POOL_SIZE]!;
   reqskFresh(req, listener, mss);
   return req;
 }
@@ -247,7 +247,7 @@ function reqskTimerStop(req: number): void {
     words[other] = (words[other]! & 0xffff) | (previous << 16);
   }
   words[at + REQ_LINKS] = UNLISTED;
-  if (slab.inUse <= 1) delTimer(timer);
+  if (words[slab + POOL_IN_USE]! <= 1) delTimer(timer);
 }
 
 /** Fires every request that is due, then waits for the next one. */

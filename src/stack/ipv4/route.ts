@@ -7,6 +7,8 @@
  */
 import { jhash2words } from "../../lib/jhash.ts";
 import { mem8, memView } from "../../lib/memory.ts";
+import { POOL_IN_USE } from "../../lib/pool.ts";
+import { words } from "../../lib/table.ts";
 import { devGetByIndex } from "../../netif/dev.ts";
 import {
   SKB_DROP_REASON_IP_INNOROUTES, SKB_DROP_REASON_IP_INVALID_DEST, SKB_DROP_REASON_IP_INVALID_SOURCE,
@@ -367,7 +369,7 @@ function makeOutput(net: Net, fl: Flowi4, dev: NetDevice, type: number, nh: numb
     return fail(fl, -EINVAL);
   }
   // One destination of many may have a way of its own.
-  const ex = keeper === 0 || fibExceptionRows.inUse === 0 ? 0 : fnheFind(keeper, daddr);
+  const ex = keeper === 0 || words[fibExceptionRows + POOL_IN_USE] === 0 ? 0 : fnheFind(keeper, daddr);
   if (keeper !== 0) {
     const kept = ex === 0 ? nhKept(keeper, 1) : fnheKept(ex);
     if (ex !== 0) outNh = 0;

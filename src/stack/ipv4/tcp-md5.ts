@@ -8,7 +8,7 @@
  */
 import { mem8, memView } from "../../lib/memory.ts";
 import { md5Byte, MD5_WORDS, md5Digest, md5Final, md5Init, md5Setup, md5Update, md5Word } from "../../lib/md5.ts";
-import { type Slab, slabAlloc, slabCreate, slabFree } from "../../lib/pool.ts";
+import { type Slab, slabAlloc, slabCreate, slabFree, slabWords } from "../../lib/pool.ts";
 import { words, wordTable } from "../../lib/table.ts";
 import {
   SKB_DROP_REASON_TCP_MD5FAILURE, SKB_DROP_REASON_TCP_MD5NOTFOUND, SKB_DROP_REASON_TCP_MD5UNEXPECTED,
@@ -63,7 +63,7 @@ let rows = 0;
 
 /** Words of the table of so many keys. */
 export function tcpMd5Words(count: number): number {
-  return count === 0 ? 0 : count * KEY_WORDS + MD5_WORDS;
+  return count === 0 ? 0 : count * KEY_WORDS + slabWords(count) + MD5_WORDS;
 }
 
 /** Boot time only. @param count keys, 0 for a machine that does without */

@@ -1,4 +1,6 @@
 /** What must hold of a trie at any time, and a routing table so simple that it must be right. */
+import { POOL_IN_USE } from "../../../src/lib/pool.ts";
+import { words } from "../../../src/lib/table.ts";
 import { fibAliasRows, fibMem, fibTnodes } from "../../../src/stack/ipv4/fib-memory.ts";
 import {
   tnodeBits, tnodeChild, tnodeFullChildren, tnodeIndex, tnodeInts, tnodeIntsInUse, tnodeIsNew, tnodePos, tnodeSlen, tnodeUsed,
@@ -107,7 +109,7 @@ export function checkTrie(trie: number, sparse = false): TrieShape {
 /** Checks that nothing but these tries is in the memory. */
 export function checkMemory(...shapes: TrieShape[]): void {
   const sum = (of: (shape: TrieShape) => number): number => shapes.reduce((total, shape) => total + of(shape), 0);
-  must(fibAliasRows.inUse === sum((s) => s.aliases), "aliases in use are those of the tries");
+  must(words[fibAliasRows + POOL_IN_USE] === sum((s) => s.aliases), "aliases in use are those of the tries");
   must(tnodeIntsInUse() === sum((s) => s.ints), "tnodes in use are those of the tries");
 }
 

@@ -5,7 +5,7 @@ import { fibGetTable } from "../../../src/stack/ipv4/fib-alias.ts";
 import { FibConfig } from "../../../src/stack/ipv4/fib-config.ts";
 import { fibTableDelete, fibTableInsert } from "../../../src/stack/ipv4/fib-frontend.ts";
 import { fibTableLookup } from "../../../src/stack/ipv4/fib-lookup.ts";
-import { fibAliasRows, fibInfoRows, fibMem, fibRowAlloc, fibRowFree, type FibRows } from "../../../src/stack/ipv4/fib-memory.ts";
+import { fibAliasRows, fibInfoRows, fibMem, fibRowAlloc, fibRowFree, type FibRows, fibRowsLeft } from "../../../src/stack/ipv4/fib-memory.ts";
 import { FI_PREFSRC, FI_PRIORITY } from "../../../src/stack/ipv4/fib-semantics.ts";
 import { tnodeFree, tnodeInts, tnodeIntsInUse, tnodeNew, tnodeReserve } from "../../../src/stack/ipv4/fib-tnode.ts";
 import { FibResult, Flowi4, flowi4Init } from "../../../src/stack/ipv4/flow.ts";
@@ -139,7 +139,7 @@ function dump(): string {
 /** Takes all but `keep` rows of a pool, and answers those it took. */
 function hogRows(rows: FibRows, keep: number): number[] {
   const taken: number[] = [];
-  while (rows.inUse < rows.size - keep) taken.push(fibRowAlloc(rows));
+  while (fibRowsLeft(rows) > keep) taken.push(fibRowAlloc(rows));
   return taken;
 }
 
@@ -167,8 +167,8 @@ test.serial("whatever is short, an insert is whole or ENOBUFS and nothing; what 
       const wanted = { dst: r.addr & maskOf(r.len), len: r.len, tos: r.tos, priority: r.priority, mark: 0 };
       const before = dump();
       const ints = tnodeIntsInUse();
-      const noInfo = fibInfoRows.inUse === fibInfoRows.size;
-      const noAlias = fibAliasRows.inUse === fibAliasRows.size;
+      const noInfo = fibRowsLeft(fibInfoRows) === 0;
+      const noAlias = fibRowsLeft(fibAliasRows) === 0;
       const noTnode = !tnodeReserve(1);
       if (!noTnode) tnodeReserve(-1);
       const err = fibTableInsert(initNet, configOf(wanted, NLM_F_CREATE | NLM_F_EXCL));

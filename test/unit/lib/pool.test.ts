@@ -1,9 +1,10 @@
 import test from "ava";
 import fc from "fast-check";
 import {
-  formatSlabinfo, type Pooled, poolAlloc, poolAvailable, poolCreate, poolForEach, poolFree, poolsInUse, poolsReset,
+  formatSlabinfo, POOL_FAILURES, POOL_IN_USE, type Pooled, poolAlloc, poolAvailable, poolCreate, poolForEach, poolFree, poolsInUse, poolsReset,
   slabAlloc, slabCreate, slabFree,
 } from "../../../src/lib/pool.ts";
+import { words } from "../../../src/lib/table.ts";
 
 class Item implements Pooled {
   readonly id: number;
@@ -63,7 +64,7 @@ test.serial("a slab behaves as a set of indices, with its counts", (t) => {
       } else {
         slabFree(slab, held.splice(step % held.length, 1)[0]!);
       }
-      t.deepEqual([slab.inUse, slab.failures, poolsInUse()], [held.length, failures, held.length]);
+      t.deepEqual([words[slab + POOL_IN_USE], words[slab + POOL_FAILURES], poolsInUse()], [held.length, failures, held.length]);
     }
   }));
 });
