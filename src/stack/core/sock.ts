@@ -363,7 +363,7 @@ export function skDstCheck(sk: Sock): DstEntry | null {
 
 function skWake(sk: Sock, events: number): void {
   const socket = sk.socket;
-  if (socket !== null && socket.wait.first !== null) wakeUp(socket.wait, events);
+  if (socket !== null && socket.first !== null) wakeUp(socket, events);
 }
 
 export function sockDefWakeup(sk: Sock): void {
@@ -373,7 +373,7 @@ export function sockDefWakeup(sk: Sock): void {
 export function sockDefReadable(sk: Sock): void {
   // skWake(), spared a call for each packet.
   const socket = sk.socket;
-  if (socket !== null && socket.wait.first !== null) wakeUp(socket.wait, EPOLLIN | EPOLLPRI | EPOLLRDNORM);
+  if (socket !== null && socket.first !== null) wakeUp(socket, EPOLLIN | EPOLLPRI | EPOLLRDNORM);
 }
 
 /** Tells who waits for room in the send buffer. */

@@ -43,7 +43,7 @@ export interface ProtoOps {
   recvmsg(sock: Socket, msg: Msghdr, length: number, flags: number): number;
 }
 
-export class Socket implements Pooled {
+export class Socket extends WaitQueueHead implements Pooled {
   sk: Sock | null = null;
   ops: ProtoOps | null = null;
   state = SS_FREE;
@@ -54,12 +54,11 @@ export class Socket implements Pooled {
   noSpace = false;
   /** Descriptors that refer to it. */
   fileRefs = 0;
-  /** Everyone who waits for readiness. */
-  wait: WaitQueueHead = new WaitQueueHead();
   net: Net;
   poolNext: Pooled | null = null;
 
   constructor(net: Net) {
+    super();
     this.net = net;
   }
 }

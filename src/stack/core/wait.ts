@@ -3,14 +3,14 @@
  * entry is always a callback (epoll's, or the ECMA-419 edge's); it is static and belongs to whoever waits.
  */
 
+/** Who needs to know more than that extends it: the callback is given the entry. */
 export class WaitQueueEntry {
   next: WaitQueueEntry | null = null;
   /** Called with the EPOLL* bits that may have become true. It must not sleep, and may remove itself. */
   func: (entry: WaitQueueEntry, events: number) => void = ignoreWakeUp;
-  /** What the callback is about (an epoll item, a socket object). */
-  owner: unknown = null;
 }
 
+/** What can be waited for: sockets and epoll instances are heads themselves. */
 export class WaitQueueHead {
   first: WaitQueueEntry | null = null;
 }

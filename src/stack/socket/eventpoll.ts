@@ -13,15 +13,13 @@ export const EP_PRIVATE_BITS = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLU
 /** How deep instances may watch instances. */
 const EP_MAX_NESTS = 4;
 
-/** One epoll instance. Linux: struct eventpoll. */
-export class Eventpoll implements Pooled {
+/** One epoll instance; on its own wait queue is who waits for it to have events. Linux: struct eventpoll. */
+export class Eventpoll extends WaitQueueHead implements Pooled {
   /** Items that may be ready, in the order they became so. */
   readyHead: EpItem | null = null;
   readyTail: EpItem | null = null;
   /** All items. */
   items: EpItem | null = null;
-  /** Who waits for this instance itself to have events. */
-  wait: WaitQueueHead = new WaitQueueHead();
   /** Descriptors that refer to it. */
   fileRefs = 0;
   poolNext: Pooled | null = null;
@@ -57,7 +55,6 @@ export function eventpollInit(epollCount: number, itemCount: number): void {
   items = poolCreate("eventpoll_epi", itemCount, () => {
     const item = new EpItem();
     item.func = epPollCallback;
-    item.owner = item;
     return item;
   });
 }
@@ -77,7 +74,7 @@ export function eventpollFree(ep: Eventpoll): void {
 
 /** The wait queue of what an item watches. */
 function itemWait(item: EpItem): WaitQueueHead {
-  return item.sock !== null ? item.sock.wait : item.target!.wait;
+  return item.sock ?? item.target!;
 }
 
 /**
@@ -88,7 +85,7 @@ export function eventpollRelease(wait: WaitQueueHead): void {
   let entry = wait.first;
   while (entry !== null) {
     const next = entry.next;
-    if (entry.func === epPollCallback) epRemove(entry.owner as EpItem);
+    if (entry.func === epPollCallback) epRemove(entry as EpItem);
     entry = next;
   }
 }
@@ -97,7 +94,7 @@ export function eventpollRelease(wait: WaitQueueHead): void {
 export function epFind(ep: Eventpoll, fd: number, wait: WaitQueueHead): EpItem | null {
   for (let entry = wait.first; entry !== null; entry = entry.next) {
     if (entry.func !== epPollCallback) continue;
-    const item = entry.owner as EpItem;
+    const item = entry as EpItem;
     if (item.ep === ep && item.fd === fd) return item;
   }
   return null;
@@ -169,8 +166,8 @@ export function epCheck(item: EpItem): void {
 function epSetReady(item: EpItem): void {
   if (item.ready) return;
   epAppendReady(item);
-  const wait = item.ep!.wait;
-  if (wait.first !== null) wakeUp(wait, EPOLLIN | EPOLLRDNORM);
+  const ep = item.ep!;
+  if (ep.first !== null) wakeUp(ep, EPOLLIN | EPOLLRDNORM);
 }
 
 /** Puts an item at the end of the ready list. */
@@ -200,7 +197,7 @@ export function epUnready(item: EpItem): void {
 
 /** What is watched says that something changed. Linux: ep_poll_callback(). */
 function epPollCallback(entry: WaitQueueEntry, events: number): void {
-  const item = entry.owner as EpItem;
+  const item = entry as EpItem;
   const wanted = item.events;
   if ((wanted & ~EP_PRIVATE_BITS) === 0) return;
   if (events !== 0 && (events & wanted) === 0) return;
@@ -232,9 +229,9 @@ function epDepthBelow(ep: Eventpoll, depth: number): number {
 
 function epDepthAbove(ep: Eventpoll, depth: number): number {
   let deepest = depth;
-  for (let entry = ep.wait.first; entry !== null; entry = entry.next) {
+  for (let entry = ep.first; entry !== null; entry = entry.next) {
     if (entry.func !== epPollCallback) continue;
-    const above = epDepthAbove((entry.owner as EpItem).ep!, depth + 1);
+    const above = epDepthAbove((entry as EpItem).ep!, depth + 1);
     if (above > deepest) deepest = above;
   }
   return deepest;

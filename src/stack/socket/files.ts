@@ -71,9 +71,8 @@ export function fdError(fd: number): number {
 /** Where an event loop hangs its own WaitQueueEntry to hear of a descriptor's readiness; null for none such. */
 export function fdWaitQueue(fd: number): WaitQueueHead | null {
   const sock = sockfdLookup(fd);
-  if (sock !== null) return sock.wait;
-  const ep = epollfdLookup(fd);
-  return ep === null ? null : ep.wait;
+  if (sock !== null) return sock;
+  return epollfdLookup(fd);
 }
 
 /**
@@ -86,7 +85,7 @@ export function close(fd: number): number {
   if (sock !== null) {
     fdSockets[fd] = null;
     if (--sock.fileRefs === 0) {
-      eventpollRelease(sock.wait);
+      eventpollRelease(sock);
       sockRelease(sock);
     }
     return 0;
@@ -95,7 +94,7 @@ export function close(fd: number): number {
   if (ep === null) return -EBADF;
   fdEpolls[fd] = null;
   if (--ep.fileRefs === 0) {
-    eventpollRelease(ep.wait);
+    eventpollRelease(ep);
     eventpollFree(ep);
   }
   return 0;

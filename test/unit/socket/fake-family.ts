@@ -122,7 +122,7 @@ export function setReady(fd: number, events: number): void {
 /** Sets readiness and tells the waiters, as a protocol does. */
 export function makeReady(fd: number, events: number): void {
   setReady(fd, events);
-  wakeUp(sockfdLookup(fd)!.wait, events);
+  wakeUp(sockfdLookup(fd)!, events);
 }
 
 export function skOf(fd: number): Sock {
