@@ -16,7 +16,6 @@ import {
   NUD_DELAY, NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_NONE, NUD_PERMANENT, NUD_PROBE, NUD_REACHABLE, NUD_STALE,
 } from "../../uapi/rtnetlink.ts";
 import type { NetDevice } from "./net-device.ts";
-import { SkbQueue, skbDequeue } from "./skb-queue.ts";
 import { kfreeSkb, SKB_OVERHEAD_BYTES, skbBufferBytes, skbBuffersAvailable, type SkBuff } from "./skbuff.ts";
 
 /** How long a random reachable time is kept. */
@@ -40,7 +39,10 @@ export const NEIGH_REMOVED = 2;
 /** Who wants to hear of entries that change. Linux: netevent_notif_chain and __neigh_notify(). */
 export let neighChain: NotifierChain<Neighbour>;
 
-/** The times and limits of a table, in ms, packets and bytes; Linux's names and defaults (arp(7)). */
+/**
+ * The times and limits of a table, in ms, packets and bytes; Linux's names and defaults (arp(7)). As with the sysctls
+ * (netns-ipv4.ts) a table's object is empty at first and has the defaults as its prototype.
+ */
 export class NeighParms {
   baseReachableTimeMs = 30000;
   /** Half to one and a half times the base; drawn anew every five minutes. */
@@ -55,6 +57,11 @@ export class NeighParms {
   mcastReprobes = 0;
   /** Bytes (truesize) that may wait for one neighbour's address (unres_qlen_bytes). */
   queueLenBytes = 0;
+}
+
+/** Keeps the defaults, which nobody writes to; not frozen, or they could not be set in an object that inherits them. */
+class Defaults {
+  static readonly PARMS: NeighParms = new NeighParms();
 }
 
 /** What a family's resolver does. Linux: the ops of struct neigh_table and struct neigh_ops. */
@@ -93,8 +100,8 @@ export class Neighbour implements Pooled {
   updated = 0;
   /** Questions asked since the last answer; from ucastProbes on they are broadcast. */
   probes = 0;
-  readonly queue: SkbQueue = new SkbQueue();
-  queueBytes = 0;
+  /** Packets that wait for the address: a chain (skb-queue.ts). */
+  queue: SkBuff | null = null;
   readonly timer: number;
   /** The table's own reference and those who would be surprised if the entry became another's. */
   refcnt = 0;
@@ -118,7 +125,7 @@ export class NeighTable {
   /** Secret odd factor of the hash (Linux: hash_rnd, arp_hashfn()). */
   hashRnd = 1;
   readonly ops: NeighOps;
-  readonly parms: NeighParms = new NeighParms();
+  readonly parms: NeighParms = Object.create(Defaults.PARMS) as NeighParms;
   pool: Pool<Neighbour> | null = null;
   /** Below so many entries unused ones are left alone. */
   gcThresh1 = 0;
@@ -257,10 +264,19 @@ export function neighRelease(neigh: Neighbour): void {
   poolFree(neigh.tbl.pool!, neigh);
 }
 
+/** Takes the packet that has waited longest for an address, or null. */
+export function neighDequeue(neigh: Neighbour): SkBuff | null {
+  const skb = neigh.queue;
+  if (skb !== null) {
+    neigh.queue = skb.next;
+    skb.next = null;
+  }
+  return skb;
+}
+
 /** Drops all packets that wait for an address, for that reason. */
 export function neighPurge(neigh: Neighbour, reason: number): void {
-  for (let skb = skbDequeue(neigh.queue); skb !== null; skb = skbDequeue(neigh.queue)) kfreeSkb(skb, reason);
-  neigh.queueBytes = 0;
+  for (let skb = neighDequeue(neigh); skb !== null; skb = neighDequeue(neigh)) kfreeSkb(skb, reason);
 }
 
 /** Takes an entry off the table: its timer stops, its packets go. Linux: neigh_remove_one(). */

@@ -22,12 +22,12 @@ import {
   NUD_DELAY, NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_PERMANENT, NUD_PROBE, NUD_REACHABLE, NUD_STALE,
 } from "../../uapi/rtnetlink.ts";
 import {
-  createNeighTableWith, HH_WORDS, NEIGH_CHANGED, neighCreate, neighForgetHeader, neighHold, neighLookup, neighNotify,
+  createNeighTableWith, HH_WORDS, NEIGH_CHANGED, neighCreate, neighDequeue, neighForgetHeader, neighHold, neighLookup, neighNotify,
   neighPurge, neighReachableTime, neighRelease, neighRemove,
   type Neighbour, type NeighOps, type NeighTable,
 } from "./neigh-table.ts";
 import type { NetDevice } from "./net-device.ts";
-import { skbDequeue, skbQueueTail } from "./skb-queue.ts";
+import { skbChainLast, skbChainTail, skbChainTruesize } from "./skb-queue.ts";
 import { kfreeSkb, type SkBuff } from "./skbuff.ts";
 
 export {
@@ -137,16 +137,15 @@ export function neighEventSend(neigh: Neighbour, skb: SkBuff | null): boolean {
 function queueForAddress(neigh: Neighbour, skb: SkBuff): void {
   const tbl = neigh.tbl;
   const limit = tbl.parms.queueLenBytes;
-  let bytes = neigh.queueBytes + skb.truesize;
+  let bytes = skbChainTruesize(neigh.queue) + skb.truesize;
   while (bytes > limit) {
-    const oldest = skbDequeue(neigh.queue);
+    const oldest = neighDequeue(neigh);
     if (oldest === null) break;
     bytes -= oldest.truesize;
     tbl.unresDiscards++;
     kfreeSkb(oldest, SKB_DROP_REASON_NEIGH_QUEUEFULL);
   }
-  neigh.queueBytes = bytes;
-  skbQueueTail(neigh.queue, skb);
+  neigh.queue = skbChainTail(neigh.queue, skb);
 }
 
 function setState(neigh: Neighbour, state: number): void {
@@ -156,7 +155,7 @@ function setState(neigh: Neighbour, state: number): void {
 
 /** Asks once more, on behalf of the packet queued last. */
 function neighProbe(neigh: Neighbour): void {
-  neigh.tbl.ops.solicit(neigh, neigh.queue.tail);
+  neigh.tbl.ops.solicit(neigh, skbChainLast(neigh.queue));
   neigh.probes++;
 }
 
@@ -212,9 +211,8 @@ function neighInvalidate(neigh: Neighbour): void {
   // Telling may ask for new entries: this one must not become one of them meanwhile.
   neighHold(neigh);
   while (neigh.nudState === NUD_FAILED) {
-    const skb = skbDequeue(neigh.queue);
+    const skb = neighDequeue(neigh);
     if (skb === null) break;
-    neigh.queueBytes -= skb.truesize;
     tbl.ops.errorReport(neigh, skb);
   }
   neighRelease(neigh);
@@ -281,9 +279,8 @@ export function neighUpdate(neigh: Neighbour, hi: number, lo: number, newState: 
 function sendWaiting(neigh: Neighbour): void {
   neighHold(neigh);
   while ((neigh.nudState & NUD_VALID) !== 0) {
-    const skb = skbDequeue(neigh.queue);
+    const skb = neighDequeue(neigh);
     if (skb === null) break;
-    neigh.queueBytes -= skb.truesize;
     neighOutput(neigh, skb);
   }
   neighPurge(neigh, SKB_DROP_REASON_NEIGH_DEAD);

@@ -85,6 +85,13 @@ export function skbChainTail(first: SkBuff | null, skb: SkBuff): SkBuff {
   return first;
 }
 
+/** The last packet of a chain, or null. */
+export function skbChainLast(first: SkBuff | null): SkBuff | null {
+  let last = first;
+  while (last !== null && last.next !== null) last = last.next;
+  return last;
+}
+
 /** Bytes of memory that a chain stands for. */
 export function skbChainTruesize(first: SkBuff | null): number {
   let sum = 0;

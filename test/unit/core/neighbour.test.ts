@@ -1,6 +1,7 @@
 import test from "ava";
 import { mem8 } from "../../../src/lib/memory.ts";
 import { jiffies } from "../../../src/lib/timer.ts";
+import { skbChainTruesize } from "../../../src/stack/core/skb-queue.ts";
 import {
   createNeighTable, neighCarrierDown, neighConfirm, neighCreate, neighDelete, neighEventNs, neighForEach, neighIfdown,
   neighLookup, neighOutput, neighSet, type NeighTable, type Neighbour, neighUpdate, NEIGH_UPDATE_F_OVERRIDE,
@@ -100,7 +101,7 @@ test.serial("INCOMPLETE asks at 0, 1 and 2 s, fails at 3 s and reports what wait
   runTo(3000);
   t.is(neigh.nudState, NUD_FAILED);
   t.deepEqual(reported, [[3000, 1], [3000, 2]]);
-  t.is(neigh.queueBytes, 0);
+  t.is(skbChainTruesize(neigh.queue), 0);
   t.is(tbl.resFailed, 1);
   runTo(9000);
   t.is(asked.length, 3);
@@ -118,7 +119,7 @@ test.serial("an answer sends what waited, in order, with the link header", (t) =
   t.deepEqual([...sent[0]!.slice(0, 14)], [
     0x02, 0x11, 0x22, 0x33, 0x44, 0x55, 2, 0, 0, 0, 0, 1, 8, 0,
   ]);
-  t.is(neigh.queueBytes, 0);
+  t.is(skbChainTruesize(neigh.queue), 0);
   neighOutput(neigh, ipSkb(3));
   t.deepEqual(ids(), [1, 2, 3]);
   runTo(5000);
@@ -214,7 +215,7 @@ test.serial("the queue has a cap in bytes; the oldest goes", (t) => {
   for (let id = 1; id <= 5; id++) neighOutput(neigh, ipSkb(id));
   t.deepEqual(drops, [SKB_DROP_REASON_NEIGH_QUEUEFULL, SKB_DROP_REASON_NEIGH_QUEUEFULL]);
   t.is(tbl.unresDiscards, 2);
-  t.is(neigh.queueBytes, 3 * TRUESIZE);
+  t.is(skbChainTruesize(neigh.queue), 3 * TRUESIZE);
   neighUpdate(neigh, HI, LO, NUD_REACHABLE, 0);
   t.deepEqual(ids(), [3, 4, 5]);
 });
