@@ -1,7 +1,7 @@
 /**
  * Sending UDP: from the program's message to a packet with its headers, and corked datagrams that gather several
  * messages. Linux: udp_sendmsg(), udp_send_skb() of net/ipv4/udp.c, ip_append_data() as far as one packet goes. Read
- * first: RFC 768, RFC 1122 section 4.1. Owns the flow and the cookie that every call uses again. A corked datagram is
+ * first: RFC 768, RFC 1122 section 4.1. Owns the cookie that every call uses again. A corked datagram is
  * the one packet of the socket's write queue; until it goes, its control block holds the header fields.
  *
  * A datagram beyond the MTU, or one buffer, has further packets chained to it and goes in pieces, where fragments were
@@ -34,7 +34,7 @@ import {
 import { copyFromIter, type Msghdr, type SockaddrIn } from "../core/sockaddr.ts";
 import { IP_HLEN } from "../wire/ip.ts";
 import { CSUM_MANGLED_0, UDP_HLEN, UH_DPORT, UH_SPORT, UH_SUM, UH_ULEN } from "../wire/udp.ts";
-import { Flowi4, FLOWI_FLAG_ANYSRC, flowi4Init } from "./flow.ts";
+import { FLOWI_FLAG_ANYSRC, flowi4Init, outputFlow } from "./flow.ts";
 import { INET_CORK, INET_FREEBIND, INET_RECVERR, type InetSk, IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipDontFragment, ipPushHeader, ipSendSkb } from "./ip-output.ts";
 import { ipFragments, ipOptions } from "./ip-parts.ts";
@@ -47,25 +47,23 @@ const UDP_HEADROOM = NET_IP_ALIGN + 18 + IP_HLEN;
 /** Longest datagram: what the IP header's length field leaves. */
 const UDP_MAX_PAYLOAD = 0xffff - IP_HLEN - UDP_HLEN;
 
-let flow: Flowi4;
 let ipc: IpcmCookie;
 
 /** Boot time. */
 export function udpOutputInit(): void {
-  flow = account("udp", new Flowi4());
   ipc = account("udp", new IpcmCookie());
 }
 
 /**
- * The route for a destination, with a reference for the caller, or null with the negative errno in `flow.error`. The
- * source address is in `flow.saddr` then.
+ * The route for a destination, with a reference for the caller, or null with the negative errno in `outputFlow.error`. The
+ * source address is in `outputFlow.saddr` then.
  * @param saddr 0 to have one selected @param oif device, 0 for any @param onlink without a gateway (MSG_DONTROUTE)
  */
 export function udpRoute(
   sk: InetSk, daddr: number, dport: number, saddr: number, oif: number, tos: number, onlink: boolean,
 ): Rtable | null {
   const inet = sk.inet;
-  const fl = flow;
+  const fl = outputFlow;
   let source = saddr;
   let device = oif;
   if (inClassD(daddr)) {
@@ -91,15 +89,15 @@ export function udpRoute(
 
 /** What udpRoute() left: the error, or the source address and the destination (another one when 0 was asked for). */
 export function udpRouteError(): number {
-  return flow.error;
+  return outputFlow.error;
 }
 
 export function udpRouteSaddr(): number {
-  return flow.saddr;
+  return outputFlow.saddr;
 }
 
 export function udpRouteDaddr(): number {
-  return flow.daddr;
+  return outputFlow.daddr;
 }
 
 function sendRefused(sk: Sock, err: number): number {
@@ -309,9 +307,9 @@ export function udpSendmsg(sock: Sock, msg: Msghdr, length: number): number {
   if (rt === null) {
     const tos = cookie.tos < 0 ? inet.tos : cookie.tos;
     rt = udpRoute(sk, hop, dport, saddr, cookie.oif, tos, (flags & MSG_DONTROUTE) !== 0);
-    if (rt === null) return flow.error;
-    saddr = flow.saddr;
-    if (hop === daddr) daddr = flow.daddr;
+    if (rt === null) return outputFlow.error;
+    saddr = outputFlow.saddr;
+    if (hop === daddr) daddr = outputFlow.daddr;
     if (connected) skDstSet(sk, dstHold(rt));
   }
   return udpMakeSkb(sk, msg, length, rt, saddr, daddr, dport, more);
