@@ -25,10 +25,8 @@ import { arpInit } from "./stack/ipv4/arp.ts";
 import { devinetInit } from "./stack/ipv4/devinet.ts";
 import { fibInit } from "./stack/ipv4/fib-frontend.ts";
 import { FIB_MEMORY_WORDS } from "./stack/ipv4/fib-memory.ts";
-import { ICMP_RATELIMIT_WORDS } from "./stack/ipv4/icmp-ratelimit.ts";
 import { inetSockInit } from "./stack/ipv4/inet-sock.ts";
-import { ipInit } from "./stack/ipv4/ip-input.ts";
-import { IP_IDENT_WORDS } from "./stack/ipv4/ip-output.ts";
+import { ipInit, ipWords } from "./stack/ipv4/ip-input.ts";
 import { tcpV4Init, tcpV4Words } from "./stack/ipv4/tcp-ipv4.ts";
 import { udpInit } from "./stack/ipv4/udp.ts";
 import { filesWords } from "./stack/socket/files.ts";
@@ -89,7 +87,7 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
   {
     level: FS_INITCALL,
     name: "inet",
-    words: (c) => neighTableWords(c.neighbours) + FIB_MEMORY_WORDS + ICMP_RATELIMIT_WORDS + IP_IDENT_WORDS,
+    words: (c) => neighTableWords(c.neighbours) + FIB_MEMORY_WORDS + ipWords(c.destinations),
     init: (c) => {
       devinetInit(c.ifaddrs);
       fibInit({
@@ -101,7 +99,7 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
         exceptions: c.fibExceptions,
         nexthops: c.nexthops,
       });
-      ipInit(c.rtables);
+      ipInit(c.rtables, c.destinations);
       arpInit(c.neighbours);
       inetSockInit(c.socks);
       inetInit();

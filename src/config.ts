@@ -32,7 +32,7 @@ export const CONFIG_TABLE = Object.freeze({
   buffers: row("packet buffers", [5, 11, 31, 4096], 4, 16384),
   skbs: row("packet headers (a sent TCP segment takes two)", [6, 16, 42, 8192], 6, 30000),
   userMemory: row("bytes of packet memory for the program's own buffers", [0, 0, 4096, 65536], 0, 16777216, 4),
-  staging: row("bytes for copies between packet memory and a program's arrays, a power of two", [128, 512, 2048, 2048], 64, 2048),
+  staging: row("bytes for copies between packet memory and a program's arrays, a power of two", [64, 512, 2048, 2048], 64, 2048),
   files: row("descriptors", [3, 6, 14, 1024], 1, 16384),
   socks: row("sockets inside the stack", [3, 5, 13, 1024], 1, 16384),
   tcpSocks: row("TCP connections and listeners among them", [2, 4, 10, 1024], 1, 16384),
@@ -54,6 +54,7 @@ export const CONFIG_TABLE = Object.freeze({
   nexthops: row("most next hops of one route", [1, 1, 4, 32], 1, 256),
   fibExceptions: row("destinations with a path MTU or a gateway of their own", [1, 1, 4, 256], 1, 4096),
   rtables: row("cached routing decisions", [4, 4, 10, 512], 4, 8192),
+  destinations: row("destinations with learned metrics (TCP); for each two ICMP rates and four identifications are kept; a power of two", [2, 4, 4, 4], 1, 256),
   rcvbufPackets: row("full packets a socket may hold unread (SO_RCVBUF's default)", [3, 6, 12, 256], 2, 4096),
   rcvbufMaxPackets: row("full packets that the buffer of a busy TCP socket may grow to, 0 for no growth", [0, 0, 24, 0], 0, 4096),
   sndbufPackets: row("full packets a socket may have unsent or unacknowledged (SO_SNDBUF's default)", [2, 4, 8, 256], 1, 4096),
@@ -81,7 +82,7 @@ function checkValue(option: ConfigOption, value: unknown): number {
   if (!Number.isInteger(value) || value < min || value > max || value % step !== 0) {
     throw new RangeError(`boot: option ${option} is ${value}; it must be a whole number ${range}`);
   }
-  if ((option === "ehashBuckets" || option === "staging") && (value & (value - 1)) !== 0) {
+  if ((option === "ehashBuckets" || option === "staging" || option === "destinations") && (value & (value - 1)) !== 0) {
     throw new RangeError(`boot: option ${option} is ${value}; it must be a power of two ${range}`);
   }
   return value;

@@ -13,10 +13,6 @@ import { ICMP_MIB_RATELIMITGLOBAL, ICMP_MIB_RATELIMITHOST } from "../../uapi/snm
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 
-/** Destinations remembered. */
-const PEERS = 8;
-/** Words of the table. */
-export const ICMP_RATELIMIT_WORDS = PEERS * 3;
 /** Messages a destination may get at once after silence (XRLIM_BURST_FACTOR). */
 const PEER_BURST = 6;
 /** Least time between two refills of the global bucket, in ms (HZ / 50). */
@@ -24,17 +20,22 @@ const REFILL_MS = 20;
 
 let globalCredit = 0;
 let globalStamp = 0;
-/**
- * Where in `words` each slot has its destination, and at PEER_TOKENS and PEER_STAMP behind it the saved-up time in ms and its
- * last use.
- */
+/** Where in `words` the slots are: a destination, the time in ms that it has saved up, and its last use. */
 let peers = 0;
-const PEER_TOKENS = PEERS;
-const PEER_STAMP = PEERS << 1;
+let peerMask = 0;
+const PEER_WORDS = 3;
+const PEER_TOKENS = 1;
+const PEER_STAMP = 2;
 
-/** Boot time. */
-export function icmpRatelimitInit(): void {
-  peers = wordTable("icmp_peers", ICMP_RATELIMIT_WORDS);
+/** Words of the table. */
+export function icmpRatelimitWords(count: number): number {
+  return count * PEER_WORDS;
+}
+
+/** Boot time. @param count destinations remembered, a power of two */
+export function icmpRatelimitInit(count: number): void {
+  peers = wordTable("icmp_peers", icmpRatelimitWords(count));
+  peerMask = count - 1;
   globalCredit = 0;
   globalStamp = (jiffies - 1000) | 0;
 }
@@ -74,7 +75,7 @@ export function icmpGlobalAllow(net: Net, type: number, code: number): boolean {
 export function icmpPeerAllow(net: Net, dev: NetDevice, daddr: number, type: number, code: number): boolean {
   const timeout = net.ipv4.icmpRatelimit;
   if (timeout === 0 || (dev.flags & IFF_LOOPBACK) !== 0 || unlimited(net, type, code)) return true;
-  const slot = peers + ((daddr ^ (daddr >> 8) ^ net.id) & (PEERS - 1));
+  const slot = peers + ((daddr ^ (daddr >> 8) ^ net.id) & peerMask) * PEER_WORDS;
   const most = PEER_BURST * timeout;
   let tokens = most;
   if (words[slot] === daddr) {

@@ -36,7 +36,8 @@ import {
   IP_FRAGMENT_BITS, IP_HLEN, IP_VER_IHL_PLAIN, IPH_DADDR, IPH_FRAG_OFF, IPH_PROTOCOL, IPH_SADDR, IPH_TOS,
 } from "../wire/ip.ts";
 import { icmpInit, icmpSend, ipv4LinkFailure } from "./icmp.ts";
-import { ipMcOutput, ipOutput, ipOutputInit } from "./ip-output.ts";
+import { icmpRatelimitWords } from "./icmp-ratelimit.ts";
+import { ipIdentWords, ipMcOutput, ipOutput, ipOutputInit } from "./ip-output.ts";
 import { ipFragments, ipOptions, ipPartsInit, type OptionOps } from "./ip-parts.ts";
 import { inetProtocolsInit, inetProtos } from "./protocol.ts";
 import { ipRouteInput, ipRouteInputReason, routeInit } from "./route.ts";
@@ -52,17 +53,22 @@ const handlers: IpHandlers = Object.freeze({
   linkFailure: ipv4LinkFailure,
 });
 
+/** Words of what ipInit() makes. */
+export function ipWords(destinations: number): number {
+  return ipIdentWords(destinations << 2) + icmpRatelimitWords(destinations << 1);
+}
+
 /**
  * IPv4 starts: route entries, output, ICMP, and the packet type. Boot time, after fibInit(); transports follow with
- * inetAddProtocol(). Linux: inet_init(). @param rtables cached routing decisions
+ * inetAddProtocol(). Linux: inet_init(). @param rtables cached routing decisions @param destinations see config.ts
  */
-export function ipInit(rtables: number): void {
+export function ipInit(rtables: number, destinations: number): void {
   ipPartsInit();
   inetProtocolsInit();
   rtableInit(rtables, initNet, handlers);
   routeInit();
-  ipOutputInit();
-  icmpInit();
+  ipOutputInit(destinations << 2);
+  icmpInit(destinations << 1);
   devAddPack(account("ip", new PacketType(ETH_P_IP, ipRcv)));
 }
 

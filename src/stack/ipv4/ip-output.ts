@@ -45,15 +45,11 @@ import { ipFragments } from "./ip-parts.ts";
 import { ipRouteOutputFlow, ipRouteOutputKey } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 
-/** Counters of the identification field, by destination. */
-const IDENT_SIZE = 16;
-/** Words of their table. */
-export const IP_IDENT_WORDS = IDENT_SIZE << 1;
-
 const imul = Math.imul;
 
-/** Where in `words` the counters are, and behind them the jiffies of each one's last use. */
+/** Where in `words` the counters of the identification field are, and behind them the jiffies of each one's last use. */
 let idents = 0;
+let identCount = 0;
 /** Secrets: what spreads destinations over the counters, and what makes their jumps. */
 let identKey = 0;
 let identState = 0;
@@ -63,13 +59,19 @@ let identDaddr = 0;
 let identProtocol = -1;
 let identSlot = 0;
 
-/** Boot time. */
-export function ipOutputInit(): void {
-  idents = wordTable("ip_idents", IP_IDENT_WORDS);
+/** Words of the counters. */
+export function ipIdentWords(count: number): number {
+  return count << 1;
+}
+
+/** Boot time. @param count counters of the identification field, a power of two */
+export function ipOutputInit(count: number): void {
+  idents = wordTable("ip_idents", ipIdentWords(count));
+  identCount = count;
   identKey = getRandomU32();
   identState = getRandomU32();
   identProtocol = -1;
-  for (let i = 0; i < IDENT_SIZE; i++) words[idents + i] = getRandomU32();
+  for (let i = 0; i < count; i++) words[idents + i] = getRandomU32();
 }
 
 /**
@@ -81,16 +83,16 @@ export function ipSelectIdent(saddr: number, daddr: number, protocol: number): n
   if (daddr !== identDaddr || saddr !== identSaddr || protocol !== identProtocol) {
     let hash = imul(saddr ^ identKey, 0x2c1b3c6d) ^ daddr ^ (protocol << 16);
     hash = imul(hash ^ (hash >>> 15), 0x297a2d39);
-    identSlot = idents + ((hash ^ (hash >>> 16)) & (IDENT_SIZE - 1));
+    identSlot = idents + ((hash ^ (hash >>> 16)) & (identCount - 1));
     identDaddr = daddr;
     identSaddr = saddr;
     identProtocol = protocol;
   }
   const slot = identSlot;
   let ident = words[slot]! + 1;
-  const idle = (jiffies - words[slot + IDENT_SIZE]!) | 0;
+  const idle = (jiffies - words[slot + identCount]!) | 0;
   if (idle !== 0) {
-    words[slot + IDENT_SIZE] = jiffies;
+    words[slot + identCount] = jiffies;
     if (idle > 1) {
       identState = (imul(identState, 1664525) + 1013904223) | 0;
       ident += (identState >>> 8) % idle;

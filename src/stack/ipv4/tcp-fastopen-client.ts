@@ -41,17 +41,15 @@ export const FASTOPEN_REQ_WAITS = 3;
 
 /** IP and TCP header without options. */
 const IP_TCP_HLEN = 40;
-const ENTRIES = 4;
 /** Words of an entry: address, namespace, MSS, cookie length | form << 8 | attempt << 9, the cookie. */
 const ENTRY_WORDS = 8;
 const COOKIE_WORD = 4;
 const EXP = 1 << 8;
 const TRY_EXP_SHIFT = 9;
 
-/** Words of the table. */
-export const TCP_METRICS_WORDS = ENTRIES * ENTRY_WORDS;
-/** Where in `words` the entries are. */
+/** Where in `words` the entries are, and how many. */
 let entries = 0;
+let entryCount = 0;
 let nextEntry = 0;
 /** What the SYN about to leave carries: the entry whose cookie; -1 a request, -2 nothing. In the experimental form? */
 let synEntry = -2;
@@ -60,9 +58,15 @@ let synExp = false;
 let synMsg: Msghdr | null = null;
 let synMsgLength = 0;
 
-/** Boot time only. */
-export function tcpFastopenClientInit(): void {
-  entries = wordTable("tcp_metrics", TCP_METRICS_WORDS);
+/** Words of the table. */
+export function tcpMetricsWords(count: number): number {
+  return count * ENTRY_WORDS;
+}
+
+/** Boot time only. @param count destinations whose metrics are kept */
+export function tcpFastopenClientInit(count: number): void {
+  entries = wordTable("tcp_metrics", tcpMetricsWords(count));
+  entryCount = count;
   nextEntry = 0;
   synEntry = -2;
   synMsg = null;
@@ -70,13 +74,13 @@ export function tcpFastopenClientInit(): void {
 
 /** Forgets every cookie. Linux: `ip tcp_metrics flush all`. */
 export function tcpMetricsFlush(): void {
-  words.fill(0, entries, entries + TCP_METRICS_WORDS);
+  words.fill(0, entries, entries + tcpMetricsWords(entryCount));
 }
 
 function findEntry(sk: TcpSk): number {
   const daddr = sk.inet.daddr;
   const id = sk.net.id;
-  for (let i = 0; i < ENTRIES; i++) {
+  for (let i = 0; i < entryCount; i++) {
     const at = i * ENTRY_WORDS;
     if (words[entries + at] === daddr && words[entries + at + 1] === id) return i;
   }
@@ -88,7 +92,7 @@ function makeEntry(sk: TcpSk): number {
   let i = findEntry(sk);
   if (i >= 0) return i;
   i = nextEntry;
-  nextEntry = (i + 1) % ENTRIES;
+  nextEntry = (i + 1) % entryCount;
   const at = i * ENTRY_WORDS;
   words[entries + at] = sk.inet.daddr;
   words[entries + at + 1] = sk.net.id;

@@ -45,7 +45,7 @@ import { tcpCheckReq, tcpCheckReqReason, tcpChildProcess } from "./tcp-check-req
 import { TP_DEFER_CONNECT, TP_SEGS_IN } from "./tcp-cold.ts";
 import { tcpRegisterCongestionControl } from "./tcp-cong.ts";
 import { tcpCubic } from "./tcp-cubic.ts";
-import { TCP_METRICS_WORDS, tcpFastopenClientInit } from "./tcp-fastopen-client.ts";
+import { tcpFastopenClientInit, tcpMetricsWords } from "./tcp-fastopen-client.ts";
 import { TCP_FASTOPEN_KEY_WORDS, tcpFastopenKeyInit } from "./tcp-fastopen-key.ts";
 import { tcpFastopenListen } from "./tcp-fastopen.ts";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input.ts";
@@ -332,6 +332,7 @@ export interface TcpSizes {
   readonly md5Keys: number;
   readonly mtuProbes: number;
   readonly rcvbufMaxPackets: number;
+  readonly destinations: number;
 }
 
 /** Words of all tables of TCP. */
@@ -339,7 +340,7 @@ export function tcpV4Words(sizes: TcpSizes): number {
   const nodes = sizes.socks + sizes.requestSocks + 1 + sizes.timewaitSocks;
   return inetHashtablesWords(nodes, sizes.ehashBuckets) + inetBindWords(sizes.bindBuckets)
     + tcpSockWords(sizes.tcpSocks) + requestSockWords(sizes.requestSocks) + inetTimewaitWords(sizes.timewaitSocks)
-    + TCP_METRICS_WORDS + PORT_SECRET_WORDS + SECURE_SEQ_WORDS + SYNCOOKIE_WORDS + TCP_FASTOPEN_KEY_WORDS
+    + tcpMetricsWords(sizes.destinations) + PORT_SECRET_WORDS + SECURE_SEQ_WORDS + SYNCOOKIE_WORDS + TCP_FASTOPEN_KEY_WORDS
     + tcpMd5Words(sizes.md5Keys) + tcpMtupWords(sizes.mtuProbes * sizes.socks)
     + tcpRcvbufWords(sizes.socks, sizes.rcvbufMaxPackets);
 }
@@ -358,7 +359,7 @@ export function tcpV4Init(sizes: TcpSizes): void {
   secureSeqInit();
   syncookiesInit();
   tcpFastopenKeyInit();
-  tcpFastopenClientInit();
+  tcpFastopenClientInit(sizes.destinations);
   tcpMd5Init(sizes.md5Keys);
   tcpMtupSetup(sizes.mtuProbes * sizes.socks);
   tcpRcvbufInit(sizes.socks, sizes.rcvbufMaxPackets);

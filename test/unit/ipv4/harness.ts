@@ -60,7 +60,7 @@ export function bootIpv4(sizes: PoolSizes = {}): void {
     exceptions: sizes.exceptions ?? 4,
     nexthops: 8,
   });
-  ipInit(sizes.rtables ?? 16);
+  ipInit(sizes.rtables ?? 16, 4);
   arpInit(8);
   devices = [];
   drops.length = 0;
