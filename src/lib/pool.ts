@@ -182,7 +182,7 @@ export function slabAlloc(slab: Slab): number {
 export function slabFree(slab: Slab, index: number): void {
   const at = ((slab + POOL_WORDS) << 1) + index;
   if (index < 0 || index >= words[slab + POOL_SIZE]! || halves[at] !== SLAB_IN_USE) {
-    throw new Error(`slab ${rowPoolStats(registry.indexOf(slab)).name}: freed index ${index} that is not in use`);
+    throw new Error(`slab ${rowPoolNames[registry.indexOf(slab)]}: freed index ${index} that is not in use`);
   }
   halves[at] = words[slab + POOL_FREE]!;
   words[slab + POOL_FREE] = index;
@@ -190,7 +190,7 @@ export function slabFree(slab: Slab, index: number): void {
 }
 
 /** What the pool of rows at that place of the registry can tell. Makes an object. */
-function rowPoolStats(place: number): PoolStats {
+function createRowPoolStats(place: number): PoolStats {
   const pool = registry[place] as RowPool;
   return {
     name: rowPoolNames[place]!,
@@ -205,7 +205,7 @@ function rowPoolStats(place: number): PoolStats {
 export function poolForEach(visit: (pool: PoolStats) => void): void {
   for (let place = 0; place < registry.length; place++) {
     const pool = registry[place]!;
-    visit(typeof pool === "number" ? rowPoolStats(place) : pool);
+    visit(typeof pool === "number" ? createRowPoolStats(place) : pool);
   }
 }
 
