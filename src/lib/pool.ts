@@ -14,11 +14,11 @@ export interface PoolStats {
   readonly name: string;
   /** Number of objects. */
   readonly size: number;
-  inUse: number;
+  readonly inUse: number;
   /** Most ever in use. */
-  peak: number;
+  readonly peak: number;
   /** How often it was empty when asked. */
-  failures: number;
+  readonly failures: number;
 }
 
 /** What an object must have to live in a pool. Declare the field last: XS finds early fields faster. */
@@ -97,6 +97,11 @@ export function poolCreate<T extends Pooled>(name: string, size: number, make: (
   account(name, pool);
   registry.push(pool);
   return pool;
+}
+
+/** Lists a pool of another making with the others. Boot time. */
+export function poolRegister(pool: PoolStats): void {
+  registry.push(pool);
 }
 
 /** Takes an object; null when the pool is empty, which counts as a failure. The object is as its last user left it. */

@@ -14,10 +14,7 @@
  * counts all of it, `tail - data` the linear part.
  */
 import { mem8, memCopy, memReserve } from "../../lib/memory.ts";
-import {
-  type Pool, POOL_IN_USE, POOL_SIZE, type Pooled, poolAlloc, poolCreate, poolFree, rowPoolTake, type Slab, slabAlloc, slabCreate,
-  slabFree, slabWords,
-} from "../../lib/pool.ts";
+import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree, poolRegister, type PoolStats } from "../../lib/pool.ts";
 import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.ts";
 import { SKB_CONSUMED, SKB_DROP_REASON_MAX } from "../../uapi/drop-reason.ts";
 import { type DstEntry, dstRelease } from "./dst.ts";
@@ -98,10 +95,17 @@ export class SkBuff implements Pooled {
 export let skbBufferBytes = 0;
 
 let heads: Pool<SkBuff>;
-let buffers: Slab;
+/** The data buffers: counted here and not in a pool's words, as every packet takes one. */
+let bufferCount = 0;
+let buffersInUse = 0;
+let buffersPeak = 0;
+let bufferFailures = 0;
+/** First free buffer, NO_BUFFER for none; the next one of each is where its references are counted while it is in use. */
+let bufferFree = 0;
+const NO_BUFFER = 0xffff;
 /** Free headers that kept their buffer, linked by `next`; in neither pool's free list, and counted as free in both. */
 let pairs: SkBuff | null = null;
-/** Where in `halves` it is said how many headers share each buffer. */
+/** Where in `halves` it is said how many headers share each buffer, or the next free one. */
 let bufferRefs = 0;
 /** Where in `words` the packets not delivered are counted, by SKB_DROP_REASON_*. */
 let dropCounts = 0;
@@ -109,16 +113,24 @@ let bufferBase = 0;
 /** Test and diagnosis hook, called for each drop before the packet is freed (Linux: the kfree_skb tracepoint). */
 let dropMonitor: ((skb: SkBuff, reason: number) => void) | null = null;
 
+const bufferStats: PoolStats = Object.freeze({
+  name: "skbuff_data",
+  get size() { return bufferCount; },
+  get inUse() { return buffersInUse; },
+  get peak() { return buffersPeak; },
+  get failures() { return bufferFailures; },
+});
+
 /** Words of the tables below. */
-export function skbWords(bufferCount: number): number {
-  return slabWords(bufferCount) + halfWords(bufferCount) + SKB_DROP_REASON_MAX;
+export function skbWords(buffers: number): number {
+  return halfWords(buffers) + SKB_DROP_REASON_MAX;
 }
 
 /**
  * Builds the packet pools. Boot time only.
- * @param headCount header objects @param bufferCount data buffers @param bufferBytes bytes of each, multiple of 4
+ * @param headCount header objects @param count data buffers @param bufferBytes bytes of each, multiple of 4
  */
-export function skbInit(headCount: number, bufferCount: number, bufferBytes: number): void {
+export function skbInit(headCount: number, count: number, bufferBytes: number): void {
   skbBufferBytes = bufferBytes;
   pairs = null;
   heads = poolCreate("skbuff_head_cache", headCount, () => {
@@ -126,10 +138,13 @@ export function skbInit(headCount: number, bufferCount: number, bufferBytes: num
     skb.truesize = bufferBytes + SKB_OVERHEAD_BYTES;
     return skb;
   });
-  buffers = slabCreate("skbuff_data", bufferCount);
-  bufferRefs = halfTable("skbuff_data", bufferCount);
+  bufferRefs = halfTable("skbuff_data", count);
+  for (let buffer = 0; buffer < count; buffer++) halves[bufferRefs + buffer] = buffer + 1 < count ? buffer + 1 : NO_BUFFER;
+  bufferCount = count;
+  bufferFree = buffersInUse = buffersPeak = bufferFailures = 0;
+  poolRegister(bufferStats);
   dropCounts = wordTable("drop_reasons", SKB_DROP_REASON_MAX);
-  bufferBase = memReserve(bufferCount * bufferBytes, 4);
+  bufferBase = memReserve(count * bufferBytes, 4);
   dropMonitor = null;
 }
 
@@ -145,7 +160,7 @@ export function skbDropCount(reason: number): number {
 
 /** Free data buffers at this moment. */
 export function skbBuffersAvailable(): number {
-  return words[buffers + POOL_SIZE]! - words[buffers + POOL_IN_USE]!;
+  return bufferCount - buffersInUse;
 }
 
 /** Makes a header over the buffer at `skb.head` new; what it refers to is null since skbRelease(). */
@@ -171,8 +186,9 @@ function allocHead(): SkBuff | null {
     pairs = pair.next;
     pair.next = null;
     heads.inUse++;
-    words[buffers + POOL_IN_USE]!++;
-    slabFree(buffers, bufferOf(pair));
+    const buffer = bufferOf(pair);
+    halves[bufferRefs + buffer] = bufferFree;
+    bufferFree = buffer;
     poolFree(heads, pair);
   }
   return poolAlloc(heads);
@@ -182,11 +198,14 @@ function allocHead(): SkBuff | null {
 function allocPair(): SkBuff | null {
   const skb = poolAlloc(heads);
   if (skb === null) return null;
-  const buffer = slabAlloc(buffers);
-  if (buffer < 0) {
+  const buffer = bufferFree;
+  if (buffer === NO_BUFFER) {
+    bufferFailures++;
     poolFree(heads, skb);
     return null;
   }
+  bufferFree = halves[bufferRefs + buffer]!;
+  if (++buffersInUse > buffersPeak) buffersPeak = buffersInUse;
   halves[bufferRefs + buffer] = 1;
   skb.head = bufferBase + buffer * skbBufferBytes;
   skbReset(skb);
@@ -204,7 +223,7 @@ export function allocSkb(size: number): SkBuff | null {
   if (skb === null) return allocPair();
   pairs = skb.next;
   if (++heads.inUse > heads.peak) heads.peak = heads.inUse;
-  rowPoolTake(buffers);
+  if (++buffersInUse > buffersPeak) buffersPeak = buffersInUse;
   // skbReset(), spared a call for each packet.
   skb.data = skb.tail = skb.mac = skb.nh = skb.th = skb.head;
   skb.len = skb.tcpFlags = 0;
@@ -262,7 +281,7 @@ function skbRelease(skb: SkBuff): void {
     skb.next = pairs;
     pairs = skb;
     heads.inUse--;
-    words[buffers + POOL_IN_USE]!--;
+    buffersInUse--;
     return;
   }
   halves[refs]!--;
