@@ -83,6 +83,7 @@ export const EHOSTUNREACH = 113;
 export const EALREADY = 114;
 export const EINPROGRESS = 115;
 export const ESTALE = 116;
+export const EREMOTEIO = 121;
 export const EDQUOT = 122;
 export const ECANCELED = 125;
 

@@ -27,6 +27,9 @@ export class NetnsIpv4 {
   ipLocalPortRangeHigh = 60999;
   /** First port that needs no privilege; 0 on a board, where there are no users. */
   ipUnprivilegedPortStart = 0;
+  /** Groups whose programs may open ping sockets. The program of a board has group 0; Linux begins with none, 1 to 0. */
+  pingGroupRangeLow = 0;
+  pingGroupRangeHigh = 0;
   somaxconn = 4096;
   tcpMaxSynBacklog = 128;
   /** SYN cookies: 1 when the SYN queue is full, 2 always, 0 never. */

@@ -69,6 +69,8 @@ export interface Proto {
   /** Enters the lookup tables. */
   hash(sk: Sock): number;
   unhash(sk: Sock): void;
+  /** The whole of bind(), where the usual rules are not the protocol's (raw_bind, ping_bind). */
+  bind?(sk: Sock, addr: Sockaddr): number;
   /** Binds to a port (0: any free one). */
   getPort(sk: Sock, port: number): number;
   /** EPOLL* bits that hold now (udp_poll, tcp_poll). */

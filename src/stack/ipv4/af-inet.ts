@@ -91,7 +91,7 @@ export function inetRelease(sock: Socket): number {
 }
 
 /** May the socket have this address: ours, a broadcast or group address, any, or with IP_FREEBIND every one. */
-function inetAddrValidOrNonlocal(sk: InetSk, addr: number, type: number): boolean {
+export function inetAddrValidOrNonlocal(sk: InetSk, addr: number, type: number): boolean {
   return addr === INADDR_ANY || type === RTN_LOCAL || type === RTN_BROADCAST || type === RTN_MULTICAST
     || (sk.inet.flags & INET_FREEBIND) !== 0;
 }
@@ -99,6 +99,7 @@ function inetAddrValidOrNonlocal(sk: InetSk, addr: number, type: number): boolea
 /** bind(). Linux: inet_bind(), __inet_bind(). */
 export function inetBind(sock: Socket, addr: SockaddrIn): number {
   const sk = sock.sk as InetSk;
+  if (sk.prot.bind !== undefined) return sk.prot.bind(sk, addr);
   const address = addr.addr | 0;
   const port = addr.port;
   if (addr.family !== AF_INET && !(addr.family === AF_UNSPEC && address === INADDR_ANY)) return -EAFNOSUPPORT;

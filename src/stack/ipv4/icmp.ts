@@ -48,7 +48,7 @@ import { inetSelectAddr } from "./devinet.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
 import { icmpGlobalAllow, icmpPeerAllow, icmpRatelimitInit } from "./icmp-ratelimit.ts";
 import { ipLocalOut, ipPushHeader, ipSendSkb, ipTurnHeader } from "./ip-output.ts";
-import { ipOptions } from "./ip-parts.ts";
+import { ipOptions, ipPing, ipRaw } from "./ip-parts.ts";
 import { inetAddProtocol, inetProtocol } from "./protocol.ts";
 import { ipDoRedirect, ipRouteOutputKey, ipRouteReply } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
@@ -102,15 +102,20 @@ function isErrorType(type: number): boolean {
   return type > NR_ICMP_TYPES || (ERROR_TYPES & (1 << type)) !== 0;
 }
 
+/** Counts a message sent. Linux: icmp_out_count(). @param type 0..255 */
+export function icmpOutCount(net: Net, type: number): void {
+  const counter = type <= NR_ICMP_TYPES ? OUT_MIB[type]! : -1;
+  const mib = net.mib;
+  mib[ICMP_MIB_OUTMSGS]!++;
+  if (counter >= 0) mib[counter]!++;
+}
+
 /**
  * Counts and sends a message whose checksum is done; data at the ICMP header, route set. Linux: icmp_push_reply().
  * @param options the prepared IP options (ip-parts.ts) go with it
  */
 function icmpPush(net: Net, skb: SkBuff, saddr: number, daddr: number, tos: number, options: boolean): void {
-  const counter = OUT_MIB[mem8[skb.data]!]!;
-  const mib = net.mib;
-  mib[ICMP_MIB_OUTMSGS]!++;
-  if (counter >= 0) mib[counter]!++;
+  icmpOutCount(net, mem8[skb.data]!);
   const ttl = net.ipv4.ipDefaultTtl;
   if (options) ipOptions!.push(skb, null, saddr, daddr, IPPROTO_ICMP, ttl, tos, false);
   else ipPushHeader(skb, null, saddr, daddr, IPPROTO_ICMP, ttl, tos, false);
@@ -229,6 +234,7 @@ export function icmpRcv(skb: SkBuff): number {
   }
   if (type === ICMP_ECHO || type === ICMP_TIMESTAMP) return icmpReply(net, skb, rt);
   if (isErrorType(type)) return icmpUnreach(net, skb, type);
+  if (type === ICMP_ECHOREPLY && ipPing !== null) return ipPing.receive(skb);
   consumeSkb(skb);
   return 0;
 }
@@ -359,6 +365,7 @@ function icmpUnreach(net: Net, skb: SkBuff, type: number): number {
     if (type === ICMP_REDIRECT) {
       ipDoRedirect(net, skb.dev!, memView.getInt32(quoted + IPH_DADDR), memView.getInt32(skb.nh + IPH_SADDR), info);
     }
+    if (ipRaw !== null) ipRaw.error(skb, info);
     const prot = inetProtocol(mem8[quoted + IPH_PROTOCOL]!);
     if (prot !== null && prot.errHandler !== undefined) prot.errHandler(skb, info);
   }
@@ -366,5 +373,11 @@ function icmpUnreach(net: Net, skb: SkBuff, type: number): number {
   return 0;
 }
 
+/** An error about a message of ours. Linux: icmp_err(). */
+function icmpErr(skb: SkBuff, info: number): number {
+  if (ipPing !== null) ipPing.error(skb, info);
+  return 0;
+}
+
 /** Linux: icmp_protocol. */
-const icmpProtocol = Object.freeze({ handler: icmpRcv, chained: true });
+const icmpProtocol = Object.freeze({ handler: icmpRcv, errHandler: icmpErr, chained: true });

@@ -38,8 +38,8 @@ import {
 import { icmpInit, icmpSend, ipv4LinkFailure } from "./icmp.ts";
 import { icmpRatelimitWords } from "./icmp-ratelimit.ts";
 import { ipIdentWords, ipMcOutput, ipOutput, ipOutputInit } from "./ip-output.ts";
-import { ipFragments, ipOptions, ipPartsInit, type OptionOps } from "./ip-parts.ts";
-import { inetProtocolsInit, inetProtos } from "./protocol.ts";
+import { ipFragments, ipOptions, ipPartsInit, ipRaw, type OptionOps } from "./ip-parts.ts";
+import { inetProtocol, inetProtocolsInit, inetProtos } from "./protocol.ts";
 import { ipRouteInput, ipRouteInputReason, routeInit } from "./route.ts";
 import { RT_TOS_BITS, rtInput, rtInputDaddr, rtInputDev, rtInputSaddr, rtInputTos } from "./route-cache.ts";
 import { type IpHandlers, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable, rtableInit } from "./rtable.ts";
@@ -216,7 +216,8 @@ function deliverFragment(skb: SkBuff): number {
   if (fragments === null) return dropFragment(skb);
   const whole = fragments.defrag(skb);
   if (whole === null) return 0;
-  if (whole.fragList !== null && inetProtos[mem8[whole.nh + IPH_PROTOCOL]!]?.chained !== true) {
+  const prot = inetProtocol(mem8[whole.nh + IPH_PROTOCOL]!);
+  if (whole.fragList !== null && prot !== null && prot.chained !== true) {
     whole.dev!.net!.mib[IPSTATS_MIB_INDISCARDS]!++;
     kfreeSkb(whole, SKB_DROP_REASON_NOMEM);
     return -EINVAL;
@@ -225,7 +226,7 @@ function deliverFragment(skb: SkBuff): number {
 }
 
 /**
- * A packet for this host: to its transport; the sender of an unknown protocol is told (RFC 1122 section 3.2.2.1). Linux:
+ * A packet for this host: to raw sockets, and to its transport; the sender of an unknown protocol is told (RFC 1122 section 3.2.2.1). Linux:
  * ip_local_deliver(), ip_local_deliver_finish().
  */
 export function ipLocalDeliver(skb: SkBuff): number {
@@ -234,9 +235,17 @@ export function ipLocalDeliver(skb: SkBuff): number {
   skb.len -= th - skb.data;
   skb.data = th;
   const prot = inetProtos[mem8[skb.nh + IPH_PROTOCOL]!];
-  if (!prot) return unknownProtocol(skb);
+  const raw = ipRaw !== null && ipRaw.deliver(skb);
+  if (!prot) return raw ? rawOnly(skb) : unknownProtocol(skb);
   skb.dev!.net!.mib[IPSTATS_MIB_INDELIVERS]!++;
   return prot.handler(skb);
+}
+
+/** Raw sockets have the packet, and nobody else wants it. */
+function rawOnly(skb: SkBuff): number {
+  skb.dev!.net!.mib[IPSTATS_MIB_INDELIVERS]!++;
+  consumeSkb(skb);
+  return 0;
 }
 
 function unknownProtocol(skb: SkBuff): number {

@@ -59,15 +59,38 @@ export interface ForwardOps {
   route(skb: SkBuff, inDev: InDevice, error: number, daddr: number, saddr: number, tos: number): number;
 }
 
+/** Raw sockets (raw.ts). */
+export interface RawOps {
+  /**
+   * Shows a packet for this host, data behind its IP header, to every raw socket of its protocol. The packet stays the caller's.
+   * @returns whether there was one
+   */
+  deliver(skb: SkBuff): boolean;
+  /** An ICMP error about a packet this host sent, as NetProtocol.errHandler() gets it. */
+  error(skb: SkBuff, info: number): void;
+}
+
+/** Ping sockets (ping.ts). */
+export interface PingOps {
+  /** Takes an echo reply, data at the ICMP header. */
+  receive(skb: SkBuff): number;
+  /** An ICMP error about an ICMP message this host sent, as NetProtocol.errHandler() gets it. */
+  error(skb: SkBuff, info: number): void;
+}
+
 export let ipFragments: FragmentOps | null = null;
 export let ipOptions: OptionOps | null = null;
 export let ipForwarding: ForwardOps | null = null;
+export let ipRaw: RawOps | null = null;
+export let ipPing: PingOps | null = null;
 
 /** Boot: no part is there. */
 export function ipPartsInit(): void {
   ipFragments = null;
   ipOptions = null;
   ipForwarding = null;
+  ipRaw = null;
+  ipPing = null;
 }
 
 export function registerIpFragments(ops: FragmentOps): void {
@@ -80,4 +103,12 @@ export function registerIpOptions(ops: OptionOps): void {
 
 export function registerIpForwarding(ops: ForwardOps): void {
   ipForwarding = ops;
+}
+
+export function registerIpRaw(ops: RawOps): void {
+  ipRaw = ops;
+}
+
+export function registerIpPing(ops: PingOps): void {
+  ipPing = ops;
 }

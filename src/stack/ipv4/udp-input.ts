@@ -24,23 +24,22 @@ import { TCP_ESTABLISHED } from "../../uapi/tcp.ts";
 import {
   skbCopyDatagramMsg, skbFreeDatagram, skbRecvDatagram, skbRecvError, sockTimestampSet,
 } from "../core/datagram.ts";
-import { dstRelease } from "../core/dst.ts";
 import type { Net } from "../core/net.ts";
 import {
   CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, pskbMayPull, type SkBuff, skbClone, skbDstDrop, skbPull,
 } from "../core/skbuff.ts";
 import { pskbTrim, skbChecksum } from "../core/skb-frags.ts";
-import { skDstSet, SK_DROPS, type Sock, SOCK_TIMESTAMP, sockDefErrorReport, sockQueueRcvSkb } from "../core/sock.ts";
+import { SK_DROPS, type Sock, SOCK_TIMESTAMP, sockDefErrorReport, sockQueueRcvSkb } from "../core/sock.ts";
 import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
 import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import { UDP_HLEN, UH_DPORT, UH_SPORT, UH_SUM, UH_ULEN } from "../wire/udp.ts";
+import { datagramUpdatePmtu } from "./datagram.ts";
 import { icmpErrConvert, icmpErrFatal, icmpSend } from "./icmp.ts";
 import type { InetSk } from "./inet-sock.ts";
 import { INET_RECVERR } from "./inet-sock.ts";
 import { ipCmsgRecv, ipIcmpError, ipRecvError } from "./ip-sockglue.ts";
 import { RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
-import { udpRoute } from "./udp-output.ts";
 import { udp4LibLookup, udpChain, udpIsMcastSock } from "./udp-table.ts";
 
 function udpDrop(net: Net, skb: SkBuff, reason: number): number {
@@ -158,18 +157,6 @@ export function udpRecvmsg(sk: Sock, msg: Msghdr, length: number, flags: number)
   return (flags & MSG_TRUNC) !== 0 ? ulen : copied;
 }
 
-/** The path to a destination takes less than we sent; a route that the socket keeps is looked up anew. Linux: ipv4_sk_update_pmtu(). */
-function updatePmtu(sk: InetSk, skb: SkBuff, daddr: number, dport: number, mtu: number): void {
-  const inet = sk.inet;
-  const rt = udpRoute(sk, daddr, dport, inet.saddr, sk.boundDevIf, inet.tos, false);
-  if (rt === null) return;
-  rt.ops.updatePmtu(rt, sk, skb, mtu);
-  dstRelease(rt);
-  if (sk.dst === null) return;
-  const fresh = udpRoute(sk, daddr, dport, inet.saddr, sk.boundDevIf, inet.tos, false);
-  if (fresh !== null) skDstSet(sk, fresh);
-}
-
 /**
  * Hears of an ICMP error about a datagram we sent: a connected socket (or one with IP_RECVERR) gets it as its pending
  * error. Linux: udp_err().
@@ -204,7 +191,7 @@ export function udpErr(skb: SkBuff, info: number): number {
       break;
     case ICMP_DEST_UNREACH:
       if (code === ICMP_FRAG_NEEDED) {
-        updatePmtu(sk, skb, daddr, dport, info);
+        datagramUpdatePmtu(sk, skb, daddr, info);
         if (sk.inet.pmtudisc === IP_PMTUDISC_DONT) return 0;
         err = EMSGSIZE;
         fatal = true;

@@ -12,15 +12,12 @@ import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
 import { memView } from "../../lib/memory.ts";
 import { words } from "../../lib/table.ts";
 import {
-  EACCES, EAFNOSUPPORT, EAGAIN, EDESTADDRREQ, EFAULT, EINVAL, EMSGSIZE, ENETUNREACH, ENOBUFS, EOPNOTSUPP, EPIPE,
+  EAFNOSUPPORT, EAGAIN, EDESTADDRREQ, EFAULT, EINVAL, EMSGSIZE, ENOBUFS, EOPNOTSUPP, EPIPE,
 } from "../../uapi/errno.ts";
-import { IP_PMTUDISC_DO, IP_PMTUDISC_OMIT, IPPROTO_UDP, inClassD } from "../../uapi/in.ts";
-import {
-  IPSTATS_MIB_OUTNOROUTES, UDP_MIB_OUTDATAGRAMS, UDP_MIB_SNDBUFERRORS,
-} from "../../uapi/snmp.ts";
+import { IPPROTO_UDP } from "../../uapi/in.ts";
+import { UDP_MIB_OUTDATAGRAMS, UDP_MIB_SNDBUFERRORS } from "../../uapi/snmp.ts";
 import { AF_INET, AF_UNSPEC, MSG_DONTROUTE, MSG_MORE, MSG_OOB } from "../../uapi/socket.ts";
 import { TCP_ESTABLISHED } from "../../uapi/tcp.ts";
-import { RT_SCOPE_LINK } from "../../uapi/rtnetlink.ts";
 import { dstHold, dstRelease } from "../core/dst.ts";
 import {
   allocSkb, consumeSkb, NET_IP_ALIGN, skbBufferBytes, type SkBuff, skbPush, skbPut, skbReserve, skbTailroom,
@@ -28,19 +25,19 @@ import {
 import { skbChecksum } from "../core/skb-frags.ts";
 import { skbDequeue, skbQueuePurge, skbQueueTail } from "../core/skb-queue.ts";
 import {
-  SEND_SHUTDOWN, SK_MARK, SK_MC_ADDR, SK_MC_INDEX, SK_MC_TTL, SK_PRIORITY, skbSetOwnerW, skDstCheck, skDstSet,
-  type Sock, SOCK_BROADCAST, SOCK_NO_CHECK, sockError,
+  SEND_SHUTDOWN, SK_MARK, SK_PRIORITY, skbSetOwnerW, skDstCheck, skDstSet, type Sock, SOCK_NO_CHECK, sockError,
 } from "../core/sock.ts";
 import { copyFromIter, type Msghdr, type SockaddrIn } from "../core/sockaddr.ts";
 import { IP_HLEN } from "../wire/ip.ts";
 import { CSUM_MANGLED_0, UDP_HLEN, UH_DPORT, UH_SPORT, UH_SUM, UH_ULEN } from "../wire/udp.ts";
-import { FLOWI_FLAG_ANYSRC, flowi4Init, outputFlow } from "./flow.ts";
-import { INET_CORK, INET_FREEBIND, INET_RECVERR, type InetSk, IP_CMSG_OPTIONS } from "./inet-sock.ts";
+import {
+  datagramMaySplit, datagramRoute, datagramRouteDaddr, datagramRouteError, datagramRouteSaddr, datagramSendAllowed, datagramTtl,
+} from "./datagram.ts";
+import { INET_CORK, INET_RECVERR, type InetSk, IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipDontFragment, ipPushHeader, ipSendSkb } from "./ip-output.ts";
 import { ipFragments, ipOptions } from "./ip-parts.ts";
 import { ipCmsgSend, IpcmCookie, ipLocalError } from "./ip-sockglue.ts";
-import { ipRouteOutputFlow } from "./route.ts";
-import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
+import { dstMtu, type Rtable } from "./rtable.ts";
 
 /** Room in front of the UDP header: alignment, tagged Ethernet, IP. */
 const UDP_HEADROOM = NET_IP_ALIGN + 18 + IP_HLEN;
@@ -54,66 +51,16 @@ export function udpOutputInit(): void {
   ipc = account("udp", new IpcmCookie());
 }
 
-/**
- * The route for a destination, with a reference for the caller, or null with the negative errno in `outputFlow.error`. The
- * source address is in `outputFlow.saddr` then.
- * @param saddr 0 to have one selected @param oif device, 0 for any @param onlink without a gateway (MSG_DONTROUTE)
- */
-export function udpRoute(
-  sk: InetSk, daddr: number, dport: number, saddr: number, oif: number, tos: number, onlink: boolean,
-): Rtable | null {
-  const inet = sk.inet;
-  const fl = outputFlow;
-  let source = saddr;
-  let device = oif;
-  if (inClassD(daddr)) {
-    if (device === 0) device = words[sk.cold + SK_MC_INDEX]!;
-    if (source === 0) source = words[sk.cold + SK_MC_ADDR]!;
-  }
-  flowi4Init(fl, daddr, source, device, tos, IPPROTO_UDP);
-  fl.mark = words[sk.cold + SK_MARK]!;
-  if (onlink) fl.scope = RT_SCOPE_LINK;
-  if ((inet.flags & INET_FREEBIND) !== 0) fl.flags = FLOWI_FLAG_ANYSRC;
-  const rt = ipRouteOutputFlow(sk.net, fl, sk);
-  if (rt === null) {
-    if (fl.error === -ENETUNREACH) sk.net.mib[IPSTATS_MIB_OUTNOROUTES]!++;
-    return null;
-  }
-  if ((rt.flags & RTCF_BROADCAST) !== 0 && (sk.flags & SOCK_BROADCAST) === 0) {
-    dstRelease(rt);
-    fl.error = -EACCES;
-    return null;
-  }
-  return rt;
-}
-
-/** What udpRoute() left: the error, or the source address and the destination (another one when 0 was asked for). */
-export function udpRouteError(): number {
-  return outputFlow.error;
-}
-
-export function udpRouteSaddr(): number {
-  return outputFlow.saddr;
-}
-
-export function udpRouteDaddr(): number {
-  return outputFlow.daddr;
-}
-
 function sendRefused(sk: Sock, err: number): number {
   sk.net.mib[UDP_MIB_SNDBUFERRORS]!++;
   if (err === -EAGAIN && sk.socket !== null) sk.socket.noSpace = true;
   return err;
 }
 
-/**
- * May the socket send now? 0, the pending error, -EPIPE after shutdown(SHUT_WR), -EAGAIN when its send buffer is full.
- * Linux: the part of sock_alloc_send_skb() before the allocation.
- */
+/** May the socket send now? */
 function sendAllowed(sk: Sock): number {
-  if (sk.err !== 0) return sockError(sk);
-  if ((sk.shutdown & SEND_SHUTDOWN) !== 0) return -EPIPE;
-  return sk.wmemAlloc < sk.sndbuf ? 0 : sendRefused(sk, -EAGAIN);
+  const err = datagramSendAllowed(sk);
+  return err === -EAGAIN ? sendRefused(sk, err) : err;
 }
 
 /** Writes both headers and lets the packet go. Linux: udp_send_skb(). 0 or a negative errno; the packet is gone. */
@@ -148,22 +95,6 @@ function udpSendSkb(
   return err < 0 ? err : 0;
 }
 
-/**
- * The TTL for a destination: the call's, the socket's for groups or hosts, or the namespace's. Linux: ip_select_ttl().
- */
-function selectTtl(sk: InetSk, rt: Rtable, ttl: number): number {
-  if (ttl !== 0) return ttl;
-  const inet = sk.inet;
-  if ((rt.flags & RTCF_MULTICAST) !== 0) return words[sk.cold + SK_MC_TTL]!;
-  return inet.ucTtl < 0 ? sk.net.ipv4.ipDefaultTtl : inet.ucTtl;
-}
-
-/** May the socket's datagrams go in pieces? Linux: ip_sk_ignore_df(). */
-function maySplit(sk: InetSk): boolean {
-  const mode = sk.inet.pmtudisc;
-  return ipFragments !== null && (mode < IP_PMTUDISC_DO || mode === IP_PMTUDISC_OMIT);
-}
-
 /** The path does not take it, and may not get it in pieces: the socket's error queue says what it does take. */
 function tooLong(sk: InetSk, daddr: number, dport: number, mtu: number): number {
   ipLocalError(sk, EMSGSIZE, daddr, dport, mtu);
@@ -177,7 +108,7 @@ function appendData(sk: InetSk, skb: SkBuff, msg: Msghdr, length: number): numbe
   if (skb.fragList === null && length <= skbTailroom(skb) && whole <= mtu) {
     return copyFromIter(skbPut(skb, length), msg, length) === length ? 0 : -EFAULT;
   }
-  if (whole > 0xffff || !maySplit(sk)) return tooLong(sk, skb.seq, skb.endSeq, mtu);
+  if (whole > 0xffff || !datagramMaySplit(sk)) return tooLong(sk, skb.seq, skb.endSeq, mtu);
   return ipFragments!.append(sk, skb, msg, length, mtu, UDP_HLEN);
 }
 
@@ -217,7 +148,7 @@ function udpMakeSkb(
   const optlen = ipc.optlen;
   const size = UDP_HEADROOM + optlen + UDP_HLEN + length;
   const split = size > skbBufferBytes || IP_HLEN + optlen + UDP_HLEN + length > dstMtu(rt);
-  if (err === 0 && split && !maySplit(sk)) err = tooLong(sk, daddr, dport, dstMtu(rt) - optlen);
+  if (err === 0 && split && !datagramMaySplit(sk)) err = tooLong(sk, daddr, dport, dstMtu(rt) - optlen);
   if (err < 0) {
     dstRelease(rt);
     return err;
@@ -236,7 +167,7 @@ function udpMakeSkb(
     return err === -ENOBUFS ? sendRefused(sk, err) : err;
   }
   skb.mark = ipc.mark;
-  const ttl = selectTtl(sk, rt, ipc.ttl);
+  const ttl = datagramTtl(sk, rt, ipc.ttl);
   const tos = ipc.tos < 0 ? sk.inet.tos : ipc.tos;
   if (more) {
     skb.ackSeq = saddr;
@@ -306,10 +237,10 @@ export function udpSendmsg(sock: Sock, msg: Msghdr, length: number): number {
   }
   if (rt === null) {
     const tos = cookie.tos < 0 ? inet.tos : cookie.tos;
-    rt = udpRoute(sk, hop, dport, saddr, cookie.oif, tos, (flags & MSG_DONTROUTE) !== 0);
-    if (rt === null) return outputFlow.error;
-    saddr = outputFlow.saddr;
-    if (hop === daddr) daddr = outputFlow.daddr;
+    rt = datagramRoute(sk, hop, saddr, cookie.oif, tos, (flags & MSG_DONTROUTE) !== 0);
+    if (rt === null) return datagramRouteError();
+    saddr = datagramRouteSaddr();
+    if (hop === daddr) daddr = datagramRouteDaddr();
     if (connected) skDstSet(sk, dstHold(rt));
   }
   return udpMakeSkb(sk, msg, length, rt, saddr, daddr, dport, more);

@@ -1,34 +1,24 @@
 /**
- * The UDP protocol as sockets see it: its proto, connecting, options, closing, and its start-up. Linux: udp_prot of
- * net/ipv4/udp.c, net/ipv4/datagram.c; read first udp(7). Owns nothing: the table is in udp-table.ts, the packet paths
+ * The UDP protocol as sockets see it: its proto, options, closing, and its start-up. Linux: udp_prot of
+ * net/ipv4/udp.c; read first udp(7). Owns nothing: the table is in udp-table.ts, the packet paths
  * are in udp-input.ts and udp-output.ts.
  */
-import { getRandomU32 } from "../../lib/random.ts";
-import { words } from "../../lib/table.ts";
-import { EAFNOSUPPORT, EINVAL, ENOIOCTLCMD, ENOPROTOOPT, EOPNOTSUPP } from "../../uapi/errno.ts";
+import { ENOPROTOOPT, EOPNOTSUPP } from "../../uapi/errno.ts";
 import { IPPROTO_UDP } from "../../uapi/in.ts";
-import { SIOCINQ, SIOCOUTQ } from "../../uapi/ioctl.ts";
-import { AF_INET, SOCK_DGRAM, SOL_UDP } from "../../uapi/socket.ts";
-import { TCP_CLOSE, TCP_ESTABLISHED } from "../../uapi/tcp.ts";
+import { SOCK_DGRAM, SOL_UDP } from "../../uapi/socket.ts";
 import { UDP_CORK } from "../../uapi/udp.ts";
 import { datagramPoll } from "../core/datagram.ts";
 import type { Net } from "../core/net.ts";
 import { skbChainPurge, skbQueuePurge } from "../core/skb-queue.ts";
-import {
-  type Proto, SK_USERLOCKS, skDstReset, skDstSet, type Sock, SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK, sockCount,
-  sockDefWriteSpace, sockOrphan, sockPut,
-} from "../core/sock.ts";
-import type { SockaddrIn } from "../core/sockaddr.ts";
+import { type Proto, type Sock, sockCount, sockDefWriteSpace, sockOrphan, sockPut } from "../core/sock.ts";
 import { inetDgramOps, inetSkAlloc, inetSkFree } from "./af-inet.ts";
+import { datagramConnect, datagramDisconnect, datagramIoctl, datagramShutdown } from "./datagram.ts";
 import { INET_CORK } from "./inet-sock.ts";
 import { INET_PROTOSW_PERMANENT, inetRegisterProtosw } from "./inetsw.ts";
 import type { InetSk } from "./inet-sock.ts";
 import { inetAddProtocol } from "./protocol.ts";
 import { udpErr, udpQueueRcvSkb, udpRcv, udpRecvmsg } from "./udp-input.ts";
-import {
-  udpFlushPendingFrames, udpOutputInit, udpPushPendingFrames, udpRoute, udpRouteDaddr, udpRouteError, udpRouteSaddr,
-  udpSendmsg,
-} from "./udp-output.ts";
+import { udpFlushPendingFrames, udpOutputInit, udpPushPendingFrames, udpSendmsg } from "./udp-output.ts";
 import { udpGetPort, udpTableInit, udpUnhash } from "./udp-table.ts";
 
 /**
@@ -59,44 +49,6 @@ function udpClose(sk: Sock): void {
   sockPut(sk);
 }
 
-/** Fixes the peer, and with it the local address. Linux: ip4_datagram_connect(). 0 or a negative errno. */
-function udpConnect(sock: Sock, addr: SockaddrIn): number {
-  const sk = sock as InetSk;
-  const inet = sk.inet;
-  if (addr.family !== AF_INET) return -EAFNOSUPPORT;
-  if ((addr.port & 0xffff) !== addr.port) return -EINVAL;
-  skDstReset(sk);
-  const rt = udpRoute(sk, addr.addr | 0, addr.port, inet.saddr, sk.boundDevIf, inet.tos, false);
-  if (rt === null) return udpRouteError();
-  const saddr = udpRouteSaddr();
-  if (inet.saddr === 0) inet.saddr = saddr;
-  if (inet.rcvSaddr === 0) inet.rcvSaddr = saddr;
-  inet.daddr = udpRouteDaddr();
-  inet.dport = addr.port;
-  inet.id = getRandomU32() & 0xffff;
-  sk.state = TCP_ESTABLISHED;
-  skDstSet(sk, rt);
-  return 0;
-}
-
-/** Forgets the peer, and what bind() did not fix. Linux: __udp_disconnect(). */
-function udpDisconnect(sock: Sock): number {
-  const sk = sock as InetSk;
-  const inet = sk.inet;
-  sk.state = TCP_CLOSE;
-  inet.daddr = 0;
-  inet.dport = 0;
-  sk.boundDevIf = 0;
-  if ((words[sk.cold + SK_USERLOCKS]! & SOCK_BINDADDR_LOCK) === 0) inet.rcvSaddr = inet.saddr = 0;
-  if ((words[sk.cold + SK_USERLOCKS]! & SOCK_BINDPORT_LOCK) === 0) udpUnhash(sk);
-  skDstReset(sk);
-  return 0;
-}
-
-function udpShutdown(): void {
-  // The bits in sk.shutdown are all there is to it.
-}
-
 /** Options of level SOL_UDP. Linux: udp_lib_setsockopt(). */
 function udpSetsockopt(sock: Sock, level: number, name: number, value: number): number {
   const sk = sock as InetSk;
@@ -114,18 +66,6 @@ function udpGetsockopt(sk: Sock, level: number, name: number, out: Uint8Array | 
   return 1;
 }
 
-/** Bytes on their way out, or of the next datagram. Linux: udp_ioctl(). */
-function udpIoctl(sk: Sock, request: number, out: Int32Array): number {
-  if (request === SIOCOUTQ) {
-    out[0] = sk.wmemAlloc - 1;
-    return 0;
-  }
-  if (request !== SIOCINQ) return -ENOIOCTLCMD;
-  const skb = sk.receiveQueue.head;
-  out[0] = skb === null ? 0 : skb.len;
-  return 0;
-}
-
 function udpHash(): number {
   // The table is entered with the port.
   return 0;
@@ -138,14 +78,14 @@ export const udpProt: Proto = Object.freeze({
   free: inetSkFree,
   init: udpInitSock,
   close: udpClose,
-  connect: udpConnect,
-  disconnect: udpDisconnect,
-  shutdown: udpShutdown,
+  connect: datagramConnect,
+  disconnect: datagramDisconnect,
+  shutdown: datagramShutdown,
   sendmsg: udpSendmsg,
   recvmsg: udpRecvmsg,
   setsockopt: udpSetsockopt,
   getsockopt: udpGetsockopt,
-  ioctl: udpIoctl,
+  ioctl: datagramIoctl,
   backlogRcv: udpQueueRcvSkb,
   hash: udpHash,
   unhash: udpUnhash,
