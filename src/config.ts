@@ -61,6 +61,10 @@ export const CONFIG_TABLE = Object.freeze({
   fragQueues: row("datagrams being put together of fragments, where `fragments` is started", [1, 2, 4, 64], 1, 1024),
   fragPackets: row("packets that may wait there, out of `buffers`", [2, 3, 14, 2048], 2, 16384),
   ipOptionSocks: row("sockets with IP_OPTIONS, where `ipOptions` is started", [1, 1, 2, 16], 1, 1024),
+  packetSocks: row("packet sockets among them, where `packet` is started", [1, 1, 2, 64], 1, 1024),
+  packetMemberships: row("what they ask of devices (PACKET_ADD_MEMBERSHIP)", [1, 1, 2, 64], 1, 1024),
+  bpfFilters: row("sockets with a filter (SO_ATTACH_FILTER), where `socketFilter` is started", [1, 1, 2, 32], 1, 1024),
+  bpfInsns: row("instructions of the longest filter", [32, 48, 64, 512], 1, 4096),
   netlinkSocks: row("netlink sockets among them, where netlink is started", [1, 1, 2, 64], 1, 1024),
   backlog: row("packets waiting on loopback and veth (netdev_max_backlog)", [6, 12, 40, 1000], 1, 16384),
 } satisfies Record<string, Row>);

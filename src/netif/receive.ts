@@ -156,6 +156,8 @@ export function devQueueXmitNit(skb: SkBuff, dev: NetDevice): void {
       if (clone === null) return;
       clone.mac = clone.data;
       clone.pktType = PACKET_OUTGOING;
+      // Whose it is, for a tap that does not want to see its own; the clone is charged to nobody.
+      clone.sk = skb.sk;
       pt.func(clone, dev, pt);
     }
     pt = next;

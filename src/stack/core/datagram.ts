@@ -2,15 +2,18 @@
  * What all datagram sockets share: taking a packet from the receive queue, copying it to the program, readiness, and
  * the control messages of recvmsg(). Linux: net/core/datagram.c, put_cmsg() of net/core/scm.c. Owns nothing.
  */
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
+import { SKB_DROP_REASON_SOCKET_FILTER } from "../../uapi/drop-reason.ts";
 import { EAGAIN } from "../../uapi/errno.ts";
 import {
   EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLRDNORM, EPOLLWRBAND, EPOLLWRNORM,
 } from "../../uapi/poll.ts";
 import { MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, SCM_TIMESTAMP, SOL_SOCKET } from "../../uapi/socket.ts";
-import { consumeSkb, skbGet, type SkBuff } from "./skbuff.ts";
+import { consumeSkb, kfreeSkb, skbGet, type SkBuff } from "./skbuff.ts";
+import { pskbTrim } from "./skb-frags.ts";
 import { skbDequeue } from "./skb-queue.ts";
-import { RCV_SHUTDOWN, SHUTDOWN_MASK, type Sock, SOCK_TIMESTAMP, sockError } from "./sock.ts";
+import { RCV_SHUTDOWN, SHUTDOWN_MASK, type Sock, SOCK_TIMESTAMP, SK_DROPS, skFilter, sockError } from "./sock.ts";
 import { copyToIter, type Msghdr } from "./sockaddr.ts";
 
 /** Milliseconds and microseconds in the next larger unit. */
@@ -109,6 +112,21 @@ export function putCmsg(msg: Msghdr, level: number, type: number, words: number)
 /** Notes the arrival time of a packet when the socket wants to be told. Linux: net_timestamp_set(). */
 export function sockTimestampSet(sk: Sock, skb: SkBuff): void {
   if ((sk.flags & SOCK_TIMESTAMP) !== 0) skb.when = jiffies;
+}
+
+/**
+ * Puts a packet through the filter that the socket has, and cuts it to what that wants. Linux: sk_filter_trim_cap().
+ * @param least bytes that stay in any case @returns false when it is not wanted: dropped and counted
+ */
+export function sockFilterSkb(sk: Sock, skb: SkBuff, least: number): boolean {
+  const wanted = skFilter(sk, skb);
+  if (wanted === 0) {
+    words[sk.cold + SK_DROPS]!++;
+    kfreeSkb(skb, SKB_DROP_REASON_SOCKET_FILTER);
+    return false;
+  }
+  if (wanted < skb.len) pskbTrim(skb, wanted < least ? least : wanted);
+  return true;
 }
 
 /**

@@ -39,6 +39,8 @@ export const SOCK_ORPHAN = 1 << 10;
 /** SO_REUSEADDR and SO_REUSEPORT. Linux: sk_reuse, sk_reuseport. */
 export const SOCK_REUSE = 1 << 11;
 export const SOCK_REUSEPORT = 1 << 12;
+/** SO_ATTACH_FILTER: packets go through the socket's filter first. Linux: sk_filter. */
+export const SOCK_FILTERED = 1 << 13;
 
 /** sk_userlocks bits: what the program fixed and the stack must not tune. */
 export const SOCK_SNDBUF_LOCK = 1;
@@ -175,6 +177,26 @@ export class Sock implements Pooled {
   }
 }
 
+/** Socket filters (filter.ts), where that part was listed at boot. */
+export interface SkFilterOps {
+  /** 0 or a negative errno. */
+  attach(sk: Sock, program: Int32Array): number;
+  detach(sk: Sock): number;
+  /** How many bytes of a packet, from skb.data on, the socket wants; 0 for none of it. */
+  run(sk: Sock, skb: SkBuff): number;
+}
+
+export let skFilterOps: SkFilterOps | null = null;
+
+export function registerSkFilter(ops: SkFilterOps): void {
+  skFilterOps = ops;
+}
+
+/** How many bytes of a packet a socket that has a filter wants. Linux: run_filter(). */
+export function skFilter(sk: Sock, skb: SkBuff): number {
+  return skFilterOps!.run(sk, skb);
+}
+
 let socks: Pool<Sock>;
 /** By handle (Sock.index). */
 let sockTable: Sock[];
@@ -186,6 +208,7 @@ const nullProto = Object.freeze({ name: "none" }) as Proto;
 
 /** Builds the pool. Boot time only. */
 export function sockInit(count: number, rcvbuf: number, sndbuf: number, net: Net): void {
+  skFilterOps = null;
   sockTable = account("sock", []);
   const cold = wordTable("sock", sockWords(count));
   socks = poolCreate("sock", count, (index) => (sockTable[index] = new Sock(index, cold + index * SK_WORDS, nullProto, net)));
@@ -252,6 +275,7 @@ function skFree(sk: Sock): void {
   skbQueuePurge(sk.writeQueue);
   sk.backlog = skbChainPurge(sk.backlog);
   skDstReset(sk);
+  if ((sk.flags & SOCK_FILTERED) !== 0) skFilterOps!.detach(sk);
   sk.prot.free(sk);
   sk.inet = sk.icsk = sk.tp = null;
   poolFree(socks, sk);

@@ -3,7 +3,7 @@
  * Linux: include/linux/socket.h, uapi/linux/in.h. Owns the cursor functions that move bytes between a message and a packet.
  */
 import { copyFromUser, copyToUser } from "../../lib/memory.ts";
-import { AF_INET, AF_NETLINK, AF_UNSPEC, MSG_CTRUNC } from "../../uapi/socket.ts";
+import { AF_INET, AF_NETLINK, AF_PACKET, AF_UNSPEC, MSG_CTRUNC } from "../../uapi/socket.ts";
 
 /** What every address object has; a family's calls know the rest by it. Linux: struct sockaddr. */
 export interface Sockaddr {
@@ -35,6 +35,28 @@ export class SockaddrNl implements Sockaddr {
   constructor(portid = 0, groups = 0) {
     this.portid = portid;
     this.groups = groups;
+  }
+}
+
+/** sockaddr_ll: a device and a link address. Fields are filled by calls that answer an address. */
+export class SockaddrLl implements Sockaddr {
+  /** EtherType in host order. */
+  protocol: number;
+  ifindex: number;
+  /** ARPHRD_* of the device. */
+  hatype = 0;
+  /** PACKET_* */
+  pkttype = 0;
+  /** Bytes of the address. */
+  halen = 0;
+  /** The address as its first 2 bytes and its last 4. */
+  addrHi = 0;
+  addrLo = 0;
+  family: number = AF_PACKET;
+
+  constructor(protocol = 0, ifindex = 0) {
+    this.protocol = protocol;
+    this.ifindex = ifindex;
   }
 }
 

@@ -6,7 +6,7 @@ import { words } from "../../lib/table.ts";
 import { EDOM, EINVAL, ENODEV, ENOPROTOOPT } from "../../uapi/errno.ts";
 import { IFNAMSIZ } from "../../uapi/if.ts";
 import {
-  SO_ACCEPTCONN, SO_BINDTODEVICE, SO_BINDTOIFINDEX, SO_BROADCAST, SO_DOMAIN, SO_ERROR, SO_KEEPALIVE, SO_LINGER,
+  SO_ACCEPTCONN, SO_ATTACH_FILTER, SO_BINDTODEVICE, SO_BINDTOIFINDEX, SO_BROADCAST, SO_DETACH_FILTER, SO_DOMAIN, SO_ERROR, SO_KEEPALIVE, SO_LINGER,
   SO_MARK, SO_NO_CHECK, SO_OOBINLINE, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVTIMEO,
   SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMP, SO_TYPE,
 } from "../../uapi/socket.ts";
@@ -16,7 +16,7 @@ import type { NetDevice } from "./net-device.ts";
 import { SKB_OVERHEAD_BYTES, skbBufferBytes } from "./skbuff.ts";
 import {
   SK_ERR_SOFT, SK_FAMILY, SK_LINGERTIME_MS, SK_MARK, SK_PRIORITY, SK_PROTOCOL, SK_RCVLOWAT, SK_RCVTIMEO_MS,
-  SK_SNDTIMEO_MS, SK_TYPE, SK_USERLOCKS, skDstReset, skWriteSpace, type Sock, SOCK_BROADCAST, SOCK_KEEPOPEN,
+  SK_SNDTIMEO_MS, SK_TYPE, SK_USERLOCKS, skDstReset, skFilterOps, skWriteSpace, type Sock, SOCK_BROADCAST, SOCK_KEEPOPEN,
   SOCK_LINGER, SOCK_NO_CHECK, SOCK_RCVBUF_LOCK, SOCK_REUSE, SOCK_REUSEPORT, SOCK_SNDBUF_LOCK, SOCK_TIMESTAMP,
   SOCK_URGINLINE, sockError,
 } from "./sock.ts";
@@ -102,7 +102,7 @@ function timeoutMs(seconds: number, usec: number): number {
  * Sets an option of level SOL_SOCKET.
  * @param value the int; SO_LINGER: on or off; timeouts: seconds
  * @param value2 SO_LINGER: seconds; timeouts: microseconds
- * @param opt SO_BINDTODEVICE: the device's name as bytes
+ * @param opt SO_BINDTODEVICE: the device's name as bytes; SO_ATTACH_FILTER: the program, four numbers an instruction
  * @returns 0, -EINVAL, -EDOM (microseconds out of range), -ENODEV, -ENOPROTOOPT (unknown, or only to be read)
  */
 export function sockSetsockopt(
@@ -169,6 +169,10 @@ export function sockSetsockopt(
       return sockSetbindtodevice(sk, value, opt);
     case SO_BINDTOIFINDEX:
       return bindToIndex(sk, value);
+    case SO_ATTACH_FILTER:
+      return skFilterOps === null ? -ENOPROTOOPT : opt instanceof Int32Array ? skFilterOps.attach(sk, opt) : -EINVAL;
+    case SO_DETACH_FILTER:
+      return skFilterOps === null ? -ENOPROTOOPT : skFilterOps.detach(sk);
     default:
       return -ENOPROTOOPT;
   }

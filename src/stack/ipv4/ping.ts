@@ -18,13 +18,13 @@ import { INADDR_ANY, IP_PMTUDISC_DONT, IPPROTO_ICMP } from "../../uapi/in.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../../uapi/rtnetlink.ts";
 import { AF_INET, AF_UNSPEC, MSG_ERRQUEUE, MSG_OOB, MSG_TRUNC, SOCK_DGRAM } from "../../uapi/socket.ts";
 import { TCP_ESTABLISHED } from "../../uapi/tcp.ts";
-import { datagramPoll, skbCopyDatagramMsg, skbFreeDatagram, skbRecvDatagram, skbRecvError, sockTimestampSet } from "../core/datagram.ts";
+import { datagramPoll, skbCopyDatagramMsg, skbFreeDatagram, skbRecvDatagram, skbRecvError, sockFilterSkb, sockTimestampSet } from "../core/datagram.ts";
 import type { Net } from "../core/net.ts";
 import { consumeSkb, kfreeSkb, skbDstDrop, type SkBuff } from "../core/skbuff.ts";
 import { skbChecksum } from "../core/skb-frags.ts";
 import { skbChainPurge, skbQueuePurge } from "../core/skb-queue.ts";
 import {
-  type Proto, SK_USERLOCKS, skDstReset, type Sock, SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK, SOCK_REUSE, SOCK_TIMESTAMP,
+  type Proto, SK_USERLOCKS, skDstReset, type Sock, SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK, SOCK_FILTERED, SOCK_REUSE, SOCK_TIMESTAMP,
   sockDefErrorReport, sockDefWriteSpace, sockOrphan, sockPut, sockQueueRcvSkb,
 } from "../core/sock.ts";
 import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
@@ -163,6 +163,7 @@ function pingRcv(skb: SkBuff): number {
 /** Linux: ping_queue_rcv_skb(). */
 function pingQueueRcvSkb(sk: Sock, skb: SkBuff): number {
   skbDstDrop(skb);
+  if ((sk.flags & SOCK_FILTERED) !== 0 && !sockFilterSkb(sk, skb, 1)) return 0;
   if ((sk.flags & SOCK_TIMESTAMP) !== 0) sockTimestampSet(sk, skb);
   sockQueueRcvSkb(sk, skb);
   return 0;

@@ -19,12 +19,12 @@ import { RTN_BROADCAST, RTN_MULTICAST } from "../../uapi/rtnetlink.ts";
 import { IPSTATS_MIB_OUTDISCARDS } from "../../uapi/snmp.ts";
 import { AF_INET, MSG_ERRQUEUE, MSG_OOB, MSG_TRUNC, SOCK_RAW, SOL_RAW } from "../../uapi/socket.ts";
 import { TCP_CLOSE, TCP_ESTABLISHED } from "../../uapi/tcp.ts";
-import { datagramPoll, skbCopyDatagramMsg, skbFreeDatagram, skbRecvDatagram, skbRecvError, sockTimestampSet } from "../core/datagram.ts";
+import { datagramPoll, skbCopyDatagramMsg, skbFreeDatagram, skbRecvDatagram, skbRecvError, sockFilterSkb, sockTimestampSet } from "../core/datagram.ts";
 import type { Net } from "../core/net.ts";
 import { kfreeSkb, skbClone, skbDstDrop, type SkBuff } from "../core/skbuff.ts";
 import { skbChainPurge, skbQueuePurge } from "../core/skb-queue.ts";
 import {
-  type Proto, SK_ACK_BACKLOG, SK_DROPS, SK_PROTOCOL, skDstReset, type Sock, SOCK_TIMESTAMP, sockDefErrorReport,
+  type Proto, SK_ACK_BACKLOG, SK_DROPS, SK_PROTOCOL, skDstReset, type Sock, SOCK_FILTERED, SOCK_TIMESTAMP, sockDefErrorReport,
   sockDefWriteSpace, sockOrphan, sockPut, sockQueueRcvSkb,
 } from "../core/sock.ts";
 import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
@@ -154,6 +154,7 @@ function rawRcv(sk: Sock, skb: SkBuff): void {
   skb.len += skb.data - skb.nh;
   skb.data = skb.nh;
   skbDstDrop(skb);
+  if ((sk.flags & SOCK_FILTERED) !== 0 && !sockFilterSkb(sk, skb, 1)) return;
   if ((sk.flags & SOCK_TIMESTAMP) !== 0) sockTimestampSet(sk, skb);
   sockQueueRcvSkb(sk, skb);
 }

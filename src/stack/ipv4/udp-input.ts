@@ -22,14 +22,14 @@ import {
 import { AF_INET, MSG_ERRQUEUE, MSG_PEEK, MSG_TRUNC } from "../../uapi/socket.ts";
 import { TCP_ESTABLISHED } from "../../uapi/tcp.ts";
 import {
-  skbCopyDatagramMsg, skbFreeDatagram, skbRecvDatagram, skbRecvError, sockTimestampSet,
+  skbCopyDatagramMsg, skbFreeDatagram, skbRecvDatagram, skbRecvError, sockFilterSkb, sockTimestampSet,
 } from "../core/datagram.ts";
 import type { Net } from "../core/net.ts";
 import {
   CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, pskbMayPull, type SkBuff, skbClone, skbDstDrop, skbPull,
 } from "../core/skbuff.ts";
 import { pskbTrim, skbChecksum } from "../core/skb-frags.ts";
-import { SK_DROPS, type Sock, SOCK_TIMESTAMP, sockDefErrorReport, sockQueueRcvSkb } from "../core/sock.ts";
+import { SK_DROPS, type Sock, SOCK_FILTERED, SOCK_TIMESTAMP, sockDefErrorReport, sockQueueRcvSkb } from "../core/sock.ts";
 import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
 import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
@@ -93,6 +93,10 @@ export function udpRcv(skb: SkBuff): number {
 
 /** Puts a datagram, its header checked, into a receive queue. Linux: udp_queue_rcv_skb(). */
 export function udpQueueRcvSkb(sk: Sock, skb: SkBuff): number {
+  if ((sk.flags & SOCK_FILTERED) !== 0 && !sockFilterSkb(sk, skb, UDP_HLEN)) {
+    sk.net.mib[UDP_MIB_INERRORS]!++;
+    return 0;
+  }
   skbPull(skb, UDP_HLEN);
   skbDstDrop(skb);
   if ((sk.flags & SOCK_TIMESTAMP) !== 0) sockTimestampSet(sk, skb);
