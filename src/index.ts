@@ -12,7 +12,7 @@ export { userBuffer } from "./lib/memory.ts";
 export { formatSlabinfo, poolForEach, type PoolStats, poolsInUse } from "./lib/pool.ts";
 
 export {
-  accept4, bind, connect, getpeername, getsockname, ioctl, listen, setNs, shutdown, socket,
+  accept4, bind, connect, getpeername, getsockname, ioctl, listen, setNs, shutdown, socket, socketpair,
 } from "./stack/socket/socket.ts";
 export { close, fcntl } from "./stack/socket/files.ts";
 export { read, recv, recvfrom, recvmsg, send, sendmsg, sendto, write } from "./stack/socket/sendrecv.ts";

@@ -3,7 +3,7 @@
  * Linux: include/linux/socket.h, uapi/linux/in.h. Owns the cursor functions that move bytes between a message and a packet.
  */
 import { copyFromUser, copyToUser } from "../../lib/memory.ts";
-import { AF_INET, AF_NETLINK, AF_PACKET, AF_UNSPEC, MSG_CTRUNC } from "../../uapi/socket.ts";
+import { AF_INET, AF_NETLINK, AF_PACKET, AF_UNIX, AF_UNSPEC, MSG_CTRUNC } from "../../uapi/socket.ts";
 
 /** What every address object has; a family's calls know the rest by it. Linux: struct sockaddr. */
 export interface Sockaddr {
@@ -58,6 +58,18 @@ export class SockaddrLl implements Sockaddr {
     this.protocol = protocol;
     this.ifindex = ifindex;
   }
+}
+
+/** Longest name of a UNIX socket, in bytes. */
+export const UNIX_PATH_MAX = 108;
+
+/** sockaddr_un: the name of a UNIX socket. Fields are filled by calls that answer an address. */
+export class SockaddrUn implements Sockaddr {
+  /** A path, or an abstract name, which begins with a zero byte. */
+  readonly path: Uint8Array = new Uint8Array(UNIX_PATH_MAX);
+  /** Bytes of it, 0 for none. */
+  length = 0;
+  family: number = AF_UNIX;
 }
 
 /** Sets an address object back to AF_UNSPEC (connect() with it disconnects). */

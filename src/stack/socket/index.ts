@@ -7,6 +7,6 @@ export { epollCreate1, epollCtl, epollWait, poll, Pollfd } from "./epoll.ts";
 export { close, fcntl, fdWaitQueue } from "./files.ts";
 export { read, recv, recvfrom, recvmsg, send, sendmsg, sendto, write } from "./sendrecv.ts";
 export {
-  accept4, bind, connect, getpeername, getsockname, ioctl, listen, setNs, shutdown, socket, socketInit,
+  accept4, bind, connect, getpeername, getsockname, ioctl, listen, setNs, shutdown, socket, socketInit, socketpair,
 } from "./socket.ts";
 export { getsockopt, setsockopt, setsockoptBytes } from "./sockopt.ts";

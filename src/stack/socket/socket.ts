@@ -16,7 +16,7 @@ import { procReset } from "../core/proc.ts";
 import type { Sockaddr } from "../core/sockaddr.ts";
 import { sockAlloc, sockCreateIn, socketPoolInit, sockRelease } from "../core/socket.ts";
 import { eventpollInit } from "./eventpoll.ts";
-import { fdError, fdInstallSocket, filesInit, getUnusedFd, sockfdLookup } from "./files.ts";
+import { close, fdError, fdInstallSocket, filesInit, getUnusedFd, sockfdLookup } from "./files.ts";
 import { sendrecvInit } from "./sendrecv.ts";
 
 /** Flags that socket() takes in its type and accept4() as its flags. */
@@ -71,6 +71,28 @@ export function socketIn(net: Net, family: number, type: number, protocol: numbe
   sock.fileFlags = type & SOCK_NONBLOCK;
   fdInstallSocket(fd, sock, type);
   return fd;
+}
+
+/**
+ * Two sockets that are joined. Linux: socketpair(2).
+ * @param fds filled with their descriptors
+ * @returns 0, -EFAULT (`fds` too short), -EOPNOTSUPP (not of that family), or what socket() answers
+ */
+export function socketpair(family: number, type: number, protocol: number, fds: Int32Array): number {
+  if (fds.length < 2) return -EFAULT;
+  const first = socket(family, type, protocol);
+  if (first < 0) return first;
+  const second = socket(family, type, protocol);
+  const sock = sockfdLookup(first)!;
+  const err = second < 0 ? second : sock.ops!.socketpair(sock, sockfdLookup(second)!);
+  if (err < 0) {
+    if (second >= 0) close(second);
+    close(first);
+    return err;
+  }
+  fds[0] = first;
+  fds[1] = second;
+  return 0;
 }
 
 /** Gives the socket its own address. Linux: bind(2). 0, or -EBADF, -ENOTSOCK, or what the family answers. */
