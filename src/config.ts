@@ -2,7 +2,7 @@
  * The one table of sizes: every pool of the stack, what it is for, its count in each preset and the range allowed.
  * Nothing else in the source has a size. lwIP's memp_std.h is the idea; `npm run budget` prints what a choice costs.
  *
- * Presets, as total bytes on a 32-bit XS machine: tiny up to 26 KB (the aim is 24), small 64 KB, default 160 KB, host as tests like.
+ * Presets, as total bytes on a 32-bit XS machine: tiny up to 25 KB (the aim is 24), small 64 KB, default 160 KB, host as tests like.
  * tiny is one listener, one connection and one datagram socket.
  */
 
@@ -29,7 +29,7 @@ const MIN_BUFFER_BYTES = 612;
 
 export const CONFIG_TABLE = Object.freeze({
   bufferBytes: row("bytes of one packet buffer; 36 more than the largest MTU", [612, 1536, 1536, 1536], MIN_BUFFER_BYTES, 9216, 4),
-  buffers: row("packet buffers", [5, 11, 31, 4096], 4, 16384),
+  buffers: row("packet buffers", [4, 11, 31, 4096], 4, 16384),
   skbs: row("packet headers (a sent TCP segment takes two)", [6, 16, 42, 8192], 6, 30000),
   userMemory: row("bytes of packet memory for the program's own buffers", [0, 0, 4096, 65536], 0, 16777216, 4),
   staging: row("bytes for copies between packet memory and a program's arrays, a power of two", [64, 512, 2048, 2048], 64, 2048),
@@ -42,8 +42,8 @@ export const CONFIG_TABLE = Object.freeze({
   ehashBuckets: row("heads of the TCP connection table, a power of two", [4, 16, 64, 1024], 4, 65536),
   mtuProbes: row("1: TCP can search for the path MTU (net.ipv4.tcp_mtu_probing)", [0, 0, 1, 1], 0, 1),
   md5Keys: row("keys of TCP_MD5SIG", [0, 0, 0, 64], 0, 1024),
-  epolls: row("epoll instances", [1, 1, 2, 64], 1, 1024),
-  epollItems: row("descriptors watched by epoll", [1, 5, 14, 2048], 1, 16384),
+  epolls: row("epoll instances; 0: a program asks by poll() or by trying", [0, 1, 2, 64], 0, 1024),
+  epollItems: row("descriptors watched by epoll", [0, 5, 14, 2048], 0, 16384),
   neighbours: row("neighbour (ARP) entries", [2, 4, 8, 256], 2, 4096),
   ifaddrs: row("interface addresses, loopback included", [2, 3, 4, 64], 2, 1024),
   routes: row("routes in all tables, those of addresses included", [8, 9, 20, 512], 8, 131000),

@@ -1,7 +1,7 @@
 /**
  * sock: the protocol-independent part of a socket inside the stack. Linux: include/net/sock.h, net/core/sock.c.
  * Owns the life of a sock (references, the bytes charged to it) and the registries of protocols and families. A family
- * hangs its part on `inet`, a connection-oriented protocol on `icsk`, the transport on `tp`; each comes from its pool.
+ * has its part in `inet`, a connection-oriented protocol on `icsk`, the transport on `tp`; each comes from its pool.
  */
 import { account } from "../../lib/account.ts";
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, EPOLLRDNORM, EPOLLWRBAND, EPOLLWRNORM } from "../../uapi/poll.ts";
@@ -231,7 +231,7 @@ export function skAlloc(net: Net, family: number, prot: Proto): Sock | null {
   const sk = poolAlloc(socks);
   if (sk === null) return null;
   sk.state = 7;
-  sk.inet = sk.icsk = sk.tp = null;
+  sk.icsk = sk.tp = null;
   sk.prot = prot;
   sk.net = net;
   sk.owned = false;
@@ -277,7 +277,7 @@ function skFree(sk: Sock): void {
   skDstReset(sk);
   if ((sk.flags & SOCK_FILTERED) !== 0) skFilterOps!.detach(sk);
   sk.prot.free(sk);
-  sk.inet = sk.icsk = sk.tp = null;
+  sk.icsk = sk.tp = null;
   poolFree(socks, sk);
 }
 

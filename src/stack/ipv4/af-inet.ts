@@ -26,7 +26,7 @@ import {
 } from "../core/socket.ts";
 import { inetAddrType } from "./fib-lookup.ts";
 import { INET_PROTOSW_REUSE, inetswError, inetswFind, inetswInit } from "./inetsw.ts";
-import { INET_FREEBIND, type InetSk, type InetSock, inetSockAlloc, inetSockFree, IP_CMSG_OPTIONS } from "./inet-sock.ts";
+import { INET_FREEBIND, type InetSk, inetSockReset, IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipOptions } from "./ip-parts.ts";
 import { ipGetsockopt, ipSetsockopt } from "./ip-sockglue.ts";
 
@@ -37,25 +37,18 @@ export function inetInit(): void {
 }
 
 /**
- * A sock with its inet part for a protocol, or null when a pool is empty: what `Proto.alloc` of an IPv4 protocol
+ * A sock with its inet part for a protocol, or null when the pool is empty: what `Proto.alloc` of an IPv4 protocol
  * starts with. Linux: the inet part of sk_alloc() and inet_create().
  */
 export function inetSkAlloc(net: Net, prot: Proto): InetSk | null {
   const sk = skAlloc(net, AF_INET, prot);
-  if (sk === null) return null;
-  const inet = inetSockAlloc(net.ipv4.ipNoPmtuDisc !== 0 ? IP_PMTUDISC_DONT : IP_PMTUDISC_WANT);
-  sk.inet = inet;
-  if (inet !== null) return sk as InetSk;
-  sockPut(sk);
-  return null;
+  if (sk !== null) inetSockReset(sk, net.ipv4.ipNoPmtuDisc !== 0 ? IP_PMTUDISC_DONT : IP_PMTUDISC_WANT);
+  return sk as InetSk | null;
 }
 
-/** Gives the inet part back: what `Proto.free` of an IPv4 protocol ends with. Linux: inet_sock_destruct(). */
+/** Ends the inet part: what `Proto.free` of an IPv4 protocol ends with. Linux: inet_sock_destruct(). */
 export function inetSkFree(sk: Sock): void {
-  const inet = sk.inet as InetSock | null;
-  if (inet === null) return;
-  if ((inet.flags & IP_CMSG_OPTIONS) !== 0) ipOptions!.release(sk);
-  inetSockFree(inet);
+  if (((sk as InetSk).inet.flags & IP_CMSG_OPTIONS) !== 0) ipOptions!.release(sk);
 }
 
 /** socket() for AF_INET. Linux: inet_create(). */

@@ -1,10 +1,9 @@
 /**
  * inet_sock: what every IPv4 socket adds to a sock: addresses, ports, IP options. Linux: include/net/inet_sock.h.
- * Owns the pool. `sk as InetSk` is Linux's inet_sk(sk): allowed for any sock whose family is AF_INET.
+ * Owns one for each sock, made with it. `sk as InetSk` is Linux's inet_sk(sk): allowed for any sock whose family is AF_INET.
  */
-import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../lib/pool.ts";
 import { IP_PMTUDISC_WANT } from "../../uapi/in.ts";
-import type { Sock } from "../core/sock.ts";
+import { type Sock, sockByIndex } from "../core/sock.ts";
 
 /** A sock of the IPv4 family. */
 export interface InetSk extends Sock {
@@ -27,7 +26,7 @@ export const INET_CORK = 128;
 /** Packets to groups come back to this host (IP_MULTICAST_LOOP). */
 export const INET_MC_LOOP = 256;
 
-export class InetSock implements Pooled {
+export class InetSock {
   /** Peer address; 0 when not connected. */
   daddr = 0;
   /** Address packets must be sent to; 0 for any. */
@@ -46,20 +45,16 @@ export class InetSock implements Pooled {
   id = 0;
   /** IP_CMSG_* and INET_*. What else an IPv4 socket has is in the cold words of its sock (SK_MC_*). */
   flags = INET_MC_LOOP;
-  poolNext: Pooled | null = null;
 }
 
-let inetSocks: Pool<InetSock>;
-
-/** Builds the pool: one for each sock. Boot time only. */
+/** Gives each sock its inet part, which it keeps: a sock of another family leaves it alone. Boot time, after sockInit(). */
 export function inetSockInit(count: number): void {
-  inetSocks = poolCreate("inet_sock", count, () => new InetSock());
+  for (let index = 0; index < count; index++) sockByIndex(index).inet = new InetSock();
 }
 
-/** A fresh inet part, or null when the pool is empty. */
-export function inetSockAlloc(pmtudisc: number): InetSock | null {
-  const inet = poolAlloc(inetSocks);
-  if (inet === null) return null;
+/** The inet part of a new sock, everything at its default. */
+export function inetSockReset(sk: Sock, pmtudisc: number): InetSock {
+  const inet = (sk as InetSk).inet;
   inet.daddr = inet.rcvSaddr = inet.saddr = 0;
   inet.dport = inet.num = 0;
   inet.tos = 0;
@@ -68,8 +63,4 @@ export function inetSockAlloc(pmtudisc: number): InetSock | null {
   inet.id = 0;
   inet.flags = INET_MC_LOOP;
   return inet;
-}
-
-export function inetSockFree(inet: InetSock): void {
-  poolFree(inetSocks, inet);
 }

@@ -47,7 +47,7 @@ function netlinkAlloc(net: Net): Sock | null {
   const sk = skAlloc(net, AF_NETLINK, netlinkProto);
   if (sk === null) return null;
   const nlk = netlinkSockAlloc(net);
-  sk.inet = nlk;
+  sk.tp = nlk;
   if (nlk !== null) return sk;
   sockPut(sk);
   return null;
@@ -55,7 +55,7 @@ function netlinkAlloc(net: Net): Sock | null {
 
 /** Linux: netlink_sock_destruct(). */
 function netlinkFree(sk: Sock): void {
-  if (sk.inet !== null) netlinkSockFree((sk as NetlinkSk).inet);
+  if (sk.tp !== null) netlinkSockFree((sk as NetlinkSk).tp);
 }
 
 /** All of a socket's calls are the family's; of the protocol's operations only its life is needed. Linux: netlink_proto. */
@@ -80,7 +80,7 @@ function netlinkRelease(sock: Socket): number {
   const sk = sock.sk;
   if (sk === null) return 0;
   netlinkRemove(sk);
-  netlinkDumpEnd((sk as NetlinkSk).inet);
+  netlinkDumpEnd((sk as NetlinkSk).tp);
   sockOrphan(sk);
   sk.flags |= SOCK_DEAD;
   sockPut(sk);
@@ -90,8 +90,8 @@ function netlinkRelease(sock: Socket): number {
 /** Takes a port id if nobody has it. Linux: netlink_insert(). */
 function netlinkTake(sk: NetlinkSk, portid: number): number {
   if (netlinkLookup(sk.net, netlinkProtocol(sk), portid) !== null) return -EADDRINUSE;
-  sk.inet.portid = portid;
-  sk.inet.bound = true;
+  sk.tp.portid = portid;
+  sk.tp.bound = true;
   return 0;
 }
 
@@ -110,7 +110,7 @@ function validGroups(protocol: number): number {
 /** bind(): a port id (0: any free one) and the groups wanted. Linux: netlink_bind(). */
 function netlinkBind(sock: Socket, addr: SockaddrNl): number {
   const sk = sock.sk as NetlinkSk;
-  const nlk = sk.inet;
+  const nlk = sk.tp;
   if (addr.family !== AF_NETLINK) return -EINVAL;
   const groups = addr.groups & validGroups(netlinkProtocol(sk));
   if (nlk.bound) {
@@ -133,7 +133,7 @@ function firstGroup(groups: number): number {
 /** connect(): where messages go that name no destination. Linux: netlink_connect(). */
 function netlinkConnect(sock: Socket, addr: SockaddrNl): number {
   const sk = sock.sk as NetlinkSk;
-  const nlk = sk.inet;
+  const nlk = sk.tp;
   if (addr.family === AF_UNSPEC) {
     nlk.dstPortid = nlk.dstGroup = 0;
     return 0;
@@ -147,7 +147,7 @@ function netlinkConnect(sock: Socket, addr: SockaddrNl): number {
 
 /** Linux: netlink_getname(). */
 function netlinkGetname(sock: Socket, addr: SockaddrNl, peer: number): number {
-  const nlk = (sock.sk as NetlinkSk).inet;
+  const nlk = (sock.sk as NetlinkSk).tp;
   addr.family = AF_NETLINK;
   if (peer !== 0) {
     addr.portid = nlk.dstPortid;
@@ -162,7 +162,7 @@ function netlinkGetname(sock: Socket, addr: SockaddrNl, peer: number): number {
 /** Linux: netlink_sendmsg(). */
 function netlinkSendmsg(sock: Socket, msg: Msghdr, length: number): number {
   const sk = sock.sk as NetlinkSk;
-  const nlk = sk.inet;
+  const nlk = sk.tp;
   if ((msg.flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
   let dstPortid = nlk.dstPortid;
   let dstGroup = nlk.dstGroup;
@@ -194,7 +194,7 @@ function netlinkSendmsg(sock: Socket, msg: Msghdr, length: number): number {
 /** Linux: netlink_recvmsg(). */
 function netlinkRecvmsg(sock: Socket, msg: Msghdr, length: number, flags: number): number {
   const sk = sock.sk as NetlinkSk;
-  const nlk = sk.inet;
+  const nlk = sk.tp;
   if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
   const skb = skbRecvDatagram(sk, flags);
   if (skb === null) return skbRecvError(sk, flags);
@@ -253,7 +253,7 @@ function optionFlag(name: number): number {
 function netlinkSetsockopt(sock: Socket, level: number, name: number, value: number): number {
   if (level !== SOL_NETLINK) return -ENOPROTOOPT;
   const sk = sock.sk as NetlinkSk;
-  const nlk = sk.inet;
+  const nlk = sk.tp;
   if (name === NETLINK_ADD_MEMBERSHIP || name === NETLINK_DROP_MEMBERSHIP) {
     if (value < 1 || value > netlinkGroups(netlinkProtocol(sk))) return -EINVAL;
     const bit = 1 << (value - 1);
@@ -271,7 +271,7 @@ function netlinkSetsockopt(sock: Socket, level: number, name: number, value: num
 /** Linux: netlink_getsockopt(). */
 function netlinkGetsockopt(sock: Socket, level: number, name: number, out: Uint8Array | Int32Array): number {
   if (level !== SOL_NETLINK) return -ENOPROTOOPT;
-  const nlk = (sock.sk as NetlinkSk).inet;
+  const nlk = (sock.sk as NetlinkSk).tp;
   if (name === NETLINK_LIST_MEMBERSHIPS) {
     out[0] = nlk.groups;
     return 1;

@@ -40,7 +40,7 @@ export function nlmsgNew(): SkBuff | null {
 
 /** A message was lost for that socket: its next read says ENOBUFS. Linux: netlink_overrun(). */
 export function netlinkOverrun(sk: NetlinkSk): void {
-  const nlk = sk.inet;
+  const nlk = sk.tp;
   words[sk.cold + SK_DROPS]!++;
   if ((nlk.flags & (NETLINK_F_RECV_NO_ENOBUFS | NETLINK_S_CONGESTED)) !== 0) return;
   nlk.flags |= NETLINK_S_CONGESTED;
@@ -71,7 +71,7 @@ export function netlinkUnicast(net: Net, protocol: number, skb: SkBuff, portid: 
     consumeSkb(skb);
     return -ECONNREFUSED;
   }
-  if (sk.rmemAlloc > sk.rcvbuf || (sk.inet.flags & NETLINK_S_CONGESTED) !== 0) {
+  if (sk.rmemAlloc > sk.rcvbuf || (sk.tp.flags & NETLINK_S_CONGESTED) !== 0) {
     if (from === null) netlinkOverrun(sk);
     kfreeSkb(skb, SKB_DROP_REASON_SOCKET_RCVBUFF);
     return -EAGAIN;
@@ -89,7 +89,7 @@ export function netlinkBroadcast(net: Net, protocol: number, skb: SkBuff, except
   let failed = 0;
   skb.endSeq = group;
   for (let sk = netlinkFirst(protocol); sk !== null; sk = sk.hashNext) {
-    const nlk = (sk as NetlinkSk).inet;
+    const nlk = (sk as NetlinkSk).tp;
     if (sk.net !== net || (nlk.groups & bit) === 0 || (except !== 0 && nlk.portid === except)) continue;
     const full = sk.rmemAlloc > sk.rcvbuf || (nlk.flags & NETLINK_S_CONGESTED) !== 0;
     const copy = full ? null : skbClone(skb);
@@ -109,7 +109,7 @@ export function netlinkBroadcast(net: Net, protocol: number, skb: SkBuff, except
  * and with the reason if it wants that. Linux: netlink_ack().
  */
 export function netlinkAck(nlh: number, sk: NetlinkSk, error: number): void {
-  const nlk = sk.inet;
+  const nlk = sk.tp;
   const view = memView;
   const skb = nlmsgNew();
   if (skb === null) {
@@ -174,7 +174,7 @@ export function netlinkDumpEnd(nlk: NetlinkSock): void {
  * @returns -EINTR: the answer comes by itself; -EBUSY (another is going on), -ENOBUFS. Linux: netlink_dump_start()
  */
 export function netlinkDumpStart(skb: SkBuff, nlh: number, sk: NetlinkSk, dump: NetlinkDump): number {
-  const nlk = sk.inet;
+  const nlk = sk.tp;
   if (nlk.dump !== null) return -EBUSY;
   nlk.dump = dump;
   nlk.request = skbGet(skb);
@@ -190,7 +190,7 @@ export function netlinkDumpStart(skb: SkBuff, nlh: number, sk: NetlinkSk, dump: 
  * @returns 0, or -ENOBUFS when no packet can be had: the dump is over then
  */
 export function netlinkDumpNext(sk: NetlinkSk): number {
-  const nlk = sk.inet;
+  const nlk = sk.tp;
   const dump = nlk.dump;
   if (dump === null || sk.rmemAlloc >= sk.rcvbuf) return 0;
   const skb = nlmsgNew();

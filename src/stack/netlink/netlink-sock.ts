@@ -67,7 +67,7 @@ export class NetlinkSock implements Pooled {
 }
 
 /** A sock with its netlink part. */
-export type NetlinkSk = Sock & { inet: NetlinkSock };
+export type NetlinkSk = Sock & { tp: NetlinkSock };
 
 let parts: Pool<NetlinkSock>;
 /** All sockets by protocol, linked by Sock.hashNext. */
@@ -157,7 +157,7 @@ export function netlinkFirst(protocol: number): Sock | null {
 /** The socket with that port id, or null. Linux: netlink_lookup(). */
 export function netlinkLookup(net: Net, protocol: number, portid: number): Sock | null {
   for (let sk = socks[protocol]!; sk !== null; sk = sk.hashNext!) {
-    const nlk = (sk as NetlinkSk).inet;
+    const nlk = (sk as NetlinkSk).tp;
     if (nlk.bound && nlk.portid === portid && sk.net === net) return sk;
   }
   return null;
@@ -167,7 +167,7 @@ export function netlinkLookup(net: Net, protocol: number, portid: number): Sock 
 export function netlinkHasListeners(net: Net, protocol: number, group: number): boolean {
   const bit = 1 << (group - 1);
   for (let sk = socks[protocol]!; sk !== null; sk = sk.hashNext!) {
-    if (sk.net === net && ((sk as NetlinkSk).inet.groups & bit) !== 0) return true;
+    if (sk.net === net && ((sk as NetlinkSk).tp.groups & bit) !== 0) return true;
   }
   return false;
 }

@@ -87,7 +87,7 @@ export function strictCheck(nlk: NetlinkSock): boolean {
 
 /** Answers a request with a message that `fill` writes: 0 or a negative errno. Linux: rtnl_unicast(). */
 export function rtnlUnicast(sk: NetlinkSk, skb: SkBuff): number {
-  return netlinkUnicast(sk.net, NETLINK_ROUTE, skb, sk.inet.portid, null);
+  return netlinkUnicast(sk.net, NETLINK_ROUTE, skb, sk.tp.portid, null);
 }
 
 /** Does anybody listen? A notification that nobody hears is not written. */

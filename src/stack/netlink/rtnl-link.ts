@@ -190,7 +190,7 @@ function rtnlGetlink(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
   const skb = rtnlSkb();
   if (skb === null) return -ENOBUFS;
   const seq = memView.getInt32(nlh + NLH_SEQ, true);
-  const filled = fillLink(skb, nlmsgPut(skb, sk.inet.portid, seq, RTM_NEWLINK, IFINFOMSG_BYTES, 0), dev, 0);
+  const filled = fillLink(skb, nlmsgPut(skb, sk.tp.portid, seq, RTM_NEWLINK, IFINFOMSG_BYTES, 0), dev, 0);
   if (filled === 0) return rtnlUnicast(sk, skb);
   consumeSkb(skb);
   return filled;

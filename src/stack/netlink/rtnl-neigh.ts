@@ -179,7 +179,7 @@ function neighGet(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
   const skb = rtnlSkb();
   if (skb === null) return -ENOBUFS;
   const seq = memView.getInt32(nlh + NLH_SEQ, true);
-  const filled = fillNeigh(skb, nlmsgPut(skb, sk.inet.portid, seq, RTM_NEWNEIGH, NDMSG_BYTES, 0), neigh);
+  const filled = fillNeigh(skb, nlmsgPut(skb, sk.tp.portid, seq, RTM_NEWNEIGH, NDMSG_BYTES, 0), neigh);
   if (filled === 0) return rtnlUnicast(sk, skb);
   consumeSkb(skb);
   return filled;

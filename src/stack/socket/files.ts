@@ -15,6 +15,7 @@ import { type Eventpoll, eventpollFree, eventpollRelease } from "./eventpoll.ts"
 
 /** By descriptor. A descriptor is in one of the two at most. */
 export let fdSockets: (Socket | null)[];
+/** Empty where there are no instances. */
 let fdEpolls: (Eventpoll | null)[];
 /** Where in `halves` FD_CLOEXEC is by descriptor; kept and answered, as there is no exec here. */
 let fdFlags = 0;
@@ -24,17 +25,17 @@ export function filesWords(count: number): number {
   return halfWords(count);
 }
 
-/** Builds the table. Boot time only. */
-export function filesInit(count: number): void {
+/** Builds the table. Boot time only. @param epolls will there be epoll instances among them? */
+export function filesInit(count: number, epolls: boolean): void {
   fdSockets = account("files", new Array<Socket | null>(count).fill(null));
-  fdEpolls = account("files", new Array<Eventpoll | null>(count).fill(null));
+  fdEpolls = account("files", new Array<Eventpoll | null>(epolls ? count : 0).fill(null));
   fdFlags = halfTable("files", count);
 }
 
 /** The lowest free descriptor from `least` on, or -EMFILE. Nothing is reserved. Linux: get_unused_fd_flags(). */
 export function getUnusedFd(least: number): number {
   for (let fd = least; fd < fdSockets.length; fd++) {
-    if (fdSockets[fd] === null && fdEpolls[fd] === null) return fd;
+    if (fdSockets[fd] === null && epollfdLookup(fd) === null) return fd;
   }
   return -EMFILE;
 }

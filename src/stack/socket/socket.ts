@@ -34,7 +34,7 @@ export function socketInit(files: number, epolls: number, epollItems: number, ne
   currentNet = net;
   ioctlReset();
   procReset();
-  filesInit(files);
+  filesInit(files, epolls > 0);
   socketPoolInit(sockets, net);
   eventpollInit(epolls, epollItems);
   sendrecvInit();

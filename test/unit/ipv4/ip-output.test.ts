@@ -4,14 +4,14 @@ import { mem8 } from "../../../src/lib/memory.ts";
 import { words } from "../../../src/lib/table.ts";
 import { runTimers } from "../../../src/lib/timer.ts";
 import { doSoftirq } from "../../../src/lib/softirq.ts";
-import { type Proto, SK_PROTOCOL, skAlloc, type Sock, sockPut } from "../../../src/stack/core/sock.ts";
+import { type Proto, SK_PROTOCOL, skAlloc, sockPut } from "../../../src/stack/core/sock.ts";
 import {
   allocSkb, consumeSkb, MAX_HEADER, skbPutData, skbReserve, type SkBuff,
 } from "../../../src/stack/core/skbuff.ts";
 import { inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
 import { ipRouteAdd } from "../../../src/stack/ipv4/fib-frontend.ts";
 import { Flowi4, flowi4Init } from "../../../src/stack/ipv4/flow.ts";
-import { inetSockAlloc, inetSockFree, type InetSk } from "../../../src/stack/ipv4/inet-sock.ts";
+import { inetSockReset, type InetSk } from "../../../src/stack/ipv4/inet-sock.ts";
 import {
   ipBuildAndSendPkt, ipPushHeader, ipQueueXmit, ipSelectIdent, ipSendUnicastReply,
 } from "../../../src/stack/ipv4/ip-output.ts";
@@ -39,15 +39,12 @@ let eth: TestDevice;
 
 const proto = {
   name: "test",
-  free(sk: Sock): void {
-    inetSockFree((sk as InetSk).inet);
-  },
+  free: () => undefined,
 } as unknown as Proto;
 
 function connected(daddr: number, pmtudisc = IP_PMTUDISC_WANT): InetSk {
   const sk = skAlloc(initNet, AF_INET, proto) as InetSk;
-  const inet = inetSockAlloc(pmtudisc)!;
-  sk.inet = inet;
+  const inet = inetSockReset(sk, pmtudisc);
   words[sk.cold + SK_PROTOCOL] = 6;
   inet.saddr = LOCAL;
   inet.daddr = daddr;

@@ -9,7 +9,7 @@ import { type Proto, skAlloc, sockInit } from "../../../src/stack/core/sock.ts";
 import { inetBindBucketInit } from "../../../src/stack/ipv4/inet-bind-bucket.ts";
 import { inetBindInit, inetCskGetPort } from "../../../src/stack/ipv4/inet-bind.ts";
 import { inetHash, inetHashtablesInit, inetUnhash } from "../../../src/stack/ipv4/inet-hashtables.ts";
-import { inetSockAlloc, inetSockFree, inetSockInit } from "../../../src/stack/ipv4/inet-sock.ts";
+import { inetSockInit, inetSockReset } from "../../../src/stack/ipv4/inet-sock.ts";
 import { inetTimewaitInit } from "../../../src/stack/ipv4/inet-timewait-sock.ts";
 import { requestSockInit } from "../../../src/stack/ipv4/request-sock.ts";
 import { tcpReno } from "../../../src/stack/ipv4/tcp-cong.ts";
@@ -48,7 +48,6 @@ const testProto = {
     return 0;
   },
   free(sk: TcpSk): void {
-    inetSockFree(sk.inet);
     tcpPartsFree(sk);
   },
 } as unknown as Proto;
@@ -83,7 +82,7 @@ export function makeSock(net: Net = initNet, mayFail = false): TcpSk | null {
     if (mayFail) return null;
     throw new Error("no sock left");
   }
-  sk.inet = inetSockAlloc(0)!;
+  inetSockReset(sk, 0);
   tcpPartsAlloc(sk);
   return sk;
 }
