@@ -17,7 +17,7 @@ import { devQueueXmit } from "../../netif/xmit.ts";
 import {
   EAGAIN, EFAULT, EINVAL, EMSGSIZE, ENETDOWN, ENOBUFS, ENODEV, ENOIOCTLCMD, ENOPROTOOPT, ENXIO, EOPNOTSUPP, ESOCKTNOSUPPORT,
 } from "../../uapi/errno.ts";
-import { IFF_UP } from "../../uapi/if.ts";
+import { IFF_LOOPBACK, IFF_NOARP, IFF_UP } from "../../uapi/if.ts";
 import { ETH_ALEN, ETH_P_802_2, ETH_P_802_3_MIN, ETH_P_ALL } from "../../uapi/if-ether.ts";
 import {
   PACKET_ADD_MEMBERSHIP, PACKET_DROP_MEMBERSHIP, PACKET_LOOPBACK, PACKET_OUTGOING, PACKET_STATISTICS,
@@ -246,14 +246,21 @@ function packetRecvmsg(sock: Socket, msg: Msghdr, length: number, flags: number)
   return (flags & MSG_TRUNC) !== 0 ? whole : copied;
 }
 
+/** Puts the link header in front: 0, or -EINVAL when it is not said for whom on a device where that matters. */
+function makeHeader(skb: SkBuff, dev: NetDevice, name: SockaddrLl | null): number {
+  const link = dev.headerOps;
+  if (link === null) return 0;
+  if (name === null && (dev.flags & (IFF_LOOPBACK | IFF_NOARP)) === 0) return -EINVAL;
+  return link.create(skb, dev, skb.protocol, name === null ? 0 : name.addrHi, name === null ? 0 : name.addrLo) < 0 ? -EINVAL : 0;
+}
+
 /** Sends a frame by the device of the message's name, or the bound one. Linux: packet_sendmsg(), packet_snd(). */
 function packetSendmsg(sock: Socket, msg: Msghdr, length: number): number {
   const sk = sock.sk as PacketSk;
   const po = sk.inet;
   const raw = sock.type === SOCK_RAW;
   const name = msg.name as SockaddrLl | null;
-  if (name !== null && (name.family !== AF_PACKET || (!raw && name.halen < ETH_ALEN))) return -EINVAL;
-  if (name === null && !raw) return -EINVAL;
+  if (name !== null && name.family !== AF_PACKET) return -EINVAL;
   const dev = devGetByIndex(sk.net, name === null ? po.ifindex : name.ifindex);
   if (dev === null) return -ENXIO;
   if ((dev.flags & IFF_UP) === 0) return -ENETDOWN;
@@ -281,9 +288,7 @@ function packetSendmsg(sock: Socket, msg: Msghdr, length: number): number {
     const type = memView.getUint16(at + ETHH_PROTO);
     skb.protocol = type >= ETH_P_802_3_MIN ? type : ETH_P_802_2;
   }
-  if (err === 0 && !raw && dev.headerOps !== null && dev.headerOps.create(skb, dev, skb.protocol, name!.addrHi, name!.addrLo) < 0) {
-    err = -EINVAL;
-  }
+  if (err === 0 && !raw) err = makeHeader(skb, dev, name);
   if (err < 0) {
     consumeSkb(skb);
     return err;

@@ -6,7 +6,7 @@ import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../l
 import { devGetByIndex, devSetAllmulti, devSetPromiscuity } from "../../netif/dev.ts";
 import { devMcAdd, devMcDel } from "../../netif/dev-mc.ts";
 import { devAddPack, devRemovePack, PacketType } from "../../netif/receive.ts";
-import { EADDRNOTAVAIL, EINVAL, ENOBUFS, ENODEV } from "../../uapi/errno.ts";
+import { ENOBUFS, ENODEV } from "../../uapi/errno.ts";
 import { ETH_P_ALL } from "../../uapi/if-ether.ts";
 import { PACKET_MR_ALLMULTI, PACKET_MR_MULTICAST, PACKET_MR_PROMISC } from "../../uapi/if-packet.ts";
 import { DevMcAddr, type NetDevice } from "../core/net-device.ts";
@@ -108,6 +108,7 @@ export function packetUnhook(po: PacketSock): void {
 function packetDevMc(dev: NetDevice, member: PacketMembership, on: boolean): void {
   if (member.type === PACKET_MR_PROMISC) devSetPromiscuity(dev, on ? 1 : -1);
   else if (member.type === PACKET_MR_ALLMULTI) devSetAllmulti(dev, on ? 1 : -1);
+  else if (member.type !== PACKET_MR_MULTICAST) return;
   else if (on) devMcAdd(dev, member.group);
   else devMcDel(dev, member.group);
 }
@@ -122,14 +123,13 @@ function find(po: PacketSock, ifindex: number, type: number, hi: number, lo: num
 }
 
 /**
- * PACKET_ADD_MEMBERSHIP. @param hi and lo: the group as its first 2 and last 4 bytes
- * @returns 0, -ENODEV, -EINVAL (no such type), -ENOBUFS. Linux: packet_mc_add()
+ * PACKET_ADD_MEMBERSHIP; an unknown type asks for nothing. @param hi and lo: the group as its first 2 and last 4 bytes
+ * @returns 0, -ENODEV, -ENOBUFS. Linux: packet_mc_add()
  */
 export function packetMcAdd(sk: PacketSk, ifindex: number, type: number, hi: number, lo: number): number {
   const po = sk.inet;
   const dev = devGetByIndex(sk.net, ifindex);
   if (dev === null) return -ENODEV;
-  if (type !== PACKET_MR_MULTICAST && type !== PACKET_MR_PROMISC && type !== PACKET_MR_ALLMULTI) return -EINVAL;
   const known = find(po, ifindex, type, hi, lo);
   if (known !== null) {
     known.count++;
@@ -148,11 +148,10 @@ export function packetMcAdd(sk: PacketSk, ifindex: number, type: number, hi: num
   return 0;
 }
 
-/** PACKET_DROP_MEMBERSHIP: 0 or -EADDRNOTAVAIL. Linux: packet_mc_drop(). */
+/** PACKET_DROP_MEMBERSHIP: 0, also when there was none. Linux: packet_mc_drop(). */
 export function packetMcDrop(sk: PacketSk, ifindex: number, type: number, hi: number, lo: number): number {
   const member = find(sk.inet, ifindex, type, hi, lo);
-  if (member === null) return -EADDRNOTAVAIL;
-  if (--member.count === 0) packetMcEnd(sk, member);
+  if (member !== null && --member.count === 0) packetMcEnd(sk, member);
   return 0;
 }
 

@@ -8,7 +8,6 @@ import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../l
 import { words } from "../../lib/table.ts";
 import { EADDRINUSE, ECONNREFUSED, EINVAL, ENOENT, EPROTOTYPE } from "../../uapi/errno.ts";
 import { AF_UNIX } from "../../uapi/socket.ts";
-import type { Net } from "../core/net.ts";
 import { SK_TYPE, type Sock, sockHold, sockPut } from "../core/sock.ts";
 import { type SockaddrUn, UNIX_PATH_MAX } from "../core/sockaddr.ts";
 
@@ -87,10 +86,15 @@ function sameName(u: UnixSock, addr: SockaddrUn, length: number): boolean {
   return true;
 }
 
-function lookup(net: Net, addr: SockaddrUn, length: number): UnixSk | null {
+/** The socket of a name. Abstract names of the two types are apart, a path is one for both. Linux: unix_socket_table. */
+function lookup(sk: Sock, addr: SockaddrUn, length: number): UnixSk | null {
+  const abstract = addr.path[0] === 0;
+  const type = words[sk.cold + SK_TYPE];
   for (let i = 0; i < parts.length; i++) {
     const u = parts[i]!;
-    if (u.bound && u.sk !== null && u.sk.net === net && sameName(u, addr, length)) return u.sk as UnixSk;
+    const other = u.sk;
+    if (!u.bound || other === null || other.net !== sk.net || !sameName(u, addr, length)) continue;
+    if (!abstract || words[other.cold + SK_TYPE] === type) return other as UnixSk;
   }
   return null;
 }
@@ -101,7 +105,7 @@ export function unixBindName(sk: UnixSk, addr: SockaddrUn): number {
   if (length < 0) return length;
   const u = sk.inet;
   if (u.nameLength !== 0) return -EINVAL;
-  if (lookup(sk.net, addr, length) !== null) return -EADDRINUSE;
+  if (lookup(sk, addr, length) !== null) return -EADDRINUSE;
   const at = u.index * UNIX_PATH_MAX;
   for (let i = 0; i < length; i++) names[at + i] = addr.path[i]!;
   u.nameLength = length;
@@ -126,12 +130,12 @@ export function unixGetName(u: UnixSock, addr: SockaddrUn): void {
 
 /**
  * Looks a name up for a socket of the same type: 0, and unixFound() is it; -EINVAL, -ENOENT (no such path), -ECONNREFUSED (no such
- * abstract name), -EPROTOTYPE. Linux: unix_find_other().
+ * abstract name of its type), -EPROTOTYPE. Linux: unix_find_other().
  */
 export function unixFindOther(sk: Sock, addr: SockaddrUn): number {
   const length = nameLength(addr);
   if (length < 0) return length;
-  const other = lookup(sk.net, addr, length);
+  const other = lookup(sk, addr, length);
   if (other === null) return addr.path[0] === 0 ? -ECONNREFUSED : -ENOENT;
   if (words[other.cold + SK_TYPE] !== words[sk.cold + SK_TYPE]) return -EPROTOTYPE;
   found = other;

@@ -128,6 +128,11 @@ test.serial("named streams: listen, connect, accept, names, refusals", (t) => {
   t.is(connect(client, name("/run/x")), -ECONNREFUSED, "it does not listen");
   const dgram = socket(AF_UNIX, SOCK_DGRAM, 0);
   t.is(connect(dgram, name("/run/x")), -EPROTOTYPE);
+  const abstract = socket(AF_UNIX, SOCK_STREAM, 0);
+  t.is(bind(abstract, name("\0both")), 0);
+  t.is(connect(dgram, name("\0both")), -ECONNREFUSED, "abstract names of the types are apart");
+  t.is(bind(dgram, name("\0both")), 0);
+  close(abstract);
   close(dgram);
   t.is(listen(server, 1), 0);
   t.is(accept4(server, null), -EAGAIN);
