@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { promisify } from "node:util";
 import type { ExecutionContext } from "ava";
-import { BOARD_ADDR } from "./netns.ts";
+import { BOARD_ADDR, LINUX_ADDR } from "./netns.ts";
 
 const OUT = new URL("../out/", import.meta.url).pathname;
 
@@ -21,6 +21,8 @@ const CHECKSUMS = ["ip.check_checksum:TRUE", "tcp.check_checksum:TRUE", "udp.che
 const BAD =
   '_ws.malformed || ip.checksum.status == "Bad" || tcp.checksum.status == "Bad" || udp.checksum.status == "Bad" || ' +
   'icmp.checksum.status == "Bad"';
+/** Linux's TCP writes a checksum of 0 as 0xffff, as UDP must (skb_checksum_help()); tshark calls that wrong. One packet in 65536. */
+const MANGLED_ZERO = `(ip.src == ${LINUX_ADDR} && tcp.checksum == 0xffff)`;
 const RETRANSMISSIONS = "tcp.analysis.retransmission || tcp.analysis.fast_retransmission || tcp.analysis.spurious_retransmission";
 
 /** Bodies of random bytes, cut short by the capture, are not to be read as HTTP: what looks like a header there is none. */
@@ -43,7 +45,7 @@ export async function tsharkLines(file: string, filter: string): Promise<string[
 export async function assertCleanCapture(t: ExecutionContext, file: string, lossless = true): Promise<void> {
   const packets = await tsharkLines(file, "frame");
   t.true(packets.length > 0, "the capture is empty");
-  const bad = lossless ? BAD : `ip.src == ${BOARD_ADDR} && (${BAD})`;
+  const bad = lossless ? `(${BAD}) && !${MANGLED_ZERO}` : `ip.src == ${BOARD_ADDR} && (${BAD})`;
   t.deepEqual((await tsharkLines(file, bad)).slice(0, 5), []);
   if (lossless) t.deepEqual((await tsharkLines(file, RETRANSMISSIONS)).slice(0, 5), []);
 }
