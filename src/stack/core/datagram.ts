@@ -9,7 +9,7 @@ import { EAGAIN } from "../../uapi/errno.ts";
 import {
   EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLRDNORM, EPOLLWRBAND, EPOLLWRNORM,
 } from "../../uapi/poll.ts";
-import { MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, SCM_TIMESTAMP, SOL_SOCKET } from "../../uapi/socket.ts";
+import { MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SCM_TIMESTAMP, SOL_SOCKET } from "../../uapi/socket.ts";
 import { consumeSkb, kfreeSkb, skbGet, type SkBuff } from "./skbuff.ts";
 import { pskbTrim } from "./skb-frags.ts";
 import { skbDequeue } from "./skb-queue.ts";
@@ -67,6 +67,20 @@ export function skbCopyDatagramMsg(skb: SkBuff, offset: number, msg: Msghdr, len
     left -= chunk;
     skip = 0;
   }
+}
+
+/**
+ * Copies a datagram from its data on, as far as `length` lets it; one that is longer sets MSG_TRUNC in the message.
+ * @returns the bytes copied
+ */
+export function skbCopyDatagram(skb: SkBuff, msg: Msghdr, length: number): number {
+  let copied = skb.len;
+  if (length < copied) {
+    msg.flags |= MSG_TRUNC;
+    copied = length;
+  }
+  skbCopyDatagramMsg(skb, 0, msg, copied);
+  return copied;
 }
 
 /** Linux: skb_free_datagram(). */

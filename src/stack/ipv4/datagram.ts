@@ -2,6 +2,7 @@
  * What datagram sockets over IPv4 have in common, UDP, raw and ping: the peer, the way to a destination, and whether the socket
  * may send. Linux: net/ipv4/datagram.c, and the parts of ip_append_data() that ask the socket. Owns nothing.
  */
+import { memView } from "../../lib/memory.ts";
 import { getRandomU32 } from "../../lib/random.ts";
 import { words } from "../../lib/table.ts";
 import { EACCES, EAFNOSUPPORT, EAGAIN, EINVAL, ENETUNREACH, ENOIOCTLCMD, EPIPE } from "../../uapi/errno.ts";
@@ -17,7 +18,8 @@ import {
   SEND_SHUTDOWN, SK_MARK, SK_MC_ADDR, SK_MC_INDEX, SK_MC_TTL, SK_PROTOCOL, SK_USERLOCKS, skDstReset, skDstSet, type Sock,
   SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK, SOCK_BROADCAST, sockError,
 } from "../core/sock.ts";
-import type { SockaddrIn } from "../core/sockaddr.ts";
+import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
+import { IPH_SADDR } from "../wire/ip.ts";
 import { FLOWI_FLAG_ANYSRC, flowi4Init, outputFlow } from "./flow.ts";
 import { INET_FREEBIND, type InetSk } from "./inet-sock.ts";
 import { ipFragments } from "./ip-parts.ts";
@@ -160,4 +162,13 @@ export function datagramTtl(sk: InetSk, rt: Rtable, ttl: number): number {
 export function datagramMaySplit(sk: InetSk): boolean {
   const mode = sk.inet.pmtudisc;
   return ipFragments !== null && (mode < IP_PMTUDISC_DO || mode === IP_PMTUDISC_OMIT);
+}
+
+/** Names the sender of a packet that was read, where the program asks; there is no port. */
+export function datagramPutSource(msg: Msghdr, skb: SkBuff): void {
+  const name = msg.name as SockaddrIn | null;
+  if (name === null) return;
+  name.family = AF_INET;
+  name.addr = memView.getInt32(skb.nh + IPH_SADDR);
+  name.port = 0;
 }

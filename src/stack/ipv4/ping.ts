@@ -16,9 +16,9 @@ import {
 } from "../../uapi/icmp.ts";
 import { INADDR_ANY, IP_PMTUDISC_DONT, IPPROTO_ICMP } from "../../uapi/in.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../../uapi/rtnetlink.ts";
-import { AF_INET, AF_UNSPEC, MSG_ERRQUEUE, MSG_OOB, MSG_TRUNC, SOCK_DGRAM } from "../../uapi/socket.ts";
+import { AF_INET, AF_UNSPEC, MSG_ERRQUEUE, MSG_OOB, SOCK_DGRAM } from "../../uapi/socket.ts";
 import { TCP_ESTABLISHED } from "../../uapi/tcp.ts";
-import { datagramPoll, skbCopyDatagramMsg, skbFreeDatagram, skbRecvDatagram, skbRecvError, sockFilterSkb, sockTimestampSet } from "../core/datagram.ts";
+import { datagramPoll, skbCopyDatagram, skbFreeDatagram, skbRecvDatagram, skbRecvError, sockFilterSkb, sockTimestampSet } from "../core/datagram.ts";
 import type { Net } from "../core/net.ts";
 import { consumeSkb, kfreeSkb, skbDstDrop, type SkBuff } from "../core/skbuff.ts";
 import { skbChecksum } from "../core/skb-frags.ts";
@@ -29,10 +29,10 @@ import {
 } from "../core/sock.ts";
 import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
 import { ICMPH_CHECKSUM, ICMPH_CODE, ICMPH_ID, ICMPH_TYPE, ICMP_HLEN } from "../wire/icmp.ts";
-import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
+import { IPH_DADDR } from "../wire/ip.ts";
 import { inetAddrValidOrNonlocal, inetDgramOps, inetSkAlloc, inetSkFree } from "./af-inet.ts";
 import {
-  datagramConnect, datagramDisconnect, datagramIoctl, datagramShutdown, datagramUpdatePmtu,
+  datagramConnect, datagramDisconnect, datagramIoctl, datagramPutSource, datagramShutdown, datagramUpdatePmtu,
 } from "./datagram.ts";
 import {
   DATAGRAM_HEADER, datagramPush, datagramSendError, datagramSendInit, datagramSendRoute, datagramSendSkb,
@@ -244,18 +244,8 @@ function pingRecvmsg(sk: Sock, msg: Msghdr, length: number, flags: number): numb
   if ((flags & MSG_ERRQUEUE) !== 0) return ipRecvError(sk as InetSk, msg, length);
   const skb = skbRecvDatagram(sk, flags);
   if (skb === null) return skbRecvError(sk, flags);
-  let copied = skb.len;
-  if (length < copied) {
-    msg.flags |= MSG_TRUNC;
-    copied = length;
-  }
-  skbCopyDatagramMsg(skb, 0, msg, copied);
-  const name = msg.name as SockaddrIn | null;
-  if (name !== null) {
-    name.family = AF_INET;
-    name.addr = memView.getInt32(skb.nh + IPH_SADDR);
-    name.port = 0;
-  }
+  const copied = skbCopyDatagram(skb, msg, length);
+  datagramPutSource(msg, skb);
   if (msg.control !== null) ipCmsgRecv(sk as InetSk, msg, skb);
   skbFreeDatagram(skb);
   return copied;

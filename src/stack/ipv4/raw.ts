@@ -17,9 +17,9 @@ import { ETH_P_IP } from "../../uapi/if-ether.ts";
 import { IP_PMTUDISC_DONT, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_RAW } from "../../uapi/in.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../../uapi/rtnetlink.ts";
 import { IPSTATS_MIB_OUTDISCARDS } from "../../uapi/snmp.ts";
-import { AF_INET, MSG_ERRQUEUE, MSG_OOB, MSG_TRUNC, SOCK_RAW, SOL_RAW } from "../../uapi/socket.ts";
+import { MSG_ERRQUEUE, MSG_OOB, MSG_TRUNC, SOCK_RAW, SOL_RAW } from "../../uapi/socket.ts";
 import { TCP_CLOSE, TCP_ESTABLISHED } from "../../uapi/tcp.ts";
-import { datagramPoll, skbCopyDatagramMsg, skbFreeDatagram, skbRecvDatagram, skbRecvError, sockFilterSkb, sockTimestampSet } from "../core/datagram.ts";
+import { datagramPoll, skbCopyDatagram, skbFreeDatagram, skbRecvDatagram, skbRecvError, sockFilterSkb, sockTimestampSet } from "../core/datagram.ts";
 import type { Net } from "../core/net.ts";
 import { kfreeSkb, skbClone, skbDstDrop, type SkBuff } from "../core/skbuff.ts";
 import { skbChainPurge, skbQueuePurge } from "../core/skb-queue.ts";
@@ -32,7 +32,7 @@ import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
 import { IP_HLEN, IPH_CHECK, IPH_DADDR, IPH_ID, IPH_PROTOCOL, IPH_SADDR, IPH_TOT_LEN } from "../wire/ip.ts";
 import { inetAddrValidOrNonlocal, inetDgramOps, inetSkAlloc, inetSkFree } from "./af-inet.ts";
 import {
-  datagramConnect, datagramDisconnect, datagramIoctl, datagramShutdown, datagramUpdatePmtu,
+  datagramConnect, datagramDisconnect, datagramIoctl, datagramPutSource, datagramShutdown, datagramUpdatePmtu,
 } from "./datagram.ts";
 import {
   DATAGRAM_HEADER, datagramPush, datagramSendError, datagramSendInit, datagramSendRoute, datagramSendSaddr, datagramSendSkb,
@@ -262,18 +262,8 @@ function rawRecvmsg(sk: Sock, msg: Msghdr, length: number, flags: number): numbe
   const skb = skbRecvDatagram(sk, flags);
   if (skb === null) return skbRecvError(sk, flags);
   const whole = skb.len;
-  let copied = whole;
-  if (length < whole) {
-    msg.flags |= MSG_TRUNC;
-    copied = length;
-  }
-  skbCopyDatagramMsg(skb, 0, msg, copied);
-  const name = msg.name as SockaddrIn | null;
-  if (name !== null) {
-    name.family = AF_INET;
-    name.addr = memView.getInt32(skb.nh + IPH_SADDR);
-    name.port = 0;
-  }
+  const copied = skbCopyDatagram(skb, msg, length);
+  datagramPutSource(msg, skb);
   if (msg.control !== null) ipCmsgRecv(sk as InetSk, msg, skb);
   skbFreeDatagram(skb);
   return (flags & MSG_TRUNC) !== 0 ? whole : copied;

@@ -15,7 +15,7 @@ import {
 import {
   AF_NETLINK, AF_UNSPEC, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_RAW, SOL_NETLINK,
 } from "../../uapi/socket.ts";
-import { datagramPoll, putCmsg, skbCopyDatagramMsg, skbRecvDatagram, skbRecvError } from "../core/datagram.ts";
+import { datagramPoll, putCmsg, skbCopyDatagram, skbRecvDatagram, skbRecvError } from "../core/datagram.ts";
 import type { Net } from "../core/net.ts";
 import { consumeSkb, skbBufferBytes, skbClone, skbPut } from "../core/skbuff.ts";
 import {
@@ -199,12 +199,7 @@ function netlinkRecvmsg(sock: Socket, msg: Msghdr, length: number, flags: number
   const skb = skbRecvDatagram(sk, flags);
   if (skb === null) return skbRecvError(sk, flags);
   const whole = skb.len;
-  let copied = whole;
-  if (length < whole) {
-    msg.flags |= MSG_TRUNC;
-    copied = length;
-  }
-  skbCopyDatagramMsg(skb, 0, msg, copied);
+  const copied = skbCopyDatagram(skb, msg, length);
   const group = skb.endSeq;
   const name = msg.name as SockaddrNl | null;
   if (name !== null) {

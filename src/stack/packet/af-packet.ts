@@ -27,7 +27,7 @@ import {
   AF_PACKET, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_RAW, SOL_PACKET,
 } from "../../uapi/socket.ts";
 import {
-  datagramPoll, skbCopyDatagramMsg, skbRecvDatagram, skbRecvError, sockRecvTimestamp, sockTimestampSet,
+  datagramPoll, skbCopyDatagram, skbRecvDatagram, skbRecvError, sockRecvTimestamp, sockTimestampSet,
 } from "../core/datagram.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
@@ -224,12 +224,7 @@ function packetRecvmsg(sock: Socket, msg: Msghdr, length: number, flags: number)
   const skb = skbRecvDatagram(sk, flags);
   if (skb === null) return skbRecvError(sk, flags);
   const whole = skb.len;
-  let copied = whole;
-  if (length < whole) {
-    msg.flags |= MSG_TRUNC;
-    copied = length;
-  }
-  skbCopyDatagramMsg(skb, 0, msg, copied);
+  const copied = skbCopyDatagram(skb, msg, length);
   sockRecvTimestamp(sk, msg, skb.when);
   const name = msg.name as SockaddrLl | null;
   if (name !== null) {

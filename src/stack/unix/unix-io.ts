@@ -12,7 +12,7 @@ import {
 } from "../../uapi/poll.ts";
 import { MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_STREAM } from "../../uapi/socket.ts";
 import { TCP_CLOSE, TCP_ESTABLISHED } from "../../uapi/tcp.ts";
-import { skbCopyDatagramMsg, skbRecvDatagram, skbRecvError } from "../core/datagram.ts";
+import { skbCopyDatagram, skbCopyDatagramMsg, skbRecvDatagram, skbRecvError } from "../core/datagram.ts";
 import { allocSkb, consumeSkb, skbBufferBytes, type SkBuff, skbPull, skbPut } from "../core/skbuff.ts";
 import { skbDequeue, skbQueueTail } from "../core/skb-queue.ts";
 import {
@@ -163,12 +163,7 @@ export function unixDgramRecvmsg(sock: Socket, msg: Msghdr, length: number, flag
   const skb = skbRecvDatagram(sk, flags);
   if (skb === null) return skbRecvError(sk, flags);
   const whole = skb.len;
-  let copied = whole;
-  if (length < whole) {
-    msg.flags |= MSG_TRUNC;
-    copied = length;
-  }
-  skbCopyDatagramMsg(skb, 0, msg, copied);
+  const copied = skbCopyDatagram(skb, msg, length);
   if (msg.name !== null) unixGetName((skb.sk as UnixSk).inet, msg.name as SockaddrUn);
   consumeSkb(skb);
   if (full && !queueFull(sk)) unixForEachPeer(sk, unixWriteSpace);
