@@ -18,7 +18,7 @@ const offPath = [
   { file: "src/lib/table.ts", reason: "typed tables are made at boot" },
   { file: "src/netif/veth.ts", functions: ["vethCreate"], reason: "makes devices" },
   { file: "src/stack/ipv4/devinet.ts", functions: ["inetdevEvent"], reason: "once per registered device" },
-  { file: "src/stack/ipv4/fib-frontend.ts", functions: ["routeConfig"], reason: "text commands and configuration" },
+  { file: "src/stack/ipv4/fib-frontend.ts", functions: ["routeConfig", "fibMagic"], reason: "text commands and configuration" },
 ];
 
 export default tseslint.config(

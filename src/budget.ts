@@ -3,7 +3,7 @@
  * builds, so that it cannot go out of date. Host only: a board that does not import it does not carry it.
  *
  * A slot of XS is 16 bytes. An object takes one for itself and one for each property, an array one and 16 bytes for each
- * element, a typed array seven and its bytes (that of all tables is named by them, and "words" is what it costs besides), an ArrayBuffer two and its bytes; a buffer's chunk has 8 bytes of its own
+ * element that is no hole, a typed array seven and its bytes (that of all tables is named by them, and "words" is what it costs besides), an ArrayBuffer two and its bytes; a buffer's chunk has 8 bytes of its own
  * (measured: reference/xs.md).
  */
 import { boot } from "./boot.ts";
@@ -62,10 +62,10 @@ function addCost(value: unknown, reported: ReadonlySet<object>, seen: Set<object
     cost.bytes += value.byteLength + CHUNK_BYTES;
     return;
   }
-  const fields: unknown[] = Object.values(value);
+  const fields: unknown[] = Object.values(value); // of an array: without its holes
   if (Array.isArray(value)) {
     cost.slots += 1;
-    cost.bytes += value.length * SLOT_BYTES + CHUNK_BYTES;
+    cost.bytes += fields.length * SLOT_BYTES + CHUNK_BYTES;
   } else {
     cost.slots += 1 + fields.length;
   }

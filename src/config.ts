@@ -2,7 +2,7 @@
  * The one table of sizes: every pool of the stack, what it is for, its count in each preset and the range allowed.
  * Nothing else in the source has a size. lwIP's memp_std.h is the idea; `npm run budget` prints what a choice costs.
  *
- * Presets, as total bytes on a 32-bit XS machine: tiny up to 25 KB (the aim is 24), small 64 KB, default 160 KB, host as tests like.
+ * Presets, as total bytes on a 32-bit XS machine: tiny up to 24 KB, small 64 KB, default 160 KB, host as tests like.
  * tiny is one listener, one connection and one datagram socket.
  */
 

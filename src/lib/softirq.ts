@@ -45,9 +45,9 @@ let taskletLast: Tasklet | null = null;
 /** The first work queued, null for none; for the turn, too. */
 export let workFirst: Work | null = null;
 let workLast: Work | null = null;
-/** Put at the end of the queue when a round begins, whatever is queued, killed or cancelled meanwhile. */
-let taskletMarker: Tasklet;
-let workMarker: Work;
+/** The last of the round that runs, null when its end is reached: what is queued meanwhile is behind it. */
+let taskletRoundLast: Tasklet | null = null;
+let workRoundLast: Work | null = null;
 
 const clz32 = Math.clz32;
 
@@ -61,8 +61,8 @@ export function softirqInit(): void {
   taskletLast = null;
   workFirst = null;
   workLast = null;
-  taskletMarker = account("softirq", new Tasklet());
-  workMarker = account("softirq", new Work());
+  taskletRoundLast = null;
+  workRoundLast = null;
   openSoftirq(TASKLET_SOFTIRQ, taskletAction);
 }
 
@@ -136,6 +136,7 @@ export function taskletKill(tasklet: Tasklet): boolean {
   if (previous === null) taskletFirst = tasklet.next;
   else previous.next = tasklet.next;
   if (taskletLast === tasklet) taskletLast = previous;
+  if (taskletRoundLast === tasklet) taskletRoundLast = previous;
   tasklet.next = null;
   tasklet.scheduled = false;
   return true;
@@ -143,14 +144,12 @@ export function taskletKill(tasklet: Tasklet): boolean {
 
 /** Runs the tasklets queued now; those that queue themselves again run in the next round. */
 function taskletAction(): void {
-  taskletKill(taskletMarker);
-  taskletSchedule(taskletMarker);
-  for (let at = taskletFirst; at !== null; at = taskletFirst) {
-    taskletFirst = at.next;
-    if (taskletFirst === null) taskletLast = null;
-    at.next = null;
-    at.scheduled = false;
-    if (at === taskletMarker) break;
+  // Stays raised for those behind one that throws.
+  softirqsRaised |= 1 << TASKLET_SOFTIRQ;
+  taskletRoundLast = taskletLast;
+  while (taskletRoundLast !== null) {
+    const at = taskletFirst!;
+    taskletKill(at);
     const fn = at.fn;
     if (fn !== null) fn(at.arg);
   }
@@ -183,6 +182,7 @@ export function cancelWork(work: Work): boolean {
   if (previous === null) workFirst = work.next;
   else previous.next = work.next;
   if (workLast === work) workLast = previous;
+  if (workRoundLast === work) workRoundLast = previous;
   work.next = null;
   work.pending = false;
   return true;
@@ -192,15 +192,10 @@ export function cancelWork(work: Work): boolean {
  * Runs the work queued now, in order; what is queued meanwhile waits. Returns whether some is left for the next turn.
  */
 export function runWorkqueue(): boolean {
-  if (workFirst === null) return false;
-  cancelWork(workMarker);
-  queueWork(workMarker);
-  for (let at = workFirst as Work | null; at !== null; at = workFirst) {
-    workFirst = at.next;
-    if (workFirst === null) workLast = null;
-    at.next = null;
-    at.pending = false;
-    if (at === workMarker) break;
+  workRoundLast = workLast;
+  while (workRoundLast !== null) {
+    const at = workFirst!;
+    cancelWork(at);
     const fn = at.fn;
     if (fn !== null) fn(at.arg);
   }

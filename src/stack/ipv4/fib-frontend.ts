@@ -32,7 +32,7 @@ import {
   faIsOf, fibAliasDelete, fibAliasInit, fibAliasInsert, fibDeletedInfo, fibChangedWord, fibGetTable, fibInserted, fibInsertFlags, fibNewTable,
   fibRouteFill, fibTableFlush, leafAfter,
 } from "./fib-alias.ts";
-import { FibConfig, fibConfigInit, fibConfigReset, type FibRule, type FibWalk } from "./fib-config.ts";
+import { FibConfig, fibConfigInit, type FibRule, type FibWalk } from "./fib-config.ts";
 import { fibExceptionInit } from "./fib-exception.ts";
 import { fibFlow, fibLookup, fibLookupInit, fibResult, inetAddrType } from "./fib-lookup.ts";
 import { fibMem, fibMemoryInit, type FibSizes } from "./fib-memory.ts";
@@ -44,8 +44,6 @@ import { FA_WORD, faNext, TB_NEXT, TB_TRIE, trieKey, trieNextLeaf } from "./fib-
 import { flowi4Init } from "./flow.ts";
 import { rtCacheFlush } from "./route-cache.ts";
 
-/** The configuration of the routes that addresses bring. */
-let magicCfg: FibConfig;
 /** The announced route; made when somebody listens. */
 let notice: FibConfig | null;
 /** Told RTM_NEWROUTE and RTM_DELROUTE with the whole route, after each change; the record is reused. Linux: rtmsg_fib(). */
@@ -75,7 +73,6 @@ export function fibInit(sizes: FibOptions): void {
   fibRulesInit(sizes.rules);
   fibExceptionInit(sizes.exceptions);
   fibConfigInit(sizes.nexthops, sizes.metrics > 0);
-  magicCfg = account("fib", new FibConfig());
   notice = null;
   fibChain = account("fib", new NotifierChain<FibConfig>());
   fibRuleChain = account("fib", new NotifierChain<FibRule>());
@@ -249,11 +246,12 @@ function routeConfig(dst: number, dstLen: number, gw: number, oif: number, prior
   return cfg;
 }
 
-/** A route of an address: LOCAL and BROADCAST into the local table, UNICAST into main. Linux: fib_magic(). */
+/**
+ * A route of an address: LOCAL and BROADCAST into the local table, UNICAST into main. Configuration: allocates. Linux: fib_magic().
+ */
 function fibMagic(add: boolean, type: number, dst: number, dstLen: number, ifa: InIfaddr, priority: number): void {
-  const cfg = magicCfg;
+  const cfg = new FibConfig();
   const dev = ifa.dev!;
-  fibConfigReset(cfg);
   cfg.protocol = RTPROT_KERNEL;
   cfg.type = type;
   cfg.dst = dst;

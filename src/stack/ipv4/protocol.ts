@@ -21,8 +21,8 @@ export interface NetProtocol {
   readonly chained?: boolean;
 }
 
-/** By number, as far as the highest that is known; read-only elsewhere. Linux: inet_protos[]. */
-export let inetProtos: (NetProtocol | null)[];
+/** By number; numbers without a protocol are holes, which XS keeps no slots for. Read-only elsewhere. Linux: inet_protos[]. */
+export let inetProtos: (NetProtocol | undefined)[];
 
 /** Boot: no protocol is known. */
 export function inetProtocolsInit(): void {
@@ -32,8 +32,7 @@ export function inetProtocolsInit(): void {
 /** Makes a protocol known: 0, or -EEXIST when the number is taken. Linux: inet_add_protocol(). */
 export function inetAddProtocol(protocol: number, prot: NetProtocol): number {
   const slot = protocol & 255;
-  while (inetProtos.length <= slot) inetProtos.push(null);
-  if (inetProtos[slot] !== null) return -EEXIST;
+  if (inetProtos[slot] !== undefined) return -EEXIST;
   inetProtos[slot] = prot;
   return 0;
 }
@@ -42,11 +41,11 @@ export function inetAddProtocol(protocol: number, prot: NetProtocol): number {
 export function inetDelProtocol(protocol: number, prot: NetProtocol): number {
   const slot = protocol & 255;
   if (inetProtos[slot] !== prot) return -ENOENT;
-  inetProtos[slot] = null;
+  inetProtos[slot] = undefined;
   return 0;
 }
 
 /** The protocol with that number (0..255), or null. */
 export function inetProtocol(protocol: number): NetProtocol | null {
-  return protocol < inetProtos.length ? inetProtos[protocol]! : null;
+  return inetProtos[protocol] ?? null;
 }

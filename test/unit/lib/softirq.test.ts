@@ -119,6 +119,44 @@ test.serial("a killed tasklet does not run, wherever it is in the queue", (t) =>
   }
 });
 
+test.serial("a tasklet killed by another is not run, and what is queued instead waits for the next round", (t) => {
+  for (const victim of [1, 2]) {
+    const seen: number[] = [];
+    let kill = true;
+    const tasklets = [0, 1, 2].map((id) => {
+      const tasklet = new Tasklet<number>();
+      taskletSetup(tasklet, (n) => {
+        seen.push(n);
+        if (n !== 0 || !kill) return;
+        kill = false;
+        t.true(taskletKill(tasklets[victim]!));
+        taskletSchedule(tasklets[0]!);
+        raiseSoftirq(NET_RX_SOFTIRQ);
+      }, id);
+      taskletSchedule(tasklet);
+      return tasklet;
+    });
+    openSoftirq(NET_RX_SOFTIRQ, () => seen.push(9));
+    t.false(doSoftirq());
+    t.deepEqual(seen, [0, 3 - victim, 9, 0]);
+  }
+});
+
+test.serial("what is queued behind one that throws runs in the next turn", (t) => {
+  const seen: string[] = [];
+  const bad = new Tasklet<null>();
+  const good = new Tasklet<string>();
+  taskletSetup(bad, () => {
+    throw new Error("bug");
+  }, null);
+  taskletSetup(good, (name) => seen.push(name), "good");
+  taskletSchedule(bad);
+  taskletSchedule(good);
+  t.throws(() => doSoftirq(), { message: "bug" });
+  t.false(doSoftirq());
+  t.deepEqual(seen, ["good"]);
+});
+
 test.serial("work runs in order; what is queued meanwhile waits for the next turn", (t) => {
   const seen: number[] = [];
   const works = [0, 1, 2].map((id) => {
