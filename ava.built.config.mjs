@@ -1,4 +1,4 @@
-/** Settings of a stage whose files tools/build-tests.mjs has bundled: as ava.config.mjs, without tsx. */
+/** Settings of a stage whose files tools/build-tests.mjs has bundled in groups: as ava.config.mjs, without tsx. */
 import config from "./ava.config.mjs";
 
 export default {

@@ -90,9 +90,8 @@ function ava(stage, { timeout, serial = false, built = false, wrap = [] }) {
 
 /** Bundles the unit tests and what every test requires. */
 async function prepareUnit() {
-  const files = testFiles("unit").map((file) => `test/unit/${file}`);
   try {
-    await buildTests(root, [...files, "test/lib/tcp-states.ts"]);
+    await buildTests(root, "unit", testFiles("unit"));
     return {};
   } catch {
     return { fail: "esbuild could not bundle the tests" };
