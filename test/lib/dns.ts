@@ -1,0 +1,142 @@
+/**
+ * DNS messages as plain records, and a name server that answers as a test says: over UDP and TCP on a host of a lab. Written from
+ * RFC 1035 alone, not from the resolver's own code.
+ */
+import {
+  accept4, AF_INET, bind, close, listen, recv, recvfrom, send, sendto, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, SockaddrIn,
+} from "../../src/index.ts";
+import { addressNumber } from "./frames.ts";
+import type { Lab, LabHost } from "./lab.ts";
+
+export const TYPES = Object.freeze({ A: 1, NS: 2, CNAME: 5, SOA: 6, PTR: 12, TXT: 16, AAAA: 28, SRV: 33, OPT: 41, ANY: 255 });
+export type TypeName = keyof typeof TYPES;
+
+export interface DnsRecord {
+  readonly name: string;
+  readonly type: TypeName;
+  readonly ttl?: number;
+  /** A: an address; CNAME, PTR, NS: a name; SOA: its minimum. */
+  readonly data: string | number;
+}
+
+export interface DnsQuestion {
+  readonly id: number;
+  readonly name: string;
+  readonly type: number;
+  /** Longest answer by EDNS0, 0 without it. */
+  readonly udpBytes: number;
+}
+
+export interface DnsReply {
+  readonly id?: number;
+  readonly rcode?: number;
+  readonly truncated?: boolean;
+  readonly question?: { readonly name: string; readonly type: number };
+  readonly answers?: readonly DnsRecord[];
+  readonly authorities?: readonly DnsRecord[];
+}
+
+export function encodeName(name: string): number[] {
+  const labels = name === "" || name === "." ? [] : name.replace(/\.$/, "").split(".");
+  return [...labels.flatMap((label) => [label.length, ...Buffer.from(label, "latin1")]), 0];
+}
+
+const u16 = (value: number): number[] => [(value >> 8) & 255, value & 255];
+const u32 = (value: number): number[] => [(value >>> 24) & 255, (value >>> 16) & 255, (value >>> 8) & 255, value & 255];
+
+function encodeRecord({ name, type, ttl = 60, data }: DnsRecord): number[] {
+  const rdata = type === "A" ? u32(addressNumber(String(data)))
+    : type === "SOA" ? [...encodeName("ns.test"), ...encodeName("root.test"), ...u32(1), ...u32(2), ...u32(3), ...u32(4), ...u32(Number(data))]
+      : encodeName(String(data));
+  return [...encodeName(name), ...u16(TYPES[type]), ...u16(1), ...u32(ttl), ...u16(rdata.length), ...rdata];
+}
+
+/** An answer to a question. */
+export function encodeReply(asked: DnsQuestion, reply: DnsReply): Uint8Array {
+  const { answers = [], authorities = [], question = asked } = reply;
+  const flags = 0x8180 | (reply.truncated === true ? 0x0200 : 0) | (reply.rcode ?? 0);
+  return Uint8Array.from([
+    ...u16(reply.id ?? asked.id), ...u16(flags), ...u16(1), ...u16(answers.length), ...u16(authorities.length), ...u16(0),
+    ...encodeName(question.name), ...u16(question.type), ...u16(1), ...answers.flatMap(encodeRecord), ...authorities.flatMap(encodeRecord),
+  ]);
+}
+
+/** A question as a server reads it. */
+export function decodeQuestion(bytes: Uint8Array): DnsQuestion {
+  const labels: string[] = [];
+  let at = 12;
+  for (let length = bytes[at++]!; length !== 0; length = bytes[at++]!) {
+    labels.push(Buffer.from(bytes.subarray(at, at + length)).toString("latin1"));
+    at += length;
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const type = view.getUint16(at);
+  const edns = view.getUint16(10) === 1 && view.getUint16(at + 5) === TYPES.OPT;
+  return { id: view.getUint16(0), name: labels.join("."), type, udpBytes: edns ? view.getUint16(at + 7) : 0 };
+}
+
+/** What a server says to a question: a reply, raw bytes, several datagrams, or null for silence. */
+export type DnsHandler = (question: DnsQuestion, tcp: boolean) => DnsReply | Uint8Array | readonly (DnsReply | Uint8Array)[] | null;
+
+const bytesOf = (question: DnsQuestion, reply: DnsReply | Uint8Array): Uint8Array =>
+  reply instanceof Uint8Array ? reply : encodeReply(question, reply);
+
+/** A name server on a host of the lab. */
+export class DnsServer {
+  readonly questions: (DnsQuestion & { readonly tcp: boolean; readonly port: number })[] = [];
+  handler: DnsHandler;
+  private readonly udp: number;
+  private readonly tcp: number;
+  private readonly connections = new Set<number>();
+  private readonly buffer = new Uint8Array(2048);
+  private readonly from = new SockaddrIn();
+
+  constructor(lab: Lab, host: LabHost, handler: DnsHandler) {
+    this.handler = handler;
+    this.udp = host.socket(AF_INET, SOCK_DGRAM);
+    this.tcp = host.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+    bind(this.udp, new SockaddrIn(host.addr, 53));
+    bind(this.tcp, new SockaddrIn(host.addr, 53));
+    listen(this.tcp, 8);
+    lab.addStep(() => this.step());
+  }
+
+  private say(question: DnsQuestion, tcp: boolean): readonly Uint8Array[] {
+    const reply = this.handler(question, tcp);
+    if (reply === null) return [];
+    const replies = Array.isArray(reply) ? reply as readonly (DnsReply | Uint8Array)[] : [reply as DnsReply | Uint8Array];
+    return replies.map((one) => bytesOf(question, one));
+  }
+
+  private step(): boolean {
+    const { buffer, from } = this;
+    const count = recvfrom(this.udp, buffer, 0, buffer.length, 0, from);
+    if (count > 0) {
+      const question = decodeQuestion(buffer.subarray(0, count));
+      this.questions.push({ ...question, tcp: false, port: from.port });
+      for (const reply of this.say(question, false)) sendto(this.udp, reply, 0, reply.length, 0, from);
+    }
+    const fd = accept4(this.tcp, null, SOCK_NONBLOCK);
+    if (fd >= 0) this.connections.add(fd);
+    for (const connection of this.connections) this.serve(connection);
+    return count > 0 || fd >= 0;
+  }
+
+  private serve(fd: number): void {
+    const { buffer } = this;
+    const count = recv(fd, buffer, 0, buffer.length, 0);
+    if (count > 2) {
+      const question = decodeQuestion(buffer.subarray(2, count));
+      this.questions.push({ ...question, tcp: true, port: 0 });
+      for (const reply of this.say(question, true)) {
+        const framed = Uint8Array.from([...u16(reply.length), ...reply]);
+        // In two pieces: a length may come without its message.
+        send(fd, framed, 0, 1, 0);
+        send(fd, framed, 1, framed.length - 1, 0);
+      }
+    } else if (count === 0) {
+      close(fd);
+      this.connections.delete(fd);
+    }
+  }
+}
