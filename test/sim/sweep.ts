@@ -14,8 +14,8 @@ export interface Receiver {
 
 export const RECEIVERS: readonly Receiver[] = [
   { kilobytes: 4, board: { preset: "small", buffers: 13, skbs: 20, rcvbufPackets: 4, sndbufPackets: 4 }, linuxRcvbuf: 3300 },
-  { kilobytes: 16, board: { preset: "default", buffers: 40, skbs: 64, rcvbufPackets: 16, sndbufPackets: 14 }, linuxRcvbuf: 13_240 },
-  { kilobytes: 64, board: { preset: "default", buffers: 140, skbs: 240, rcvbufPackets: 64, sndbufPackets: 60 }, linuxRcvbuf: 50_000 },
+  { kilobytes: 16, board: { preset: "default", buffers: 40, skbs: 64, rcvbufPackets: 17, rcvbufMaxPackets: 0, sndbufPackets: 14 }, linuxRcvbuf: 13_240 },
+  { kilobytes: 64, board: { preset: "default", buffers: 140, skbs: 240, rcvbufPackets: 64, rcvbufMaxPackets: 0, sndbufPackets: 60 }, linuxRcvbuf: 50_000 },
 ];
 /** Probabilities that a frame is lost, each way. */
 export const LOSSES: readonly number[] = [0, 0.001, 0.01, 0.05, 0.2];

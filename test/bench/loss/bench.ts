@@ -48,7 +48,7 @@ interface Plan {
 function planOf({ receiver, loss, delayMs }: Point): Plan {
   if (loss >= 0.2) return { flows: 24, seconds: 40, batch: "20 %" };
   if (delayMs >= 20) return { flows: loss >= 0.05 ? 8 : loss >= 0.01 ? 4 : 1, seconds: delayMs === 20 ? 20 : 40, batch: `${delayMs} ms` };
-  return { flows: loss >= 0.05 ? 4 : 1, seconds: 4, batch: `${receiver.kilobytes} KB, ${loss * 100} %` };
+  return { flows: loss >= 0.05 ? 8 : 1, seconds: 4, batch: `${receiver.kilobytes} KB, ${loss * 100} %` };
 }
 
 function seedOf(point: Point): number {
