@@ -38,6 +38,8 @@ export class NetnsIpv4 {
   /** SYNs that go again each second before the timeout is doubled. */
   tcpSynLinearTimeouts = 4;
   tcpSynackRetries = 5;
+  /** Connections of few segments in flight do not double their first timeouts, as with TCP_THIN_LINEAR_TIMEOUTS. */
+  tcpThinLinearTimeouts = 0;
   tcpRetries1 = 3;
   tcpRetries2 = 15;
   tcpOrphanRetries = 0;
@@ -55,6 +57,8 @@ export class NetnsIpv4 {
   tcpEcn = 2;
   /** A SYN sent again asks no more. */
   tcpEcnFallback = 1;
+  /** The algorithm of new sockets: set by tcpSetDefaultCongestionControl(). */
+  tcpCongestionControl = "cubic";
   /** Segments that may arrive out of order before one counts as lost. */
   tcpReordering = 3;
   /** Bit 1: a reordering window that does not adapt; bit 2: no three-duplicates rule. RACK itself (bit 0) is always on. */

@@ -41,6 +41,10 @@ export const SOCK_REUSE = 1 << 11;
 export const SOCK_REUSEPORT = 1 << 12;
 /** SO_ATTACH_FILTER: packets go through the socket's filter first. Linux: sk_filter. */
 export const SOCK_FILTERED = 1 << 13;
+/** TCP_THIN_LINEAR_TIMEOUTS. Linux: tcp_sock.thin_lto. */
+export const SOCK_THIN_LTO = 1 << 14;
+/** TCP_CONGESTION was set: the children of a listener have its algorithm. Linux: icsk_ca_setsockopt. */
+export const SOCK_CA_SETSOCKOPT = 1 << 15;
 
 /** sk_userlocks bits: what the program fixed and the stack must not tune. */
 export const SOCK_SNDBUF_LOCK = 1;

@@ -10,7 +10,7 @@ import { IPSTATS_MIB_OUTNOROUTES, LINUX_MIB_LISTENDROPS, LINUX_MIB_TCPTIMEOUTS }
 import { TCP_CLOSE, TCP_LISTEN, TCP_SYN_RECV } from "../../uapi/tcp.ts";
 import {
   SK_ACK_BACKLOG, SK_DROPS, SK_LINGERTIME_MS, SK_MARK, SK_MAX_ACK_BACKLOG, SK_PRIORITY, SK_PROTOCOL, SK_RCVLOWAT,
-  SK_RCVTIMEO_MS, SK_SNDTIMEO_MS, SK_TYPE, SK_USERLOCKS, skDstReset, type Sock, SOCK_DEAD, SOCK_DESTROY, SOCK_DONE,
+  SK_RCVTIMEO_MS, SK_SNDTIMEO_MS, SK_TYPE, SK_USERLOCKS, skDstReset, type Sock, SOCK_CA_SETSOCKOPT, SOCK_DEAD, SOCK_DESTROY, SOCK_DONE,
   sockOrphan, sockPut,
 } from "../core/sock.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
@@ -277,7 +277,7 @@ function inheritInet(sk: TcpSk, child: TcpSk): void {
 }
 
 function inheritTcp(sk: TcpSk, child: TcpSk): void {
-  child.icsk.caOps = sk.icsk.caOps;
+  if ((sk.flags & SOCK_CA_SETSOCKOPT) !== 0) child.icsk.caOps = sk.icsk.caOps;
   words[child.icsk.cold + ICSK_SYN_RETRIES] = words[sk.icsk.cold + ICSK_SYN_RETRIES]!;
   words[child.icsk.cold + ICSK_USER_TIMEOUT_MS] = words[sk.icsk.cold + ICSK_USER_TIMEOUT_MS]!;
   const from = sk.tp;

@@ -40,7 +40,7 @@ import {
 import {
   ICSK_TIME_PROBE0, TCPCB_LOST, TCPCB_RETRANS, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
 } from "./tcp-sock.ts";
-import { inetCskResetXmitTimer, TCP_RTO_MAX, TCP_RTO_MIN, tcpProbe0When } from "./tcp-timer.ts";
+import { inetCskResetXmitTimer, TCP_RTO_MIN, tcpProbe0When, tcpSetRto } from "./tcp-timer.ts";
 import { tcpProcessTlpAck, tcpSetXmitTimer } from "./tcp-tlp.ts";
 import { tcpFastPathCheck, tcpSyncMss, tcpWndEnd } from "./tcp-window.ts";
 
@@ -88,12 +88,9 @@ function tcpRttEstimator(tp: TcpSock, rttMs: number): void {
 
 /** A valid measurement: estimates, sets the RTO and ends its backoff. Linux: tcp_ack_update_rtt(). */
 function tcpAckUpdateRtt(sk: TcpSk, rttMs: number): void {
-  const tp = sk.tp;
-  const icsk = sk.icsk;
-  tcpRttEstimator(tp, rttMs);
-  const rto = (tp.srtt >> 3) + words[tp.cold + TP_RTTVAR]!;
-  icsk.rto = rto < TCP_RTO_MAX ? rto : TCP_RTO_MAX;
-  icsk.backoff = 0;
+  tcpRttEstimator(sk.tp, rttMs);
+  tcpSetRto(sk);
+  sk.icsk.backoff = 0;
 }
 
 /** The handshake took `rttMs`: the first sample. Linux: tcp_synack_rtt_meas(). */

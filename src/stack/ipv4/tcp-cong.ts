@@ -6,7 +6,9 @@
 import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { EEXIST, ENOENT } from "../../uapi/errno.ts";
-import { TCP_CA_CWR, TCP_CA_OPEN, TCP_CA_RECOVERY } from "../../uapi/tcp.ts";
+import { TCP_CA_CWR, TCP_CA_OPEN, TCP_CA_RECOVERY, TCPF_CLOSE, TCPF_LISTEN } from "../../uapi/tcp.ts";
+import type { Net } from "../core/net.ts";
+import { SOCK_CA_SETSOCKOPT } from "../core/sock.ts";
 import {
   TP_MAX_PACKETS_OUT, TP_MAX_PACKETS_SEQ, TP_SND_CWND_CLAMP, TP_SND_CWND_CNT, TP_SND_CWND_STAMP, TP_SND_CWND_USED,
 } from "./tcp-cold.ts";
@@ -70,10 +72,29 @@ export function tcpSetCongestionControl(sk: TcpSk, name: Uint8Array | Int32Array
   for (let i = 0; i < algorithms.length; i++) {
     const ops = algorithms[i]!;
     if (!nameEquals(ops.name, name)) continue;
+    sk.flags |= SOCK_CA_SETSOCKOPT;
     if (sk.icsk.caOps !== ops) {
       sk.icsk.caOps = ops;
-      ops.init?.(sk);
+      if (((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) === 0) ops.init?.(sk);
     }
+    return 0;
+  }
+  return -ENOENT;
+}
+
+/** A new sock has the algorithm of its namespace. Linux: tcp_assign_congestion_control(). */
+export function tcpAssignCongestionControl(sk: TcpSk): void {
+  const name = sk.net.ipv4.tcpCongestionControl;
+  let i = algorithms.length - 1;
+  while (i > 0 && algorithms[i]!.name !== name) i--;
+  sk.icsk.caOps = algorithms[i]!;
+}
+
+/** Sets net.ipv4.tcp_congestion_control: 0, or -ENOENT for one not known. Linux: tcp_set_default_congestion_control(). */
+export function tcpSetDefaultCongestionControl(net: Net, name: string): number {
+  for (let i = 0; i < algorithms.length; i++) {
+    if (algorithms[i]!.name !== name) continue;
+    net.ipv4.tcpCongestionControl = name;
     return 0;
   }
   return -ENOENT;

@@ -89,6 +89,7 @@ export class InetConnectionSock {
   backoff = 0;
   /** TCP_CA_* */
   caState = 0;
+  /** tcpInitSock() chooses. */
   caOps: TcpCongestionOps;
   /** Path MTU the MSS was computed from. */
   pmtuCookie = 0;
@@ -190,7 +191,6 @@ export class TcpSock implements Pooled {
 }
 
 let tcpSocks: Pool<TcpSock>;
-let defaultCaOps: TcpCongestionOps;
 
 /** Words of the cold fields of so many connections and listeners. */
 export function tcpSockWords(count: number): number {
@@ -199,7 +199,6 @@ export function tcpSockWords(count: number): number {
 
 /** Builds the pool. Boot time only. */
 export function tcpSockInit(count: number, caOps: TcpCongestionOps): void {
-  defaultCaOps = caOps;
   const cold = wordTable("tcp_sock", count * TP_WORDS);
   tcpSocks = poolCreate("tcp_sock", count, (index) => new TcpSock(cold + index * TP_WORDS, caOps));
 }
@@ -209,7 +208,6 @@ function icskReset(icsk: InetConnectionSock): void {
   icsk.ackTimeout = icsk.ackLrcvtime = icsk.ackRcvMss = 0;
   icsk.rto = icsk.pending = icsk.timeout = icsk.retransmits = icsk.backoff = 0;
   icsk.caState = TCP_CA_OPEN;
-  icsk.caOps = defaultCaOps;
   icsk.pmtuCookie = 0;
   icsk.acceptHead = icsk.acceptTail = null;
   icsk.listener = null;

@@ -13,7 +13,7 @@ import {
   TCP_THIN_DUPACK, TCP_THIN_LINEAR_TIMEOUTS, TCP_TIMESTAMP, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
   TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN,
 } from "../../uapi/tcp.ts";
-import { lockSock, releaseSock, type Sock, SOCK_KEEPOPEN, SOCK_RCVINQ } from "../core/sock.ts";
+import { lockSock, releaseSock, type Sock, SOCK_KEEPOPEN, SOCK_RCVINQ, SOCK_THIN_LTO } from "../core/sock.ts";
 import { ipGetsockopt, ipSetsockopt } from "./ip-sockglue.ts";
 import {
   ICSK_DEFER_ACCEPT, ICSK_SYN_RETRIES, ICSK_USER_TIMEOUT_MS, TP_FASTOPEN_CONNECT, TP_FASTOPEN_MAX_QLEN,
@@ -220,8 +220,11 @@ function setOption(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int
       sk.flags = value !== 0 ? sk.flags | SOCK_RCVINQ : sk.flags & ~SOCK_RCVINQ;
       return 0;
     case TCP_THIN_LINEAR_TIMEOUTS:
+      if (value < 0 || value > 1) return -EINVAL;
+      sk.flags = value !== 0 ? sk.flags | SOCK_THIN_LTO : sk.flags & ~SOCK_THIN_LTO;
+      return 0;
     case TCP_THIN_DUPACK:
-      // Both are accepted and change nothing: RACK and early retransmit have made them obsolete.
+      // Accepted and of no effect: early retransmit has made it obsolete.
       return value < 0 || value > 1 ? -EINVAL : 0;
     case TCP_TIMESTAMP:
     case TCP_REPAIR:
@@ -293,6 +296,7 @@ function optionValue(sk: TcpSk, name: number): number {
     case TCP_INQ:
       return (sk.flags & SOCK_RCVINQ) !== 0 ? 1 : 0;
     case TCP_THIN_LINEAR_TIMEOUTS:
+      return (sk.flags & SOCK_THIN_LTO) !== 0 ? 1 : 0;
     case TCP_THIN_DUPACK:
     case TCP_REPAIR:
       return 0;

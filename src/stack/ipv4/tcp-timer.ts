@@ -16,18 +16,19 @@ import {
   LINUX_MIB_TCPWINPROBE,
 } from "../../uapi/snmp.ts";
 import {
-  TCP_CA_DISORDER, TCP_CA_LOSS, TCP_CA_RECOVERY, TCP_CLOSE, TCP_FIN_WAIT2, TCP_LISTEN, TCP_SYN_SENT, TCPF_CLOSE, TCPF_LISTEN,
-  TCPF_SYN_RECV, TCPF_SYN_SENT,
+  TCP_CA_DISORDER, TCP_CA_LOSS, TCP_CA_RECOVERY, TCP_CLOSE, TCP_ESTABLISHED, TCP_FIN_WAIT2, TCP_LISTEN, TCP_SYN_SENT,
+  TCPF_CLOSE, TCPF_LISTEN, TCPF_SYN_RECV, TCPF_SYN_SENT,
 } from "../../uapi/tcp.ts";
 import {
-  SK_ERR_SOFT, skDstReset, SOCK_DEAD, SOCK_KEEPOPEN, sockByIndex, sockDefErrorReport, sockHold, sockPut,
+  SK_ERR_SOFT, skDstReset, SOCK_DEAD, SOCK_KEEPOPEN, SOCK_THIN_LTO, sockByIndex, sockDefErrorReport, sockHold, sockPut,
 } from "../core/sock.ts";
 import { TCP_TIMEWAIT_LEN } from "./inet-timewait-sock.ts";
 import {
   ICSK_PROBES_OUT, ICSK_PROBES_TSTAMP, ICSK_SYN_RETRIES, ICSK_USER_TIMEOUT_MS, TP_FIN_PENDING, TP_KEEPALIVE_INTVL_MS,
-  TP_KEEPALIVE_PROBES, TP_KEEPALIVE_TIME_MS, TP_LINGER2, TP_RETRANS_STAMP, TP_RTO_STAMP, TP_SACK_OK, TP_TOTAL_RTO,
-  TP_TOTAL_RTO_RECOVERIES,
+  TP_KEEPALIVE_PROBES, TP_KEEPALIVE_TIME_MS, TP_LINGER2, TP_RETRANS_STAMP, TP_RTO_STAMP, TP_RTTVAR, TP_SACK_OK,
+  TP_TOTAL_RTO, TP_TOTAL_RTO_RECOVERIES,
 } from "./tcp-cold.ts";
+import { TCP_INFINITE_SSTHRESH } from "./tcp-cong.ts";
 import { tcpDone, tcpTooManyOrphans } from "./tcp.ts";
 import { tcpSendAck, tcpSendActiveReset, tcpSendFin, tcpWriteWakeup } from "./tcp-control.ts";
 import { tcpEnterLoss } from "./tcp-fastretrans.ts";
@@ -59,6 +60,9 @@ const OWNED_RETRY_MS = 50;
 const OWNED_DELACK_RETRY_MS = 40;
 /** Retries of a connection that is nobody's and whose peer still answers. */
 const ORPHAN_RETRIES = 8;
+/** Segments in flight of a thin stream: fewer than this; and how many of its timeouts are linear. */
+const THIN_PACKETS = 4;
+const TCP_THIN_LINEAR_RETRIES = 6;
 const SYN_STATES = TCPF_SYN_SENT | TCPF_SYN_RECV;
 
 /** Sets the retransmit timer to stand for `what` (ICSK_TIME_*) in `whenMs`. Linux: inet_csk_reset_xmit_timer(). */
@@ -119,6 +123,13 @@ export function tcpRearmRto(sk: TcpSk): void {
 /** A timer that runs in place of the RTO's. */
 function overlaysRto(pending: number): boolean {
   return pending === ICSK_TIME_REO_TIMEOUT || pending === ICSK_TIME_LOSS_PROBE;
+}
+
+/** The timeout that the measurements ask for, without backoff. Linux: tcp_set_rto(). */
+export function tcpSetRto(sk: TcpSk): void {
+  const tp = sk.tp;
+  const rto = (tp.srtt >> 3) + words[tp.cold + TP_RTTVAR]!;
+  sk.icsk.rto = rto < TCP_RTO_MAX ? rto : TCP_RTO_MAX;
 }
 
 /** Ms until the RTO of the first segment in flight. Linux: tcp_rto_delta_us(). */
@@ -232,6 +243,16 @@ function rtoWithinUserTimeout(sk: TcpSk): number {
   return left >= icsk.rto ? icsk.rto : left > 1 ? left : 1;
 }
 
+/**
+ * Are the timeouts to be linear for now: few segments in flight, as of a game or a terminal, whose wait is worth more than what they
+ * add to congestion? Not in the first slow start, when there is little in flight anyway. Linux: tcp_retransmit_timer(), tcp_stream_is_thin().
+ */
+function isThin(sk: TcpSk): boolean {
+  const tp = sk.tp;
+  return ((sk.flags & SOCK_THIN_LTO) !== 0 || sk.net.ipv4.tcpThinLinearTimeouts !== 0) && sk.state === TCP_ESTABLISHED
+    && tp.packetsOut < THIN_PACKETS && tp.sndSsthresh < TCP_INFINITE_SSTHRESH && sk.icsk.retransmits <= TCP_THIN_LINEAR_RETRIES;
+}
+
 /** No acknowledgment within the RTO: all in flight counts as lost, the first segment goes again. Linux: tcp_retransmit_timer(). */
 function tcpRetransmitTimer(sk: TcpSk): void {
   const tp = sk.tp;
@@ -266,8 +287,11 @@ function tcpRetransmitTimer(sk: TcpSk): void {
       return;
     }
   }
-  // The first SYNs go at the same distance: one that is lost says nothing of congestion yet.
-  if (sk.state !== TCP_SYN_SENT || words[tp.cold + TP_TOTAL_RTO]! > sk.net.ipv4.tcpSynLinearTimeouts) {
+  if (isThin(sk)) {
+    icsk.backoff = 0;
+    tcpSetRto(sk);
+  } else if (sk.state !== TCP_SYN_SENT || words[tp.cold + TP_TOTAL_RTO]! > sk.net.ipv4.tcpSynLinearTimeouts) {
+    // The first SYNs go at the same distance: one that is lost says nothing of congestion yet.
     icsk.backoff++;
     icsk.rto = icsk.rto << 1 < TCP_RTO_MAX ? icsk.rto << 1 : TCP_RTO_MAX;
   }

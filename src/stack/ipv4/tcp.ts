@@ -31,14 +31,17 @@ import { inetCskDestroySock, inetCskListenStop } from "./inet-connection-sock.ts
 import { TCP_TIMEWAIT_LEN } from "./inet-timewait-sock.ts";
 import { tcpChallengeInit } from "./tcp-challenge.ts";
 import {
-  ICSK_ACK_LAST_SEG_SIZE, ICSK_BIND_HASH, ICSK_PROBES_OUT, ICSK_PROBES_TSTAMP, TP_DEFER_CONNECT, TP_DELIVERED,
+  ICSK_ACK_LAST_SEG_SIZE, ICSK_BIND_HASH, ICSK_PROBES_OUT, ICSK_PROBES_TSTAMP, TP_DEFER_CONNECT, TP_DELIVERED, TP_FASTOPEN_REQ,
   TP_LAST_OOW_ACK_TIME, TP_LINGER2, TP_LOST, TP_MAX_PACKETS_OUT, TP_MAX_PACKETS_SEQ, TP_MAX_WINDOW, TP_MDEV,
   TP_MDEV_MAX, TP_REORDERING, TP_RETRANS_STAMP, TP_RTTVAR, TP_SACK_OK, TP_SND_CWND_CLAMP, TP_SND_CWND_CNT,
   TP_SND_CWND_USED, TP_TOTAL_RETRANS, TP_URG_DATA, TP_WINDOW_CLAMP, TP_WSCALE_OK,
 } from "./tcp-cold.ts";
-import { TCP_INFINITE_SSTHRESH, TCP_INIT_CWND, tcpCongInit, tcpSetCaState } from "./tcp-cong.ts";
+import {
+  TCP_INFINITE_SSTHRESH, TCP_INIT_CWND, tcpAssignCongestionControl, tcpCongInit, tcpSetCaState,
+} from "./tcp-cong.ts";
 import { tcpSendActiveReset, tcpSendFin } from "./tcp-control.ts";
 import { tcpFastopenRemove } from "./tcp-fastopen.ts";
+import { FASTOPEN_REQ_NONE } from "./tcp-fastopen-client.ts";
 import { fastopenForgetKey } from "./tcp-fastopen-key.ts";
 import { tcpMd5Keys, tcpMd5Release } from "./tcp-md5.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
@@ -107,6 +110,7 @@ export function tcpInitSock(sock: Sock): number {
   tp.sndSsthresh = words[tp.cold + TP_SND_CWND_CLAMP] = TCP_INFINITE_SSTHRESH;
   tp.mssCache = TCP_MSS_DEFAULT;
   words[tp.cold + TP_REORDERING] = TCP_REORDERING;
+  tcpAssignCongestionControl(sk);
   return 0;
 }
 
@@ -304,6 +308,7 @@ export function tcpDisconnect(sock: Sock): number {
   if (tcpMtupSearching !== 0) tcpMtupRelease(sk);
   words[tp.cold + TP_LAST_OOW_ACK_TIME] = 0;
   tcpStatsReset(tp);
+  words[tp.cold + TP_FASTOPEN_REQ] = FASTOPEN_REQ_NONE;
   skDstReset(sk);
   if (sk.err !== 0) sockDefErrorReport(sk);
   return 0;

@@ -171,3 +171,25 @@ test.serial("TCP_FASTOPEN_CONNECT: connect waits for the first write when a cook
   close(off);
   finish(t);
 });
+
+test.serial("a blocking write that waited for a connection which failed does not keep the next from opening fast", (t) => {
+  bootWire();
+  learn();
+  const fd = open();
+  t.is(setsockopt(fd, SOL_TCP, TCP_FASTOPEN_CONNECT, 1), 0);
+  t.is(connect(fd, server), 0);
+  t.is(send(fd, buffer, 0, 2000, 0), 1420);
+  const syn = sentOne();
+  t.is(send(fd, buffer, 1420, 580, 0), -EAGAIN, "where a blocking call would wait");
+  inject({ sport: 80, dport: syn.sport, seq: 0, ack: syn.seq + 1, flags: RST | ACK });
+  t.is(connect(fd, server), -ECONNREFUSED);
+  t.is(connect(fd, server), 0, "waits for the first write, as before");
+  t.deepEqual(sent(), []);
+  t.is(send(fd, buffer, 0, 100, 0), 100);
+  const again = sentOne();
+  t.is(again.payload.length, 100);
+  synack(again, 100, MSS);
+  t.like(sentOne(), { flags: ACK, ack: ISN + 1 });
+  reset(fd, again, 100);
+  finish(t);
+});

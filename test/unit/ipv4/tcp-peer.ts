@@ -25,14 +25,22 @@ export interface PeerOptions {
   rcvbuf?: number;
   /** Option bytes of the last ACK. */
   ackOptions?: number[];
+  /** Made by listening() before, and closed here. */
+  listener?: number;
+}
+
+/** A listener at port 80. */
+export function listening(rcvbuf?: number): number {
+  const listener = socket(AF_INET, SOCK_STREAM);
+  if (rcvbuf !== undefined) setsockopt(listener, SOL_SOCKET, SO_RCVBUF, rcvbuf);
+  bind(listener, new SockaddrIn(0, 80));
+  listen(listener, 4);
+  return listener;
 }
 
 /** A connection the peer opened. */
 export function accepted(o: PeerOptions = {}): Conn {
-  const listener = socket(AF_INET, SOCK_STREAM);
-  if (o.rcvbuf !== undefined) setsockopt(listener, SOL_SOCKET, SO_RCVBUF, o.rcvbuf);
-  bind(listener, new SockaddrIn(0, 80));
-  listen(listener, 4);
+  const listener = o.listener ?? listening(o.rcvbuf);
   inject({ sport: PORT, dport: 80, seq: ISN, flags: SYN, options: o.options ?? [2, 4, 5, 0xb4] });
   run(o.rtt ?? 0);
   const reply = sentOne();

@@ -1,14 +1,16 @@
 import test from "ava";
+import { initNet } from "../../../src/boot.ts";
 import { Msghdr, msgSetBuffer } from "../../../src/stack/core/sockaddr.ts";
+import { tcpSetDefaultCongestionControl } from "../../../src/stack/ipv4/tcp-cong.ts";
 import { close, getsockopt, recv, send, sendmsg, setsockopt, setsockoptBytes, socket } from "../../../src/stack/socket/index.ts";
 import { EINVAL, ENOENT, ENOPROTOOPT } from "../../../src/uapi/errno.ts";
 import { AF_INET, MSG_MORE, SO_LINGER, SOCK_STREAM, SOL_SOCKET, SOL_TCP } from "../../../src/uapi/socket.ts";
 import {
   TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_ESTABLISHED, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL,
-  TCP_LINGER2, TCP_MAXSEG, TCP_MD5SIG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT,
-  TCP_WINDOW_CLAMP,
+  TCP_LINGER2, TCP_MAXSEG, TCP_MD5SIG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_SYNCNT,
+  TCP_THIN_LINEAR_TIMEOUTS, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
 } from "../../../src/uapi/tcp.ts";
-import { accepted, bytes, end, give } from "./tcp-peer.ts";
+import { accepted, bytes, end, give, listening } from "./tcp-peer.ts";
 import { ACK, bootWire, finish, PSH, RST, run, sent, sentOne } from "./tcp-wire.ts";
 
 const buffer = new Uint8Array(20000);
@@ -109,5 +111,45 @@ test.serial("TCP_NOTSENT_LOWAT limits what is taken; SO_LINGER 0 makes close a r
   setsockopt(conn.fd, SOL_SOCKET, SO_LINGER, 1, 0);
   close(conn.fd);
   t.true((sent().at(-1)!.flags & RST) !== 0);
+  finish(t);
+});
+
+test.serial("net.ipv4.tcp_congestion_control: what new sockets and a listener's children have, unless the program chose", (t) => {
+  bootWire(POOL);
+  const name = new Uint8Array(16);
+  const algorithm = (fd: number): string => {
+    const length = getsockopt(fd, SOL_TCP, TCP_CONGESTION, name);
+    return new TextDecoder().decode(name.subarray(0, length));
+  };
+  const reno = new TextEncoder().encode("reno");
+  t.is(tcpSetDefaultCongestionControl(initNet, "nosuch"), -ENOENT);
+  t.is(tcpSetDefaultCongestionControl(initNet, "re"), -ENOENT);
+  t.is(initNet.ipv4.tcpCongestionControl, "cubic");
+  const of = (before: string, chosen: boolean, after: string): string => {
+    t.is(tcpSetDefaultCongestionControl(initNet, before), 0);
+    const listener = listening();
+    if (chosen) t.is(setsockoptBytes(listener, SOL_TCP, TCP_CONGESTION, reno), 0);
+    t.is(tcpSetDefaultCongestionControl(initNet, after), 0);
+    const conn = accepted({ listener });
+    const found = algorithm(conn.fd);
+    end(conn);
+    return found;
+  };
+  t.is(of("cubic", false, "cubic"), "cubic");
+  t.is(of("cubic", false, "reno"), "reno", "a child has the default of its own time");
+  t.is(of("cubic", true, "cubic"), "reno", "or what its listener was given");
+  t.is(of("reno", true, "cubic"), "reno", "though that was the default");
+  finish(t);
+});
+
+test.serial("TCP_THIN_LINEAR_TIMEOUTS is read as set, and a child has it of its listener", (t) => {
+  bootWire(POOL);
+  const listener = listening();
+  t.is(get(listener, TCP_THIN_LINEAR_TIMEOUTS), 0);
+  t.is(setsockopt(listener, SOL_TCP, TCP_THIN_LINEAR_TIMEOUTS, 2), -EINVAL);
+  t.is(setsockopt(listener, SOL_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1), 0);
+  const conn = accepted({ listener });
+  t.is(get(conn.fd, TCP_THIN_LINEAR_TIMEOUTS), 1);
+  end(conn);
   finish(t);
 });
