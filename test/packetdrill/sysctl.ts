@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import type { Net } from "../../src/stack/core/net.ts";
+import { tcpSetDefaultCongestionControl } from "../../src/stack/ipv4/tcp-cong.ts";
 import { tcpFastopenSetKey } from "../../src/stack/ipv4/tcp-fastopen-key.ts";
 
 /** How the fields of a sysctl of two or three numbers end. */
@@ -34,8 +35,8 @@ function setMany(fields: Fields, key: string, values: readonly number[]): boolea
 }
 
 /** The keys of Fast Open: four words each, and a comma between them. */
-function setKeys(text: string): boolean {
-  return tcpFastopenSetKey(text.split(/[-,]/).map((word) => parseInt(word, 16) | 0)) === 0;
+function setKeys(net: Net, text: string): boolean {
+  return tcpFastopenSetKey(net, text.split(/[-,]/).map((word) => parseInt(word, 16) | 0)) === 0;
 }
 
 /**
@@ -49,7 +50,8 @@ export function setSysctl(net: Net, name: string, value: string): boolean {
   const fields = net.ipv4 as unknown as Fields;
   const key = camel(parts[1]!);
   const text = value.trim();
-  if (key === "tcpFastopenKey") return setKeys(text);
+  if (key === "tcpFastopenKey") return setKeys(net, text);
+  if (key === "tcpCongestionControl") return tcpSetDefaultCongestionControl(net, text) === 0;
   const words = text.split(/[\s]+/);
   const numbers = words.map((word) => Number(word));
   if (numbers.some((number) => Number.isNaN(number))) return false;

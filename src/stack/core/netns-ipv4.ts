@@ -90,6 +90,8 @@ export class NetnsIpv4 {
   tcpProbeInterval = 600;
   /** Bits TFO_*: 1 client, 2 server, 0x200 server without cookies, 0x400 server without TCP_FASTOPEN. */
   tcpFastopen = 1;
+  /** Words of one key or two for cookies; null: that of the machine (tcp-fastopen-key.ts). */
+  tcpFastopenKey: Int32Array | null = null;
   /** Unsent bytes up to which a socket may write; negative for no limit. */
   tcpNotsentLowat = -1;
 }

@@ -1,7 +1,7 @@
 /**
  * The keys that Fast Open cookies are made with. Linux: struct tcp_fastopen_context of net/ipv4/tcp_fastopen.c. Read first:
- * RFC 7413 section 4.1.2. Owns the contexts: the common one, random at boot (Linux has one for each namespace), and that of a
- * listener that has its own.
+ * RFC 7413 section 4.1.2. Owns the contexts: that of initNet, random at boot, that of each other namespace, and that of a listener
+ * that has its own.
  *
  * A context has one key or two: cookies are made with the first, and those of the second are still good, so that a key can be
  * changed without turning its clients away.
@@ -9,6 +9,7 @@
 import { getRandomU32 } from "../../lib/random.ts";
 import { wordTable, words } from "../../lib/table.ts";
 import { EINVAL, ENOMEM } from "../../uapi/errno.ts";
+import { initNet, type Net, registerPernetSubsys } from "../core/net.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
 /** Words of a key, and its bytes. */
@@ -23,16 +24,24 @@ const CONTEXT_WORDS = KEYS + MAX_KEYS * KEY_WORDS;
 /** Words of both contexts. */
 export const TCP_FASTOPEN_KEY_WORDS = 2 * CONTEXT_WORDS;
 
-/** Where in `words` the common context is, and that of a listener. */
+/** Where in `words` the context of initNet is, and that of a listener. */
 let common = 0;
 let own = 0;
 
-/** Makes the common key. Boot time only, after randomInit. */
+/** Every namespace has a key of its own. Linux: tcp_fastopen_init_key_once(). */
+const fastopenPernet = Object.freeze({
+  init(net: Net): void {
+    if (net !== initNet) net.ipv4.tcpFastopenKey = Int32Array.from({ length: KEY_WORDS }, getRandomU32);
+  },
+});
+
+/** Makes the key of initNet. Boot time only, after randomInit. */
 export function tcpFastopenKeyInit(): void {
   common = wordTable("fastopen_key", TCP_FASTOPEN_KEY_WORDS);
   own = common + CONTEXT_WORDS;
   words[common + COUNT] = 1;
   for (let i = 0; i < KEY_WORDS; i++) words[common + KEYS + i] = getRandomU32();
+  registerPernetSubsys(fastopenPernet);
 }
 
 /** Who owns a listener's context: never 0. */
@@ -40,30 +49,33 @@ function ownerOf(sk: TcpSk): number {
   return sk.index + 1;
 }
 
-/** Where the context for a listener is. */
-function contextOf(sk: TcpSk): number {
-  return words[own + OWNER] === ownerOf(sk) ? own : common;
+/** The keys that count for a listener are in this array, from fastopenKeyAt() on. */
+export function fastopenKeys(sk: TcpSk): Int32Array {
+  return words[own + OWNER] === ownerOf(sk) ? words : sk.net.ipv4.tcpFastopenKey ?? words;
 }
 
 /** How many keys count for a listener. */
 export function fastopenKeyCount(sk: TcpSk): number {
-  return words[contextOf(sk) + COUNT]!;
+  if (words[own + OWNER] === ownerOf(sk)) return words[own + COUNT]!;
+  const keys = sk.net.ipv4.tcpFastopenKey;
+  return keys === null ? words[common + COUNT]! : keys.length / KEY_WORDS;
 }
 
-/** Where in `words` a key for a listener is. @param index 0 for the one that cookies are made with */
+/** Where in fastopenKeys() a key is. @param index 0 for the one that cookies are made with */
 export function fastopenKeyAt(sk: TcpSk, index: number): number {
-  return contextOf(sk) + KEYS + index * KEY_WORDS;
+  const at = index * KEY_WORDS;
+  if (words[own + OWNER] === ownerOf(sk)) return own + KEYS + at;
+  return sk.net.ipv4.tcpFastopenKey === null ? common + KEYS + at : at;
 }
 
 /**
- * Sets the common keys, as sysctl net.ipv4.tcp_fastopen_key does. Linux: tcp_fastopen_reset_cipher().
+ * Sets the keys of a namespace (sysctl net.ipv4.tcp_fastopen_key). Makes an array. Linux: tcp_fastopen_reset_cipher().
  * @param key four words for one key, eight for two @returns 0 or -EINVAL
  */
-export function tcpFastopenSetKey(key: ArrayLike<number>): number {
+export function tcpFastopenSetKey(net: Net, key: ArrayLike<number>): number {
   const length = key.length;
   if (length !== KEY_WORDS && length !== MAX_KEYS * KEY_WORDS) return -EINVAL;
-  words[common + COUNT] = length / KEY_WORDS;
-  for (let i = 0; i < length; i++) words[common + KEYS + i] = key[i]!;
+  net.ipv4.tcpFastopenKey = Int32Array.from(key);
   return 0;
 }
 
@@ -86,10 +98,11 @@ export function fastopenSetListenerKey(sk: TcpSk, key: ArrayLike<number>): numbe
 
 /** Reads the keys of a listener as bytes, as far as there is room. @returns how many */
 export function fastopenGetListenerKey(sk: TcpSk, out: Uint8Array | Int32Array): number {
-  const at = contextOf(sk);
-  const bytes = words[at + COUNT]! * KEY_BYTES;
+  const keys = fastopenKeys(sk);
+  const at = fastopenKeyAt(sk, 0);
+  const bytes = fastopenKeyCount(sk) * KEY_BYTES;
   const length = bytes < out.length ? bytes : out.length;
-  for (let i = 0; i < length; i++) out[i] = (words[at + KEYS + (i >> 2)]! >> ((i & 3) << 3)) & 255;
+  for (let i = 0; i < length; i++) out[i] = (keys[at + (i >> 2)]! >> ((i & 3) << 3)) & 255;
   return length;
 }
 

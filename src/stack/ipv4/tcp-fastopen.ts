@@ -28,7 +28,7 @@ import {
 } from "./tcp-cold.ts";
 import { tcpFin, tcpQueueRcv } from "./tcp-data.ts";
 import { tcpEcnSendSynack } from "./tcp-ecn.ts";
-import { fastopenKeyAt, fastopenKeyCount } from "./tcp-fastopen-key.ts";
+import { fastopenKeyAt, fastopenKeyCount, fastopenKeys } from "./tcp-fastopen-key.ts";
 import { tcpInitTransfer } from "./tcp-input.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
 import type { TcpOptionsReceived } from "./tcp-options.ts";
@@ -73,7 +73,7 @@ function swap(word: number): number {
 function cookieGen(sk: TcpSk, skb: SkBuff, index: number): void {
   const saddr = swap(memView.getInt32(skb.nh + IPH_SADDR));
   const daddr = swap(memView.getInt32(skb.nh + IPH_DADDR));
-  cookieLow = siphash2u32(saddr, daddr, words, fastopenKeyAt(sk, index));
+  cookieLow = siphash2u32(saddr, daddr, fastopenKeys(sk), fastopenKeyAt(sk, index));
   cookieHigh = siphashHi();
 }
 

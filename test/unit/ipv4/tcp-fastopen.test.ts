@@ -1,6 +1,7 @@
 import test from "ava";
 import { initNet } from "../../../src/boot.ts";
 import { words } from "../../../src/lib/table.ts";
+import { createNet, type Net } from "../../../src/stack/core/net.ts";
 import { SockaddrIn } from "../../../src/stack/core/sockaddr.ts";
 import { inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
 import { inetForEachListener } from "../../../src/stack/ipv4/inet-hashtables.ts";
@@ -8,7 +9,7 @@ import { reqskCount } from "../../../src/stack/ipv4/request-sock.ts";
 import { TP_FASTOPEN_QLEN } from "../../../src/stack/ipv4/tcp-cold.ts";
 import { tcpFastopenSetKey } from "../../../src/stack/ipv4/tcp-fastopen-key.ts";
 import {
-  accept4, bind, close, getsockopt, listen, poll, Pollfd, recv, send, setsockopt, socket,
+  accept4, bind, close, getsockopt, listen, poll, Pollfd, recv, send, setNs, setsockopt, socket,
 } from "../../../src/stack/socket/index.ts";
 import { EAGAIN, ECONNRESET, EHOSTUNREACH, EINVAL, EPIPE } from "../../../src/uapi/errno.ts";
 import { POLLIN, POLLOUT } from "../../../src/uapi/poll.ts";
@@ -17,7 +18,7 @@ import {
   LINUX_MIB_TCPFASTOPENPASSIVEFAIL,
 } from "../../../src/uapi/snmp.ts";
 import { AF_INET, SOCK_STREAM, SOL_TCP } from "../../../src/uapi/socket.ts";
-import { TCP_ESTABLISHED, TCP_FASTOPEN, TCP_INFO, TCP_SYN_RECV, TCPI_OPT_SYN_DATA } from "../../../src/uapi/tcp.ts";
+import { TCP_ESTABLISHED, TCP_FASTOPEN, TCP_FASTOPEN_KEY, TCP_INFO, TCP_SYN_RECV, TCPI_OPT_SYN_DATA } from "../../../src/uapi/tcp.ts";
 import { icmpMessage, ip, ipPacket, receive } from "./harness.ts";
 import {
   ACK, bootWire, dev, FIN, finish, inject, PEER, PSH, RST, run, type Segment, sent, sentOne, SYN, US,
@@ -67,7 +68,7 @@ test.serial("cookies are those of Linux for the same key and addresses", (t) => 
   bootWire();
   const fd = server();
   // From Google's packetdrill tests of Fast Open: key, client, server, cookie.
-  tcpFastopenSetKey([0xa0bf63f7 | 0, 0xed803d81 | 0, 0xcd641d30 | 0, 0xcebc4a90 | 0]);
+  tcpFastopenSetKey(initNet, [0xa0bf63f7 | 0, 0xed803d81 | 0, 0xcd641d30 | 0, 0xcebc4a90 | 0]);
   inetAddAddress(initNet, dev, ip("192.168.0.2"), 24);
   inetAddAddress(initNet, dev, ip("10.255.0.1"), 8);
   run(0);
@@ -210,4 +211,24 @@ test.serial("ICMP unreachable ends one that nobody has; the waiting are counted 
   close(conn);
   close(fd);
   finish(t);
+});
+
+test.serial("each namespace has keys of its own, and its listeners have those", (t) => {
+  bootWire();
+  const other = createNet();
+  const keyIn = (net: Net): number[] => {
+    setNs(net);
+    const fd = socket(AF_INET, SOCK_STREAM);
+    const out = new Uint8Array(32);
+    const length = getsockopt(fd, SOL_TCP, TCP_FASTOPEN_KEY, out);
+    close(fd);
+    setNs(initNet);
+    return [...out.subarray(0, length)];
+  };
+  t.is(keyIn(initNet).length, 16);
+  t.notDeepEqual(keyIn(other), keyIn(initNet));
+  t.is(tcpFastopenSetKey(other, [1, 2, 3]), -EINVAL);
+  t.is(tcpFastopenSetKey(other, [1, 2, 3, 4, 5, 6, 7, 8]), 0);
+  t.deepEqual(keyIn(other), [1, 2, 3, 4, 5, 6, 7, 8].flatMap((word) => [word, 0, 0, 0]));
+  t.is(keyIn(initNet).length, 16, "and nobody else's have changed");
 });
