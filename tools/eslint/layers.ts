@@ -33,10 +33,10 @@ export const LAYERS: Readonly<Record<string, Layer>> = Object.freeze({
   "src/netif": { from: CORE },
   "src/stack/ipv4": { from: LINK },
   "src/stack/packet": { from: LINK },
-  // rtnetlink is a door to IPv4's tables, which never know that it is there.
+  // rtnetlink is a door to IPv4's tables, and netfilter stands on its packets' way; IPv4 never knows that they are there.
   "src/stack/netlink": { from: [...LINK, "src/stack/ipv4"] },
+  "src/stack/netfilter": { from: [...LINK, "src/stack/ipv4"] },
   "src/stack/unix": { from: LINK },
-  "src/stack/netfilter": { from: LINK },
   "src/stack/socket": { from: CORE },
   "src/services": { from: SOCKET },
   "src/ecma419": { from: SOCKET },

@@ -23,6 +23,7 @@ import {
   ICMP_DEST_UNREACH, ICMP_EXC_TTL, ICMP_FRAG_NEEDED, ICMP_HOST_UNREACH, ICMP_NET_UNREACH, ICMP_PKT_FILTERED, ICMP_REDIR_HOST,
   ICMP_REDIRECT, ICMP_SR_FAILED, ICMP_TIME_EXCEEDED,
 } from "../../uapi/icmp.ts";
+import { NF_INET_FORWARD } from "../../uapi/netfilter.ts";
 import { RT_SCOPE_LINK, RTN_UNICAST, RTN_UNREACHABLE } from "../../uapi/rtnetlink.ts";
 import {
   IPSTATS_MIB_FRAGFAILS, IPSTATS_MIB_INDISCARDS, IPSTATS_MIB_INHDRERRORS, IPSTATS_MIB_INNOROUTES,
@@ -39,7 +40,7 @@ import { fibResult } from "./fib-lookup.ts";
 import { fibExceptionRows, fibMem } from "./fib-memory.ts";
 import { FI_MTU, fibSelectMultipath, NH_GW, NH_NEXT, NH_OIF, nhDev, nhKeep, nhKept, nhScope } from "./fib-semantics.ts";
 import { icmpSend } from "./icmp.ts";
-import { ipOptions } from "./ip-parts.ts";
+import { ipHooks, ipOptions } from "./ip-parts.ts";
 import { rtTos2priority } from "./ip-sockglue.ts";
 import { ipRouteInputRefuse } from "./route.ts";
 import { rtCacheFlush } from "./route-cache.ts";
@@ -214,8 +215,18 @@ function ipForward(packet: SkBuff): number {
   decreaseTtl(skb.nh);
   if (redirect && route === 0) sendRedirect(skb, rt);
   skb.priority = rtTos2priority(mem8[skb.nh + IPH_TOS]!);
-  if (options !== null) options.forward(skb);
-  return rt.output(skb);
+  const hooks = ipHooks;
+  if (hooks !== null) {
+    const go = hooks.run(NF_INET_FORWARD, net, skb, skb.dev, rt.dev);
+    if (go <= 0) return go;
+  }
+  return ipForwardFinish(skb);
+}
+
+/** What netfilter lets pass goes on. Linux: ip_forward_finish(). */
+export function ipForwardFinish(skb: SkBuff): number {
+  if (skb.th - skb.nh > IP_HLEN && ipOptions !== null) ipOptions.forward(skb);
+  return skb.dst!.output(skb);
 }
 
 /** The checksum follows (RFC 1624). Linux: ip_decrease_ttl(). */

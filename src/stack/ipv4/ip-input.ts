@@ -1,7 +1,7 @@
 /**
  * Receiving: the header's checks, the route, and the hand-over to the transport protocol. Linux: net/ipv4/ip_input.c.
  *
- *   netifReceiveSkb → ipRcv (→ ipRcvFinish, with a question other than the last) → dst.input = ipLocalDeliver
+ *   netifReceiveSkb → ipRcv (→ ipRcvFinish → ipRcvRoute, with a question other than the last) → dst.input = ipLocalDeliver
  *     → protocol handler
  *
  * Fragments and options are dealt with where those parts were listed at boot (ip-parts.ts); else fragments are dropped and
@@ -21,6 +21,7 @@ import {
 import { EINVAL } from "../../uapi/errno.ts";
 import { ICMP_DEST_UNREACH, ICMP_PROT_UNREACH } from "../../uapi/icmp.ts";
 import { ETH_P_IP } from "../../uapi/if-ether.ts";
+import { NF_INET_PRE_ROUTING } from "../../uapi/netfilter.ts";
 import {
   IPSTATS_MIB_CSUMERRORS, IPSTATS_MIB_INADDRERRORS, IPSTATS_MIB_INBCASTOCTETS, IPSTATS_MIB_INBCASTPKTS,
   IPSTATS_MIB_INDELIVERS, IPSTATS_MIB_INDISCARDS, IPSTATS_MIB_INHDRERRORS, IPSTATS_MIB_INMCASTOCTETS,
@@ -38,14 +39,14 @@ import {
 import { icmpInit, icmpSend, ipv4LinkFailure } from "./icmp.ts";
 import { icmpRatelimitWords } from "./icmp-ratelimit.ts";
 import { ipIdentWords, ipMcOutput, ipOutput, ipOutputInit } from "./ip-output.ts";
-import { ipFragments, ipOptions, ipPartsInit, ipRaw, type OptionOps } from "./ip-parts.ts";
+import { ipFragments, ipHooks, ipOptions, ipPartsInit, ipRaw, type OptionOps } from "./ip-parts.ts";
 import { inetProtocol, inetProtocolsInit, inetProtos } from "./protocol.ts";
 import { ipRouteInput, ipRouteInputReason, routeInit } from "./route.ts";
 import { RT_TOS_BITS, rtInput, rtInputDaddr, rtInputDev, rtInputSaddr, rtInputTos } from "./route-cache.ts";
-import { type IpHandlers, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable, rtableInit } from "./rtable.ts";
+import { type IpHandlers, ipHandlers, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable, rtableInit } from "./rtable.ts";
 
-/** Where route entries lead. */
-const handlers: IpHandlers = Object.freeze({
+/** Where route entries lead, unless a part has put itself in between (setIpHandlers()). */
+export const ipInputHandlers: IpHandlers = Object.freeze({
   localDeliver: ipLocalDeliver,
   error: ipError,
   output: ipOutput,
@@ -65,7 +66,7 @@ export function ipWords(destinations: number): number {
 export function ipInit(rtables: number, destinations: number): void {
   ipPartsInit();
   inetProtocolsInit();
-  rtableInit(rtables, initNet, handlers);
+  rtableInit(rtables, initNet, ipInputHandlers);
   routeInit();
   ipOutputInit(destinations << 2);
   icmpInit(destinations << 1);
@@ -151,8 +152,18 @@ export function ipRcv(skb: SkBuff, dev: NetDevice): number {
   return ipRcvFinish(net, skb, dev);
 }
 
-/** Routes the packet, unless loopback brought its route along, and follows the route. Linux: ip_rcv_finish(). */
+/** The end of ipRcv(), unless the packet's route is known. */
 function ipRcvFinish(net: Net, skb: SkBuff, dev: NetDevice): number {
+  const hooks = ipHooks;
+  if (hooks !== null) {
+    const go = hooks.run(NF_INET_PRE_ROUTING, net, skb, dev, null);
+    if (go <= 0) return go;
+  }
+  return ipRcvRoute(net, skb, dev);
+}
+
+/** Routes the packet, unless loopback brought its route along, and follows the route. Linux: ip_rcv_finish(). */
+export function ipRcvRoute(net: Net, skb: SkBuff, dev: NetDevice): number {
   if (skb.dst === null) {
     const nh = skb.nh;
     const view = memView;
@@ -222,7 +233,7 @@ function deliverFragment(skb: SkBuff): number {
     kfreeSkb(whole, SKB_DROP_REASON_NOMEM);
     return -EINVAL;
   }
-  return ipLocalDeliver(whole);
+  return ipHandlers.localDeliver(whole);
 }
 
 /**

@@ -23,6 +23,7 @@ import { EHOSTUNREACH, EMSGSIZE, ENOBUFS } from "../../uapi/errno.ts";
 import { IFF_LOOPBACK, IFF_NOARP } from "../../uapi/if.ts";
 import { ETH_P_IP } from "../../uapi/if-ether.ts";
 import { IP_PMTUDISC_DO, IP_PMTUDISC_PROBE, IP_PMTUDISC_WANT } from "../../uapi/in.ts";
+import { NF_INET_LOCAL_OUT } from "../../uapi/netfilter.ts";
 import {
   IPSTATS_MIB_FRAGFAILS, IPSTATS_MIB_OUTBCASTOCTETS, IPSTATS_MIB_OUTBCASTPKTS, IPSTATS_MIB_OUTDISCARDS,
   IPSTATS_MIB_OUTMCASTOCTETS, IPSTATS_MIB_OUTMCASTPKTS, IPSTATS_MIB_OUTNOROUTES, IPSTATS_MIB_OUTOCTETS,
@@ -41,7 +42,7 @@ import { IP_DF, IP_HLEN, IPH_DADDR, IPH_FRAG_OFF, IPH_SADDR } from "../wire/ip.t
 import { arpTbl } from "./arp.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
 import type { InetSk } from "./inet-sock.ts";
-import { ipFragments } from "./ip-parts.ts";
+import { ipFragments, ipHooks } from "./ip-parts.ts";
 import { ipRouteOutputFlow, ipRouteOutputKey } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 
@@ -179,6 +180,11 @@ export function ipTurnHeader(skb: SkBuff, protocol: number, ttl: number): void {
 export function ipLocalOut(net: Net, skb: SkBuff): number {
   net.mib[IPSTATS_MIB_OUTREQUESTS]!++;
   skb.protocol = ETH_P_IP;
+  const hooks = ipHooks;
+  if (hooks !== null) {
+    const go = hooks.run(NF_INET_LOCAL_OUT, net, skb, null, skb.dst!.dev);
+    if (go <= 0) return go;
+  }
   return skb.dst!.output(skb);
 }
 

@@ -78,11 +78,21 @@ export interface PingOps {
   error(skb: SkBuff, info: number): void;
 }
 
+/** Netfilter's hooks (src/stack/netfilter). */
+export interface HookOps {
+  /**
+   * Shows a packet to what is registered at a hook. @param hook NF_INET_* @param inDev, outDev null where there is none
+   * @returns 1 to go on; else the packet is gone or kept, and this is what its sender is told: 0 or a negative errno
+   */
+  run(hook: number, net: Net, skb: SkBuff, inDev: NetDevice | null, outDev: NetDevice | null): number;
+}
+
 export let ipFragments: FragmentOps | null = null;
 export let ipOptions: OptionOps | null = null;
 export let ipForwarding: ForwardOps | null = null;
 export let ipRaw: RawOps | null = null;
 export let ipPing: PingOps | null = null;
+export let ipHooks: HookOps | null = null;
 
 /** Boot: no part is there. */
 export function ipPartsInit(): void {
@@ -91,6 +101,7 @@ export function ipPartsInit(): void {
   ipForwarding = null;
   ipRaw = null;
   ipPing = null;
+  ipHooks = null;
 }
 
 export function registerIpFragments(ops: FragmentOps): void {
@@ -111,4 +122,8 @@ export function registerIpRaw(ops: RawOps): void {
 
 export function registerIpPing(ops: PingOps): void {
   ipPing = ops;
+}
+
+export function registerIpHooks(ops: HookOps): void {
+  ipHooks = ops;
 }

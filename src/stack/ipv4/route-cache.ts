@@ -12,6 +12,7 @@
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { IP_VER_IHL_PLAIN } from "../wire/ip.ts";
+import { ipHooks } from "./ip-parts.ts";
 import type { Rtable } from "./rtable.ts";
 
 /** The answer for a packet to this host, null for none: then rtInputDev is null too. */
@@ -38,7 +39,8 @@ export function rtInputRemember(rt: Rtable, dev: NetDevice, saddr: number, daddr
   rtInputSaddr = asWord(saddr);
   rtInputDaddr = asWord(daddr);
   rtInputTos = (IP_VER_IHL_PLAIN << 24) | (tos << 16);
-  rtInputDev = dev;
+  // Every packet is to pass by the hooks then, so none may find its answer here.
+  rtInputDev = ipHooks === null ? dev : null;
   rtReply = null;
 }
 

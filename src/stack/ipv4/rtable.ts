@@ -86,6 +86,11 @@ export function rtableInit(count: number, net: Net, handlers: IpHandlers): void 
   rtables = poolCreate("ip_dst_cache", count, () => new Rtable(net));
 }
 
+/** Entries made from now on lead there: for a part that stands between, at boot. */
+export function setIpHandlers(handlers: IpHandlers): void {
+  ipHandlers = handlers;
+}
+
 /** An entry with one reference, which the caller owns, or null (counted by the pool). Linux: rt_dst_alloc(). */
 export function rtDstAlloc(net: Net, dev: NetDevice, flags: number, type: number): Rtable | null {
   const rt = poolAlloc(rtables);

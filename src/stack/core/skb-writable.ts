@@ -1,0 +1,31 @@
+/**
+ * Bytes of its own for a packet that is to be changed on its way. Linux: skb_ensure_writable() and pskb_expand_head() of
+ * net/core/skbuff.c.
+ */
+import { memCopy } from "../../lib/memory.ts";
+import { allocSkb, consumeSkb, skbBufferBytes, type SkBuff, skbCloned } from "./skbuff.ts";
+
+/**
+ * Makes the bytes of a packet its own, so that no one else sees them change: what it shares with clones (a capture's, a packet
+ * socket's, TCP's retransmission queue) is copied into another buffer. The header stays the same one.
+ * @returns false when there is no buffer; the packet is as it was
+ */
+export function skbEnsureWritable(skb: SkBuff): boolean {
+  if (!skbCloned(skb)) return true;
+  const spare = allocSkb(skbBufferBytes);
+  if (spare === null) return false;
+  const from = skb.head;
+  const to = spare.head;
+  memCopy(to, from, skb.tail - from);
+  const shift = to - from;
+  skb.head = to;
+  skb.data += shift;
+  skb.tail += shift;
+  skb.mac += shift;
+  skb.nh += shift;
+  skb.th += shift;
+  // The spare header takes the packet's share in the old bytes along.
+  spare.head = from;
+  consumeSkb(spare);
+  return true;
+}
