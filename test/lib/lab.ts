@@ -18,7 +18,7 @@ import { createWireDevice } from "../../hal/mock/wire-device.ts";
 import { Wire } from "../../hal/mock/wire.ts";
 import { pcapHeader, pcapRecord } from "../../hal/node/pcap.ts";
 import {
-  boot, close, type ConfigOptions, createNet, devOpen, formatSlabinfo, inetAddAddress, initNet, type Net, type NetDevice,
+  boot, type BootOptions, close, type ConfigOptions, createNet, devOpen, formatSlabinfo, inetAddAddress, initNet, type Net, type NetDevice,
   poolsInUse, setNs, socket,
 } from "../../src/index.ts";
 import { unregisterNetdev } from "../../src/netif/dev.ts";
@@ -45,6 +45,8 @@ export interface LabOptions {
   readonly wire?: Impairment;
   /** Sizes; default preset host. */
   readonly config?: ConfigOptions;
+  /** Parts to be started beside. */
+  readonly initcalls?: NonNullable<BootOptions["initcalls"]>;
   /** Everyone knows everyone's hardware address (default); false: ARP has to find out. */
   readonly neighbours?: boolean;
 }
@@ -111,7 +113,7 @@ export class Lab {
       this.captured.push(pcapRecord(frame, timeMs));
       if (this.captured.length > CAPTURE_FRAMES) this.captured.shift();
     });
-    boot({ preset: "host", ...options.config, hal: this.clock });
+    boot({ preset: "host", ...options.config, initcalls: options.initcalls ?? [], hal: this.clock });
     this.clock.drive(initNet);
     const hosts = (options.hosts ?? ["a"]).map(station);
     const peers = (options.peers ?? []).map((name, index) => station(name, hosts.length + index));
