@@ -40,7 +40,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = Object.freeze({
   "src/stack/socket": { from: CORE },
   "src/services": { from: [...SOCKET, "src/services/interface.ts"] },
   // Loads the ioctl() requests that services configure devices by.
-  "src/services/interface.ts": { from: [...SOCKET, "src/services", "src/ioctl.ts"] },
+  "src/services/interface.ts": { from: [...SOCKET, "src/ioctl.ts"] },
   "src/ecma419": { from: SOCKET },
   "src/commands": { from: SOCKET },
   // The commands' entrance loads what they speak to; the commands themselves know sockets only.
