@@ -23,8 +23,7 @@ import { sockoptInit } from "./stack/core/sockopt.ts";
 import { inetInit } from "./stack/ipv4/af-inet.ts";
 import { arpInit } from "./stack/ipv4/arp.ts";
 import { devinetInit } from "./stack/ipv4/devinet.ts";
-import { fibInit } from "./stack/ipv4/fib-frontend.ts";
-import { FIB_MEMORY_WORDS } from "./stack/ipv4/fib-memory.ts";
+import { fibInit, type FibOptions, fibWords } from "./stack/ipv4/fib-frontend.ts";
 import { inetSockInit } from "./stack/ipv4/inet-sock.ts";
 import { ipInit, ipWords } from "./stack/ipv4/ip-input.ts";
 import { tcpV4Init, tcpV4Words } from "./stack/ipv4/tcp-ipv4.ts";
@@ -52,6 +51,18 @@ export function bootConfig(): Config {
 /** Truesize of one full packet: what a socket's buffer is counted in. */
 function packetBytes(config: Config): number {
   return config.bufferBytes + SKB_OVERHEAD_BYTES;
+}
+
+function fibOptions(config: Config): FibOptions {
+  return {
+    routes: config.routes,
+    infos: config.fibInfos,
+    tables: config.fibTables,
+    metrics: config.fibMetrics,
+    rules: config.fibRules,
+    exceptions: config.fibExceptions,
+    nexthops: config.nexthops,
+  };
 }
 
 const initcalls = Object.freeze<Initcall<Config>[]>([
@@ -87,18 +98,10 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
   {
     level: FS_INITCALL,
     name: "inet",
-    words: (c) => neighTableWords(c.neighbours) + FIB_MEMORY_WORDS + ipWords(c.destinations),
+    words: (c) => neighTableWords(c.neighbours) + fibWords(fibOptions(c)) + ipWords(c.destinations),
     init: (c) => {
       devinetInit(c.ifaddrs);
-      fibInit({
-        routes: c.routes,
-        infos: c.fibInfos,
-        tables: c.fibTables,
-        metrics: c.fibMetrics,
-        rules: c.fibRules,
-        exceptions: c.fibExceptions,
-        nexthops: c.nexthops,
-      });
+      fibInit(fibOptions(c));
       ipInit(c.rtables, c.destinations);
       arpInit(c.neighbours);
       inetSockInit(c.socks);

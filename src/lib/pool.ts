@@ -1,9 +1,10 @@
 /**
  * Fixed pools, the only source of objects after boot: of objects (a free list through the objects themselves) and of
- * rows in tables (as slabs: with a free list of 16 bits for each). Linux: mm/slab.c, kmem_cache_alloc(), /proc/slabinfo.
+ * rows in tables (with a free list through the rows, or as slabs: with one of 16 bits for each). Linux: mm/slab.c,
+ * kmem_cache_alloc(), /proc/slabinfo.
  *
  * Each pool knows how many of it are in use, were at most, and how often it was empty when asked. Freeing what is not
- * in use is a bug and is caught at once. All pools are listed in a registry, in the order of their making.
+ * in use is a bug and is caught at once, but of plain rows. All pools are listed in a registry, in the order of their making.
  */
 
 import { account } from "./account.ts";
@@ -192,6 +193,42 @@ export function slabFree(slab: Slab, index: number): void {
   halves[at] = words[slab + POOL_FREE]!;
   words[slab + POOL_FREE] = index;
   words[slab + POOL_IN_USE]!--;
+}
+
+/**
+ * Makes a pool of rows of `words` whose free list goes through their first word: for rows that are named by where they lie. POOL_FREE
+ * is the first free row, 0 for none. What a row's owner keeps in it says whether it is in use. Boot time.
+ * @param base where the rows lie, not 0 @param ints words of each
+ */
+export function rowsCreate(name: string, base: number, size: number, ints: number): RowPool {
+  const pool = rowPoolCreate(name, size);
+  for (let i = 0; i < size; i++) words[base + i * ints] = i + 1 < size ? base + (i + 1) * ints : 0;
+  words[pool + POOL_FREE] = size > 0 ? base : 0;
+  return pool;
+}
+
+/** A row, its words as the last user left them; 0 when there is none, which counts as a failure. */
+export function rowAlloc(pool: RowPool): number {
+  const row = words[pool + POOL_FREE]!;
+  if (row === 0) {
+    words[pool + POOL_FAILURES]!++;
+    return 0;
+  }
+  words[pool + POOL_FREE] = words[row]!;
+  rowPoolTake(pool);
+  return row;
+}
+
+/** Gives a row back to the pool it came from. */
+export function rowFree(pool: RowPool, row: number): void {
+  words[row] = words[pool + POOL_FREE]!;
+  words[pool + POOL_FREE] = row;
+  words[pool + POOL_IN_USE]!--;
+}
+
+/** Rows that are not in use. */
+export function rowsLeft(pool: RowPool): number {
+  return words[pool + POOL_SIZE]! - words[pool + POOL_IN_USE]!;
 }
 
 /** What the pool of rows at that place of the registry can tell. Makes an object. */

@@ -4,11 +4,11 @@
  * for each prefix length; while it is small, its answers are compared with a search of the plain list.
  */
 import test from "ava";
+import { words } from "../../src/lib/table.ts";
 import { fibGetTable } from "../../src/stack/ipv4/fib-alias.ts";
 import { FibConfig } from "../../src/stack/ipv4/fib-config.ts";
 import { fibTableDelete, fibTableInsert } from "../../src/stack/ipv4/fib-frontend.ts";
 import { fibTableLookup } from "../../src/stack/ipv4/fib-lookup.ts";
-import { fibMem } from "../../src/stack/ipv4/fib-memory.ts";
 import { FI_PRIORITY, FI_WORD } from "../../src/stack/ipv4/fib-semantics.ts";
 import { FibResult, Flowi4, flowi4Init } from "../../src/stack/ipv4/flow.ts";
 import { EEXIST, ENOENT, ESRCH } from "../../src/uapi/errno.ts";
@@ -127,8 +127,8 @@ test.serial(`${OPERATIONS} operations on 0 to ${MOST_ROUTES} prefixes answer as 
     if (found !== (best !== undefined)) throw new Error(`lookup of ${addr}: ${found}`);
     if (best !== undefined) {
       equal(res.prefixlen, best.len, "prefix length");
-      equal(fibMem[res.fi + FI_PRIORITY]!, best.priority, "priority");
-      equal((fibMem[res.fi + FI_WORD]! >> 8) & 255, best.mark, "protocol");
+      equal(words[res.fi + FI_PRIORITY]!, best.priority, "priority");
+      equal((words[res.fi + FI_WORD]! >> 8) & 255, best.mark, "protocol");
     }
     return addr;
   };

@@ -6,6 +6,8 @@
  * before main where they share a trie), descending TOS, ascending priority, then as inserted. Which errors NLM_F_CREATE, EXCL,
  * REPLACE and APPEND give is decided here: netlink(7), rtnetlink(7).
  */
+import { rowAlloc, rowFree } from "../../lib/pool.ts";
+import { words } from "../../lib/table.ts";
 import { EEXIST, ENOBUFS, ENOENT, ESRCH } from "../../uapi/errno.ts";
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from "../../uapi/netlink.ts";
 import {
@@ -14,7 +16,7 @@ import {
 } from "../../uapi/rtnetlink.ts";
 import type { Net } from "../core/net.ts";
 import type { FibConfig } from "./fib-config.ts";
-import { FI_SHIFT, fibAliasRows, fibMem, fibRowAlloc, fibRowFree, fibTables, TB_INTS } from "./fib-memory.ts";
+import { FI_SHIFT, fibAliasRows, fibTables, fibWanted, TB_INTS } from "./fib-memory.ts";
 import {
   FI_FLAGS, FI_PREFSRC, FI_PRIORITY, FI_WORD, fibConfigFill, fibMatchesMetrics, fibMatchesNexthops, fibReleaseInfo, type NetFib,
 } from "./fib-semantics.ts";
@@ -44,7 +46,7 @@ export function fibGetTable(net: Net, id: number): number {
   const fib = net.fib as NetFib;
   if (id === RT_TABLE_MAIN || id === RT_TABLE_UNSPEC) return fib.main;
   if (id === RT_TABLE_LOCAL) return fib.local;
-  for (let tb = fib.tables; tb !== 0; tb = fibMem[tb + TB_NEXT]!) if (fibMem[tb] === id) return tb;
+  for (let tb = fib.tables; tb !== 0; tb = words[tb + TB_NEXT]!) if (words[tb] === id) return tb;
   return 0;
 }
 
@@ -58,10 +60,10 @@ export function fibNewTable(net: Net, id: number): number {
   if (tablesMade === tablesMost) return 0;
   const tb = fibTables + tablesMade * TB_INTS;
   tablesMade++;
-  fibMem[tb + TB_NUM] = num;
-  fibMem[tb + TB_ROOT] = 0;
-  fibMem[tb + TB_NEXT] = fib.tables;
-  fibMem[tb + TB_TRIE] = shared === 0 ? tb : shared;
+  words[tb + TB_NUM] = num;
+  words[tb + TB_ROOT] = 0;
+  words[tb + TB_NEXT] = fib.tables;
+  words[tb + TB_TRIE] = shared === 0 ? tb : shared;
   fib.tables = tb;
   if (num === RT_TABLE_MAIN) fib.main = tb;
   else if (num === RT_TABLE_LOCAL) fib.local = tb;
@@ -77,24 +79,24 @@ export function fibEmptyTable(net: Net): number {
 
 /** The fib_info in an alias's word. */
 function wordInfo(word: number): number {
-  return ((word >> FA_INFO_SHIFT) & FA_INFO_MASK) << FI_SHIFT;
+  return fibWanted + (((word >> FA_INFO_SHIFT) & FA_INFO_MASK) << FI_SHIFT);
 }
 
 export function faInfo(alias: number): number {
-  return wordInfo(fibMem[alias + FA_WORD]!);
+  return wordInfo(words[alias + FA_WORD]!);
 }
 
 export function faType(alias: number): number {
-  return (fibMem[alias + FA_WORD]! >> FA_TYPE_SHIFT) & 15;
+  return (words[alias + FA_WORD]! >> FA_TYPE_SHIFT) & 15;
 }
 
 export function faTos(alias: number): number {
-  return (fibMem[alias + FA_WORD]! >> TOS_SHIFT) & 0xfc;
+  return (words[alias + FA_WORD]! >> TOS_SHIFT) & 0xfc;
 }
 
 /** Is it a route of that table? Only local and main share a trie. */
 export function faIsOf(alias: number, table: number): boolean {
-  return ((fibMem[alias + FA_WORD]! & FA_LOCAL) !== 0) === (table === RT_TABLE_LOCAL);
+  return ((words[alias + FA_WORD]! & FA_LOCAL) !== 0) === (table === RT_TABLE_LOCAL);
 }
 
 /** Describes a route as a record: for dumps and announcements. @param table its number @param word of its alias */
@@ -123,7 +125,7 @@ function seek(leaf: number, wanted: number, priority: number): boolean {
   let found = false;
   let at = leaf;
   while (at !== 0) {
-    const word = fibMem[at + FA_WORD]!;
+    const word = words[at + FA_WORD]!;
     const itsSlen = word & 63;
     if (itsSlen >= slen) {
       if (itsSlen !== slen) break;
@@ -131,7 +133,7 @@ function seek(leaf: number, wanted: number, priority: number): boolean {
       if (itsLocal <= local) {
         if (itsLocal !== local) break;
         const itsTos = word & (63 << FA_TOS_SHIFT);
-        found = itsTos < tos || (itsTos === tos && fibMem[faInfo(at) + FI_PRIORITY]! >>> 0 >= priority >>> 0);
+        found = itsTos < tos || (itsTos === tos && words[faInfo(at) + FI_PRIORITY]! >>> 0 >= priority >>> 0);
         if (found) break;
       }
     }
@@ -145,27 +147,27 @@ function seek(leaf: number, wanted: number, priority: number): boolean {
 
 /** Is the alias of that prefix, table and TOS? */
 function sameRoute(alias: number, word: number): boolean {
-  return ((fibMem[alias + FA_WORD]! ^ word) & FA_ROUTE) === 0;
+  return ((words[alias + FA_WORD]! ^ word) & FA_ROUTE) === 0;
 }
 
 /** An alias's word but for its fib_info. */
 function aliasWord(tb: number, cfg: FibConfig): number {
-  return (32 - cfg.dstLen) | (cfg.type << FA_TYPE_SHIFT) | (fibMem[tb + TB_NUM] === RT_TABLE_LOCAL ? FA_LOCAL : 0)
+  return (32 - cfg.dstLen) | (cfg.type << FA_TYPE_SHIFT) | (words[tb + TB_NUM] === RT_TABLE_LOCAL ? FA_LOCAL : 0)
     | (cfg.tos << TOS_SHIFT);
 }
 
 /** Puts a new row into a leaf's list, behind `before` or with 0 first: the leaf's row stays, its alias moves to the new one. */
 function linkAlias(leaf: number, before: number, row: number, word: number): void {
   const at = before === 0 ? leaf : before;
-  const old = fibMem[at + FA_WORD]!;
-  fibMem[row + FA_LINK] = fibMem[at + FA_LINK]!;
-  fibMem[at + FA_LINK] = row;
+  const old = words[at + FA_WORD]!;
+  words[row + FA_LINK] = words[at + FA_LINK]!;
+  words[at + FA_LINK] = row;
   if (before === 0) {
-    fibMem[row + FA_WORD] = old;
-    fibMem[at + FA_WORD] = word | FA_MORE;
+    words[row + FA_WORD] = old;
+    words[at + FA_WORD] = word | FA_MORE;
   } else {
-    fibMem[row + FA_WORD] = word | (old & FA_MORE);
-    fibMem[at + FA_WORD] = old | FA_MORE;
+    words[row + FA_WORD] = word | (old & FA_MORE);
+    words[at + FA_WORD] = old | FA_MORE;
   }
 }
 
@@ -184,10 +186,10 @@ export let fibInserted = false;
  * @returns 0, -EEXIST (NLM_F_EXCL, or the very same route), -ENOENT (no NLM_F_CREATE), -ENOBUFS (no memory: nothing changed)
  */
 export function fibAliasInsert(net: Net, tb: number, cfg: FibConfig, fi: number): number {
-  const trie = fibMem[tb + TB_TRIE]!;
+  const trie = words[tb + TB_TRIE]!;
   const key = cfg.dst;
-  const word = aliasWord(tb, cfg) | ((fi >> FI_SHIFT) << FA_INFO_SHIFT);
-  const priority = fibMem[fi + FI_PRIORITY]!;
+  const word = aliasWord(tb, cfg) | (((fi - fibWanted) >> FI_SHIFT) << FA_INFO_SHIFT);
+  const priority = words[fi + FI_PRIORITY]!;
   const flags = cfg.nlflags;
   const leaf = trieFind(trie, key);
   const tp = trieFindParent;
@@ -197,13 +199,13 @@ export function fibAliasInsert(net: Net, tb: number, cfg: FibConfig, fi: number)
   fibInsertFlags = 0;
   const found = leaf !== 0 && seek(leaf, word, priority);
   if (leaf === 0) seekAt = seekBefore = 0;
-  if (found && sameRoute(seekAt, word) && fibMem[faInfo(seekAt) + FI_PRIORITY] === priority) {
+  if (found && sameRoute(seekAt, word) && words[faInfo(seekAt) + FI_PRIORITY] === priority) {
     if ((flags & NLM_F_EXCL) !== 0) return -EEXIST;
     const first = seekAt;
     let last = seekBefore;
     let match = 0;
     let at = first;
-    while (at !== 0 && sameRoute(at, word) && fibMem[faInfo(at) + FI_PRIORITY] === priority) {
+    while (at !== 0 && sameRoute(at, word) && words[faInfo(at) + FI_PRIORITY] === priority) {
       if (faInfo(at) === fi && faType(at) === cfg.type) {
         match = at;
         break;
@@ -216,7 +218,7 @@ export function fibAliasInsert(net: Net, tb: number, cfg: FibConfig, fi: number)
       if (match === first) return 0;
       if (match !== 0) return -EEXIST;
       fibDeletedInfo = faInfo(first);
-      fibMem[first + FA_WORD] = word | (fibMem[first + FA_WORD]! & FA_MORE);
+      words[first + FA_WORD] = word | (words[first + FA_WORD]! & FA_MORE);
       fibInserted = true;
       return 0;
     }
@@ -228,13 +230,13 @@ export function fibAliasInsert(net: Net, tb: number, cfg: FibConfig, fi: number)
   }
   if ((flags & NLM_F_CREATE) === 0) return -ENOENT;
   fibInsertFlags |= NLM_F_CREATE;
-  const alias = fibRowAlloc(fibAliasRows);
+  const alias = rowAlloc(fibAliasRows);
   if (alias === 0) return -ENOBUFS;
   if (leaf === 0) {
-    fibMem[alias + FA_WORD] = word;
-    fibMem[alias + FA_LINK] = key;
+    words[alias + FA_WORD] = word;
+    words[alias + FA_LINK] = key;
     if (!trieInsert(trie, alias)) {
-      fibRowFree(fibAliasRows, alias);
+      rowFree(fibAliasRows, alias);
       return -ENOBUFS;
     }
   } else {
@@ -251,15 +253,15 @@ export function fibAliasInsert(net: Net, tb: number, cfg: FibConfig, fi: number)
 function unlinkAlias(leaf: number, before: number, alias: number): boolean {
   const next = faNext(alias);
   if (before !== 0) {
-    fibMem[before + FA_LINK] = fibMem[alias + FA_LINK]!;
-    if (next === 0) fibMem[before + FA_WORD]! &= ~FA_MORE;
-    fibRowFree(fibAliasRows, alias);
+    words[before + FA_LINK] = words[alias + FA_LINK]!;
+    if (next === 0) words[before + FA_WORD]! &= ~FA_MORE;
+    rowFree(fibAliasRows, alias);
     return true;
   }
   if (next === 0) return false;
-  fibMem[leaf + FA_WORD] = fibMem[next + FA_WORD]!;
-  fibMem[leaf + FA_LINK] = fibMem[next + FA_LINK]!;
-  fibRowFree(fibAliasRows, next);
+  words[leaf + FA_WORD] = words[next + FA_WORD]!;
+  words[leaf + FA_LINK] = words[next + FA_LINK]!;
+  rowFree(fibAliasRows, next);
   return true;
 }
 
@@ -269,7 +271,7 @@ function unlinkAlias(leaf: number, before: number, alias: number): boolean {
  * @returns 0 with its fib_info in `fibDeletedInfo`, or -ESRCH
  */
 export function fibAliasDelete(net: Net, tb: number, cfg: FibConfig): number {
-  const trie = fibMem[tb + TB_TRIE]!;
+  const trie = words[tb + TB_TRIE]!;
   const leaf = trieFind(trie, cfg.dst);
   const tp = trieFindParent;
   const word = aliasWord(tb, cfg);
@@ -277,23 +279,23 @@ export function fibAliasDelete(net: Net, tb: number, cfg: FibConfig): number {
   let before = seekBefore;
   for (let at = seekAt; at !== 0 && sameRoute(at, word); at = faNext(at)) {
     const fi = faInfo(at);
-    const fiWord = fibMem[fi + FI_WORD]!;
+    const fiWord = words[fi + FI_WORD]!;
     if (
       (cfg.type === RTN_UNSPEC || faType(at) === cfg.type)
       && (cfg.scope === RT_SCOPE_NOWHERE || (fiWord & 255) === cfg.scope)
-      && (cfg.prefsrc === 0 || fibMem[fi + FI_PREFSRC] === cfg.prefsrc)
+      && (cfg.prefsrc === 0 || words[fi + FI_PREFSRC] === cfg.prefsrc)
       && (cfg.protocol === 0 || ((fiWord >> 8) & 255) === cfg.protocol)
       && fibMatchesNexthops(cfg, fi) && fibMatchesMetrics(cfg, fi)
     ) {
       fibDeletedInfo = fi;
-      fibChangedWord = fibMem[at + FA_WORD]!;
+      fibChangedWord = words[at + FA_WORD]!;
       (net.fib as NetFib).routes--;
       const slen = trieSlen(leaf);
       if (unlinkAlias(leaf, before, at)) {
         trieSuffixChanged(trie, leaf, tp, slen);
       } else {
         trieRemove(trie, leaf, tp);
-        fibRowFree(fibAliasRows, leaf);
+        rowFree(fibAliasRows, leaf);
       }
       return 0;
     }
@@ -312,7 +314,7 @@ function sweepLeaf(leaf: number): boolean {
   let at = leaf;
   while (at !== 0) {
     const fi = faInfo(at);
-    if (!faIsOf(at, sweepTable) || (fibMem[fi + FI_FLAGS]! & RTNH_F_DEAD) === 0 || faType(at) >= RTN_BLACKHOLE) {
+    if (!faIsOf(at, sweepTable) || (words[fi + FI_FLAGS]! & RTNH_F_DEAD) === 0 || faType(at) >= RTN_BLACKHOLE) {
       before = at;
       at = faNext(at);
       continue;
@@ -321,7 +323,7 @@ function sweepLeaf(leaf: number): boolean {
     fibReleaseInfo(fi);
     const next = faNext(at);
     if (!unlinkAlias(leaf, before, at)) {
-      fibRowFree(fibAliasRows, leaf);
+      rowFree(fibAliasRows, leaf);
       return false;
     }
     at = before === 0 ? leaf : next;
@@ -332,8 +334,8 @@ function sweepLeaf(leaf: number): boolean {
 /** Takes every route out whose fib_info is dead. Linux: fib_table_flush(). */
 export function fibTableFlush(net: Net, tb: number): void {
   sweepNet = net;
-  sweepTable = fibMem[tb]!;
-  trieSweep(fibMem[tb + TB_TRIE]!, sweepLeaf);
+  sweepTable = words[tb]!;
+  trieSweep(words[tb + TB_TRIE]!, sweepLeaf);
 }
 
 /** Moves the local table's aliases of a leaf from the shared trie to the local table's own. */
@@ -347,7 +349,7 @@ function moveLocal(trie: number, local: number, leaf: number): void {
       at = faNext(at);
     }
     if (at === 0) return;
-    const word = fibMem[at + FA_WORD]! & ~FA_MORE;
+    const word = words[at + FA_WORD]! & ~FA_MORE;
     trieFind(trie, key);
     const tp = trieFindParent;
     const slen = trieSlen(leaf);
@@ -356,7 +358,7 @@ function moveLocal(trie: number, local: number, leaf: number): void {
       trieSuffixChanged(trie, leaf, tp, slen);
     } else {
       trieRemove(trie, leaf, tp);
-      fibRowFree(fibAliasRows, leaf);
+      rowFree(fibAliasRows, leaf);
     }
     appendAlias(local, key, word);
     if (!stays) return;
@@ -365,12 +367,12 @@ function moveLocal(trie: number, local: number, leaf: number): void {
 
 /** Enters an alias behind the others of its key; the row was just freed, the tnode reserved. */
 function appendAlias(trie: number, key: number, word: number): void {
-  const alias = fibRowAlloc(fibAliasRows);
+  const alias = rowAlloc(fibAliasRows);
   const leaf = trieFind(trie, key);
   tnodeReserve(-1);
   if (leaf === 0) {
-    fibMem[alias + FA_WORD] = word;
-    fibMem[alias + FA_LINK] = key;
+    words[alias + FA_WORD] = word;
+    words[alias + FA_LINK] = key;
     trieInsert(trie, alias);
     return;
   }
@@ -388,15 +390,15 @@ function appendAlias(trie: number, key: number, word: number): void {
  */
 export function fibUnmerge(net: Net): number {
   const local = (net.fib as NetFib).local;
-  if (local === 0 || fibMem[local + TB_TRIE] === local) return 0;
-  const trie = fibMem[local + TB_TRIE]!;
+  if (local === 0 || words[local + TB_TRIE] === local) return 0;
+  const trie = words[local + TB_TRIE]!;
   let count = 0;
   for (let leaf = trieNextLeaf(trie, 0); leaf !== 0; leaf = leafAfter(trie, leaf)) {
     for (let at = leaf; at !== 0; at = faNext(at)) if (faIsOf(at, RT_TABLE_LOCAL)) count++;
   }
   if (!tnodeReserve(count)) return -ENOBUFS;
-  fibMem[local + TB_TRIE] = local;
-  fibMem[local + TB_ROOT] = 0;
+  words[local + TB_TRIE] = local;
+  words[local + TB_ROOT] = 0;
   for (let leaf = trieNextLeaf(trie, 0); leaf !== 0; ) {
     const key = trieKey(leaf);
     moveLocal(trie, local, leaf);

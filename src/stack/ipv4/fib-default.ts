@@ -4,6 +4,7 @@
  *
  * Read first: RFC 1122 section 3.3.1.2 (a host keeps several default gateways and turns to another when one is dead).
  */
+import { words } from "../../lib/table.ts";
 import {
   NUD_INCOMPLETE, NUD_NONE, NUD_REACHABLE, RT_SCOPE_LINK, RTN_UNICAST, RTNH_F_DEAD,
 } from "../../uapi/rtnetlink.ts";
@@ -11,7 +12,6 @@ import type { Net } from "../core/net.ts";
 import { neighLookup, NUD_VALID } from "../core/neighbour.ts";
 import { arpTbl } from "./arp.ts";
 import { faInfo, faIsOf, faTos, faType, fibGetTable } from "./fib-alias.ts";
-import { fibMem } from "./fib-memory.ts";
 import { FI_FLAGS, FI_PRIORITY, FI_WORD, type NetFib, NH_GW, nhDev, nhScope } from "./fib-semantics.ts";
 import { faNext, FA_WORD, TB_TRIE, trieFind } from "./fib-trie.ts";
 import type { FibResult, Flowi4 } from "./flow.ts";
@@ -27,7 +27,7 @@ let lastIndex = -1;
 /** May the gateway be dead? One that is chosen but was not heard of lately counts as such, so that the next is tried. */
 function detectDeath(net: Net, fi: number, order: number, chosen: number): boolean {
   const dev = nhDev(net, fi);
-  const neigh = dev === null ? null : neighLookup(arpTbl, fibMem[fi + NH_GW]!, dev);
+  const neigh = dev === null ? null : neighLookup(arpTbl, words[fi + NH_GW]!, dev);
   const state = neigh === null ? NUD_NONE : neigh.nudState;
   if (neigh === null || state === NUD_REACHABLE) return false;
   const valid = (state & NUD_VALID) !== 0;
@@ -50,10 +50,10 @@ function assign(res: FibResult, fi: number): void {
  */
 export function fibSelectDefault(net: Net, flow: Flowi4, res: FibResult): boolean {
   const tb = fibGetTable(net, res.table);
-  const leaf = tb === 0 ? 0 : trieFind(fibMem[tb + TB_TRIE]!, 0);
+  const leaf = tb === 0 ? 0 : trieFind(words[tb + TB_TRIE]!, 0);
   const fib = net.fib as NetFib;
   const chosen = fib.defaultOrder;
-  let priority = fibMem[res.fi + FI_PRIORITY]!;
+  let priority = words[res.fi + FI_PRIORITY]!;
   let tos = 0;
   let order = -1;
   let fi = 0;
@@ -62,18 +62,18 @@ export function fibSelectDefault(net: Net, flow: Flowi4, res: FibResult): boolea
   for (let alias = leaf; alias !== 0; alias = faNext(alias)) {
     const next = faInfo(alias);
     const aliasTos = faTos(alias);
-    if ((fibMem[alias + FA_WORD]! & SLEN_MASK) !== DEFAULT_SLEN || !faIsOf(alias, res.table)) continue;
+    if ((words[alias + FA_WORD]! & SLEN_MASK) !== DEFAULT_SLEN || !faIsOf(alias, res.table)) continue;
     if (aliasTos !== 0 && aliasTos !== flow.tos) continue;
-    const nextPriority = fibMem[next + FI_PRIORITY]!;
+    const nextPriority = words[next + FI_PRIORITY]!;
     if (nextPriority > priority && aliasTos === tos) {
       if (tos !== 0) continue;
       break;
     }
-    if ((fibMem[next + FI_FLAGS]! & RTNH_F_DEAD) !== 0) continue;
+    if ((words[next + FI_FLAGS]! & RTNH_F_DEAD) !== 0) continue;
     tos = aliasTos;
     priority = nextPriority;
-    if ((fibMem[next + FI_WORD]! & 255) !== res.scope || faType(alias) !== RTN_UNICAST) continue;
-    if (fibMem[next + NH_GW] === 0 || nhScope(next) !== RT_SCOPE_LINK) continue;
+    if ((words[next + FI_WORD]! & 255) !== res.scope || faType(alias) !== RTN_UNICAST) continue;
+    if (words[next + NH_GW] === 0 || nhScope(next) !== RT_SCOPE_LINK) continue;
     if (fi === 0) {
       if (next !== res.fi) break;
     } else if (!detectDeath(net, fi, order, chosen)) {

@@ -5,16 +5,13 @@
  *
  * Read first: RFC 1191 sections 3 and 6.3 (path MTU and its ageing), RFC 1122 section 3.2.2.2 (redirect).
  */
-import { account } from "../../lib/account.ts";
-import { POOL_IN_USE, POOL_SIZE } from "../../lib/pool.ts";
+import { POOL_IN_USE, POOL_SIZE, rowAlloc, rowFree, rowsLeft } from "../../lib/pool.ts";
 import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import type { Net } from "../core/net.ts";
-import {
-  FE_INTS, fibExceptionBase, fibExceptionHeads, fibExceptionMask, fibExceptionRows, fibMem, fibRowAlloc, fibRowFree, fibRowsLeft,
-} from "./fib-memory.ts";
+import { FE_INTS, fibExceptionBase, fibExceptionHeads, fibExceptionMask, fibExceptionRows } from "./fib-memory.ts";
 import { rtCacheFlush } from "./route-cache.ts";
-import { type Rtable, rtCacheDrop } from "./rtable.ts";
+import { rtKeep, rtKept, type Rtable } from "./rtable.ts";
 
 /** Columns of an exception. */
 const FE_NEXT = 0;
@@ -27,49 +24,37 @@ export const FE_GW = 3;
 export const FE_PMTU = 4;
 /** jiffies. */
 export const FE_EXPIRES = 5;
-
-/** The rtables made for them. */
-let kept: (Rtable | null)[];
-
-/** Boot time, after fibMemoryInit(). */
-export function fibExceptionInit(count: number): void {
-  kept = account("ip_fnhe", new Array<Rtable | null>(count).fill(null));
-}
+/** Number of the rtable made for it. */
+const FE_KEPT = 6;
 
 function headOf(daddr: number): number {
   return fibExceptionHeads + ((daddr ^ (daddr >>> 16) ^ (daddr >>> 8)) & fibExceptionMask);
 }
 
-function slotOf(ex: number): number {
-  return (ex - fibExceptionBase) / FE_INTS | 0;
-}
-
 /** The rtable made for an exception, or null. */
 export function fnheKept(ex: number): Rtable | null {
-  return kept[slotOf(ex)]!;
+  return rtKept((ex + FE_KEPT) << 1);
 }
 
 /** Gives an exception an rtable to keep, whose reference is the exception's; the one before goes. */
 export function fnheKeep(ex: number, rt: Rtable | null): void {
-  const slot = slotOf(ex);
-  rtCacheDrop(kept[slot]!);
-  kept[slot] = rt;
+  rtKeep((ex + FE_KEPT) << 1, rt);
 }
 
 function remove(ex: number): void {
-  let link = headOf(fibMem[ex + FE_DADDR]!);
-  while (fibMem[link] !== ex) link = fibMem[link]! + FE_NEXT;
-  fibMem[link] = fibMem[ex + FE_NEXT]!;
+  let link = headOf(words[ex + FE_DADDR]!);
+  while (words[link] !== ex) link = words[link]! + FE_NEXT;
+  words[link] = words[ex + FE_NEXT]!;
   fnheKeep(ex, null);
-  fibMem[ex + FE_NH] = 0;
-  fibRowFree(fibExceptionRows, ex);
+  words[ex + FE_NH] = 0;
+  rowFree(fibExceptionRows, ex);
 }
 
 /** The exception of the next hop for that destination, or 0; one that has ended goes. */
 export function fnheFind(nh: number, daddr: number): number {
-  let ex = fibMem[headOf(daddr)]!;
-  while (ex !== 0 && (fibMem[ex + FE_DADDR] !== daddr || fibMem[ex + FE_NH] !== nh)) ex = fibMem[ex + FE_NEXT]!;
-  if (ex === 0 || ((fibMem[ex + FE_EXPIRES]! - jiffies) | 0) > 0) return ex;
+  let ex = words[headOf(daddr)]!;
+  while (ex !== 0 && (words[ex + FE_DADDR] !== daddr || words[ex + FE_NH] !== nh)) ex = words[ex + FE_NEXT]!;
+  if (ex === 0 || ((words[ex + FE_EXPIRES]! - jiffies) | 0) > 0) return ex;
   remove(ex);
   return 0;
 }
@@ -79,7 +64,7 @@ function oldest(): number {
   let first = fibExceptionBase;
   for (let i = 1; i < words[fibExceptionRows + POOL_SIZE]!; i++) {
     const ex = fibExceptionBase + i * FE_INTS;
-    if (((fibMem[ex + FE_EXPIRES]! - fibMem[first + FE_EXPIRES]!) | 0) < 0) first = ex;
+    if (((words[ex + FE_EXPIRES]! - words[first + FE_EXPIRES]!) | 0) < 0) first = ex;
   }
   return first;
 }
@@ -91,18 +76,18 @@ function oldest(): number {
 export function fnheUpdate(net: Net, nh: number, daddr: number, gw: number, pmtu: number, lifeMs: number): void {
   let ex = fnheFind(nh, daddr);
   if (ex === 0) {
-    if (fibRowsLeft(fibExceptionRows) === 0) remove(oldest());
-    ex = fibRowAlloc(fibExceptionRows);
+    if (rowsLeft(fibExceptionRows) === 0) remove(oldest());
+    ex = rowAlloc(fibExceptionRows);
     const head = headOf(daddr);
-    fibMem[ex + FE_NEXT] = fibMem[head]!;
-    fibMem[head] = ex;
-    fibMem[ex + FE_NH] = nh;
-    fibMem[ex + FE_DADDR] = daddr;
-    fibMem[ex + FE_GW] = fibMem[ex + FE_PMTU] = 0;
+    words[ex + FE_NEXT] = words[head]!;
+    words[head] = ex;
+    words[ex + FE_NH] = nh;
+    words[ex + FE_DADDR] = daddr;
+    words[ex + FE_GW] = words[ex + FE_PMTU] = words[ex + FE_KEPT] = 0;
   }
-  if (gw !== 0) fibMem[ex + FE_GW] = gw;
-  if (pmtu !== 0) fibMem[ex + FE_PMTU] = pmtu;
-  fibMem[ex + FE_EXPIRES] = (jiffies + lifeMs) | 0;
+  if (gw !== 0) words[ex + FE_GW] = gw;
+  if (pmtu !== 0) words[ex + FE_PMTU] = pmtu;
+  words[ex + FE_EXPIRES] = (jiffies + lifeMs) | 0;
   fnheKeep(ex, null);
   rtCacheFlush(net);
 }
@@ -112,6 +97,6 @@ export function fnheForget(nh: number): void {
   if (words[fibExceptionRows + POOL_IN_USE] === 0) return;
   for (let i = 0; i < words[fibExceptionRows + POOL_SIZE]!; i++) {
     const ex = fibExceptionBase + i * FE_INTS;
-    if (fibMem[ex + FE_NH] === nh) remove(ex);
+    if (words[ex + FE_NH] === nh) remove(ex);
   }
 }

@@ -9,6 +9,7 @@ import { account } from "../../lib/account.ts";
 import {
   NOTIFY_DONE, NotifierBlock, NotifierChain, notifierChainCall, notifierChainRegister,
 } from "../../lib/notifier.ts";
+import { words } from "../../lib/table.ts";
 import {
   netdevChain, NETDEV_CHANGE, NETDEV_CHANGEMTU, NETDEV_CHANGENAME, NETDEV_DOWN, NETDEV_REGISTER, NETDEV_UNREGISTER, NETDEV_UP,
 } from "../../netif/dev.ts";
@@ -17,7 +18,7 @@ import { IFF_LOOPBACK, IFF_UP } from "../../uapi/if.ts";
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL } from "../../uapi/netlink.ts";
 import {
   IFA_F_NOPREFIXROUTE, IFA_F_SECONDARY, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE,
-  RT_TABLE_LOCAL, RT_TABLE_MAIN, RTAX_MAX, RTM_DELROUTE, RTM_DELRULE, RTM_NEWROUTE, RTM_NEWRULE, RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST, RTN_UNSPEC,
+  RT_TABLE_LOCAL, RT_TABLE_MAIN, RTM_DELROUTE, RTM_DELRULE, RTM_NEWROUTE, RTM_NEWRULE, RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST, RTN_UNSPEC,
   RTNH_F_DEAD, RTNH_F_LINKDOWN, RTPROT_BOOT, RTPROT_KERNEL,
 } from "../../uapi/rtnetlink.ts";
 import { nlErrMsg } from "../core/extack.ts";
@@ -33,23 +34,21 @@ import {
   fibRouteFill, fibTableFlush, leafAfter,
 } from "./fib-alias.ts";
 import { FibConfig, fibConfigInit, type FibRule, type FibWalk } from "./fib-config.ts";
-import { fibExceptionInit } from "./fib-exception.ts";
-import { fibFlow, fibLookup, fibLookupInit, fibResult, inetAddrType } from "./fib-lookup.ts";
-import { fibMem, fibMemoryInit, type FibSizes } from "./fib-memory.ts";
+import { fibLookup, fibLookupInit, fibResult, inetAddrType } from "./fib-lookup.ts";
+import { fibMemoryInit, fibMemoryWords, type FibSizes } from "./fib-memory.ts";
 import { fibRuleInsert, fibRuleRemove, fibRulesAttach, fibRulesInit } from "./fib-rules.ts";
-import { fibCreateInfo, fibReleaseInfo, fibSemanticsInit, NH_NEXT, NH_OIF, NetFib, nhScope } from "./fib-semantics.ts";
+import { fibCreateInfo, fibReleaseInfo, NH_NEXT, NH_OIF, NetFib, nhScope } from "./fib-semantics.ts";
 import { fibSyncDownAddr, fibSyncDownDev, fibSyncUp } from "./fib-sync.ts";
 import { tnodeBinsFor, tnodeInit, tnodeIntsFor } from "./fib-tnode.ts";
 import { FA_WORD, faNext, TB_NEXT, TB_TRIE, trieKey, trieNextLeaf } from "./fib-trie.ts";
-import { flowi4Init } from "./flow.ts";
+import { flowi4Init, outputFlow } from "./flow.ts";
 import { rtCacheFlush } from "./route-cache.ts";
 
-/** The announced route; made when somebody listens. */
+/** The announced route, and who hears of it; made when somebody listens. */
 let notice: FibConfig | null;
-/** Told RTM_NEWROUTE and RTM_DELROUTE with the whole route, after each change; the record is reused. Linux: rtmsg_fib(). */
-export let fibChain: NotifierChain<FibConfig>;
-/** Told RTM_NEWRULE and RTM_DELRULE. Linux: notify_rule_change(). */
-export let fibRuleChain: NotifierChain<FibRule>;
+let fibChain: NotifierChain<FibConfig>;
+/** Who hears of rules, null: nobody. */
+let fibRuleChain: NotifierChain<FibRule> | null;
 
 /** How many of everything, and the most next hops of one route. */
 export interface FibOptions extends FibSizes {
@@ -63,28 +62,41 @@ const fibNetOps: PernetOps = Object.freeze({
   },
 });
 
+/** Words that they take. */
+export function fibWords(sizes: FibSizes): number {
+  return fibMemoryWords(sizes, tnodeBinsFor(sizes.routes), tnodeIntsFor(sizes.routes));
+}
+
 /** Builds the routing tables of every namespace. Boot time, after devinetInit() and before devices register. */
 export function fibInit(sizes: FibOptions): void {
-  fibMemoryInit(sizes, RTAX_MAX + 1, tnodeBinsFor(sizes.routes), tnodeIntsFor(sizes.routes));
+  fibMemoryInit(sizes, tnodeBinsFor(sizes.routes), tnodeIntsFor(sizes.routes));
   tnodeInit(sizes.routes);
   fibAliasInit(sizes.tables);
   fibLookupInit();
-  fibSemanticsInit(sizes.infos);
   fibRulesInit(sizes.rules);
-  fibExceptionInit(sizes.exceptions);
   fibConfigInit(sizes.nexthops, sizes.metrics > 0);
-  notice = null;
-  fibChain = account("fib", new NotifierChain<FibConfig>());
-  fibRuleChain = account("fib", new NotifierChain<FibRule>());
+  notice = fibRuleChain = null;
   registerPernetSubsys(fibNetOps);
   notifierChainRegister(netdevChain, account("fib", new NotifierBlock<NetDevice>(fibNetdevEvent)));
   notifierChainRegister(inetaddrChain, account("fib", new NotifierBlock<InIfaddr>(fibInetaddrEvent)));
 }
 
-/** Somebody wants to hear of the routes' changes. Boot time. */
+/**
+ * Somebody wants to hear of the routes' changes: RTM_NEWROUTE and RTM_DELROUTE with the whole route, after each; the record is reused.
+ * Boot time. Linux: rtmsg_fib().
+ */
 export function fibNotifierRegister(block: NotifierBlock<FibConfig>): void {
-  notice ??= account("fib", new FibConfig());
+  if (notice === null) {
+    notice = account("fib", new FibConfig());
+    fibChain = account("fib", new NotifierChain<FibConfig>());
+  }
   notifierChainRegister(fibChain, block);
+}
+
+/** The same for rules: RTM_NEWRULE and RTM_DELRULE. Boot time. Linux: notify_rule_change(). */
+export function fibRuleNotifierRegister(block: NotifierBlock<FibRule>): void {
+  fibRuleChain ??= account("fib", new NotifierChain<FibRule>());
+  notifierChainRegister(fibRuleChain, block);
 }
 
 /** 0, or -EINVAL: prefix longer than 32, or with bits outside of its length, TOS with ECN's bits. Linux: fib_valid_key_len(). */
@@ -98,7 +110,7 @@ function fibValidKeyLen(cfg: FibConfig): number {
 /** Tells the listeners of a change. Linux: rtmsg_fib(). */
 function announce(net: Net, event: number, tb: number, key: number, nlflags: number): void {
   if (notice === null) return;
-  fibRouteFill(notice, net, fibMem[tb]!, key, fibChangedWord);
+  fibRouteFill(notice, net, words[tb]!, key, fibChangedWord);
   notice.nlflags = nlflags;
   notifierChainCall(fibChain, event, notice);
 }
@@ -154,7 +166,7 @@ export function fibRuleAdd(net: Net, rule: FibRule, nlflags: number): number {
   if (err !== 0) return err;
   rule.net = net;
   rtCacheFlush(net);
-  notifierChainCall(fibRuleChain, RTM_NEWRULE, rule);
+  if (fibRuleChain !== null) notifierChainCall(fibRuleChain, RTM_NEWRULE, rule);
   return 0;
 }
 
@@ -163,15 +175,15 @@ export function fibRuleDel(net: Net, rule: FibRule): number {
   const err = fibRuleRemove(net, rule);
   if (err !== 0) return err;
   rtCacheFlush(net);
-  notifierChainCall(fibRuleChain, RTM_DELRULE, rule);
+  if (fibRuleChain !== null) notifierChainCall(fibRuleChain, RTM_DELRULE, rule);
   return 0;
 }
 
 /** The number of the next higher table, 0 at the end; main comes before local, as Linux's hash has them. */
 function nextTable(net: Net, after: number): number {
   let next = 0;
-  for (let tb = (net.fib as NetFib).tables; tb !== 0; tb = fibMem[tb + TB_NEXT]!) {
-    const id = fibMem[tb]!;
+  for (let tb = (net.fib as NetFib).tables; tb !== 0; tb = words[tb + TB_NEXT]!) {
+    const id = words[tb]!;
     if (id > after && (next === 0 || id < next)) next = id;
   }
   return next;
@@ -193,7 +205,7 @@ export function fibWalkNext(walk: FibWalk, cfg: FibConfig): boolean {
   const net = walk.net!;
   while (walk.table !== 0) {
     const tb = fibGetTable(net, walk.table);
-    const trie = tb === 0 ? 0 : fibMem[tb + TB_TRIE]!;
+    const trie = tb === 0 ? 0 : words[tb + TB_TRIE]!;
     let leaf = tb === 0 ? 0 : trieNextLeaf(trie, walk.key);
     while (leaf !== 0) {
       const key = trieKey(leaf);
@@ -205,7 +217,7 @@ export function fibWalkNext(walk: FibWalk, cfg: FibConfig): boolean {
       for (let alias = leaf; alias !== 0; alias = faNext(alias)) {
         if (!faIsOf(alias, walk.table) || number++ < walk.index) continue;
         walk.index++;
-        fibRouteFill(cfg, net, walk.table, key, fibMem[alias + FA_WORD]!);
+        fibRouteFill(cfg, net, walk.table, key, words[alias + FA_WORD]!);
         return true;
       }
       leaf = leafAfter(trie, leaf);
@@ -352,7 +364,7 @@ export function fibDelIfaddr(ifa: InIfaddr): void {
 
 /** Removes all routes whose next hop is dead. Linux: fib_flush(). */
 export function fibFlush(net: Net): void {
-  for (let tb = (net.fib as NetFib).tables; tb !== 0; tb = fibMem[tb + TB_NEXT]!) fibTableFlush(net, tb);
+  for (let tb = (net.fib as NetFib).tables; tb !== 0; tb = words[tb + TB_NEXT]!) fibTableFlush(net, tb);
   rtCacheFlush(net);
 }
 
@@ -409,7 +421,7 @@ function fibInetaddrEvent(event: number, ifa: InIfaddr): number {
 
 /** Does a route lead out of that device? Linux: fib_info_nh_uses_dev(). */
 function usesDev(fi: number, ifindex: number): boolean {
-  for (let nh = fi; nh !== 0; nh = fibMem[nh + NH_NEXT]!) if (fibMem[nh + NH_OIF] === ifindex) return true;
+  for (let nh = fi; nh !== 0; nh = words[nh + NH_NEXT]!) if (words[nh + NH_OIF] === ifindex) return true;
   return false;
 }
 
@@ -433,7 +445,7 @@ export function fibValidateSource(net: Net, inDev: InDevice, saddr: number, dadd
 function validateByRoute(
   net: Net, inDev: InDevice, saddr: number, daddr: number, tos: number, oif: number, rpFilter: number,
 ): number {
-  const flow = fibFlow;
+  const flow = outputFlow;
   const res = fibResult;
   flowi4Init(flow, saddr, daddr, 0, tos, 0);
   flow.iif = oif;

@@ -4,18 +4,19 @@
  * shorter prefix may lie.
  */
 import { account } from "../../lib/account.ts";
+import { words } from "../../lib/table.ts";
 import { EACCES, EAGAIN, EHOSTUNREACH, EINVAL, ENETUNREACH } from "../../uapi/errno.ts";
 import { inClassD } from "../../uapi/in.ts";
 import { RT_TABLE_LOCAL, RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTNH_F_DEAD } from "../../uapi/rtnetlink.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { fibGetTable } from "./fib-alias.ts";
-import { FI_SHIFT, fibMem, fibTnodes } from "./fib-memory.ts";
+import { FI_SHIFT, fibTnodes, fibWanted } from "./fib-memory.ts";
 import { fibRulesLookup } from "./fib-rules.ts";
 import { FI_WORD, NH_NEXT, NH_OIF, NH_WORD, type NetFib } from "./fib-semantics.ts";
 import { SLEN_SHIFT, TN_CHILDREN, TN_WORD, tnodeChild, tnodeIndex } from "./fib-tnode.ts";
 import { FA_INFO_SHIFT, FA_LINK, FA_TOS_SHIFT, FA_TYPE_SHIFT, FA_WORD, TB_ROOT, TB_TRIE } from "./fib-trie.ts";
-import { FibResult, Flowi4, flowi4Init } from "./flow.ts";
+import { FibKey, FibResult, type Flowi4 } from "./flow.ts";
 
 /**
  * What a lookup answers that ends at a route of each type (RTN_*); 0: there is a next hop. Linux: fib_props[].error.
@@ -24,25 +25,26 @@ const FIB_TYPE_ERROR: readonly number[] = Object.freeze([
   -EINVAL, 0, 0, 0, 0, 0, -EINVAL, -EHOSTUNREACH, -EACCES, -EAGAIN, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL,
 ]);
 
-/** From an alias's word to the TOS and to the handle of its fib_info. */
+/** From an alias's word to the TOS and to the place of its fib_info behind the wanted one. */
 const TOS_SHIFT = FA_TOS_SHIFT - 2;
 const INFO_SHIFT = FA_INFO_SHIFT - FI_SHIFT;
 const INFO_MASK = 0x3fff << FI_SHIFT;
 
-/** The question and answer of whoever asks now: nothing that is called before the answer has been read may ask itself. */
-export let fibFlow: Flowi4;
+/** The answer to whoever asks now: nothing that is called before the answer has been read may ask itself. */
 export let fibResult: FibResult;
+/** The question of inetAddrType(), which is also asked while another is worked on. */
+let typeKey: FibKey;
 
 /** Boot time. */
 export function fibLookupInit(): void {
-  fibFlow = account("fib", new Flowi4());
+  typeKey = account("fib", new FibKey());
   fibResult = account("fib", new FibResult());
 }
 
 /** The lowest tnode above one, on the way to the key, whose suffix is longer than its position; 0 for none. */
 function turnAbove(top: number, n: number, key: number): number {
   let turn = 0;
-  for (let at = top; at !== n; at = tnodeChild(at, tnodeIndex(key, at))) if (fibMem[at + TN_WORD]! < 0) turn = at;
+  for (let at = top; at !== n; at = tnodeChild(at, tnodeIndex(key, at))) if (words[at + TN_WORD]! < 0) turn = at;
   return turn;
 }
 
@@ -50,8 +52,8 @@ function turnAbove(top: number, n: number, key: number): number {
  * The longest match for the flow in a table; fills `res`. Linux: fib_table_lookup().
  * @returns 0, the error of the route's type, or -EAGAIN: nothing here, or a THROW route: the next rule is to be asked
  */
-export function fibTableLookup(tb: number, flow: Flowi4, res: FibResult): number {
-  const mem = fibMem;
+export function fibTableLookup(tb: number, flow: FibKey, res: FibResult): number {
+  const mem = words;
   const tnodes = fibTnodes | 0;
   const key = flow.daddr;
   const top = mem[mem[tb + TB_TRIE]! + TB_ROOT]!;
@@ -90,7 +92,7 @@ export function fibTableLookup(tb: number, flow: Flowi4, res: FibResult): number
         if (differ >>> word === 0 || (word & 32) !== 0) {
           const tos = (word >> TOS_SHIFT) & 0xfc;
           if (tos === 0 || tos === flow.tos) {
-            const fi = (word >> INFO_SHIFT) & INFO_MASK;
+            const fi = fibWanted + ((word >> INFO_SHIFT) & INFO_MASK);
             const scope = mem[fi + FI_WORD]! & 255;
             if (scope >= flow.scope) {
               const type = (word >> FA_TYPE_SHIFT) & 15;
@@ -158,16 +160,16 @@ export function fibLookup(net: Net, flow: Flowi4, res: FibResult): number {
 export function inetAddrType(net: Net, addr: number, dev: NetDevice | null = null): number {
   const type = inetAddrTypeTable(net, addr, RT_TABLE_LOCAL);
   if (dev === null || (type !== RTN_LOCAL && type !== RTN_BROADCAST)) return type;
-  return inClassD(addr) || addr === 0 || addr === -1 || fibMem[fibResult.nh + NH_OIF] === dev.ifindex ? type : RTN_UNICAST;
+  return inClassD(addr) || addr === 0 || addr === -1 || words[fibResult.nh + NH_OIF] === dev.ifindex ? type : RTN_UNICAST;
 }
 
 /** The same by one table. Linux: inet_addr_type_table(). */
 export function inetAddrTypeTable(net: Net, addr: number, table: number): number {
-  // 0/8 and the limited broadcast are no addresses of hosts.
-  if (addr >>> 24 === 0 || addr === -1) return RTN_BROADCAST;
+  // No addresses of hosts. The rest of 0/8 may be (Linux, since 5.3).
+  if (addr === 0 || addr === -1) return RTN_BROADCAST;
   if (inClassD(addr)) return RTN_MULTICAST;
   const tb = fibGetTable(net, table);
   if (tb === 0) return RTN_UNICAST;
-  flowi4Init(fibFlow, addr, 0, 0, 0, 0);
-  return fibTableLookup(tb, fibFlow, fibResult) === 0 ? fibResult.type : RTN_UNICAST;
+  typeKey.daddr = addr;
+  return fibTableLookup(tb, typeKey, fibResult) === 0 ? fibResult.type : RTN_UNICAST;
 }

@@ -2,10 +2,11 @@
  * The tries as text: /proc/net/fib_trie and /proc/net/fib_triestat. Linux: fib_trie_seq_show(), fib_triestat_seq_show() of
  * net/ipv4/fib_trie.c. For people and for comparison with a kernel: makes strings.
  */
+import { words } from "../../lib/table.ts";
 import { RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_SITE, RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RT_TABLE_MAIN } from "../../uapi/rtnetlink.ts";
 import type { Net } from "../core/net.ts";
 import { faInfo, faTos, faType } from "./fib-alias.ts";
-import { fibMem, fibTnodes } from "./fib-memory.ts";
+import { fibTnodes } from "./fib-memory.ts";
 import { FI_WORD, type NetFib } from "./fib-semantics.ts";
 import { tnodeBits, tnodeChild, tnodeFullChildren, tnodePos, tnodeUsed } from "./fib-tnode.ts";
 import { FA_WORD, faNext, TB_NEXT, TB_ROOT, TB_TRIE, trieKey } from "./fib-trie.ts";
@@ -23,12 +24,12 @@ const POINTER_BYTES = 8;
 /** Linux's tables lie in a hash of their numbers: main before local. */
 function createTableList(net: Net): number[] {
   const tables: number[] = [];
-  for (let tb = (net.fib as NetFib).tables; tb !== 0; tb = fibMem[tb + TB_NEXT]!) tables.push(tb);
-  return tables.sort((a, b) => fibMem[a]! - fibMem[b]!);
+  for (let tb = (net.fib as NetFib).tables; tb !== 0; tb = words[tb + TB_NEXT]!) tables.push(tb);
+  return tables.sort((a, b) => words[a]! - words[b]!);
 }
 
 function formatTableName(tb: number): string {
-  const id = fibMem[tb]!;
+  const id = words[tb]!;
   return id === RT_TABLE_LOCAL ? "Local:\n" : id === RT_TABLE_MAIN ? "Main:\n" : `Id ${id}:\n`;
 }
 
@@ -52,7 +53,7 @@ function formatLeaf(leaf: number, depth: number): string {
   let text = `${indent}  |-- ${formatAddress(trieKey(leaf))}\n`;
   for (let alias = leaf; alias !== 0; alias = faNext(alias)) {
     const tos = faTos(alias);
-    text += `${indent}     /${32 - (fibMem[alias + FA_WORD]! & 63)} ${formatScope(fibMem[faInfo(alias) + FI_WORD]! & 255)} `
+    text += `${indent}     /${32 - (words[alias + FA_WORD]! & 63)} ${formatScope(words[faInfo(alias) + FI_WORD]! & 255)} `
       + `${TYPE_NAMES[faType(alias)]!}${tos === 0 ? "" : ` tos=${tos}`}\n`;
   }
   return text;
@@ -61,7 +62,7 @@ function formatLeaf(leaf: number, depth: number): string {
 function formatNode(n: number, depth: number): string {
   if (n < fibTnodes) return formatLeaf(n, depth);
   const bits = tnodeBits(n);
-  let text = `${"   ".repeat(depth)}  +-- ${formatAddress(fibMem[n]!)}/${32 - tnodePos(n) - bits} `
+  let text = `${"   ".repeat(depth)}  +-- ${formatAddress(words[n]!)}/${32 - tnodePos(n) - bits} `
     + `${bits} ${tnodeFullChildren(n)} ${(1 << bits) - tnodeUsed(n)}\n`;
   for (let i = 0; i < 1 << bits; i++) {
     const child = tnodeChild(n, i);
@@ -74,7 +75,7 @@ function formatNode(n: number, depth: number): string {
 export function formatFibTrie(net: Net): string {
   let text = "";
   for (const tb of createTableList(net)) {
-    const root = fibMem[fibMem[tb + TB_TRIE]! + TB_ROOT]!;
+    const root = words[words[tb + TB_TRIE]! + TB_ROOT]!;
     if (root !== 0) text += formatTableName(tb) + formatNode(root, 0);
   }
   return text;
@@ -113,7 +114,7 @@ function formatCollect(n: number, depth: number, stat: TrieStat): void {
 
 function formatStat(tb: number): string {
   const stat: TrieStat = { totalDepth: 0, maxDepth: 0, tnodes: 0, leaves: 0, prefixes: 0, nullPointers: 0, sizes: [] };
-  const root = fibMem[fibMem[tb + TB_TRIE]! + TB_ROOT]!;
+  const root = words[words[tb + TB_TRIE]! + TB_ROOT]!;
   if (root !== 0) formatCollect(root, 0, stat);
   const depth = stat.leaves === 0 ? 0 : Math.floor((stat.totalDepth * 100) / stat.leaves);
   let sizes = "";

@@ -8,6 +8,8 @@
  * Read first: ip-rule(8).
  */
 import { account } from "../../lib/account.ts";
+import { rowAlloc, rowFree, rowsLeft } from "../../lib/pool.ts";
+import { words } from "../../lib/table.ts";
 import { devGetByName } from "../../netif/dev.ts";
 import { EACCES, EAGAIN, EEXIST, EINVAL, ENETUNREACH, ENOBUFS, ENOENT } from "../../uapi/errno.ts";
 import {
@@ -20,7 +22,7 @@ import type { Net } from "../core/net.ts";
 import { fibEmptyTable, fibGetTable, fibNewTable, fibUnmerge } from "./fib-alias.ts";
 import { FibRule, fibRuleReset, type FibWalk } from "./fib-config.ts";
 import { fibTableLookup } from "./fib-lookup.ts";
-import { fibMem, fibRowAlloc, fibRowFree, fibRowsLeft, fibRuleBase, fibRuleRows, RULE_INTS } from "./fib-memory.ts";
+import { fibRuleBase, fibRuleRows, RULE_INTS } from "./fib-memory.ts";
 import type { NetFib } from "./fib-semantics.ts";
 import type { FibResult, Flowi4 } from "./flow.ts";
 
@@ -63,14 +65,14 @@ function maskOf(length: number): number {
 
 /** Linux: fib_rule_match(), fib4_rule_match(). */
 function matches(rule: number, flow: Flowi4): boolean {
-  const iif = fibMem[rule + RULE_IIF]!;
-  const oif = fibMem[rule + RULE_OIF]!;
-  const lengths = fibMem[rule + RULE_LENGTHS]!;
-  const tos = (fibMem[rule + RULE_WORD]! >> 16) & 255;
+  const iif = words[rule + RULE_IIF]!;
+  const oif = words[rule + RULE_OIF]!;
+  const lengths = words[rule + RULE_LENGTHS]!;
+  const tos = (words[rule + RULE_WORD]! >> 16) & 255;
   const match = (iif === 0 || iif === (flow.iif === 0 ? LOOPBACK_IFINDEX : flow.iif)) && (oif === 0 || oif === flow.oif)
-    && ((fibMem[rule + RULE_MARK]! ^ flow.mark) & fibMem[rule + RULE_MASK]!) === 0
-    && ((flow.saddr ^ fibMem[rule + RULE_SRC]!) & maskOf((lengths >> 8) & 255)) === 0
-    && ((flow.daddr ^ fibMem[rule + RULE_DST]!) & maskOf((lengths >> 16) & 255)) === 0 && (tos === 0 || tos === flow.tos);
+    && ((words[rule + RULE_MARK]! ^ flow.mark) & words[rule + RULE_MASK]!) === 0
+    && ((flow.saddr ^ words[rule + RULE_SRC]!) & maskOf((lengths >> 8) & 255)) === 0
+    && ((flow.daddr ^ words[rule + RULE_DST]!) & maskOf((lengths >> 16) & 255)) === 0 && (tos === 0 || tos === flow.tos);
   return (lengths & FIB_RULE_INVERT) !== 0 ? !match : match;
 }
 
@@ -78,10 +80,10 @@ function matches(rule: number, flow: Flowi4): boolean {
 function act(net: Net, rule: number, action: number, flow: Flowi4, res: FibResult): number {
   switch (action) {
     case FR_ACT_TO_TBL: {
-      const tb = fibGetTable(net, (fibMem[rule + RULE_WORD]! >> 8) & 255);
+      const tb = fibGetTable(net, (words[rule + RULE_WORD]! >> 8) & 255);
       const error = tb === 0 ? -EAGAIN : fibTableLookup(tb, flow, res);
       // Suppressed: a route of so short a prefix does not count.
-      return error === 0 && res.prefixlen < fibMem[rule + RULE_LENGTHS]! >>> 24 ? -EAGAIN : error;
+      return error === 0 && res.prefixlen < words[rule + RULE_LENGTHS]! >>> 24 ? -EAGAIN : error;
     }
     case FR_ACT_UNREACHABLE:
       return -ENETUNREACH;
@@ -99,9 +101,9 @@ export function fibRulesLookup(net: Net, flow: Flowi4, res: FibResult): number {
   let rule = (net.fib as NetFib).rules;
   while (rule !== 0) {
     if (matches(rule, flow)) {
-      const action = fibMem[rule + RULE_WORD]! & 255;
+      const action = words[rule + RULE_WORD]! & 255;
       if (action === FR_ACT_GOTO) {
-        const target = findPriority(net, fibMem[rule + RULE_TARGET]!);
+        const target = findPriority(net, words[rule + RULE_TARGET]!);
         if (target !== 0) {
           rule = target;
           continue;
@@ -111,7 +113,7 @@ export function fibRulesLookup(net: Net, flow: Flowi4, res: FibResult): number {
         if (error !== -EAGAIN) return error;
       }
     }
-    rule = fibMem[rule + RULE_NEXT]!;
+    rule = words[rule + RULE_NEXT]!;
   }
   return -ENETUNREACH;
 }
@@ -119,7 +121,7 @@ export function fibRulesLookup(net: Net, flow: Flowi4, res: FibResult): number {
 /** The first rule of that priority, or 0. */
 function findPriority(net: Net, priority: number): number {
   let rule = (net.fib as NetFib).rules;
-  while (rule !== 0 && fibMem[rule + RULE_PRIORITY] !== priority) rule = fibMem[rule + RULE_NEXT]!;
+  while (rule !== 0 && words[rule + RULE_PRIORITY] !== priority) rule = words[rule + RULE_NEXT]!;
   return rule;
 }
 
@@ -130,29 +132,29 @@ function nameSlot(rule: number): number {
 /** Gives a rule a row and its place: behind those of the same priority. -ENOBUFS when there is none. */
 function link(net: Net, from: FibRule): number {
   const fib = net.fib as NetFib;
-  const rule = fibRuleRows === null ? 0 : fibRowAlloc(fibRuleRows);
+  const rule = fibRuleRows === null ? 0 : rowAlloc(fibRuleRows);
   if (rule === 0) return -ENOBUFS;
   const slot = nameSlot(rule);
   names[slot] = from.iifname;
   names[slot + 1] = from.oifname;
-  fibMem[rule + RULE_PRIORITY] = from.priority;
-  fibMem[rule + RULE_WORD] = from.action | (from.table << 8) | (from.tos << 16) | (from.protocol << 24);
-  fibMem[rule + RULE_LENGTHS] = (from.flags & FIB_RULE_INVERT) | (from.srcLen << 8) | (from.dstLen << 16)
+  words[rule + RULE_PRIORITY] = from.priority;
+  words[rule + RULE_WORD] = from.action | (from.table << 8) | (from.tos << 16) | (from.protocol << 24);
+  words[rule + RULE_LENGTHS] = (from.flags & FIB_RULE_INVERT) | (from.srcLen << 8) | (from.dstLen << 16)
     | ((from.suppressPrefixlen + 1) << 24);
-  fibMem[rule + RULE_SRC] = from.src;
-  fibMem[rule + RULE_DST] = from.dst;
-  fibMem[rule + RULE_MARK] = from.mark;
-  fibMem[rule + RULE_MASK] = from.mark !== 0 && from.markMask === 0 ? -1 : from.markMask;
-  fibMem[rule + RULE_TARGET] = from.target;
+  words[rule + RULE_SRC] = from.src;
+  words[rule + RULE_DST] = from.dst;
+  words[rule + RULE_MARK] = from.mark;
+  words[rule + RULE_MASK] = from.mark !== 0 && from.markMask === 0 ? -1 : from.markMask;
+  words[rule + RULE_TARGET] = from.target;
   attach(net, rule);
   let before = 0;
-  for (let at = fib.rules; at !== 0 && fibMem[at + RULE_PRIORITY]! <= from.priority; at = fibMem[at + RULE_NEXT]!) before = at;
+  for (let at = fib.rules; at !== 0 && words[at + RULE_PRIORITY]! <= from.priority; at = words[at + RULE_NEXT]!) before = at;
   if (before === 0) {
-    fibMem[rule + RULE_NEXT] = fib.rules;
+    words[rule + RULE_NEXT] = fib.rules;
     fib.rules = rule;
   } else {
-    fibMem[rule + RULE_NEXT] = fibMem[before + RULE_NEXT]!;
-    fibMem[before + RULE_NEXT] = rule;
+    words[rule + RULE_NEXT] = words[before + RULE_NEXT]!;
+    words[before + RULE_NEXT] = rule;
   }
   return 0;
 }
@@ -160,20 +162,20 @@ function link(net: Net, from: FibRule): number {
 /** Finds the devices of a rule by their names. */
 function attach(net: Net, rule: number): void {
   const slot = nameSlot(rule);
-  fibMem[rule + RULE_IIF] = names[slot] === "" ? 0 : devGetByName(net, names[slot]!)?.ifindex ?? -1;
-  fibMem[rule + RULE_OIF] = names[slot + 1] === "" ? 0 : devGetByName(net, names[slot + 1]!)?.ifindex ?? -1;
+  words[rule + RULE_IIF] = names[slot] === "" ? 0 : devGetByName(net, names[slot]!)?.ifindex ?? -1;
+  words[rule + RULE_OIF] = names[slot + 1] === "" ? 0 : devGetByName(net, names[slot + 1]!)?.ifindex ?? -1;
 }
 
 /** Devices have come, gone or been renamed. Linux: fib_rules_event(). */
 export function fibRulesAttach(net: Net): void {
-  for (let rule = (net.fib as NetFib).rules; rule !== 0; rule = fibMem[rule + RULE_NEXT]!) attach(net, rule);
+  for (let rule = (net.fib as NetFib).rules; rule !== 0; rule = words[rule + RULE_NEXT]!) attach(net, rule);
 }
 
 /** Makes the three rules that were only known, and splits local from main. Linux: fib_default_rules_init(), fib_unmerge(). */
 function customise(net: Net): number {
   const fib = net.fib as NetFib;
   if (fib.customRules) return 0;
-  if (fibRuleRows === null || fibRowsLeft(fibRuleRows) < 3) return -ENOBUFS;
+  if (fibRuleRows === null || rowsLeft(fibRuleRows) < 3) return -ENOBUFS;
   const err = fibUnmerge(net);
   if (err !== 0) return err;
   fib.customRules = true;
@@ -203,18 +205,18 @@ function checkRule(rule: FibRule): number {
 export function fibDefaultRulePref(net: Net): number {
   const fib = net.fib as NetFib;
   if (!fib.customRules) return PRIORITY_MAIN - 1;
-  const second = fib.rules === 0 ? 0 : fibMem[fib.rules + RULE_NEXT]!;
+  const second = fib.rules === 0 ? 0 : words[fib.rules + RULE_NEXT]!;
   if (second === 0) return 0;
-  const priority = fibMem[second + RULE_PRIORITY]!;
+  const priority = words[second + RULE_PRIORITY]!;
   return priority > 0 ? priority - 1 : 0;
 }
 
 /** Has the rule those of source, destination and TOS that are given? Linux: fib4_rule_compare(). */
 function compare(at: number, rule: FibRule): boolean {
-  const lengths = fibMem[at + RULE_LENGTHS]!;
-  return (rule.srcLen === 0 || (rule.srcLen === ((lengths >> 8) & 255) && rule.src === fibMem[at + RULE_SRC]))
-    && (rule.dstLen === 0 || (rule.dstLen === ((lengths >> 16) & 255) && rule.dst === fibMem[at + RULE_DST]))
-    && (rule.tos === 0 || rule.tos === ((fibMem[at + RULE_WORD]! >> 16) & 255));
+  const lengths = words[at + RULE_LENGTHS]!;
+  return (rule.srcLen === 0 || (rule.srcLen === ((lengths >> 8) & 255) && rule.src === words[at + RULE_SRC]))
+    && (rule.dstLen === 0 || (rule.dstLen === ((lengths >> 16) & 255) && rule.dst === words[at + RULE_DST]))
+    && (rule.tos === 0 || rule.tos === ((words[at + RULE_WORD]! >> 16) & 255));
 }
 
 /**
@@ -222,12 +224,12 @@ function compare(at: number, rule: FibRule): boolean {
  * matter. Linux: rule_exists().
  */
 function ruleExists(at: number, rule: FibRule): boolean {
-  const word = fibMem[at + RULE_WORD]!;
+  const word = words[at + RULE_WORD]!;
   const slot = nameSlot(at);
   const mask = rule.mark !== 0 && rule.markMask === 0 ? -1 : rule.markMask;
-  return fibMem[at + RULE_PRIORITY] === rule.priority && (word & 255) === rule.action && ((word >> 8) & 255) === rule.table
-    && word >>> 24 === rule.protocol && fibMem[at + RULE_LENGTHS]! >>> 24 === rule.suppressPrefixlen + 1
-    && fibMem[at + RULE_MARK] === rule.mark && fibMem[at + RULE_MASK] === mask
+  return words[at + RULE_PRIORITY] === rule.priority && (word & 255) === rule.action && ((word >> 8) & 255) === rule.table
+    && word >>> 24 === rule.protocol && words[at + RULE_LENGTHS]! >>> 24 === rule.suppressPrefixlen + 1
+    && words[at + RULE_MARK] === rule.mark && words[at + RULE_MASK] === mask
     && names[slot] === rule.iifname && names[slot + 1] === rule.oifname && compare(at, rule);
 }
 
@@ -244,7 +246,7 @@ export function fibRuleInsert(net: Net, rule: FibRule, nlflags: number): number 
   const err = customise(net);
   if (err !== 0) return err;
   if ((nlflags & NLM_F_EXCL) !== 0) {
-    for (let at = (net.fib as NetFib).rules; at !== 0; at = fibMem[at + RULE_NEXT]!) if (ruleExists(at, rule)) return -EEXIST;
+    for (let at = (net.fib as NetFib).rules; at !== 0; at = words[at + RULE_NEXT]!) if (ruleExists(at, rule)) return -EEXIST;
   }
   if (rule.action === FR_ACT_TO_TBL && rule.table === 0) {
     const free = fibEmptyTable(net);
@@ -256,13 +258,13 @@ export function fibRuleInsert(net: Net, rule: FibRule, nlflags: number): number 
 
 /** Does the rule match what is given for its deletion? Linux: rule_find(). */
 function wanted(at: number, rule: FibRule): boolean {
-  const word = fibMem[at + RULE_WORD]!;
+  const word = words[at + RULE_WORD]!;
   const slot = nameSlot(at);
-  return (rule.priority < 0 || rule.priority === fibMem[at + RULE_PRIORITY])
+  return (rule.priority < 0 || rule.priority === words[at + RULE_PRIORITY])
     && (rule.action === FR_ACT_UNSPEC || rule.action === (word & 255)) && (rule.table === 0 || rule.table === ((word >> 8) & 255))
     && (rule.protocol === 0 || rule.protocol === word >>> 24)
-    && (rule.suppressPrefixlen < 0 || rule.suppressPrefixlen + 1 === fibMem[at + RULE_LENGTHS]! >>> 24)
-    && (rule.mark === 0 || rule.mark === fibMem[at + RULE_MARK]) && (rule.markMask === 0 || rule.markMask === fibMem[at + RULE_MASK])
+    && (rule.suppressPrefixlen < 0 || rule.suppressPrefixlen + 1 === words[at + RULE_LENGTHS]! >>> 24)
+    && (rule.mark === 0 || rule.mark === words[at + RULE_MARK]) && (rule.markMask === 0 || rule.markMask === words[at + RULE_MASK])
     && (rule.iifname === "" || rule.iifname === names[slot]) && (rule.oifname === "" || rule.oifname === names[slot + 1])
     && compare(at, rule);
 }
@@ -280,23 +282,23 @@ export function fibRuleRemove(net: Net, rule: FibRule): number {
   let at = fib.rules;
   while (at !== 0 && !wanted(at, rule)) {
     before = at;
-    at = fibMem[at + RULE_NEXT]!;
+    at = words[at + RULE_NEXT]!;
   }
   if (at === 0) return -ENOENT;
   describe(net, at, rule);
-  if (before === 0) fib.rules = fibMem[at + RULE_NEXT]!;
-  else fibMem[before + RULE_NEXT] = fibMem[at + RULE_NEXT]!;
-  fibRowFree(fibRuleRows!, at);
+  if (before === 0) fib.rules = words[at + RULE_NEXT]!;
+  else words[before + RULE_NEXT] = words[at + RULE_NEXT]!;
+  rowFree(fibRuleRows!, at);
   return 0;
 }
 
 function describe(net: Net, at: number, rule: FibRule): void {
-  const word = fibMem[at + RULE_WORD]!;
-  const lengths = fibMem[at + RULE_LENGTHS]!;
+  const word = words[at + RULE_WORD]!;
+  const lengths = words[at + RULE_LENGTHS]!;
   const slot = nameSlot(at);
   fibRuleReset(rule);
   rule.net = net;
-  rule.priority = fibMem[at + RULE_PRIORITY]!;
+  rule.priority = words[at + RULE_PRIORITY]!;
   rule.action = word & 255;
   rule.table = (word >> 8) & 255;
   rule.tos = (word >> 16) & 255;
@@ -304,15 +306,15 @@ function describe(net: Net, at: number, rule: FibRule): void {
   rule.srcLen = (lengths >> 8) & 255;
   rule.dstLen = (lengths >> 16) & 255;
   rule.suppressPrefixlen = (lengths >>> 24) - 1;
-  rule.src = fibMem[at + RULE_SRC]!;
-  rule.dst = fibMem[at + RULE_DST]!;
-  rule.mark = fibMem[at + RULE_MARK]!;
-  rule.markMask = fibMem[at + RULE_MASK]!;
-  rule.target = fibMem[at + RULE_TARGET]!;
+  rule.src = words[at + RULE_SRC]!;
+  rule.dst = words[at + RULE_DST]!;
+  rule.mark = words[at + RULE_MARK]!;
+  rule.markMask = words[at + RULE_MASK]!;
+  rule.target = words[at + RULE_TARGET]!;
   rule.iifname = names[slot]!;
   rule.oifname = names[slot + 1]!;
-  rule.flags = (lengths & FIB_RULE_INVERT) | (fibMem[at + RULE_IIF] === -1 ? FIB_RULE_IIF_DETACHED : 0)
-    | (fibMem[at + RULE_OIF] === -1 ? FIB_RULE_OIF_DETACHED : 0)
+  rule.flags = (lengths & FIB_RULE_INVERT) | (words[at + RULE_IIF] === -1 ? FIB_RULE_IIF_DETACHED : 0)
+    | (words[at + RULE_OIF] === -1 ? FIB_RULE_OIF_DETACHED : 0)
     | (rule.action === FR_ACT_GOTO && findPriority(net, rule.target) === 0 ? FIB_RULE_UNRESOLVED : 0);
 }
 
@@ -335,7 +337,7 @@ export function fibRuleWalkNext(walk: FibWalk, rule: FibRule): boolean {
     return true;
   }
   let at = fib.rules;
-  for (let i = 0; i < index && at !== 0; i++) at = fibMem[at + RULE_NEXT]!;
+  for (let i = 0; i < index && at !== 0; i++) at = words[at + RULE_NEXT]!;
   if (at === 0) return false;
   describe(net, at, rule);
   return true;

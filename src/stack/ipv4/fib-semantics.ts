@@ -6,8 +6,9 @@
  * A row is a fib_info with its first next hop; further ones of a multipath route are rows of their own, of which only the columns
  * of the next hop count. The handle of a next hop is that of its row.
  */
-import { account } from "../../lib/account.ts";
 import { jhash3words } from "../../lib/jhash.ts";
+import { rowAlloc, rowFree } from "../../lib/pool.ts";
+import { words } from "../../lib/table.ts";
 import { devGetByIndex } from "../../netif/dev.ts";
 import { EINVAL, ENETDOWN, ENOBUFS, ENODEV } from "../../uapi/errno.ts";
 import { IFF_UP } from "../../uapi/if.ts";
@@ -22,10 +23,10 @@ import { inDevGet, inetSelectAddr } from "./devinet.ts";
 import { type FibConfig, FIB_NH_FLAGS, FIB_NH_GW, FIB_NH_INTS, FIB_NH_OIF, FIB_NH_WEIGHT, fibConfigReset } from "./fib-config.ts";
 import { fnheForget } from "./fib-exception.ts";
 import { fibGetTable } from "./fib-alias.ts";
-import { fibFlow, fibLookup, fibResult, fibTableLookup, inetAddrType, inetAddrTypeTable } from "./fib-lookup.ts";
-import { FI_INTS, FI_SHIFT, fibHash, fibHashMask, fibInfoRows, fibMem, fibMetricRows, fibRowAlloc, fibRowFree } from "./fib-memory.ts";
-import { flowi4Init } from "./flow.ts";
-import { type Rtable, rtCacheDrop } from "./rtable.ts";
+import { fibLookup, fibResult, fibTableLookup, inetAddrType, inetAddrTypeTable } from "./fib-lookup.ts";
+import { FI_INTS, fibHash, fibHashMask, fibInfoRows, fibMetricRows, fibWanted } from "./fib-memory.ts";
+import { flowi4Init, outputFlow } from "./flow.ts";
+import { rtKeep, rtKept, type Rtable } from "./rtable.ts";
 
 /** Columns of a fib_info. */
 export const FI_NEXT = 0;
@@ -52,13 +53,13 @@ const NH_SADDR = 12;
 const NH_GENID = 13;
 /** Row of its other metrics, by RTAX_*; 0 for none. */
 const FI_METRICS = 14;
+/** Numbers of the rtables made for it (16 bits each): for packets in, for packets out. */
+const NH_KEPT = 15;
 
 const NH_SCOPE_SHIFT = 8;
 const NH_WEIGHT_SHIFT = 16;
 /** State of a next hop, which does not make two of them different. */
 const NH_STATE = RTNH_F_DEAD | RTNH_F_LINKDOWN;
-/** Where a wanted fib_info is worked out before it is looked for or made. */
-const WANTED = 0;
 
 /** The widest scope a route of each type (RTN_*) may have. Linux: fib_props[].scope. */
 const FIB_TYPE_SCOPE: readonly number[] = Object.freeze([
@@ -86,48 +87,38 @@ export class NetFib {
   routes = 0;
 }
 
-/** The rtables that next hops keep: for each number of a row the one for packets in, then the one for packets out. */
-let kept: (Rtable | null)[];
-
-/** Boot time, after fibMemoryInit(). @param count rows of fib_info */
-export function fibSemanticsInit(count: number): void {
-  kept = account("fib_info", new Array<Rtable | null>((count + 1) * 2).fill(null));
-}
-
 /** The rtable that a next hop keeps for packets in, or with `out` for packets out. */
 export function nhKept(nh: number, out: 0 | 1): Rtable | null {
-  return kept[(nh >> FI_SHIFT) * 2 + out]!;
+  return rtKept(((nh + NH_KEPT) << 1) + out);
 }
 
 /** Gives a next hop an rtable to keep, whose reference is the next hop's; the one before goes. */
 export function nhKeep(nh: number, out: 0 | 1, rt: Rtable | null): void {
-  const at = (nh >> FI_SHIFT) * 2 + out;
-  rtCacheDrop(kept[at]!);
-  kept[at] = rt;
+  rtKeep(((nh + NH_KEPT) << 1) + out, rt);
 }
 
 export function nhScope(nh: number): number {
-  return (fibMem[nh + NH_WORD]! >> NH_SCOPE_SHIFT) & 255;
+  return (words[nh + NH_WORD]! >> NH_SCOPE_SHIFT) & 255;
 }
 
 function nhSetScope(nh: number, scope: number): void {
-  fibMem[nh + NH_WORD] = (fibMem[nh + NH_WORD]! & ~(255 << NH_SCOPE_SHIFT)) | (scope << NH_SCOPE_SHIFT);
+  words[nh + NH_WORD] = (words[nh + NH_WORD]! & ~(255 << NH_SCOPE_SHIFT)) | (scope << NH_SCOPE_SHIFT);
 }
 
 function nhWeight(nh: number): number {
-  return fibMem[nh + NH_WORD]! >>> NH_WEIGHT_SHIFT;
+  return words[nh + NH_WORD]! >>> NH_WEIGHT_SHIFT;
 }
 
 /** The device of a next hop, or null. */
 export function nhDev(net: Net, nh: number): NetDevice | null {
-  return devGetByIndex(net, fibMem[nh + NH_OIF]!);
+  return devGetByIndex(net, words[nh + NH_OIF]!);
 }
 
 /** Works out device and scope of a gateway. Linux: fib_check_nh_v4_gw(). */
 function checkGateway(net: Net, nh: number, table: number, scope: number): number {
-  const gw = fibMem[nh + NH_GW]!;
+  const gw = words[nh + NH_GW]!;
   let dev: NetDevice | null;
-  if ((fibMem[nh + NH_WORD]! & RTNH_F_ONLINK) !== 0) {
+  if ((words[nh + NH_WORD]! & RTNH_F_ONLINK) !== 0) {
     if (scope >= RT_SCOPE_LINK) return nlErrMsg(-EINVAL, "Nexthop has invalid scope");
     dev = nhDev(net, nh);
     if (dev === null) return nlErrMsg(-ENODEV, "Nexthop device required for onlink");
@@ -135,36 +126,36 @@ function checkGateway(net: Net, nh: number, table: number, scope: number): numbe
     if (inetAddrType(net, gw) !== RTN_UNICAST) return nlErrMsg(-EINVAL, "Nexthop has invalid gateway");
     nhSetScope(nh, RT_SCOPE_LINK);
   } else {
-    flowi4Init(fibFlow, gw, 0, fibMem[nh + NH_OIF]!, 0, 0);
-    fibFlow.scope = scope + 1 < RT_SCOPE_LINK ? RT_SCOPE_LINK : scope + 1;
+    flowi4Init(outputFlow, gw, 0, words[nh + NH_OIF]!, 0, 0);
+    outputFlow.scope = scope + 1 < RT_SCOPE_LINK ? RT_SCOPE_LINK : scope + 1;
     const tb = table === RT_TABLE_UNSPEC || table === RT_TABLE_MAIN ? 0 : fibGetTable(net, table);
-    let err = tb === 0 ? -1 : fibTableLookup(tb, fibFlow, fibResult);
-    if (err !== 0) err = fibLookup(net, fibFlow, fibResult);
+    let err = tb === 0 ? -1 : fibTableLookup(tb, outputFlow, fibResult);
+    if (err !== 0) err = fibLookup(net, outputFlow, fibResult);
     if (err !== 0) return nlErrMsg(err, "Nexthop has invalid gateway");
     if (fibResult.type !== RTN_UNICAST && fibResult.type !== RTN_LOCAL) {
       return nlErrMsg(-EINVAL, "Nexthop has invalid gateway");
     }
     nhSetScope(nh, fibResult.scope);
-    fibMem[nh + NH_OIF] = fibMem[fibResult.nh + NH_OIF]!;
+    words[nh + NH_OIF] = words[fibResult.nh + NH_OIF]!;
     dev = nhDev(net, nh);
     if (dev === null) return nlErrMsg(-EINVAL, "No egress device for nexthop gateway");
     if ((dev.flags & IFF_UP) === 0) return -ENETDOWN;
   }
-  if (!dev.carrier) fibMem[nh + NH_WORD]! |= RTNH_F_LINKDOWN;
+  if (!dev.carrier) words[nh + NH_WORD]! |= RTNH_F_LINKDOWN;
   return 0;
 }
 
 /** Works out a next hop. Linux: fib_check_nh(). */
 function checkNexthop(net: Net, nh: number, table: number, scope: number): number {
-  if (fibMem[nh + NH_GW] !== 0) return checkGateway(net, nh, table, scope);
-  if ((fibMem[nh + NH_WORD]! & (RTNH_F_PERVASIVE | RTNH_F_ONLINK)) !== 0) {
+  if (words[nh + NH_GW] !== 0) return checkGateway(net, nh, table, scope);
+  if ((words[nh + NH_WORD]! & (RTNH_F_PERVASIVE | RTNH_F_ONLINK)) !== 0) {
     return nlErrMsg(-EINVAL, "Invalid flags for nexthop - PERVASIVE and ONLINK can not be set");
   }
   const dev = nhDev(net, nh);
   if (dev === null || inDevGet(dev) === null) return -ENODEV;
   if ((dev.flags & IFF_UP) === 0) return nlErrMsg(-ENETDOWN, "Device for nexthop is not up");
   nhSetScope(nh, RT_SCOPE_HOST);
-  if (!dev.carrier) fibMem[nh + NH_WORD]! |= RTNH_F_LINKDOWN;
+  if (!dev.carrier) words[nh + NH_WORD]! |= RTNH_F_LINKDOWN;
   return 0;
 }
 
@@ -178,66 +169,66 @@ function validPrefsrc(net: Net, cfg: FibConfig): boolean {
 }
 
 function setNexthop(nh: number, oif: number, gw: number, flags: number, weight: number): void {
-  fibMem[nh + NH_NEXT] = fibMem[nh + FI_REFS] = 0;
-  fibMem[nh + NH_OIF] = oif;
-  fibMem[nh + NH_GW] = gw;
-  fibMem[nh + NH_WORD] = (flags & 255) | (weight << NH_WEIGHT_SHIFT);
-  fibMem[nh + NH_UPPER] = 0;
-  fibMem[nh + NH_GENID] = -1;
+  words[nh + NH_NEXT] = words[nh + FI_REFS] = words[nh + NH_KEPT] = 0;
+  words[nh + NH_OIF] = oif;
+  words[nh + NH_GW] = gw;
+  words[nh + NH_WORD] = (flags & 255) | (weight << NH_WEIGHT_SHIFT);
+  words[nh + NH_UPPER] = 0;
+  words[nh + NH_GENID] = -1;
 }
 
 /** Frees the further next hops of a row. */
 function freeFurther(fi: number): void {
-  let nh = fibMem[fi + NH_NEXT]!;
-  fibMem[fi + NH_NEXT] = 0;
+  let nh = words[fi + NH_NEXT]!;
+  words[fi + NH_NEXT] = 0;
   while (nh !== 0) {
-    const next = fibMem[nh + NH_NEXT]!;
-    fibRowFree(fibInfoRows, nh);
+    const next = words[nh + NH_NEXT]!;
+    rowFree(fibInfoRows, nh);
     nh = next;
   }
 }
 
-/** Puts the next hops asked for into WANTED and rows behind it. Linux: fib_get_nhs(), fib_nh_init(). */
+/** Puts the next hops asked for into fibWanted and rows behind it. Linux: fib_get_nhs(), fib_nh_init(). */
 function wantNexthops(cfg: FibConfig): number {
   if (cfg.nhs === 0) {
-    setNexthop(WANTED, cfg.oif, cfg.gw, cfg.flags, 1);
+    setNexthop(fibWanted, cfg.oif, cfg.gw, cfg.flags, 1);
     return 0;
   }
   const rows = cfg.nexthops!;
-  let last = WANTED;
+  let last = fibWanted;
   for (let i = 0; i < cfg.nhs; i++) {
-    const nh = i === 0 ? WANTED : fibRowAlloc(fibInfoRows);
+    const nh = i === 0 ? fibWanted : rowAlloc(fibInfoRows);
     if (i !== 0) {
       if (nh === 0) return -ENOBUFS;
-      fibMem[last + NH_NEXT] = nh;
+      words[last + NH_NEXT] = nh;
       last = nh;
     }
     const at = i * FIB_NH_INTS;
     const flags = (cfg.flags & ~255) | rows[at + FIB_NH_FLAGS]!;
     setNexthop(nh, rows[at + FIB_NH_OIF]!, rows[at + FIB_NH_GW]!, flags, rows[at + FIB_NH_WEIGHT]!);
   }
-  if (cfg.oif !== 0 && cfg.oif !== fibMem[WANTED + NH_OIF]) {
+  if (cfg.oif !== 0 && cfg.oif !== words[fibWanted + NH_OIF]) {
     return nlErrMsg(-EINVAL, "Nexthop device index does not match RTA_OIF");
   }
-  if (cfg.gw === 0 || cfg.gw === fibMem[WANTED + NH_GW]) return 0;
+  if (cfg.gw === 0 || cfg.gw === words[fibWanted + NH_GW]) return 0;
   return nlErrMsg(-EINVAL, "Nexthop gateway does not match RTA_GATEWAY or RTA_VIA");
 }
 
-/** Works out in WANTED what the route needs; a negative errno when it cannot be. Linux: the first part of fib_create_info(). */
+/** Works out in fibWanted what the route needs; a negative errno when it cannot be. Linux: the first part of fib_create_info(). */
 function workOut(net: Net, cfg: FibConfig): number {
   const { type, scope } = cfg;
-  fibMem[WANTED + NH_NEXT] = 0;
+  words[fibWanted + NH_NEXT] = 0;
   if (type > RTN_MAX) return nlErrMsg(-EINVAL, "Invalid type");
   if (FIB_TYPE_SCOPE[type]! > scope) return nlErrMsg(-EINVAL, "Invalid scope");
   if ((cfg.flags & NH_STATE) !== 0) {
     return nlErrMsg(-EINVAL, "Invalid rtm_flags - can not contain DEAD or LINKDOWN");
   }
-  fibMem[WANTED + FI_WORD] = scope | (cfg.protocol << 8) | (type << 16) | (cfg.table << 24);
-  fibMem[WANTED + FI_FLAGS] = (cfg.flags & 0xffff) | (net.id << 16);
-  fibMem[WANTED + FI_PRIORITY] = cfg.priority;
-  fibMem[WANTED + FI_PREFSRC] = cfg.prefsrc;
-  fibMem[WANTED + FI_MTU] = cfg.mtu | (cfg.advmss << 16);
-  fibMem[WANTED + FI_METRICS] = 0;
+  words[fibWanted + FI_WORD] = scope | (cfg.protocol << 8) | (type << 16) | (cfg.table << 24);
+  words[fibWanted + FI_FLAGS] = (cfg.flags & 0xffff) | (net.id << 16);
+  words[fibWanted + FI_PRIORITY] = cfg.priority;
+  words[fibWanted + FI_PREFSRC] = cfg.prefsrc;
+  words[fibWanted + FI_MTU] = cfg.mtu | (cfg.advmss << 16);
+  words[fibWanted + FI_METRICS] = 0;
   let err = wantNexthops(cfg);
   if (err !== 0) return err;
   if (type >= RTN_BLACKHOLE && type <= RTN_THROW) {
@@ -247,29 +238,29 @@ function workOut(net: Net, cfg: FibConfig): number {
   if (type < RTN_UNICAST || type > RTN_MULTICAST) return nlErrMsg(-EINVAL, "Invalid route type");
   if (scope > RT_SCOPE_HOST) return nlErrMsg(-EINVAL, "Invalid scope");
   if (scope === RT_SCOPE_HOST) {
-    if (fibMem[WANTED + NH_NEXT] !== 0) {
+    if (words[fibWanted + NH_NEXT] !== 0) {
       return nlErrMsg(-EINVAL, "Route with host scope can not have multiple nexthops");
     }
-    if (fibMem[WANTED + NH_GW] !== 0) return nlErrMsg(-EINVAL, "Route with host scope can not have a gateway");
-    nhSetScope(WANTED, RT_SCOPE_NOWHERE);
-    if (nhDev(net, WANTED) === null) return -ENODEV;
+    if (words[fibWanted + NH_GW] !== 0) return nlErrMsg(-EINVAL, "Route with host scope can not have a gateway");
+    nhSetScope(fibWanted, RT_SCOPE_NOWHERE);
+    if (nhDev(net, fibWanted) === null) return -ENODEV;
   } else {
     let up = 0;
-    let nh = WANTED;
+    let nh = fibWanted;
     do {
       err = checkNexthop(net, nh, cfg.table, scope);
       if (err !== 0) return err;
-      if ((fibMem[nh + NH_WORD]! & RTNH_F_LINKDOWN) === 0) up++;
-      nh = fibMem[nh + NH_NEXT]!;
+      if ((words[nh + NH_WORD]! & RTNH_F_LINKDOWN) === 0) up++;
+      nh = words[nh + NH_NEXT]!;
     } while (nh !== 0);
-    if (up === 0) fibMem[WANTED + FI_FLAGS]! |= RTNH_F_LINKDOWN;
+    if (up === 0) words[fibWanted + FI_FLAGS]! |= RTNH_F_LINKDOWN;
   }
   return cfg.prefsrc !== 0 && !validPrefsrc(net, cfg) ? nlErrMsg(-EINVAL, "Invalid prefsrc address") : 0;
 }
 
 function hashOf(fi: number): number {
-  const place = jhash3words(fibMem[fi + NH_OIF]!, fibMem[fi + NH_GW]!, fibMem[fi + FI_PREFSRC]!, fibMem[fi + FI_WORD]!);
-  return fibHash + ((place ^ fibMem[fi + FI_PRIORITY]!) & fibHashMask);
+  const place = jhash3words(words[fi + NH_OIF]!, words[fi + NH_GW]!, words[fi + FI_PREFSRC]!, words[fi + FI_WORD]!);
+  return fibHash + ((place ^ words[fi + FI_PRIORITY]!) & fibHashMask);
 }
 
 /** Linux: nh_comp(). */
@@ -278,36 +269,36 @@ function sameNexthops(a: number, b: number): boolean {
   let nhB = b;
   do {
     if (
-      fibMem[nhA + NH_OIF] !== fibMem[nhB + NH_OIF] || fibMem[nhA + NH_GW] !== fibMem[nhB + NH_GW]
-      || ((fibMem[nhA + NH_WORD]! ^ fibMem[nhB + NH_WORD]!) & ~NH_STATE) !== 0
+      words[nhA + NH_OIF] !== words[nhB + NH_OIF] || words[nhA + NH_GW] !== words[nhB + NH_GW]
+      || ((words[nhA + NH_WORD]! ^ words[nhB + NH_WORD]!) & ~NH_STATE) !== 0
     ) {
       return false;
     }
-    nhA = fibMem[nhA + NH_NEXT]!;
-    nhB = fibMem[nhB + NH_NEXT]!;
+    nhA = words[nhA + NH_NEXT]!;
+    nhB = words[nhB + NH_NEXT]!;
   } while (nhA !== 0 && nhB !== 0);
   return nhA === nhB;
 }
 
 /** Are its other metrics those? Linux: fib_metrics_match(). */
 function sameMetrics(fi: number, metrics: Int32Array | null): boolean {
-  const row = fibMem[fi + FI_METRICS]!;
+  const row = words[fi + FI_METRICS]!;
   if (metrics === null) return row === 0;
-  for (let i = 1; i <= RTAX_MAX; i++) if (metrics[i] !== (row === 0 ? 0 : fibMem[row + i])) return false;
+  for (let i = 1; i <= RTAX_MAX; i++) if (metrics[i] !== (row === 0 ? 0 : words[row + i])) return false;
   return true;
 }
 
 function sameContent(fi: number, metrics: Int32Array | null): boolean {
-  return fibMem[fi + FI_WORD] === fibMem[WANTED + FI_WORD] && fibMem[fi + FI_PRIORITY] === fibMem[WANTED + FI_PRIORITY]
-    && fibMem[fi + FI_PREFSRC] === fibMem[WANTED + FI_PREFSRC] && fibMem[fi + FI_MTU] === fibMem[WANTED + FI_MTU]
-    && ((fibMem[fi + FI_FLAGS]! ^ fibMem[WANTED + FI_FLAGS]!) & ~NH_STATE) === 0
-    && sameNexthops(fi, WANTED) && sameMetrics(fi, metrics);
+  return words[fi + FI_WORD] === words[fibWanted + FI_WORD] && words[fi + FI_PRIORITY] === words[fibWanted + FI_PRIORITY]
+    && words[fi + FI_PREFSRC] === words[fibWanted + FI_PREFSRC] && words[fi + FI_MTU] === words[fibWanted + FI_MTU]
+    && ((words[fi + FI_FLAGS]! ^ words[fibWanted + FI_FLAGS]!) & ~NH_STATE) === 0
+    && sameNexthops(fi, fibWanted) && sameMetrics(fi, metrics);
 }
 
 /** Linux: fib_find_info(). */
 function findInfo(head: number, metrics: Int32Array | null): number {
-  let fi = fibMem[head]!;
-  while (fi !== 0 && !sameContent(fi, metrics)) fi = fibMem[fi + FI_NEXT]!;
+  let fi = words[head]!;
+  while (fi !== 0 && !sameContent(fi, metrics)) fi = words[fi + FI_NEXT]!;
   return fi;
 }
 
@@ -317,9 +308,9 @@ function keepMetrics(metrics: Int32Array | null): number {
   let any = 0;
   for (let i = 1; i <= RTAX_MAX; i++) any |= metrics[i]!;
   if (any === 0) return 0;
-  const row = fibRowAlloc(fibMetricRows!);
+  const row = rowAlloc(fibMetricRows!);
   if (row === 0) return -1;
-  for (let i = 1; i <= RTAX_MAX; i++) fibMem[row + i] = metrics[i]!;
+  for (let i = 1; i <= RTAX_MAX; i++) words[row + i] = metrics[i]!;
   return row;
 }
 
@@ -332,28 +323,28 @@ function keepMetrics(metrics: Int32Array | null): number {
 export function fibCreateInfo(net: Net, cfg: FibConfig): number {
   const err = workOut(net, cfg);
   if (err !== 0) {
-    freeFurther(WANTED);
+    freeFurther(fibWanted);
     return err;
   }
-  const head = hashOf(WANTED);
+  const head = hashOf(fibWanted);
   const known = findInfo(head, cfg.metrics);
   if (known !== 0) {
-    freeFurther(WANTED);
-    fibMem[known + FI_REFS]!++;
+    freeFurther(fibWanted);
+    words[known + FI_REFS]!++;
     return known;
   }
-  const fi = fibRowAlloc(fibInfoRows);
+  const fi = rowAlloc(fibInfoRows);
   const metrics = fi === 0 ? 0 : keepMetrics(cfg.metrics);
   if (fi === 0 || metrics < 0) {
-    if (fi !== 0) fibRowFree(fibInfoRows, fi);
-    freeFurther(WANTED);
+    if (fi !== 0) rowFree(fibInfoRows, fi);
+    freeFurther(fibWanted);
     return -ENOBUFS;
   }
-  fibMem.copyWithin(fi, WANTED, WANTED + FI_INTS);
-  fibMem[fi + FI_REFS] = 1;
-  fibMem[fi + FI_METRICS] = metrics;
-  fibMem[fi + FI_NEXT] = fibMem[head]!;
-  fibMem[head] = fi;
+  words.copyWithin(fi, fibWanted, fibWanted + FI_INTS);
+  words[fi + FI_REFS] = 1;
+  words[fi + FI_METRICS] = metrics;
+  words[fi + FI_NEXT] = words[head]!;
+  words[head] = fi;
   fibRebalance(fi);
   return fi;
 }
@@ -366,46 +357,46 @@ function dropKept(nh: number): void {
 
 /** A route gives its fib_info back; with the last one it goes, and the rtables it kept. Linux: fib_release_info(). */
 export function fibReleaseInfo(fi: number): void {
-  const refs = fibMem[fi + FI_REFS]! - 1;
-  fibMem[fi + FI_REFS] = refs;
+  const refs = words[fi + FI_REFS]! - 1;
+  words[fi + FI_REFS] = refs;
   if (refs > 0) return;
   let link = hashOf(fi);
-  while (fibMem[link] !== fi) link = fibMem[link]! + FI_NEXT;
-  fibMem[link] = fibMem[fi + FI_NEXT]!;
-  for (let nh = fi; nh !== 0; nh = fibMem[nh + NH_NEXT]!) dropKept(nh);
+  while (words[link] !== fi) link = words[link]! + FI_NEXT;
+  words[link] = words[fi + FI_NEXT]!;
+  for (let nh = fi; nh !== 0; nh = words[nh + NH_NEXT]!) dropKept(nh);
   freeFurther(fi);
-  const metrics = fibMem[fi + FI_METRICS]!;
-  if (metrics !== 0) fibRowFree(fibMetricRows!, metrics);
-  fibRowFree(fibInfoRows, fi);
+  const metrics = words[fi + FI_METRICS]!;
+  if (metrics !== 0) rowFree(fibMetricRows!, metrics);
+  rowFree(fibInfoRows, fi);
 }
 
 /** Spreads the flow hashes over the next hops that live, by weight. Linux: fib_rebalance(). */
 export function fibRebalance(fi: number): void {
-  if (fibMem[fi + NH_NEXT] === 0) return;
+  if (words[fi + NH_NEXT] === 0) return;
   let total = 0;
-  for (let nh = fi; ; nh = fibMem[nh + NH_NEXT]!) {
-    if ((fibMem[nh + NH_WORD]! & RTNH_F_DEAD) === 0) total += nhWeight(nh);
-    if (fibMem[nh + NH_NEXT] === 0) break;
+  for (let nh = fi; ; nh = words[nh + NH_NEXT]!) {
+    if ((words[nh + NH_WORD]! & RTNH_F_DEAD) === 0) total += nhWeight(nh);
+    if (words[nh + NH_NEXT] === 0) break;
   }
   let sum = 0;
-  for (let nh = fi; nh !== 0; nh = fibMem[nh + NH_NEXT]!) {
-    const dead = (fibMem[nh + NH_WORD]! & RTNH_F_DEAD) !== 0;
+  for (let nh = fi; nh !== 0; nh = words[nh + NH_NEXT]!) {
+    const dead = (words[nh + NH_WORD]! & RTNH_F_DEAD) !== 0;
     if (!dead) sum += nhWeight(nh);
-    fibMem[nh + NH_UPPER] = dead ? -1 : Math.round((sum * 0x80000000) / total) - 1;
+    words[nh + NH_UPPER] = dead ? -1 : Math.round((sum * 0x80000000) / total) - 1;
   }
 }
 
 /** The next hop for a flow. Linux: fib_select_multipath(). @param hash 31 bits @param first what the lookup has chosen */
 export function fibSelectMultipath(fi: number, hash: number, first: number): number {
-  for (let nh = fi; nh !== 0; nh = fibMem[nh + NH_NEXT]!) if (hash <= fibMem[nh + NH_UPPER]!) return nh;
+  for (let nh = fi; nh !== 0; nh = words[nh + NH_NEXT]!) if (hash <= words[nh + NH_UPPER]!) return nh;
   return first;
 }
 
 /** Does a route with that fib_info match the next hops asked to be deleted? Linux: fib_nh_match(). */
 export function fibMatchesNexthops(cfg: FibConfig, fi: number): boolean {
-  if (cfg.priority !== 0 && cfg.priority !== fibMem[fi + FI_PRIORITY]) return false;
+  if (cfg.priority !== 0 && cfg.priority !== words[fi + FI_PRIORITY]) return false;
   if (cfg.oif !== 0 || cfg.gw !== 0) {
-    return (cfg.oif === 0 || cfg.oif === fibMem[fi + NH_OIF]) && (cfg.gw === 0 || cfg.gw === fibMem[fi + NH_GW]);
+    return (cfg.oif === 0 || cfg.oif === words[fi + NH_OIF]) && (cfg.gw === 0 || cfg.gw === words[fi + NH_GW]);
   }
   const rows = cfg.nexthops;
   if (rows === null) return true;
@@ -413,8 +404,8 @@ export function fibMatchesNexthops(cfg: FibConfig, fi: number): boolean {
   for (let i = 0; i < cfg.nhs; i++) {
     const oif = rows[i * FIB_NH_INTS + FIB_NH_OIF]!;
     const gw = rows[i * FIB_NH_INTS + FIB_NH_GW]!;
-    if ((oif !== 0 && oif !== fibMem[nh + NH_OIF]) || (gw !== 0 && gw !== fibMem[nh + NH_GW])) return false;
-    nh = fibMem[nh + NH_NEXT]!;
+    if ((oif !== 0 && oif !== words[nh + NH_OIF]) || (gw !== 0 && gw !== words[nh + NH_GW])) return false;
+    nh = words[nh + NH_NEXT]!;
     if (nh === 0) return i + 1 === cfg.nhs;
   }
   return true;
@@ -422,51 +413,51 @@ export function fibMatchesNexthops(cfg: FibConfig, fi: number): boolean {
 
 /** Does it have the metrics asked for? What is 0 matches any. Linux: fib_metrics_match(). */
 export function fibMatchesMetrics(cfg: FibConfig, fi: number): boolean {
-  const own = fibMem[fi + FI_MTU]!;
+  const own = words[fi + FI_MTU]!;
   if ((cfg.mtu !== 0 && cfg.mtu !== (own & 0xffff)) || (cfg.advmss !== 0 && cfg.advmss !== own >>> 16)) return false;
   const metrics = cfg.metrics;
   if (metrics === null) return true;
-  const row = fibMem[fi + FI_METRICS]!;
+  const row = words[fi + FI_METRICS]!;
   for (let i = 1; i <= RTAX_MAX; i++) {
     const value = metrics[i]!;
-    if (value !== 0 && value !== (row === 0 ? 0 : fibMem[row + i])) return false;
+    if (value !== 0 && value !== (row === 0 ? 0 : words[row + i])) return false;
   }
   return true;
 }
 
 /** Source address of packets by that next hop. Linux: fib_result_prefsrc(). */
 export function fibResultPrefsrc(net: Net, fi: number, nh: number): number {
-  const prefsrc = fibMem[fi + FI_PREFSRC]!;
+  const prefsrc = words[fi + FI_PREFSRC]!;
   if (prefsrc !== 0) return prefsrc;
-  if (fibMem[nh + NH_GENID] !== net.rtGenid) {
-    fibMem[nh + NH_SADDR] = inetSelectAddr(net, nhDev(net, nh)!, fibMem[nh + NH_GW]!, fibMem[fi + FI_WORD]! & 255);
-    fibMem[nh + NH_GENID] = net.rtGenid;
+  if (words[nh + NH_GENID] !== net.rtGenid) {
+    words[nh + NH_SADDR] = inetSelectAddr(net, nhDev(net, nh)!, words[nh + NH_GW]!, words[fi + FI_WORD]! & 255);
+    words[nh + NH_GENID] = net.rtGenid;
   }
-  return fibMem[nh + NH_SADDR]!;
+  return words[nh + NH_SADDR]!;
 }
 
 /** Describes a route as a record, but for what only its alias knows: for dumps and announcements. */
 export function fibConfigFill(cfg: FibConfig, net: Net, fi: number): void {
   fibConfigReset(cfg);
-  const fiWord = fibMem[fi + FI_WORD]!;
+  const fiWord = words[fi + FI_WORD]!;
   cfg.net = net;
   cfg.scope = fiWord & 255;
   cfg.protocol = (fiWord >> 8) & 255;
-  cfg.priority = fibMem[fi + FI_PRIORITY]!;
-  cfg.prefsrc = fibMem[fi + FI_PREFSRC]!;
-  cfg.mtu = fibMem[fi + FI_MTU]! & 0xffff;
-  cfg.advmss = fibMem[fi + FI_MTU]! >>> 16;
-  cfg.oif = fibMem[fi + NH_OIF]!;
-  cfg.gw = fibMem[fi + NH_GW]!;
-  cfg.flags = (fibMem[fi + NH_WORD]! & 255) | (fibMem[fi + FI_FLAGS]! & NH_STATE);
-  const metrics = fibMem[fi + FI_METRICS]!;
-  if (metrics !== 0) for (let i = 1; i <= RTAX_MAX; i++) cfg.metrics![i] = fibMem[metrics + i]!;
-  if (fibMem[fi + NH_NEXT] === 0) return;
-  for (let nh = fi; nh !== 0; nh = fibMem[nh + NH_NEXT]!) {
+  cfg.priority = words[fi + FI_PRIORITY]!;
+  cfg.prefsrc = words[fi + FI_PREFSRC]!;
+  cfg.mtu = words[fi + FI_MTU]! & 0xffff;
+  cfg.advmss = words[fi + FI_MTU]! >>> 16;
+  cfg.oif = words[fi + NH_OIF]!;
+  cfg.gw = words[fi + NH_GW]!;
+  cfg.flags = (words[fi + NH_WORD]! & 255) | (words[fi + FI_FLAGS]! & NH_STATE);
+  const metrics = words[fi + FI_METRICS]!;
+  if (metrics !== 0) for (let i = 1; i <= RTAX_MAX; i++) cfg.metrics![i] = words[metrics + i]!;
+  if (words[fi + NH_NEXT] === 0) return;
+  for (let nh = fi; nh !== 0; nh = words[nh + NH_NEXT]!) {
     const at = cfg.nhs * FIB_NH_INTS;
-    cfg.nexthops![at + FIB_NH_OIF] = fibMem[nh + NH_OIF]!;
-    cfg.nexthops![at + FIB_NH_GW] = fibMem[nh + NH_GW]!;
-    cfg.nexthops![at + FIB_NH_FLAGS] = fibMem[nh + NH_WORD]! & 255;
+    cfg.nexthops![at + FIB_NH_OIF] = words[nh + NH_OIF]!;
+    cfg.nexthops![at + FIB_NH_GW] = words[nh + NH_GW]!;
+    cfg.nexthops![at + FIB_NH_FLAGS] = words[nh + NH_WORD]! & 255;
     cfg.nexthops![at + FIB_NH_WEIGHT] = nhWeight(nh);
     cfg.nhs++;
   }

@@ -9,9 +9,9 @@
  * neighbour. The smallest tnode, of two children, has four ints, and all sizes are even. What matters is how many of the smallest
  * are left: a set of so many routes never takes more than one for each.
  */
-import { POOL_FAILURES, POOL_IN_USE, type RowPool, rowPoolCreate, rowPoolTake } from "../../lib/pool.ts";
+import { POOL_FAILURES, POOL_IN_USE, type RowPool, rowPoolCreate, rowPoolTake, rowsLeft } from "../../lib/pool.ts";
 import { words } from "../../lib/table.ts";
-import { fibAliasRows, fibMem, fibRowsLeft, fibTnodes } from "./fib-memory.ts";
+import { fibAliasRows, fibTnodes } from "./fib-memory.ts";
 
 /** Columns of a tnode: the bits of the key above its own, its word, the children. */
 export const TN_KEY = 0;
@@ -97,33 +97,33 @@ export function tnodeInit(routes: number): void {
 }
 
 function linkFree(at: number, ints: number): void {
-  fibMem[at + TN_WORD] = fibMem[at + ints - 1] = TN_FREE | ints;
+  words[at + TN_WORD] = words[at + ints - 1] = TN_FREE | ints;
   if (ints < LEAST_INTS) return;
   left += ints >> LEAST_SHIFT;
   const head = binHeads + bitsFor(ints);
-  const next = fibMem[head]!;
-  fibMem[at + FREE_NEXT] = next;
-  fibMem[at + FREE_PREVIOUS] = 0;
-  if (next !== 0) fibMem[next + FREE_PREVIOUS] = at;
-  fibMem[head] = at;
+  const next = words[head]!;
+  words[at + FREE_NEXT] = next;
+  words[at + FREE_PREVIOUS] = 0;
+  if (next !== 0) words[next + FREE_PREVIOUS] = at;
+  words[head] = at;
 }
 
 function unlinkFree(at: number, ints: number): void {
   if (ints < LEAST_INTS) return;
   left -= ints >> LEAST_SHIFT;
-  const next = fibMem[at + FREE_NEXT]!;
-  const previous = fibMem[at + FREE_PREVIOUS]!;
-  if (next !== 0) fibMem[next + FREE_PREVIOUS] = previous;
-  fibMem[previous === 0 ? binHeads + bitsFor(ints) : previous + FREE_NEXT] = next;
+  const next = words[at + FREE_NEXT]!;
+  const previous = words[at + FREE_PREVIOUS]!;
+  if (next !== 0) words[next + FREE_PREVIOUS] = previous;
+  words[previous === 0 ? binHeads + bitsFor(ints) : previous + FREE_NEXT] = next;
 }
 
 /** A block for a tnode, or 0. */
 function alloc(bits: number): number {
   let bin = bits;
-  while (bin < bins && fibMem[binHeads + bin] === 0) bin++;
+  while (bin < bins && words[binHeads + bin] === 0) bin++;
   if (bin >= bins) return 0;
-  const at = fibMem[binHeads + bin]!;
-  const found = fibMem[at + TN_WORD]! & FREE_SIZE;
+  const at = words[binHeads + bin]!;
+  const found = words[at + TN_WORD]! & FREE_SIZE;
   const ints = tnodeInts(bits);
   unlinkFree(at, found);
   if (found > ints) linkFree(at + ints, found - ints);
@@ -139,9 +139,9 @@ export function tnodeNew(key: number, pos: number, bits: number, part: boolean):
     return 0;
   }
   const shift = pos + bits;
-  fibMem[n + TN_KEY] = shift < 32 ? (key >>> shift) << shift : 0;
-  fibMem[n + TN_WORD] = pos | (bits << BITS_SHIFT) | (pos << SLEN_SHIFT) | (part ? TN_NEW : 0);
-  fibMem.fill(0, n + TN_CHILDREN, n + tnodeInts(bits));
+  words[n + TN_KEY] = shift < 32 ? (key >>> shift) << shift : 0;
+  words[n + TN_WORD] = pos | (bits << BITS_SHIFT) | (pos << SLEN_SHIFT) | (part ? TN_NEW : 0);
+  words.fill(0, n + TN_CHILDREN, n + tnodeInts(bits));
   return n;
 }
 
@@ -151,13 +151,13 @@ export function tnodeFree(n: number): void {
   let ints = tnodeInts(tnodeBits(n));
   words[pool + POOL_IN_USE]! -= ints;
   // The last int of a tnode is a handle or a count: it never looks like a free block's.
-  const behind = fibMem[at + ints + TN_WORD]!;
+  const behind = words[at + ints + TN_WORD]!;
   if ((behind & TN_FREE) !== 0) {
     const more = behind & FREE_SIZE;
     unlinkFree(at + ints, more);
     ints += more;
   }
-  const before = fibMem[at - 1]!;
+  const before = words[at - 1]!;
   if ((before & TN_FREE) !== 0) {
     const more = before & FREE_SIZE;
     at -= more;
@@ -168,44 +168,44 @@ export function tnodeFree(n: number): void {
 }
 
 export function tnodePos(n: number): number {
-  return fibMem[n + TN_WORD]! & 31;
+  return words[n + TN_WORD]! & 31;
 }
 
 export function tnodeBits(n: number): number {
-  return (fibMem[n + TN_WORD]! >> BITS_SHIFT) & 31;
+  return (words[n + TN_WORD]! >> BITS_SHIFT) & 31;
 }
 
 /** The longest suffix of the routes below it, at least its position. */
 export function tnodeSlen(n: number): number {
-  return (fibMem[n + TN_WORD]! >> SLEN_SHIFT) & 63;
+  return (words[n + TN_WORD]! >> SLEN_SHIFT) & 63;
 }
 
 export function tnodeSetSlen(n: number, slen: number): void {
-  const word = fibMem[n + TN_WORD]! & NOT_SLEN;
-  fibMem[n + TN_WORD] = word | (slen << SLEN_SHIFT) | (slen > (word & 31) ? 0x80000000 : 0);
+  const word = words[n + TN_WORD]! & NOT_SLEN;
+  words[n + TN_WORD] = word | (slen << SLEN_SHIFT) | (slen > (word & 31) ? 0x80000000 : 0);
 }
 
 /** Which child of a tnode the key belongs to. */
 export function tnodeIndex(key: number, n: number): number {
-  return (key ^ fibMem[n]!) >>> fibMem[n + TN_WORD]!;
+  return (key ^ words[n]!) >>> words[n + TN_WORD]!;
 }
 
 export function tnodeChild(n: number, index: number): number {
-  return fibMem[n + TN_CHILDREN + index]!;
+  return words[n + TN_CHILDREN + index]!;
 }
 
 /** Children in use. Linux has the others: empty_children. */
 export function tnodeUsed(n: number): number {
   const bits = tnodeBits(n);
-  if (bits > COUNTED_IN_WORD) return fibMem[n + TN_CHILDREN + (1 << bits)]!;
-  return (fibMem[n + TN_WORD]! >> USED_SHIFT) & 63;
+  if (bits > COUNTED_IN_WORD) return words[n + TN_CHILDREN + (1 << bits)]!;
+  return (words[n + TN_WORD]! >> USED_SHIFT) & 63;
 }
 
 /** Children that are tnodes without skipped bits. Linux: full_children. */
 export function tnodeFullChildren(n: number): number {
   const bits = tnodeBits(n);
-  if (bits > COUNTED_IN_WORD) return fibMem[n + TN_CHILDREN + (1 << bits) + 1]!;
-  return (fibMem[n + TN_WORD]! >> FULL_SHIFT) & 63;
+  if (bits > COUNTED_IN_WORD) return words[n + TN_CHILDREN + (1 << bits) + 1]!;
+  return (words[n + TN_WORD]! >> FULL_SHIFT) & 63;
 }
 
 /** Changes both counts by so many. */
@@ -213,18 +213,18 @@ export function tnodeCount(n: number, used: number, full: number): void {
   const bits = tnodeBits(n);
   if (bits > COUNTED_IN_WORD) {
     const counts = n + TN_CHILDREN + (1 << bits);
-    fibMem[counts]! += used;
-    fibMem[counts + 1]! += full;
-  } else fibMem[n + TN_WORD]! += used * (1 << USED_SHIFT) + full * (1 << FULL_SHIFT);
+    words[counts]! += used;
+    words[counts + 1]! += full;
+  } else words[n + TN_WORD]! += used * (1 << USED_SHIFT) + full * (1 << FULL_SHIFT);
 }
 
 export function tnodeIsNew(n: number): boolean {
-  return (fibMem[n + TN_WORD]! & TN_NEW) !== 0;
+  return (words[n + TN_WORD]! & TN_NEW) !== 0;
 }
 
 /** It is in the trie now. */
 export function tnodeSettle(n: number): void {
-  fibMem[n + TN_WORD]! &= ~TN_NEW;
+  words[n + TN_WORD]! &= ~TN_NEW;
 }
 
 /**
@@ -247,7 +247,7 @@ export function tnodeRoomToInflate(n: number): boolean {
       more += (below > 1 ? 2 * tnodeInts(below - 1) : 0) - tnodeInts(below);
     }
   }
-  const kept = fibRowsLeft(fibAliasRows) + reserved;
+  const kept = rowsLeft(fibAliasRows) + reserved;
   return free >= take && free - more >= kept << LEAST_SHIFT;
 }
 

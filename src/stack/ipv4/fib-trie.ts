@@ -10,7 +10,8 @@
  *
  * Read first: S. Nilsson and G. Karlsson, IP-Address Lookup Using LC-Tries (IEEE JSAC 17(6), 1999).
  */
-import { fibMem, fibTnodes } from "./fib-memory.ts";
+import { words } from "../../lib/table.ts";
+import { fibTnodes } from "./fib-memory.ts";
 import {
   tnodeBits, tnodeChild, tnodeCount, TN_CHILDREN, tnodeFree, tnodeFullChildren, tnodeIndex, tnodeIsNew, tnodeNew, tnodePos,
   tnodeRoomToInflate, tnodeSetSlen, tnodeSettle, tnodeSlen, tnodeUsed,
@@ -51,31 +52,31 @@ const SIGN = 0x80000000 | 0;
 
 /** The next alias of the leaf, 0 at the end. */
 export function faNext(alias: number): number {
-  return fibMem[alias + FA_WORD]! < 0 ? fibMem[alias + FA_LINK]! : 0;
+  return words[alias + FA_WORD]! < 0 ? words[alias + FA_LINK]! : 0;
 }
 
 /** The last alias of a leaf: the one with the shortest prefix. */
 function lastAlias(leaf: number): number {
   let alias = leaf;
-  while (fibMem[alias + FA_WORD]! < 0) alias = fibMem[alias + FA_LINK]!;
+  while (words[alias + FA_WORD]! < 0) alias = words[alias + FA_LINK]!;
   return alias;
 }
 
 /** The key of a leaf or tnode. */
 export function trieKey(n: number): number {
-  return fibMem[n >= fibTnodes ? n : lastAlias(n) + FA_LINK]!;
+  return words[n >= fibTnodes ? n : lastAlias(n) + FA_LINK]!;
 }
 
 /** Suffix length of a leaf or tnode. */
 export function trieSlen(n: number): number {
-  return n >= fibTnodes ? tnodeSlen(n) : fibMem[lastAlias(n) + FA_WORD]! & 63;
+  return n >= fibTnodes ? tnodeSlen(n) : words[lastAlias(n) + FA_WORD]! & 63;
 }
 
 /** The tnode above one, 0 for the top. */
 function tnodeParent(trie: number, n: number): number {
-  const key = fibMem[n]!;
+  const key = words[n]!;
   let parent = 0;
-  for (let at = fibMem[trie + TB_ROOT]!; at !== n; at = tnodeChild(at, tnodeIndex(key, at))) parent = at;
+  for (let at = words[trie + TB_ROOT]!; at !== n; at = tnodeChild(at, tnodeIndex(key, at))) parent = at;
   return parent;
 }
 
@@ -87,7 +88,7 @@ function tnodeFull(tn: number, n: number): boolean {
 /** Linux: put_child(). */
 function putChild(tn: number, index: number, n: number): void {
   const at = tn + TN_CHILDREN + index;
-  const before = fibMem[at]!;
+  const before = words[at]!;
   const used = (n === 0 ? 0 : 1) - (before === 0 ? 0 : 1);
   const full = (tnodeFull(tn, n) ? 1 : 0) - (tnodeFull(tn, before) ? 1 : 0);
   if (used !== 0 || full !== 0) tnodeCount(tn, used, full);
@@ -95,18 +96,18 @@ function putChild(tn: number, index: number, n: number): void {
     const slen = trieSlen(n);
     if (slen > tnodeSlen(tn)) tnodeSetSlen(tn, slen);
   }
-  fibMem[at] = n;
+  words[at] = n;
 }
 
 /** Linux: put_child_root(): the child of a tnode, or with `tp` 0 the top node. */
 function putChildRoot(trie: number, tp: number, key: number, n: number): void {
-  if (tp === 0) fibMem[trie + TB_ROOT] = n;
+  if (tp === 0) words[trie + TB_ROOT] = n;
   else putChild(tp, tnodeIndex(key, tp), n);
 }
 
 /** Puts `tn` in the place of `old` and resizes what is below it. Linux: replace(). @param tp the parent of both */
 function replace(trie: number, tp: number, old: number, tn: number): void {
-  putChildRoot(trie, tp, fibMem[tn]!, tn);
+  putChildRoot(trie, tp, words[tn]!, tn);
   tnodeFree(old);
   const count = 1 << tnodeBits(tn);
   for (let i = count - 1; i >= 0; i--) {
@@ -133,7 +134,7 @@ function abandon(tn: number): number {
 function inflate(trie: number, tp: number, old: number): number {
   if (!tnodeRoomToInflate(old)) return 0;
   const oldBits = tnodeBits(old);
-  const tn = tnodeNew(fibMem[old]!, tnodePos(old) - 1, oldBits + 1, false);
+  const tn = tnodeNew(words[old]!, tnodePos(old) - 1, oldBits + 1, false);
   if (tn === 0) return 0;
   const bit = 1 << tnodePos(tn);
   for (let i = (1 << oldBits) - 1; i >= 0; i--) {
@@ -150,10 +151,10 @@ function inflate(trie: number, tp: number, old: number): number {
       continue;
     }
     // The child is split: its first bit becomes ours.
-    const node1 = tnodeNew(fibMem[n]! | bit, tnodePos(n), bits - 1, true);
+    const node1 = tnodeNew(words[n]! | bit, tnodePos(n), bits - 1, true);
     if (node1 === 0) return abandon(tn);
     putChild(tn, 2 * i + 1, node1);
-    const node0 = tnodeNew(fibMem[n]!, tnodePos(n), bits - 1, true);
+    const node0 = tnodeNew(words[n]!, tnodePos(n), bits - 1, true);
     if (node0 === 0) return abandon(tn);
     const half = 1 << (bits - 1);
     for (let j = half - 1; j >= 0; j--) {
@@ -177,7 +178,7 @@ function inflate(trie: number, tp: number, old: number): number {
 function halve(trie: number, tp: number, old: number): number {
   const bits = tnodeBits(old);
   const pos = tnodePos(old);
-  const tn = tnodeNew(fibMem[old]!, pos + 1, bits - 1, false);
+  const tn = tnodeNew(words[old]!, pos + 1, bits - 1, false);
   if (tn === 0) return 0;
   for (let i = (1 << bits) - 2; i >= 0; i -= 2) {
     const node0 = tnodeChild(old, i);
@@ -200,7 +201,7 @@ function halve(trie: number, tp: number, old: number): number {
 function collapse(trie: number, tp: number, old: number): void {
   let n = 0;
   for (let i = (1 << tnodeBits(old)) - 1; i >= 0 && n === 0; i--) n = tnodeChild(old, i);
-  putChildRoot(trie, tp, fibMem[old]!, n);
+  putChildRoot(trie, tp, words[old]!, n);
   tnodeFree(old);
 }
 
@@ -292,7 +293,7 @@ export let trieFindParent = 0;
 /** The leaf of that very key, or 0; with `trieFindParent`. Linux: fib_find_node(). */
 export function trieFind(trie: number, key: number): number {
   let parent = 0;
-  let n = fibMem[trie + TB_ROOT]!;
+  let n = words[trie + TB_ROOT]!;
   while (n >= fibTnodes) {
     const index = tnodeIndex(key, n);
     if (index >>> tnodeBits(n) !== 0) {
@@ -313,7 +314,7 @@ export function trieFind(trie: number, key: number): number {
 export function trieInsert(trie: number, leaf: number): boolean {
   const key = trieKey(leaf);
   let tp = trieFindParent;
-  const n = tp === 0 ? fibMem[trie + TB_ROOT]! : tnodeChild(tp, tnodeIndex(key, tp));
+  const n = tp === 0 ? words[trie + TB_ROOT]! : tnodeChild(tp, tnodeIndex(key, tp));
   if (n !== 0) {
     const tn = tnodeNew(key, 31 - Math.clz32(key ^ trieKey(n)), 1, false);
     if (tn === 0) return false;
@@ -353,7 +354,7 @@ export function trieSweep(trie: number, visit: (leaf: number) => boolean): void 
   for (;;) {
     if (index === 0) {
       if (tp === 0) return;
-      const key = fibMem[tp]!;
+      const key = words[tp]!;
       const up = tnodeParent(trie, tp);
       if (tnodeSlen(tp) > tnodePos(tp)) updateSuffix(tp);
       resize(trie, up, tp);
@@ -362,7 +363,7 @@ export function trieSweep(trie: number, visit: (leaf: number) => boolean): void 
       continue;
     }
     index--;
-    const n = tp === 0 ? fibMem[trie + TB_ROOT]! : tnodeChild(tp, index);
+    const n = tp === 0 ? words[trie + TB_ROOT]! : tnodeChild(tp, index);
     if (n === 0) continue;
     if (n >= fibTnodes) {
       tp = n;
@@ -377,12 +378,12 @@ export function trieSweep(trie: number, visit: (leaf: number) => boolean): void 
 /** The first leaf whose key is at least that, as unsigned numbers; 0 at the end. Linux: leaf_walk_rcu(). */
 export function trieNextLeaf(trie: number, key: number): number {
   const least = key ^ SIGN;
-  let n = fibMem[trie + TB_ROOT]!;
+  let n = words[trie + TB_ROOT]!;
   let tp = 0;
   let index = 0;
   while (n >= fibTnodes) {
     tp = n;
-    index = least > (fibMem[n]! ^ SIGN) ? tnodeIndex(key, n) : 0;
+    index = least > (words[n]! ^ SIGN) ? tnodeIndex(key, n) : 0;
     if (index >>> tnodeBits(n) !== 0) {
       n = 0;
       break;
@@ -392,7 +393,7 @@ export function trieNextLeaf(trie: number, key: number): number {
   if (n !== 0 && (trieKey(n) ^ SIGN) >= least) return n;
   while (tp !== 0) {
     if (index >>> tnodeBits(tp) !== 0) {
-      const from = fibMem[tp]!;
+      const from = words[tp]!;
       tp = tnodeParent(trie, tp);
       if (tp !== 0) index = tnodeIndex(from, tp) + 1;
       continue;

@@ -8,15 +8,19 @@ import { RT_SCOPE_UNIVERSE, RTN_UNSPEC } from "../../uapi/rtnetlink.ts";
 /** Flowi4.flags: any source address is allowed, local or not (IP_TRANSPARENT, IP_FREEBIND). */
 export const FLOWI_FLAG_ANYSRC = 1;
 
-export class Flowi4 {
+/** The part of a question that a table looks at. */
+export class FibKey {
   daddr = 0;
-  saddr = 0;
   /** Device to leave by, 0 for any. A successful output lookup sets it. */
   oif = 0;
   /** The bits of IPTOS_RT_MASK. */
   tos = 0;
   /** Only routes of at least this scope: RT_SCOPE_LINK for destinations that must be on a link (SO_DONTROUTE). */
   scope = RT_SCOPE_UNIVERSE;
+}
+
+export class Flowi4 extends FibKey {
+  saddr = 0;
   /** FLOWI_FLAG_* */
   flags = 0;
   /** After a failed output lookup: the negative errno. */
@@ -28,7 +32,7 @@ export class Flowi4 {
 }
 
 /**
- * The question of whoever sends a packet now: filled, asked and read before the packet goes on its way, so that one is
+ * The question of whoever sends or routes a packet now: filled, asked and read before the packet goes on its way, so that one is
  * enough for all of IPv4.
  */
 export let outputFlow: Flowi4;

@@ -37,7 +37,7 @@ import { IN_DEV_FORWARDING, IN_DEV_SEND_REDIRECTS, inDevGet, type InDevice } fro
 import { FE_GW, fnheFind } from "./fib-exception.ts";
 import { fibValidateSource } from "./fib-frontend.ts";
 import { fibResult } from "./fib-lookup.ts";
-import { fibExceptionRows, fibMem } from "./fib-memory.ts";
+import { fibExceptionRows } from "./fib-memory.ts";
 import { FI_MTU, fibSelectMultipath, NH_GW, NH_NEXT, NH_OIF, nhDev, nhKeep, nhKept, nhScope } from "./fib-semantics.ts";
 import { icmpSend } from "./icmp.ts";
 import { ipHooks, ipOptions } from "./ip-parts.ts";
@@ -93,10 +93,10 @@ export function ipForwardRoute(skb: SkBuff, inDev: InDevice, error: number, dadd
   if (fibResult.type !== RTN_UNICAST) return ipRouteInputRefuse(SKB_DROP_REASON_IP_INVALID_DEST);
   const fi = fibResult.fi;
   let nh = fibResult.nh;
-  if (fibMem[fi + NH_NEXT] !== 0) nh = fibSelectMultipath(fi, jhash2words(daddr, saddr, net.id) >>> 1, nh);
+  if (words[fi + NH_NEXT] !== 0) nh = fibSelectMultipath(fi, jhash2words(daddr, saddr, net.id) >>> 1, nh);
   const outDev = nhDev(net, nh);
   if (outDev === null || inDevGet(outDev) === null) return ipRouteInputRefuse(SKB_DROP_REASON_NOT_SPECIFIED);
-  const source = fibValidateSource(net, inDev, saddr, daddr, tos, fibMem[nh + NH_OIF]!);
+  const source = fibValidateSource(net, inDev, saddr, daddr, tos, words[nh + NH_OIF]!);
   if (source === -EXDEV) {
     net.mib[LINUX_MIB_IPRPFILTER]!++;
     return ipRouteInputRefuse(SKB_DROP_REASON_IP_RPFILTER);
@@ -117,14 +117,14 @@ export function ipForwardRoute(skb: SkBuff, inDev: InDevice, error: number, dadd
     return -ENOBUFS;
   }
   rt.input = ipForward;
-  if (fibMem[nh + NH_GW] !== 0 && nhScope(nh) === RT_SCOPE_LINK) rt.gateway = fibMem[nh + NH_GW]!;
-  rt.mtu = fibMem[fi + FI_MTU]! & 0xffff;
+  if (words[nh + NH_GW] !== 0 && nhScope(nh) === RT_SCOPE_LINK) rt.gateway = words[nh + NH_GW]!;
+  rt.mtu = words[fi + FI_MTU]! & 0xffff;
   skb.dst = rt;
   if (ex === 0) {
     rt.refcnt++;
     nhKeep(nh, 0, rt);
-  } else if (fibMem[ex + FE_GW] !== 0) {
-    rt.gateway = fibMem[ex + FE_GW]!;
+  } else if (words[ex + FE_GW] !== 0) {
+    rt.gateway = words[ex + FE_GW]!;
   }
   return 0;
 }

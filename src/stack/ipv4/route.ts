@@ -36,8 +36,8 @@ import { fibSelectDefault } from "./fib-default.ts";
 import {
   FE_EXPIRES, FE_GW, FE_PMTU, fnheFind, fnheKeep, fnheKept, fnheUpdate,
 } from "./fib-exception.ts";
-import { fibFlow, fibLookup, fibResult, inetAddrType } from "./fib-lookup.ts";
-import { fibExceptionRows, fibMem } from "./fib-memory.ts";
+import { fibLookup, fibResult, inetAddrType } from "./fib-lookup.ts";
+import { fibExceptionRows } from "./fib-memory.ts";
 import {
   FI_MTU, FI_PREFSRC, fibResultPrefsrc, fibSelectMultipath, type NetFib, NH_GW, NH_NEXT, NH_OIF, nhDev, nhKeep, nhKept, nhScope,
 } from "./fib-semantics.ts";
@@ -135,7 +135,7 @@ export function ipRouteInput(skb: SkBuff, daddr: number, saddr: number, tos: num
   if (daddr === 0) return refuse(SKB_DROP_REASON_IP_INVALID_DEST);
   const loopback = daddr >> 24 === IN_LOOPBACKNET || saddr >> 24 === IN_LOOPBACKNET;
   if (loopback && inet.routeLocalnet === 0) return refuse(SKB_DROP_REASON_IP_LOCALNET);
-  const flow = fibFlow;
+  const flow = outputFlow;
   flowi4Init(flow, daddr, saddr, 0, tos, 0);
   flow.iif = dev.ifindex;
   flow.mark = skb.mark;
@@ -269,13 +269,13 @@ export function ipRouteOutputKey(net: Net, fl: Flowi4): Rtable | null {
     return fail(fl, error);
   }
   if (res.type === RTN_LOCAL) {
-    const prefsrc = fibMem[res.fi + FI_PREFSRC]!;
+    const prefsrc = words[res.fi + FI_PREFSRC]!;
     if (fl.saddr === 0) fl.saddr = prefsrc !== 0 ? prefsrc : daddr;
     return makeOutput(net, fl, net.loopbackDev ?? nhDev(net, res.nh)!, RTN_LOCAL, res.nh, RTCF_LOCAL);
   }
   let wavering = false;
   if (fl.oif === 0) {
-    if (fibMem[res.fi + NH_NEXT] !== 0) {
+    if (words[res.fi + NH_NEXT] !== 0) {
       res.nh = fibSelectMultipath(res.fi, jhash2words(daddr, fl.saddr, net.id) >>> 1, res.nh);
     } else if (res.prefixlen === 0 && res.type === RTN_UNICAST) {
       wavering = fibSelectDefault(net, fl, res);
@@ -387,8 +387,8 @@ function makeOutput(net: Net, fl: Flowi4, dev: NetDevice, type: number, nh: numb
     rt.output = ipHandlers.mcOutput;
   }
   if (keeper === 0) return rt;
-  if (fibMem[keeper + NH_GW] !== 0 && nhScope(keeper) === RT_SCOPE_LINK) rt.gateway = fibMem[keeper + NH_GW]!;
-  const limits = fibMem[fibResult.fi + FI_MTU]!;
+  if (words[keeper + NH_GW] !== 0 && nhScope(keeper) === RT_SCOPE_LINK) rt.gateway = words[keeper + NH_GW]!;
+  const limits = words[fibResult.fi + FI_MTU]!;
   rt.mtu = limits & 0xffff;
   rt.advmss = limits >>> 16;
   rt.refcnt++;
@@ -396,20 +396,20 @@ function makeOutput(net: Net, fl: Flowi4, dev: NetDevice, type: number, nh: numb
     nhKeep(keeper, 1, rt);
     return rt;
   }
-  if (fibMem[ex + FE_GW] !== 0) rt.gateway = fibMem[ex + FE_GW]!;
-  rt.pmtu = fibMem[ex + FE_PMTU]!;
-  rt.pmtuExpires = fibMem[ex + FE_EXPIRES]!;
+  if (words[ex + FE_GW] !== 0) rt.gateway = words[ex + FE_GW]!;
+  rt.pmtu = words[ex + FE_PMTU]!;
+  rt.pmtuExpires = words[ex + FE_EXPIRES]!;
   fnheKeep(ex, rt);
   return rt;
 }
 
 /** The next hop for a destination, for what is to be learned about the way there; 0 when there is none. */
 function nexthopTo(net: Net, daddr: number): number {
-  const fl = fibFlow;
+  const fl = outputFlow;
   flowi4Init(fl, daddr, 0, 0, 0, 0);
   if (fibLookup(net, fl, fibResult) !== 0) return 0;
   const fi = fibResult.fi;
-  return fibMem[fi + NH_NEXT] === 0 ? fibResult.nh : fibSelectMultipath(fi, jhash2words(daddr, 0, net.id) >>> 1, fibResult.nh);
+  return words[fi + NH_NEXT] === 0 ? fibResult.nh : fibSelectMultipath(fi, jhash2words(daddr, 0, net.id) >>> 1, fibResult.nh);
 }
 
 /**
@@ -429,7 +429,7 @@ export function ipRtUpdatePmtu(net: Net, rt: Rtable, daddr: number, mtu: number)
  */
 export function ipDoRedirect(net: Net, dev: NetDevice, daddr: number, oldGw: number, newGw: number): void {
   const inDev = inDevGet(dev);
-  if (inDev === null || (inDev.switches & IN_DEV_FORWARDING) !== 0 || newGw === oldGw || inClassD(newGw) || newGw === -1 || newGw >>> 24 === 0) return;
+  if (inDev === null || (inDev.switches & IN_DEV_FORWARDING) !== 0 || newGw === oldGw || inClassD(newGw) || newGw === -1 || newGw === 0) return;
   if (inetAddrType(net, newGw) !== RTN_UNICAST) return;
   // Linux's shared_media is 1 by default; here the new gateway must share a subnet with the old one.
   let onLink = false;
@@ -437,8 +437,8 @@ export function ipDoRedirect(net: Net, dev: NetDevice, daddr: number, oldGw: num
     if (inetIfaMatch(newGw, ifa) && inetIfaMatch(oldGw, ifa)) onLink = true;
   }
   const nh = onLink ? nexthopTo(net, daddr) : 0;
-  if (nh === 0 || fibMem[nh + NH_OIF] !== dev.ifindex) return;
+  if (nh === 0 || words[nh + NH_OIF] !== dev.ifindex) return;
   const ex = fnheFind(nh, daddr);
-  const gw = ex !== 0 && fibMem[ex + FE_GW] !== 0 ? fibMem[ex + FE_GW] : fibMem[nh + NH_GW];
+  const gw = ex !== 0 && words[ex + FE_GW] !== 0 ? words[ex + FE_GW] : words[nh + NH_GW];
   if (gw === oldGw) fnheUpdate(net, nh, daddr, newGw, 0, REDIRECT_EXPIRES_MS);
 }

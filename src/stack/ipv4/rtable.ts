@@ -5,8 +5,10 @@
  *
  * Read first: RFC 1191 sections 3 and 6 (path MTU), RFC 1122 section 3.3.1.
  */
+import { account } from "../../lib/account.ts";
 import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../lib/pool.ts";
 import { memView } from "../../lib/memory.ts";
+import { halves } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { RTN_UNICAST } from "../../uapi/rtnetlink.ts";
 import { AF_INET } from "../../uapi/socket.ts";
@@ -77,13 +79,20 @@ export class Rtable extends DstEntry implements Pooled {
 }
 
 let rtables: Pool<Rtable>;
+/** The entries by the number by which a next hop keeps one, from 1; first null. */
+let byNumber: (Rtable | null)[];
 /** Where input and output of entries lead. */
 export let ipHandlers: IpHandlers;
 
 /** Builds the pool. Boot time only. */
 export function rtableInit(count: number, net: Net, handlers: IpHandlers): void {
   ipHandlers = handlers;
-  rtables = poolCreate("ip_dst_cache", count, () => new Rtable(net));
+  byNumber = account("fib", [null]);
+  rtables = poolCreate("ip_dst_cache", count, () => {
+    const rt = new Rtable(net);
+    byNumber.push(rt);
+    return rt;
+  });
 }
 
 /** Entries made from now on lead there: for a part that stands between, at boot. */
@@ -116,6 +125,17 @@ export function rtCacheDrop(rt: Rtable | null): void {
   rtCacheForget();
   rt.obsolete = DST_OBSOLETE_DEAD;
   dstRelease(rt);
+}
+
+/** The entry whose number is there, in `halves`; null for 0. */
+export function rtKept(slot: number): Rtable | null {
+  return byNumber[halves[slot]!]!;
+}
+
+/** Keeps another entry there, or with null none: the reference to it is the keeper's; the one before goes. */
+export function rtKeep(slot: number, rt: Rtable | null): void {
+  rtCacheDrop(byNumber[halves[slot]!]!);
+  halves[slot] = byNumber.indexOf(rt);
 }
 
 function ipv4Mtu(dst: DstEntry): number {

@@ -5,7 +5,7 @@
  */
 import { account } from "../../lib/account.ts";
 import { mem8, memView } from "../../lib/memory.ts";
-import { NOTIFY_DONE, NotifierBlock, notifierChainRegister } from "../../lib/notifier.ts";
+import { NOTIFY_DONE, NotifierBlock } from "../../lib/notifier.ts";
 import { EAFNOSUPPORT, EINVAL, EMSGSIZE, EOPNOTSUPP } from "../../uapi/errno.ts";
 import {
   FR_ACT_GOTO, FR_ACT_TO_TBL, FRA_DPORT_RANGE, FRA_DST, FRA_FLOW, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_IIFNAME,
@@ -21,7 +21,7 @@ import { nlErrMsg } from "../core/extack.ts";
 import type { Net } from "../core/net.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { FibRule, fibRuleReset, FibWalk } from "../ipv4/fib-config.ts";
-import { fibRuleAdd, fibRuleChain, fibRuleDel } from "../ipv4/fib-frontend.ts";
+import { fibRuleAdd, fibRuleNotifierRegister, fibRuleDel } from "../ipv4/fib-frontend.ts";
 import { fibDefaultRulePref, fibRuleWalkNext, fibRuleWalkStart } from "../ipv4/fib-rules.ts";
 import { nlmsgPutDump } from "./netlink-deliver.ts";
 import type { NetlinkSk, NetlinkSock } from "./netlink-sock.ts";
@@ -87,7 +87,7 @@ export function rtnlRuleInit(): void {
   rtnlRegister(RTM_NEWRULE, AF_UNSPEC, ruleOtherFamily, null);
   rtnlRegister(RTM_DELRULE, AF_UNSPEC, ruleOtherFamily, null);
   rtnlRegister(RTM_GETRULE, AF_UNSPEC, null, dumpRules);
-  notifierChainRegister(fibRuleChain, account("rtnetlink", new NotifierBlock<FibRule>(rtnlRuleEvent)));
+  fibRuleNotifierRegister(account("rtnetlink", new NotifierBlock<FibRule>(rtnlRuleEvent)));
 }
 
 function ruleOtherFamily(): number {

@@ -1,7 +1,7 @@
 /** What must hold of a trie at any time, and a routing table so simple that it must be right. */
 import { POOL_IN_USE } from "../../../src/lib/pool.ts";
 import { words } from "../../../src/lib/table.ts";
-import { fibAliasRows, fibMem, fibTnodes } from "../../../src/stack/ipv4/fib-memory.ts";
+import { fibAliasRows, fibTnodes } from "../../../src/stack/ipv4/fib-memory.ts";
 import {
   tnodeBits, tnodeChild, tnodeFullChildren, tnodeIndex, tnodeInts, tnodeIntsInUse, tnodeIsNew, tnodePos, tnodeSlen, tnodeUsed,
   TN_WORD,
@@ -30,7 +30,7 @@ function checkLeaf(n: number, shape: TrieShape, depth: number): void {
   const key = trieKey(n);
   let slen = 0;
   for (let alias = n; alias !== 0; alias = faNext(alias)) {
-    const word = fibMem[alias + FA_WORD]!;
+    const word = words[alias + FA_WORD]!;
     must((word & 63) >= slen, "the aliases of a leaf are in order of suffix length");
     slen = word & 63;
     must(slen === 32 ? key === 0 : (key & ((1 << slen) - 1)) === 0, "a prefix has no host bits");
@@ -59,7 +59,7 @@ function checkHeader(n: number, sparse: boolean): void {
   const length = 1 << bits;
   const used = tnodeUsed(n);
   must(bits >= 1 && pos + bits <= 32, "a tnode looks at bits that there are");
-  must(fibMem[n + TN_WORD]! < 0 === tnodeSlen(n) > pos, "the sign says whether the suffix is longer than the position");
+  must(words[n + TN_WORD]! < 0 === tnodeSlen(n) > pos, "the sign says whether the suffix is longer than the position");
   // As in Linux a tnode that was doubled is not looked at again at once: it may keep one child until its path changes.
   must(used >= 1, "a tnode has a child");
   must(sparse || bits === 1 || used === 1 || 100 * used >= 15 * length, `a tnode is halved when it is too empty: ${used} of ${length}`);
@@ -101,7 +101,7 @@ function checkNode(n: number, shape: TrieShape, depth: number, sparse: boolean):
 /** Checks a whole trie. @param sparse there may have been no memory to halve a tnode @throws Error naming what does not hold */
 export function checkTrie(trie: number, sparse = false): TrieShape {
   const shape: TrieShape = { leaves: 0, aliases: 0, tnodes: 0, ints: 0, depths: 0, worstDepth: 0 };
-  const root = fibMem[trie + TB_ROOT]!;
+  const root = words[trie + TB_ROOT]!;
   if (root !== 0) checkNode(root, shape, 0, sparse);
   return shape;
 }
@@ -118,7 +118,7 @@ const WHOLE_BITS = 6;
 
 /** Checks the nodes on the way to a key, which an insertion or deletion of it may have changed. */
 export function checkPath(trie: number, key: number): void {
-  let n = fibMem[trie + TB_ROOT]!;
+  let n = words[trie + TB_ROOT]!;
   while (n >= fibTnodes) {
     const index = tnodeIndex(key, n);
     const bits = tnodeBits(n);

@@ -1,11 +1,13 @@
 /** The trie against a naive table: short runs of any operations, and its invariants after each. */
 import test from "ava";
 import fc from "fast-check";
+import { rowAlloc, rowFree, type RowPool, rowsLeft } from "../../../src/lib/pool.ts";
+import { words } from "../../../src/lib/table.ts";
 import { fibGetTable } from "../../../src/stack/ipv4/fib-alias.ts";
 import { FibConfig } from "../../../src/stack/ipv4/fib-config.ts";
 import { fibTableDelete, fibTableInsert } from "../../../src/stack/ipv4/fib-frontend.ts";
 import { fibTableLookup } from "../../../src/stack/ipv4/fib-lookup.ts";
-import { fibAliasRows, fibInfoRows, fibMem, fibRowAlloc, fibRowFree, type FibRows, fibRowsLeft } from "../../../src/stack/ipv4/fib-memory.ts";
+import { fibAliasRows, fibInfoRows } from "../../../src/stack/ipv4/fib-memory.ts";
 import { FI_PREFSRC, FI_PRIORITY } from "../../../src/stack/ipv4/fib-semantics.ts";
 import { tnodeFree, tnodeInts, tnodeIntsInUse, tnodeNew, tnodeReserve } from "../../../src/stack/ipv4/fib-tnode.ts";
 import { FibResult, Flowi4, flowi4Init } from "../../../src/stack/ipv4/flow.ts";
@@ -71,7 +73,7 @@ test.serial("any inserts, deletes and replaces answer and look up as the naive t
       const best = model.lookup(q.addr, q.tos);
       const found = main !== 0 && fibTableLookup(main, fl, res) === 0;
       t.is(found, best !== undefined);
-      if (best !== undefined) t.deepEqual([res.prefixlen, fibMem[res.fi + FI_PRIORITY]], [best.len, best.priority]);
+      if (best !== undefined) t.deepEqual([res.prefixlen, words[res.fi + FI_PRIORITY]], [best.len, best.priority]);
     }
     // A dump shows each once, in the order of keys.
     const dumped = routesOf(RT_TABLE_MAIN);
@@ -137,9 +139,9 @@ function dump(): string {
 }
 
 /** Takes all but `keep` rows of a pool, and answers those it took. */
-function hogRows(rows: FibRows, keep: number): number[] {
+function hogRows(rows: RowPool, keep: number): number[] {
   const taken: number[] = [];
-  while (fibRowsLeft(rows) > keep) taken.push(fibRowAlloc(rows));
+  while (rowsLeft(rows) > keep) taken.push(rowAlloc(rows));
   return taken;
 }
 
@@ -167,8 +169,8 @@ test.serial("whatever is short, an insert is whole or ENOBUFS and nothing; what 
       const wanted = { dst: r.addr & maskOf(r.len), len: r.len, tos: r.tos, priority: r.priority, mark: 0 };
       const before = dump();
       const ints = tnodeIntsInUse();
-      const noInfo = fibRowsLeft(fibInfoRows) === 0;
-      const noAlias = fibRowsLeft(fibAliasRows) === 0;
+      const noInfo = rowsLeft(fibInfoRows) === 0;
+      const noAlias = rowsLeft(fibAliasRows) === 0;
       const noTnode = !tnodeReserve(1);
       if (!noTnode) tnodeReserve(-1);
       const err = fibTableInsert(initNet, configOf(wanted, NLM_F_CREATE | NLM_F_EXCL));
@@ -191,8 +193,8 @@ test.serial("whatever is short, an insert is whole or ENOBUFS and nothing; what 
       t.is(fibTableDelete(initNet, configOf(r, 0)), 0);
       model.remove(r);
     }
-    for (const row of aliases) fibRowFree(fibAliasRows, row);
-    for (const row of infos) fibRowFree(fibInfoRows, row);
+    for (const row of aliases) rowFree(fibAliasRows, row);
+    for (const row of infos) rowFree(fibInfoRows, row);
     for (const n of held) tnodeFree(n);
     checkMemory(checkTrie(fibGetTable(initNet, RT_TABLE_MAIN)));
   }), { numRuns: 150 });
@@ -237,5 +239,5 @@ test.serial("the preferred source of a replaced route is the new one's", (t) => 
   flowi4Init(fl, 0x0a010203, 0, 0, 0, 0);
   t.is(fibTableLookup(fibGetTable(initNet, RT_TABLE_MAIN), fl, res), 0);
   t.is(routesOf(RT_TABLE_MAIN)[0]!.protocol, 99);
-  t.is(fibMem[res.fi + FI_PREFSRC], 0);
+  t.is(words[res.fi + FI_PREFSRC], 0);
 });

@@ -193,6 +193,17 @@ test.serial("a device's routes go with it, local addresses only when it is unreg
   t.is(inetAddrType(net, -1), RTN_BROADCAST);
 });
 
+test.serial("of 0/8 only 0.0.0.0 is no address of a host", (t) => {
+  const eth = addDevice("eth0");
+  inetAddAddress(initNet, eth, ip("0.1.2.3"), 24);
+  t.is(inetAddrType(initNet, 0), RTN_BROADCAST);
+  t.is(inetAddrType(initNet, ip("0.1.2.3")), RTN_LOCAL);
+  t.is(inetAddrType(initNet, ip("0.1.2.9")), RTN_UNICAST);
+  t.is(inetAddrType(initNet, ip("0.1.2.255")), RTN_BROADCAST);
+  t.is(ipRouteAdd(initNet, ip("5.0.0.0"), 8, ip("0.1.2.9"), 0), 0, "it may be a gateway");
+  t.is(lookup("5.1.1.1").fi.gw, ip("0.1.2.9"));
+});
+
 interface ModelRoute {
   readonly dst: number;
   readonly len: number;
