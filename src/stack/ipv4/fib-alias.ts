@@ -244,7 +244,6 @@ export function fibAliasInsert(net: Net, tb: number, cfg: FibConfig, fi: number)
     linkAlias(leaf, seekBefore, alias, word);
     trieSuffixChanged(trie, leaf, tp, slen);
   }
-  (net.fib as NetFib).routes++;
   fibInserted = true;
   return 0;
 }
@@ -289,7 +288,6 @@ export function fibAliasDelete(net: Net, tb: number, cfg: FibConfig): number {
     ) {
       fibDeletedInfo = fi;
       fibChangedWord = words[at + FA_WORD]!;
-      (net.fib as NetFib).routes--;
       const slen = trieSlen(leaf);
       if (unlinkAlias(leaf, before, at)) {
         trieSuffixChanged(trie, leaf, tp, slen);
@@ -319,7 +317,6 @@ function sweepLeaf(leaf: number): boolean {
       at = faNext(at);
       continue;
     }
-    (net.fib as NetFib).routes--;
     fibReleaseInfo(fi);
     const next = faNext(at);
     if (!unlinkAlias(leaf, before, at)) {

@@ -83,8 +83,6 @@ export class NetFib {
   rules = 0;
   /** Place of the default route that was chosen last among several, -1 for none; see fib-default.ts. */
   defaultOrder = -1;
-  /** Routes in all tables. */
-  routes = 0;
 }
 
 /** The rtable that a next hop keeps for packets in, or with `out` for packets out. */
