@@ -185,7 +185,7 @@ export let fibInserted = false;
  * @param fi its fib_info; the reference is the table's when the answer is 0 and `fibInserted`, else still the caller's
  * @returns 0, -EEXIST (NLM_F_EXCL, or the very same route), -ENOENT (no NLM_F_CREATE), -ENOBUFS (no memory: nothing changed)
  */
-export function fibAliasInsert(net: Net, tb: number, cfg: FibConfig, fi: number): number {
+export function fibAliasInsert(tb: number, cfg: FibConfig, fi: number): number {
   const trie = words[tb + TB_TRIE]!;
   const key = cfg.dst;
   const word = aliasWord(tb, cfg) | (((fi - fibWanted) >> FI_SHIFT) << FA_INFO_SHIFT);
@@ -269,7 +269,7 @@ function unlinkAlias(leaf: number, before: number, alias: number): boolean {
  * protocol, priority, device, gateway, metrics). Linux: fib_table_delete().
  * @returns 0 with its fib_info in `fibDeletedInfo`, or -ESRCH
  */
-export function fibAliasDelete(net: Net, tb: number, cfg: FibConfig): number {
+export function fibAliasDelete(tb: number, cfg: FibConfig): number {
   const trie = words[tb + TB_TRIE]!;
   const leaf = trieFind(trie, cfg.dst);
   const tp = trieFindParent;
@@ -302,12 +302,10 @@ export function fibAliasDelete(net: Net, tb: number, cfg: FibConfig): number {
   return -ESRCH;
 }
 
-let sweepNet: Net;
 let sweepTable = 0;
 
 /** Takes the dead routes of a leaf out. */
 function sweepLeaf(leaf: number): boolean {
-  const net = sweepNet;
   let before = 0;
   let at = leaf;
   while (at !== 0) {
@@ -329,8 +327,7 @@ function sweepLeaf(leaf: number): boolean {
 }
 
 /** Takes every route out whose fib_info is dead. Linux: fib_table_flush(). */
-export function fibTableFlush(net: Net, tb: number): void {
-  sweepNet = net;
+export function fibTableFlush(tb: number): void {
   sweepTable = words[tb]!;
   trieSweep(words[tb + TB_TRIE]!, sweepLeaf);
 }

@@ -128,7 +128,7 @@ export function fibTableInsert(net: Net, cfg: FibConfig): number {
   if (tb === 0) return cfg.table > 0xff ? -EINVAL : -ENOBUFS;
   const fi = fibCreateInfo(net, cfg);
   if (fi < 0) return fi;
-  const err = fibAliasInsert(net, tb, cfg, fi);
+  const err = fibAliasInsert(tb, cfg, fi);
   if (err !== 0 || !fibInserted) {
     fibReleaseInfo(fi);
     return err;
@@ -150,7 +150,7 @@ export function fibTableDelete(net: Net, cfg: FibConfig): number {
   if (invalid !== 0) return invalid;
   const tb = fibGetTable(net, cfg.table);
   if (tb === 0) return nlErrMsg(-ESRCH, "FIB table does not exist");
-  const err = fibAliasDelete(net, tb, cfg);
+  const err = fibAliasDelete(tb, cfg);
   if (err !== 0) return err;
   const fi = fibDeletedInfo;
   if (cfg.dstLen === 0) (net.fib as NetFib).defaultOrder = -1;
@@ -364,7 +364,7 @@ export function fibDelIfaddr(ifa: InIfaddr): void {
 
 /** Removes all routes whose next hop is dead. Linux: fib_flush(). */
 export function fibFlush(net: Net): void {
-  for (let tb = (net.fib as NetFib).tables; tb !== 0; tb = words[tb + TB_NEXT]!) fibTableFlush(net, tb);
+  for (let tb = (net.fib as NetFib).tables; tb !== 0; tb = words[tb + TB_NEXT]!) fibTableFlush(tb);
   rtCacheFlush(net);
 }
 
