@@ -42,10 +42,17 @@ export type BootOptions = ConfigOptions & {
 
 /** The sizes that the last boot was asked for: a few, where a whole Config would take 500 bytes of a board for good. */
 let booted: ConfigOptions;
+/** The parts beyond the table below. */
+let parts: readonly Initcall<Config>[];
 
 /** The sizes the stack was built with, for parts that are started later. Makes an object. */
 export function bootConfig(): Config {
   return resolveConfig(booted);
+}
+
+/** The parts that the last boot was asked for. */
+export function bootParts(): readonly Initcall<Config>[] {
+  return parts;
 }
 
 /** Truesize of one full packet: what a socket's buffer is counted in. */
@@ -129,6 +136,7 @@ export function boot(options: BootOptions = {}): void {
   const { hal = platform, initcalls: more = [], ...sizes } = options;
   const config = resolveConfig(sizes);
   booted = sizes;
+  parts = more;
   const all = more.length === 0 ? initcalls : [...initcalls, ...more];
   poolsReset(KERNEL_WORDS + initcallWords(all, config));
   kernelInit(hal);

@@ -3,7 +3,7 @@
  * imports neither this nor the commands carries none of it. A program lists it at boot, `boot({ initcalls: [netlink] })`, to have
  * its memory set aside then and counted in the budget; the commands otherwise load it when the first one is given.
  */
-import { bootConfig } from "./boot.ts";
+import { bootConfig, bootParts } from "./boot.ts";
 import type { Config } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { familyKnown } from "./stack/core/socket.ts";
@@ -31,6 +31,7 @@ function netlinkStart(config: Config): void {
   rtnlNeighInit();
   rtnlRouteInit();
   rtnlRuleInit();
+  for (const part of bootParts()) part.rtnl?.();
 }
 
 /** For boot()'s option `initcalls`. */

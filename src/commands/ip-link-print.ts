@@ -8,13 +8,14 @@ import {
 } from "../uapi/if.ts";
 import { ARPHRD_ETHER, ARPHRD_LOOPBACK, ARPHRD_NONE, ARPHRD_PPP } from "../uapi/if-arp.ts";
 import {
-  IFLA_ADDRESS, IFLA_ALLMULTI, IFLA_BROADCAST, IFLA_GROUP, IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINK, IFLA_LINKINFO, IFLA_LINKMODE, IFLA_MAX_MTU,
+  IFLA_ADDRESS, IFLA_ALLMULTI, IFLA_BROADCAST, IFLA_GROUP, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINK, IFLA_LINKINFO, IFLA_LINKMODE, IFLA_MASTER, IFLA_MAX_MTU,
   IFLA_MIN_MTU, IFLA_MTU, IFLA_NUM_RX_QUEUES, IFLA_NUM_TX_QUEUES, IFLA_OPERSTATE, IFLA_PROMISCUITY, IFLA_QDISC,
   IFLA_STATS64, IFLA_TXQLEN,
 } from "../uapi/if-link.ts";
 import { RTM_DELLINK } from "../uapi/rtnetlink.ts";
 import { AF_UNSPEC } from "../uapi/socket.ts";
 import { formatAddr, formatLladdr } from "./inet-text.ts";
+import { vlanText } from "./ip-link-vlan.ts";
 import { IFINFOMSG_BYTES, type IpContext } from "./ip-context.ts";
 import type { Answer, Attrs } from "./libnetlink.ts";
 
@@ -110,6 +111,17 @@ function linkAddress(type: number, bytes: Uint8Array): string {
   return formatAddr(new DataView(bytes.buffer, bytes.byteOffset, 4).getInt32(0));
 }
 
+/** What each kind tells of itself. iproute2: print_opt of struct link_util. */
+const KINDS: readonly (readonly [string, (ip: IpContext, data: Attrs) => string])[] = Object.freeze([["vlan", vlanText]] as const);
+
+/** The line of a device's kind. iproute2: print_linktype(). */
+function kindText(ip: IpContext, info: Attrs): string {
+  const kind = info.string(IFLA_INFO_KIND);
+  const text = KINDS.find(([known]) => known === kind);
+  const data = text === undefined || !info.has(IFLA_INFO_DATA) ? "" : text[1](ip, info.nested(IFLA_INFO_DATA));
+  return `${ip.newline}    ${kind} ${data}`;
+}
+
 /** The first lines of a device, without the newline at the end. @param mode print the link's mode (`ip link`) */
 export function linkText(ip: IpContext, answer: Answer, mode: boolean): string {
   const attrs = answer.attrs(IFINFOMSG_BYTES);
@@ -119,6 +131,7 @@ export function linkText(ip: IpContext, answer: Answer, mode: boolean): string {
   const below = attrs.u32(IFLA_LINK);
   const down = below !== 0 && (ip.deviceFlags(below) & IFF_UP) === 0;
   text += `${answer.u32(4)}: ${name(ip, attrs)}: ${flagsText(flags, down)} mtu ${attrs.u32(IFLA_MTU)} qdisc ${attrs.string(IFLA_QDISC)} `;
+  if (attrs.has(IFLA_MASTER)) text += `master ${ip.deviceName(attrs.u32(IFLA_MASTER))} `;
   text += `state ${stateName(attrs)} `;
   if (mode && attrs.has(IFLA_LINKMODE)) text += `mode ${attrs.u8(IFLA_LINKMODE) === 0 ? "DEFAULT" : "DORMANT"} `;
   text += `group ${attrs.u32(IFLA_GROUP) === 0 ? "default" : attrs.u32(IFLA_GROUP)} `;
@@ -131,7 +144,7 @@ export function linkText(ip: IpContext, answer: Answer, mode: boolean): string {
     text += `${(flags & IFF_POINTOPOINT) !== 0 ? " peer " : " brd "}${linkAddress(type, attrs.data(IFLA_BROADCAST))}`;
   }
   if (ip.details) {
-    const kind = attrs.has(IFLA_LINKINFO) ? `${ip.newline}    ${attrs.nested(IFLA_LINKINFO).string(IFLA_INFO_KIND)} ` : "";
+    const kind = attrs.has(IFLA_LINKINFO) ? kindText(ip, attrs.nested(IFLA_LINKINFO)) : "";
     text += ` promiscuity ${attrs.u32(IFLA_PROMISCUITY)}  allmulti ${attrs.u32(IFLA_ALLMULTI)} `
       + `minmtu ${attrs.u32(IFLA_MIN_MTU)} maxmtu ${attrs.u32(IFLA_MAX_MTU)} ${kind}`
       + `numtxqueues ${attrs.u32(IFLA_NUM_TX_QUEUES)} numrxqueues ${attrs.u32(IFLA_NUM_RX_QUEUES)} `;

@@ -1,7 +1,8 @@
 /** `ip link`: show, set, add and delete. iproute2's counterpart is ip/iplink.c. */
 import { IFF_ALLMULTI, IFF_DYNAMIC, IFF_MULTICAST, IFF_NOARP, IFF_PROMISC, IFF_UP } from "../uapi/if.ts";
 import {
-  IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MTU, IFLA_TXQLEN, VETH_INFO_PEER,
+  IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINK, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, IFLA_TXQLEN,
+  VETH_INFO_PEER,
 } from "../uapi/if-link.ts";
 import { NLM_F_CREATE, NLM_F_EXCL, NLMSG_HDRLEN } from "../uapi/netlink.ts";
 import { RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK } from "../uapi/rtnetlink.ts";
@@ -10,6 +11,7 @@ import {
 } from "./command.ts";
 import { parseLladdr } from "./inet-text.ts";
 import { IFINFOMSG_BYTES, type IpContext, unknownCommand } from "./ip-context.ts";
+import { vlanWords } from "./ip-link-vlan.ts";
 import { briefLink, briefLinkEnd, linkStats, linkText } from "./ip-link-print.ts";
 import { type Answer, Request } from "./libnetlink.ts";
 
@@ -18,10 +20,11 @@ const IFI_INDEX = 4;
 const IFI_FLAGS = 8;
 const IFI_CHANGE = 12;
 
-const USAGE = "Usage: ip link add [ name ] NAME [ txqueuelen PACKETS ] [ address LLADDR ] [ mtu MTU ] type TYPE [ ARGS ]\n"
+const USAGE = "Usage: ip link add [ link DEVICE ] [ name ] NAME [ txqueuelen PACKETS ] [ address LLADDR ] [ mtu MTU ] type TYPE [ ARGS ]\n"
   + "       ip link delete DEVICE\n       ip link set DEVICE [ { up | down } ] [ arp { on | off } ] [ dynamic { on | off } ]\n"
   + "          [ multicast { on | off } ] [ allmulticast { on | off } ] [ promisc { on | off } ]\n"
   + "          [ txqueuelen PACKETS ] [ name NEWNAME ] [ address LLADDR ] [ mtu MTU ]\n"
+  + "          [ master DEVICE | nomaster ] [ type TYPE ARGS ]\n"
   + "       ip link show [ DEVICE ] [ up ]\n";
 
 const VETH_USAGE = "Usage: ip link <options> type veth [peer <options>]\n";
@@ -97,7 +100,7 @@ interface LinkWords {
  * Reads the words of a device up to its type into a request. iproute2: iplink_parse().
  * @param base where the ifinfomsg is that flags go to, behind the message's header
  */
-function parseWords(args: Args, request: Request, base: number): LinkWords {
+function parseWords(ip: IpContext, args: Args, request: Request, base: number): LinkWords {
   let device: string | null = null;
   let name: string | null = null;
   const change = (flag: number, on: boolean): void => {
@@ -111,6 +114,9 @@ function parseWords(args: Args, request: Request, base: number): LinkWords {
     if (word === "up") change(IFF_UP, true);
     else if (word === "down") change(IFF_UP, false);
     else if (flag !== undefined) change(flag[1], onOff(word, args.next()) !== flag[2]);
+    else if (word === "link") request.u32(IFLA_LINK, otherDevice(ip, args.next()));
+    else if (word === "master") request.u32(IFLA_MASTER, masterDevice(ip, args.next()));
+    else if (word === "nomaster") request.u32(IFLA_MASTER, 0);
     else if (word === "name") name = newName(args.next());
     else if (word === "type") {
       const kind = args.next();
@@ -133,54 +139,71 @@ function parseWords(args: Args, request: Request, base: number): LinkWords {
   return { device, name, kind: null };
 }
 
+/** The number of another device that is named. */
+function otherDevice(ip: IpContext, name: string): number {
+  const index = ip.deviceIndex(name);
+  return index === 0 ? noDevice(name) : index;
+}
+
+function masterDevice(ip: IpContext, name: string): number {
+  const index = ip.deviceIndex(name);
+  return index === 0 ? invalidArg("Device does not exist\n", name) : index;
+}
+
 /** Names the device that is there. */
 function nameDevice(ip: IpContext, request: Request, device: string): void {
-  const index = ip.deviceIndex(device);
-  if (index === 0) noDevice(device);
-  request.setU32(IFI_INDEX, index);
+  request.setU32(IFI_INDEX, otherDevice(ip, device));
 }
 
 /** `ip link set` */
 function set(ip: IpContext, args: Args): number {
   const request = new Request(RTM_NEWLINK, 0, IFINFOMSG_BYTES);
-  const { device, name } = parseWords(args, request, 0);
+  const { device, name, kind } = parseWords(ip, args, request, 0);
   if (device === null) throw new CommandEnd(255, 'Not enough of information: "dev" argument is required.\n');
   if (name !== null) request.string(IFLA_IFNAME, name);
   nameDevice(ip, request, device);
+  if (kind !== null) kindWords(ip, args, request, kind);
   ip.rtnl.talk(request);
   return 0;
 }
 
 /** `peer …` of a veth. iproute2: veth_parse_opt(). */
-function vethWords(args: Args, request: Request): void {
+function vethWords(ip: IpContext, args: Args, request: Request): void {
   if (!args.more) return;
   if (args.word !== "peer") throw new CommandEnd(1, VETH_USAGE);
   args.at++;
   const peer = request.nest(VETH_INFO_PEER);
   const header = request.raw(IFINFOMSG_BYTES);
-  const { device, name } = parseWords(args, request, header - NLMSG_HDRLEN);
+  const { device, name } = parseWords(ip, args, request, header - NLMSG_HDRLEN);
   if (device !== null || name !== null) request.string(IFLA_IFNAME, name ?? device!);
   request.nestEnd(peer);
 }
 
 /** The words of each kind that has some. iproute2: struct link_util. */
-const KINDS: readonly (readonly [string, (args: Args, request: Request) => void])[] = Object.freeze([["veth", vethWords]] as const);
+const KINDS: readonly (readonly [string, (ip: IpContext, args: Args, request: Request) => void])[] = Object.freeze([
+  ["veth", vethWords], ["vlan", vlanWords],
+] as const);
 
-/** `ip link add`. iproute2: iplink_modify(). */
-function add(ip: IpContext, args: Args): number {
-  const request = new Request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, IFINFOMSG_BYTES);
-  const { device, name, kind } = parseWords(args, request, 0);
-  if (kind === null) throw new CommandEnd(1, 'Not enough information: "type" argument is required\n');
-  if (device !== null || name !== null) request.string(IFLA_IFNAME, newName(name ?? device!));
+/** The kind of a device and what else is said of it. */
+function kindWords(ip: IpContext, args: Args, request: Request, kind: string): void {
   const info = request.nest(IFLA_LINKINFO);
   request.string(IFLA_INFO_KIND, kind);
   const words = KINDS.find(([known]) => known === kind);
   if (words !== undefined && args.more) {
     const data = request.nest(IFLA_INFO_DATA);
-    words[1](args, request);
+    words[1](ip, args, request);
     request.nestEnd(data);
   }
   request.nestEnd(info);
+}
+
+/** `ip link add`. iproute2: iplink_modify(). */
+function add(ip: IpContext, args: Args): number {
+  const request = new Request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, IFINFOMSG_BYTES);
+  const { device, name, kind } = parseWords(ip, args, request, 0);
+  if (kind === null) throw new CommandEnd(1, 'Not enough information: "type" argument is required\n');
+  if (device !== null || name !== null) request.string(IFLA_IFNAME, newName(name ?? device!));
+  kindWords(ip, args, request, kind);
   ip.rtnl.talk(request);
   return 0;
 }
@@ -188,7 +211,7 @@ function add(ip: IpContext, args: Args): number {
 /** `ip link delete` */
 function remove(ip: IpContext, args: Args): number {
   const request = new Request(RTM_DELLINK, 0, IFINFOMSG_BYTES);
-  const { device } = parseWords(args, request, 0);
+  const { device } = parseWords(ip, args, request, 0);
   if (device === null) throw new CommandEnd(255, 'Not enough information: "dev" argument is required.\n');
   nameDevice(ip, request, device);
   ip.rtnl.talk(request);

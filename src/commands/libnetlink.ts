@@ -66,6 +66,11 @@ export class Request {
     return this;
   }
 
+  u16(type: number, value: number): this {
+    this.view.setUint16(this.attr(type, 2), value, true);
+    return this;
+  }
+
   u8(type: number, value: number): this {
     this.bytes[this.attr(type, 1)] = value;
     return this;
@@ -167,6 +172,10 @@ export class Attrs {
 
   u32(type: number, otherwise = 0): number {
     return this.found.has(type) ? this.view.getUint32(this.at(type), true) : otherwise;
+  }
+
+  u16(type: number, otherwise = 0): number {
+    return this.found.has(type) ? this.view.getUint16(this.at(type), true) : otherwise;
   }
 
   u8(type: number, otherwise = 0): number {

@@ -15,6 +15,8 @@ export interface Initcall<C> {
   /** Words its tables will take (lib/table.ts); none when missing. */
   words?(config: C): number;
   init(config: C): void;
+  /** Opens the part's doors in rtnetlink, when that starts; none when missing. */
+  rtnl?(): void;
 }
 
 /** Words that the tables of all calls will take together. */

@@ -7,9 +7,9 @@
  */
 import { account } from "../lib/account.ts";
 import { skbDequeue, SkbQueue, skbQueueTail, skbUnlink } from "../stack/core/skb-queue.ts";
-import { NapiStruct, type NetDevice } from "../stack/core/net-device.ts";
+import { NapiStruct, NETIF_F_8021Q, type NetDevice } from "../stack/core/net-device.ts";
 import {
-  consumeSkb, kfreeSkb, PACKET_OTHERHOST, PACKET_OUTGOING, skbClone, type SkBuff, skbGet,
+  consumeSkb, kfreeSkb, PACKET_OTHERHOST, PACKET_OUTGOING, pskbCopy, skbClone, type SkBuff, skbGet,
 } from "../stack/core/skbuff.ts";
 import {
   SKB_DROP_REASON_CPU_BACKLOG, SKB_DROP_REASON_DEV_READY, SKB_DROP_REASON_OTHERHOST, SKB_DROP_REASON_UNHANDLED_PROTO,
@@ -45,6 +45,9 @@ let ptypeBase: (PacketType | null)[];
 /** The first tap of ETH_P_ALL, null when there is none. */
 export let ptypeAll: PacketType | null;
 
+/** Asks those who stand on a device (rx-handler.ts); null while nobody stands on any. */
+let rxHandle: ((skb: SkBuff, dev: NetDevice) => boolean) | null = null;
+
 let backlog: SkbQueue;
 let backlogNapi: NapiStruct;
 let backlogMax = 0;
@@ -53,10 +56,16 @@ let backlogMax = 0;
 export function receiveInit(maxBacklog: number): void {
   ptypeBase = account("netif", new Array<PacketType | null>(PTYPE_HASH_SIZE).fill(null));
   ptypeAll = null;
+  rxHandle = null;
   backlog = account("netif", new SkbQueue());
   backlogMax = maxBacklog;
   backlogNapi = account("netif", napiAdd(null, new NapiStruct(null, NAPI_POLL_WEIGHT, processBacklog)));
   napiEnable(backlogNapi);
+}
+
+/** Has a function asked for each frame, after the taps and before the protocols; null for none. */
+export function setRxHandle(handle: ((skb: SkBuff, dev: NetDevice) => boolean) | null): void {
+  rxHandle = handle;
 }
 
 /** Has packets of an EtherType delivered to a handler; handlers of one type get each packet in turn. */
@@ -99,6 +108,7 @@ export function netifReceiveSkb(skb: SkBuff): number {
   skb.nh = skb.th = skb.data;
   if (dev.taps !== null) devTap(skb, dev, false);
   if (ptypeAll !== null) deliverToTaps(skb, dev);
+  if (rxHandle !== null && rxHandle(skb, dev)) return NET_RX_SUCCESS;
   if (skb.pktType === PACKET_OTHERHOST) {
     kfreeSkb(skb, SKB_DROP_REASON_OTHERHOST);
     return NET_RX_DROP;
@@ -152,7 +162,8 @@ export function devQueueXmitNit(skb: SkBuff, dev: NetDevice): void {
   while (pt !== null) {
     const next: PacketType | null = pt.next;
     if (pt.dev === null || pt.dev === dev) {
-      const clone = skbClone(skb);
+      // What a VLAN sends gets its tag in front of the same bytes.
+      const clone = (dev.features & NETIF_F_8021Q) === 0 ? skbClone(skb) : pskbCopy(skb);
       if (clone === null) return;
       clone.mac = clone.data;
       clone.pktType = PACKET_OUTGOING;

@@ -36,6 +36,25 @@ export const IFLA_INFO_DATA = 2;
 /** Inside IFLA_INFO_DATA of a veth: an ifinfomsg and attributes of the peer. */
 export const VETH_INFO_PEER = 1;
 
+/** Inside IFLA_INFO_DATA of a VLAN. */
+export const IFLA_VLAN_ID = 1;
+export const IFLA_VLAN_FLAGS = 2;
+export const IFLA_VLAN_EGRESS_QOS = 3;
+export const IFLA_VLAN_INGRESS_QOS = 4;
+export const IFLA_VLAN_PROTOCOL = 5;
+/** Inside the maps: a pair of numbers. */
+export const IFLA_VLAN_QOS_MAPPING = 1;
+
+/**
+ * Flags of a VLAN. REORDER_HDR: what comes in looks as if it had come without a tag; LOOSE_BINDING: it is not up and down with the
+ * device below. The others need protocols that are not here.
+ */
+export const VLAN_FLAG_REORDER_HDR = 0x1;
+export const VLAN_FLAG_GVRP = 0x2;
+export const VLAN_FLAG_LOOSE_BINDING = 0x4;
+export const VLAN_FLAG_MVRP = 0x8;
+export const VLAN_FLAG_BRIDGE_BINDING = 0x10;
+
 /** Attributes of a neighbour. */
 export const NDA_DST = 1;
 export const NDA_LLADDR = 2;

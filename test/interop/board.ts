@@ -15,10 +15,11 @@ import {
   SOCK_DGRAM, SockaddrIn, socket, SOL_SOCKET,
 } from "../../src/index.ts";
 import { unregisterNetdev } from "../../src/netif/dev.ts";
+import { vlan } from "../../src/vlan.ts";
 import { addressNumber } from "../lib/frames.ts";
 
 /** The parts that a plan can ask for. */
-const PARTS = Object.freeze({ fragments, ipOptions, forwarding });
+const PARTS = Object.freeze({ fragments, ipOptions, forwarding, vlan });
 
 export interface BoardPlan {
   readonly taps: readonly { readonly tap: string; readonly addr: string; readonly mtu?: number }[];

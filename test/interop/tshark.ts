@@ -38,6 +38,16 @@ export async function tsharkLines(file: string, filter: string): Promise<string[
   return stdout.split("\n").filter((line) => line !== "");
 }
 
+/** Fields of each packet that matches, in tshark's names; "" for a field that it has not. */
+export async function tsharkFields(file: string, filter: string, fields: readonly string[]): Promise<string[][]> {
+  const wanted = fields.flatMap((field) => ["-e", field]);
+  const { stdout } = await promisify(execFile)("tshark", ["-n", "-r", file, "-T", "fields", ...wanted, "-Y", filter], {
+    maxBuffer: 64 * 1024 * 1024,
+    env: { ...process.env, XDG_CONFIG_HOME: OUT },
+  });
+  return stdout.split("\n").slice(0, -1).map((line) => line.split("\t"));
+}
+
 /**
  * Fails the test when the capture holds a malformed packet or a bad checksum, or (`lossless`) a retransmission. On a bad
  * line only what the board sent is judged: the line corrupts what it receives.

@@ -15,6 +15,8 @@ export const NETDEV_TX_BUSY = 16;
 export const NETIF_F_CSUM = 1;
 /** features: the device gathers a packet from a fragment list. */
 export const NETIF_F_SG = 2;
+/** features: a VLAN on `peer`. It writes its tag into the header of what it sends. Linux: IFF_802_1Q_VLAN of priv_flags. */
+export const NETIF_F_8021Q = 4;
 
 /**
  * What a driver implements. Linux: struct net_device_ops. Calls return 0 or a negative errno where they return a
@@ -107,6 +109,20 @@ export interface DeviceTap {
   see(skb: SkBuff, outgoing: boolean): void;
 }
 
+/**
+ * What stands on a device and takes its frames before the protocols do, a link of its list in order (netif/rx-handler.ts). Linux:
+ * rx_handler_func_t with its data, and vlan_info.
+ */
+export interface RxHandler {
+  nextHandler: RxHandler | null;
+  /** Takes a frame, data behind the link header: true when it is gone, false when it is for those behind. */
+  readonly func: (skb: SkBuff, dev: NetDevice, handler: RxHandler) => boolean;
+  /** RX_HANDLER_*: lower ones are asked first. */
+  readonly order: number;
+  /** The device that the other one is a port of; null for none. Linux: netdev_master_upper_dev_get() */
+  readonly master: NetDevice | null;
+}
+
 /** A group address that a device receives, a link of its list (netif/dev-mc.ts). Linux: struct netdev_hw_addr. */
 export class DevMcAddr {
   nextMc: DevMcAddr | null = null;
@@ -177,6 +193,8 @@ export class NetDevice {
   peer: NetDevice | null = null;
   /** The driver's own state. */
   priv: unknown = null;
+  /** The first who takes frames before the protocols; only a device that has had one pays the slot. */
+  declare rxHandler?: RxHandler | null;
 
   constructor(name: string, type: number, mtu: number, hardHeaderLen: number, ops: NetDeviceOps) {
     this.name = name;

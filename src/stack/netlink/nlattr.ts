@@ -91,6 +91,13 @@ export function nlaParseStrict(at: number, end: number, max: number, policy: Nla
   return nlaParse(at, end, max, policy);
 }
 
+/** The attribute of that type inside another, 0 for none. Linux: nla_find_nested(). */
+export function nlaFindNested(nest: number, type: number): number {
+  const end = nest + NLA_HDRLEN + nlaLen(nest);
+  for (let at = nest + NLA_HDRLEN; nlaOk(at, end); at = nlaNext(at)) if (nlaType(at) === type) return at;
+  return 0;
+}
+
 /** The attribute of that type which nlaParse() found, or 0. */
 export function nlaGet(type: number): number {
   return attrs[type]!;
@@ -99,6 +106,10 @@ export function nlaGet(type: number): number {
 /** An attribute's unsigned 32-bit number, as int32. */
 export function nlaGetU32(at: number): number {
   return memView.getInt32(at + NLA_HDRLEN, true);
+}
+
+export function nlaGetU16(at: number): number {
+  return memView.getUint16(at + NLA_HDRLEN, true);
 }
 
 export function nlaGetU8(at: number): number {
@@ -208,6 +219,13 @@ export function nlaPutU32(skb: SkBuff, type: number, value: number): boolean {
   const at = nlaPut(skb, type, 4);
   if (at < 0) return false;
   memView.setInt32(at, value, true);
+  return true;
+}
+
+export function nlaPutU16(skb: SkBuff, type: number, value: number): boolean {
+  const at = nlaPut(skb, type, 2);
+  if (at < 0) return false;
+  memView.setUint16(at, value, true);
   return true;
 }
 

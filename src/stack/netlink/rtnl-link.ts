@@ -34,7 +34,7 @@ import {
   createNlaString, nlaGet, nlaGetU32, nlaLen, nlaParse, nlaParseStrict, nlaPut, nlaPutLladdr,
   nlaPutString, nlaPutU32, nlaPutU8, nlaStrEquals, NLH_SEQ, nlmsgFinish, nlmsgPut,
 } from "./nlattr.ts";
-import { linkInfoMatches, linkInfoPut, rtnlDeleteLink, rtnlNewlinkCreate, rtnlNewlinkInit } from "./rtnl-newlink.ts";
+import { linkInfoMatches, linkInfoPut, rtnlChangeLink, rtnlDeleteLink, rtnlNewlinkCreate, rtnlNewlinkInit } from "./rtnl-newlink.ts";
 import {
   nlmsgFlags, nlmsgHeaderOk, nlmsgLength, rtnlHasListeners, rtnlNotify, rtnlRegister, rtnlSkb, rtnlUnicast, strictCheck,
 } from "./rtnetlink.ts";
@@ -251,7 +251,8 @@ function rtnlNewlink(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
   const flags = nlmsgFlags(nlh);
   if (dev !== null) {
     if ((flags & NLM_F_EXCL) !== 0) return -EEXIST;
-    return doSetlink(dev, nlh);
+    const changed = rtnlChangeLink(dev);
+    return changed < 0 ? changed : doSetlink(dev, nlh);
   }
   if ((flags & NLM_F_CREATE) === 0) return -ENODEV;
   return rtnlNewlinkCreate(sk.net, ifindex, memView.getInt32(nlh + IFI_FLAGS, true), memView.getInt32(nlh + IFI_CHANGE, true));

@@ -15,7 +15,7 @@ import type { Net } from "../core/net.ts";
 import type { NetDevice, NetDeviceOps } from "../core/net-device.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import {
-  createNlaString, nlaGet, nlaLen, nlaNestEnd, nlaNestStart, nlaNext, nlaOk, nlaPutString, nlaStrEquals, nlaType, nlaU32Or,
+  createNlaString, nlaFindNested, nlaGet, nlaLen, nlaNestEnd, nlaNestStart, nlaPutString, nlaStrEquals, nlaU32Or,
 } from "./nlattr.ts";
 
 /** Set in the first byte of a link address: a group's. */
@@ -50,6 +50,10 @@ export interface RtnlLinkOps {
   newlink(net: Net, request: LinkRequest): number;
   /** Takes it, and what was made with it, out of its namespace. */
   dellink(dev: NetDevice): void;
+  /** Changes one: 0 or a negative errno. @param data arena offset of its own attributes */
+  changelink?(dev: NetDevice, data: number): number;
+  /** Writes the attributes of its own; false when there is no room. Linux: fill_info() */
+  fillInfo?(skb: SkBuff, dev: NetDevice): boolean;
 }
 
 let kinds: RtnlLinkOps[];
@@ -66,17 +70,17 @@ export function rtnlLinkRegister(ops: RtnlLinkOps): void {
   kinds.push(ops);
 }
 
+/** The kind that a message names in IFLA_LINKINFO, null for none and one there is not. */
+function kindNamed(info: number): RtnlLinkOps | null {
+  const kind = info === 0 ? 0 : nlaFindNested(info, IFLA_INFO_KIND);
+  for (let i = 0; kind !== 0 && i < kinds.length; i++) if (nlaStrEquals(kind, kinds[i]!.kind)) return kinds[i]!;
+  return null;
+}
+
 /** The kind of a device, null for one of a driver that no message makes. */
 function kindOf(dev: NetDevice): RtnlLinkOps | null {
   for (let i = 0; i < kinds.length; i++) if (kinds[i]!.ops === dev.ops) return kinds[i]!;
   return null;
-}
-
-/** The attribute of that type inside another, 0 for none. Linux: nla_find_nested(). */
-function findNested(nest: number, type: number): number {
-  const end = nest + 4 + nlaLen(nest);
-  for (let at = nest + 4; nlaOk(at, end); at = nlaNext(at)) if (nlaType(at) === type) return at;
-  return 0;
 }
 
 /**
@@ -130,15 +134,26 @@ export function linkRequestFlags(link: LinkRequest, dev: NetDevice): number {
  */
 export function rtnlNewlinkCreate(net: Net, ifindex: number, flags: number, change: number): number {
   const info = nlaGet(IFLA_LINKINFO);
-  const kind = info === 0 ? 0 : findNested(info, IFLA_INFO_KIND);
-  let ops: RtnlLinkOps | null = null;
-  for (let i = 0; kind !== 0 && i < kinds.length; i++) if (nlaStrEquals(kind, kinds[i]!.kind)) ops = kinds[i]!;
+  const ops = kindNamed(info);
   if (ops === null) return nlErrMsg(-EOPNOTSUPP, "Unknown device type");
   if (ifindex > 0) return nlErrMsg(-EOPNOTSUPP, "The number of a device cannot be chosen");
   const err = linkRequestRead(request, flags, change);
   if (err !== 0) return err;
-  request.data = findNested(info, IFLA_INFO_DATA);
+  request.data = nlaFindNested(info, IFLA_INFO_DATA);
   return ops.newlink(net, request);
+}
+
+/**
+ * What a message says of a device's kind: 0 when nothing, -EOPNOTSUPP for another kind or one that cannot be changed. Linux: the
+ * part of rtnl_newlink() for a device that is there.
+ */
+export function rtnlChangeLink(dev: NetDevice): number {
+  const info = nlaGet(IFLA_LINKINFO);
+  const data = info === 0 ? 0 : nlaFindNested(info, IFLA_INFO_DATA);
+  if (data === 0) return 0;
+  const ops = kindNamed(info);
+  if (ops === null || ops !== kindOf(dev) || ops.changelink === undefined) return -EOPNOTSUPP;
+  return ops.changelink(dev, data);
 }
 
 /** RTM_DELLINK for a device: 0, or -EOPNOTSUPP for one that no message makes. Linux: rtnl_delete_link(). */
@@ -155,6 +170,11 @@ export function linkInfoPut(skb: SkBuff, dev: NetDevice): boolean {
   if (ops === null) return true;
   const nest = nlaNestStart(skb, IFLA_LINKINFO);
   if (nest < 0 || !nlaPutString(skb, IFLA_INFO_KIND, ops.kind)) return false;
+  if (ops.fillInfo !== undefined) {
+    const data = nlaNestStart(skb, IFLA_INFO_DATA);
+    if (data < 0 || !ops.fillInfo(skb, dev)) return false;
+    nlaNestEnd(skb, data);
+  }
   nlaNestEnd(skb, nest);
   return true;
 }
@@ -162,7 +182,7 @@ export function linkInfoPut(skb: SkBuff, dev: NetDevice): boolean {
 /** Is that the kind of a device? @param info IFLA_LINKINFO of a request */
 export function linkInfoMatches(info: number, dev: NetDevice): boolean {
   const ops = kindOf(dev);
-  const kind = findNested(info, IFLA_INFO_KIND);
+  const kind = nlaFindNested(info, IFLA_INFO_KIND);
   return ops !== null && kind !== 0 && nlaStrEquals(kind, ops.kind);
 }
 

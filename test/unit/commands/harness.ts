@@ -1,9 +1,9 @@
 /** A booted stack with d0 and d1 for commands: netlink is started by them. */
 import { ip } from "../../../src/commands/index.ts";
-import { boot, type ConfigOptions, devOpen, initNet } from "../../../src/index.ts";
+import { boot, type BootOptions, devOpen, initNet } from "../../../src/index.ts";
 import { addDummy, countPools, forgetDummies, leaked, removeDummies } from "../netlink/harness.ts";
 
-export function bootIp(options: ConfigOptions = {}): void {
+export function bootIp(options: BootOptions = {}): void {
   boot({ preset: "host", ...options });
   countPools();
   forgetDummies();
