@@ -22,25 +22,45 @@ export function csumPartial(offset: number, length: number): number {
   if (memChecksumHook !== null) return memChecksumHook(mem8, offset, length);
   if (((offset | length) & 3) !== 0) return csumUneven(offset, length);
   let i = offset >> 2;
-  const wordEnd = (offset + length) >> 2;
+  const end = (offset + length) >> 2;
   let sum = 0;
-  while (i + 31 < wordEnd) {
-    sum += mem32[i]! + mem32[i + 1]! + mem32[i + 2]! + mem32[i + 3]!
-      + mem32[i + 4]! + mem32[i + 5]! + mem32[i + 6]! + mem32[i + 7]!
-      + mem32[i + 8]! + mem32[i + 9]! + mem32[i + 10]! + mem32[i + 11]!
-      + mem32[i + 12]! + mem32[i + 13]! + mem32[i + 14]! + mem32[i + 15]!
-      + mem32[i + 16]! + mem32[i + 17]! + mem32[i + 18]! + mem32[i + 19]!
-      + mem32[i + 20]! + mem32[i + 21]! + mem32[i + 22]! + mem32[i + 23]!
-      + mem32[i + 24]! + mem32[i + 25]! + mem32[i + 26]! + mem32[i + 27]!
-      + mem32[i + 28]! + mem32[i + 29]! + mem32[i + 30]! + mem32[i + 31]!;
-    i += 32;
+  if (length >= 128) {
+    for (const last = end - 64; i <= last; i += 64) {
+      sum += mem32[i]! + mem32[i + 1]! + mem32[i + 2]! + mem32[i + 3]!
+        + mem32[i + 4]! + mem32[i + 5]! + mem32[i + 6]! + mem32[i + 7]!
+        + mem32[i + 8]! + mem32[i + 9]! + mem32[i + 10]! + mem32[i + 11]!
+        + mem32[i + 12]! + mem32[i + 13]! + mem32[i + 14]! + mem32[i + 15]!
+        + mem32[i + 16]! + mem32[i + 17]! + mem32[i + 18]! + mem32[i + 19]!
+        + mem32[i + 20]! + mem32[i + 21]! + mem32[i + 22]! + mem32[i + 23]!
+        + mem32[i + 24]! + mem32[i + 25]! + mem32[i + 26]! + mem32[i + 27]!
+        + mem32[i + 28]! + mem32[i + 29]! + mem32[i + 30]! + mem32[i + 31]!
+        + mem32[i + 32]! + mem32[i + 33]! + mem32[i + 34]! + mem32[i + 35]!
+        + mem32[i + 36]! + mem32[i + 37]! + mem32[i + 38]! + mem32[i + 39]!
+        + mem32[i + 40]! + mem32[i + 41]! + mem32[i + 42]! + mem32[i + 43]!
+        + mem32[i + 44]! + mem32[i + 45]! + mem32[i + 46]! + mem32[i + 47]!
+        + mem32[i + 48]! + mem32[i + 49]! + mem32[i + 50]! + mem32[i + 51]!
+        + mem32[i + 52]! + mem32[i + 53]! + mem32[i + 54]! + mem32[i + 55]!
+        + mem32[i + 56]! + mem32[i + 57]! + mem32[i + 58]! + mem32[i + 59]!
+        + mem32[i + 60]! + mem32[i + 61]! + mem32[i + 62]! + mem32[i + 63]!;
+    }
+    if (i + 31 < end) {
+      sum += mem32[i]! + mem32[i + 1]! + mem32[i + 2]! + mem32[i + 3]!
+        + mem32[i + 4]! + mem32[i + 5]! + mem32[i + 6]! + mem32[i + 7]!
+        + mem32[i + 8]! + mem32[i + 9]! + mem32[i + 10]! + mem32[i + 11]!
+        + mem32[i + 12]! + mem32[i + 13]! + mem32[i + 14]! + mem32[i + 15]!
+        + mem32[i + 16]! + mem32[i + 17]! + mem32[i + 18]! + mem32[i + 19]!
+        + mem32[i + 20]! + mem32[i + 21]! + mem32[i + 22]! + mem32[i + 23]!
+        + mem32[i + 24]! + mem32[i + 25]! + mem32[i + 26]! + mem32[i + 27]!
+        + mem32[i + 28]! + mem32[i + 29]! + mem32[i + 30]! + mem32[i + 31]!;
+      i += 32;
+    }
   }
-  while (i + 7 < wordEnd) {
+  while (i + 7 < end) {
     sum += mem32[i]! + mem32[i + 1]! + mem32[i + 2]! + mem32[i + 3]!
       + mem32[i + 4]! + mem32[i + 5]! + mem32[i + 6]! + mem32[i + 7]!;
     i += 8;
   }
-  while (i < wordEnd) {
+  while (i < end) {
     sum += mem32[i]!;
     i++;
   }

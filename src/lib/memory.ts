@@ -173,7 +173,10 @@ function copyApart(dst: number, src: number, length: number): void {
  */
 export function copyToUser(user: Uint8Array, userOffset: number, src: number, length: number): void {
   if (user.buffer === arena) {
-    copyApart(user.byteOffset + userOffset, src, length);
+    const dst = user.byteOffset + userOffset;
+    // copyApart(), spared a call where nothing is left over: a whole segment mostly.
+    if (((dst | src | length) & 3) === 0) mem32.copyWithin(dst >> 2, src >> 2, (src + length) >> 2);
+    else copyApart(dst, src, length);
     return;
   }
   if (length < SHORT_COPY) {

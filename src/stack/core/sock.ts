@@ -202,8 +202,8 @@ export function skFilter(sk: Sock, skb: SkBuff): number {
 }
 
 let socks: Pool<Sock>;
-/** By handle (Sock.index). */
-let sockTable: Sock[];
+/** By handle (Sock.index); read-only elsewhere. */
+export let sockTable: Sock[];
 /** Default buffer sizes in bytes for new sockets. */
 let defaultRcvbuf = 0;
 let defaultSndbuf = 0;

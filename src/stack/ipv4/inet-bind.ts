@@ -198,7 +198,7 @@ let twFound = -1;
  */
 function tupleFree(sk: TcpSk, port: number, chosen: boolean): boolean {
   const inet = sk.inet;
-  const node = inetLookupEstablished(sk.net, inet.daddr, inet.dport, inet.rcvSaddr, port, sk.boundDevIf);
+  const node = inetLookupEstablished(sk.net, inet.daddr, inet.rcvSaddr, (inet.dport << 16) | port, sk.boundDevIf);
   twFound = -1;
   if (node < 0) return true;
   const tw = node - ehashTwBase;

@@ -22,6 +22,8 @@ import type { TcpSk } from "./tcp-sock.ts";
 const END = 0xffff;
 /** The node is in no chain. */
 const UNHASHED = 0xfffe;
+/** The half of a word that our own port is in, as in a segment that comes in. */
+const PORT = 0xffff;
 /** Most heads of the listening hash (INET_LHTABLE_SIZE). */
 const LISTEN_HEADS_MAX = 32;
 
@@ -38,14 +40,14 @@ let heads = 0;
 let headMask = 0;
 let ehashSecret = 0;
 
-// The last connection found, with the question that it answers, as segments come in trains; no net
-// as soon as any chain changes.
-let lastNode = 0;
-let lastNet: Net | null = null;
-let lastPorts = 0;
-let lastSaddr = 0;
-let lastDaddr = 0;
-let lastDif = 0;
+// The last connection found, with the question that it answers, for tcpV4Rcv(), as segments come in trains; no net as soon as
+// any chain changes. Read-only elsewhere.
+export let ehashLastNode = 0;
+export let ehashLastNet: Net | null = null;
+export let ehashLastPorts = 0;
+export let ehashLastSaddr = 0;
+export let ehashLastDaddr = 0;
+export let ehashLastDif = 0;
 
 /** Listeners by local port, linked by Sock.hashNext. */
 let listenHeads: (TcpSk | null)[];
@@ -71,7 +73,7 @@ export function inetHashtablesInit(socks: number, requests: number, timewaits: n
   links = halfTable("ehash", nodes, UNHASHED);
   heads = halfTable("ehash", buckets, END);
   headMask = buckets - 1;
-  lastNet = null;
+  ehashLastNet = null;
   ehashSecret = getRandomU32();
   let listeners = 1;
   while (listeners < socks && listeners < LISTEN_HEADS_MAX) listeners <<= 1;
@@ -81,21 +83,16 @@ export function inetHashtablesInit(socks: number, requests: number, timewaits: n
 
 /** Hash of a four-tuple; also what SO_REUSEPORT chooses a listener by. Linux: inet_ehashfn(). */
 export function inetEhashfn(net: Net, laddr: number, lport: number, faddr: number, fport: number): number {
-  return jhash3words(laddr, faddr, (lport << 16) | fport, (ehashSecret + net.id) | 0);
+  return jhash3words(laddr, faddr, (fport << 16) | lport, (ehashSecret + net.id) | 0);
 }
 
 /**
  * Finds the connection a segment belongs to. Linux: __inet_lookup_established().
- * @param saddr @param sport the sender: our peer @param daddr @param dport our end @param dif ifindex it came in by
+ * @param saddr the sender, our peer @param daddr our end @param ports as the segment has them: our peer's in the high half
+ * @param dif ifindex it came in by
  * @returns its node, or -1
  */
-export function inetLookupEstablished(
-  net: Net, saddr: number, sport: number, daddr: number, dport: number, dif: number,
-): number {
-  const ports = (dport << 16) | sport;
-  if (ports === lastPorts && saddr === lastSaddr && daddr === lastDaddr && dif === lastDif && net === lastNet) {
-    return lastNode;
-  }
+export function inetLookupEstablished(net: Net, saddr: number, daddr: number, ports: number, dif: number): number {
   const id = net.id;
   const anyDevice = id << 16;
   const key = words;
@@ -106,12 +103,12 @@ export function inetLookupEstablished(
     if (key[at + 2] === ports && key[at + 1] === saddr && key[at] === daddr) {
       const where = key[at + 3]!;
       if (where === anyDevice || where === (anyDevice | dif)) {
-        lastNode = node;
-        lastNet = net;
-        lastPorts = ports;
-        lastSaddr = saddr;
-        lastDaddr = daddr;
-        lastDif = dif;
+        ehashLastNode = node;
+        ehashLastNet = net;
+        ehashLastPorts = ports;
+        ehashLastSaddr = saddr;
+        ehashLastDaddr = daddr;
+        ehashLastDif = dif;
         return node;
       }
     }
@@ -136,10 +133,10 @@ export function inetNodeSetKey(
   node: number, net: Net, laddr: number, lport: number, faddr: number, fport: number, boundDevIf: number,
 ): void {
   const at = keys + (node << 2);
-  lastNet = null;
+  ehashLastNet = null;
   words[at] = laddr;
   words[at + 1] = faddr;
-  words[at + 2] = (lport << 16) | fport;
+  words[at + 2] = (fport << 16) | lport;
   words[at + 3] = (net.id << 16) | boundDevIf;
 }
 
@@ -147,7 +144,7 @@ export function inetNodeSetKey(
 export function inetEhashRemove(node: number): boolean {
   const next = halves[links + node]!;
   if (next === UNHASHED) return false;
-  lastNet = null;
+  ehashLastNet = null;
   const at = keys + (node << 2);
   const seed = (ehashSecret + (words[at + 3]! >>> 16)) | 0;
   const bucket = jhash3words(words[at]!, words[at + 1]!, words[at + 2]!, seed) & headMask;
@@ -179,12 +176,12 @@ export function inetNodeFaddr(node: number): number {
 
 /** Local port of a hashed node. */
 export function inetNodeLport(node: number): number {
-  return words[keys + (node << 2) + 2]! >>> 16;
+  return words[keys + (node << 2) + 2]! & PORT;
 }
 
 /** Peer port of a hashed node. */
 export function inetNodeFport(node: number): number {
-  return words[keys + (node << 2) + 2]! & 0xffff;
+  return words[keys + (node << 2) + 2]! >>> 16;
 }
 
 /** Device a hashed node is bound to, 0 for none. */

@@ -18,7 +18,7 @@ import {
 } from "./tcp-sock.ts";
 import { inetCskResetDelackTimer, inetCskResetXmitTimer, TCP_POOL_RETRY_MS } from "./tcp-timer.ts";
 import { tcpUrgFlag } from "./tcp-urgent.ts";
-import { tcpCurrentMss, tcpWindowWanted, tcpWndEnd } from "./tcp-window.ts";
+import { tcpCurrentMss, tcpWindowWanted, tcpWndEnd, WINDOW_UNKNOWN } from "./tcp-window.ts";
 import { TCP_ATO_MIN, tcpTransmitSkb } from "./tcp-xmit.ts";
 
 /** Least and most time an acknowledgment is delayed, in ms (RFC 9293 section 3.8.6.3 allows 500). */
@@ -33,8 +33,11 @@ export function tcpAcceptableSeq(tp: TcpSock): number {
   return ((end - tp.sndNxt) | 0) >= 0 ? tp.sndNxt : end;
 }
 
-/** Acknowledges now. Without a buffer it is tried again by the delayed-ACK timer. Linux: tcp_send_ack(). */
-export function tcpSendAck(sk: TcpSk): void {
+/**
+ * Acknowledges now. Without a buffer it is tried again by the delayed-ACK timer. Linux: tcp_send_ack().
+ * @param window tcpWindowWanted() of this moment, where it is known
+ */
+export function tcpSendAck(sk: TcpSk, window = WINDOW_UNKNOWN): void {
   if (sk.state === TCP_CLOSE) return;
   const skb = tcpControlSkb(false);
   if (skb === null) {
@@ -45,7 +48,7 @@ export function tcpSendAck(sk: TcpSk): void {
     return;
   }
   tcpInitNondataSkb(skb, tcpAcceptableSeq(sk.tp), TCPHDR_ACK);
-  tcpTransmitSkb(sk, skb, false);
+  tcpTransmitSkb(sk, skb, false, window);
 }
 
 /** Acknowledges within the ACK timeout, or at once when the timer is about to fire anyway. Linux: tcp_send_delayed_ack(). */
@@ -81,13 +84,14 @@ export function tcpSendDelayedAck(sk: TcpSk): void {
 export function tcpAckSndCheckSlow(sk: TcpSk, ofoPossible: boolean): void {
   const tp = sk.tp;
   const icsk = sk.icsk;
+  let window = WINDOW_UNKNOWN;
   if (
     (icsk.ackQuick !== 0 && icsk.ackPingpong === 0) || (icsk.ackPending & ICSK_ACK_NOW) !== 0
     || (((tp.rcvNxt - tp.rcvWup) | 0) > icsk.ackRcvMss
-      && (((tp.rcvNxt - tp.copiedSeq) | 0) < words[sk.cold + SK_RCVLOWAT]! || tcpWindowWanted(sk) >= tp.rcvWnd))
+      && (((tp.rcvNxt - tp.copiedSeq) | 0) < words[sk.cold + SK_RCVLOWAT]! || (window = tcpWindowWanted(sk)) >= tp.rcvWnd))
     || (ofoPossible && tp.outOfOrderQueue.qlen !== 0)
   ) {
-    tcpSendAck(sk);
+    tcpSendAck(sk, window);
   } else {
     tcpSendDelayedAck(sk);
   }

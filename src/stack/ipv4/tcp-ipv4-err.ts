@@ -41,8 +41,8 @@ export function tcpV4Err(skb: SkBuff, info: number): number {
   const code = view.getUint8(skb.th + ICMPH_CODE);
   const seq = view.getInt32(th + TH_SEQ);
   const node = inetLookupEstablished(
-    net, view.getInt32(iph + IPH_DADDR), view.getUint16(th + TH_DPORT), view.getInt32(iph + IPH_SADDR),
-    view.getUint16(th + TH_SPORT), skb.iif,
+    net, view.getInt32(iph + IPH_DADDR), view.getInt32(iph + IPH_SADDR),
+    (view.getUint16(th + TH_DPORT) << 16) | view.getUint16(th + TH_SPORT), skb.iif,
   );
   if (node < 0) {
     net.mib[ICMP_MIB_INERRORS]!++;

@@ -20,7 +20,7 @@ import {
   CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, PACKET_HOST, type SkBuff,
 } from "../core/skbuff.ts";
 import { skbChainTail, skbChainTruesize } from "../core/skb-queue.ts";
-import { type Proto, SK_DROPS, type Sock, sockByIndex, sockPut } from "../core/sock.ts";
+import { type Proto, SK_DROPS, type Sock, sockByIndex, sockPut, sockTable } from "../core/sock.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import {
   TCP_HLEN, TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TH_ACK, TH_DPORT, TH_OFF_FLAGS, TH_SEQ,
@@ -33,7 +33,7 @@ import {
   inetConnectionSockInit, inetCskAccept, inetCskListenStart, inetCskReqskQueueDrop,
 } from "./inet-connection-sock.ts";
 import {
-  ehashReqBase, ehashTwBase, inetHash, inetHashtablesInit, inetHashtablesWords, inetLookupEstablished, inetLookupListener,
+  ehashLastDaddr, ehashLastDif, ehashLastNet, ehashLastNode, ehashLastPorts, ehashLastSaddr, ehashReqBase, ehashTwBase, inetHash, inetHashtablesInit, inetHashtablesWords, inetLookupEstablished, inetLookupListener,
   inetUnhash,
 } from "./inet-hashtables.ts";
 import { inetTimewaitInit, inetTimewaitWords, inetTwskDeschedulePut } from "./inet-timewait-sock.ts";
@@ -113,12 +113,13 @@ export function tcpV4Rcv(skb: SkBuff): number {
   skb.tcpFlags = word & 0xff;
   skb.sacked = 0;
   skb.when = 0;
-  const node = inetLookupEstablished(
-    net, saddr, memView.getUint16(th + TH_SPORT), daddr, memView.getUint16(th + TH_DPORT), skb.iif,
-  );
+  const ports = memView.getInt32(th + TH_SPORT);
+  const dif = skb.iif;
+  const node = ports === ehashLastPorts && saddr === ehashLastSaddr && daddr === ehashLastDaddr && dif === ehashLastDif && net === ehashLastNet
+    ? ehashLastNode : inetLookupEstablished(net, saddr, daddr, ports, dif);
   if ((headerLen >= TCP_MD5_HEADER || tcpMd5Keys !== 0) && !signatureFits(net, skb, node)) return 0;
   if (node < 0) return toListener(net, skb);
-  if (node < ehashReqBase) return deliver(sockByIndex(node) as TcpSk, skb);
+  if (node < ehashReqBase) return deliver(sockTable[node] as TcpSk, skb);
   if (node < ehashTwBase) return toRequest(net, node - ehashReqBase, skb);
   return toTimewait(net, node - ehashTwBase, skb);
 }

@@ -100,6 +100,9 @@ function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: n
     if (next === null) queue.tail = null;
     else next.prev = null;
     queue.qlen--;
+    // sockRfree(): its destructor, as it comes out of the receive queue.
+    skb.destructor = null;
+    sk.rmemAlloc -= skb.truesize;
     consumeSkb(skb);
     skb = next;
   }
@@ -114,8 +117,13 @@ function nothingToRead(sk: TcpSk): number {
   return sk.state === TCP_CLOSE ? -ENOTCONN : -EAGAIN;
 }
 
-/** TCP_INQ: what is left to read, as a control message; after the peer's FIN at least 1. Linux: tcp_inq_hint(). */
-function putInq(sk: TcpSk, msg: Msghdr): void {
+/**
+ * The control messages of a call that read `copied` bytes: when they came, and with TCP_INQ what is left to read; after the peer's
+ * FIN that is at least 1. Linux: tcp_recv_timestamp(), tcp_inq_hint().
+ */
+function putControl(sk: TcpSk, msg: Msghdr, copied: number): void {
+  if ((sk.flags & SOCK_TIMESTAMP) !== 0 && copied > 0) sockRecvTimestamp(sk, msg, lastStamp);
+  if ((sk.flags & SOCK_RCVINQ) === 0 || copied < 0) return;
   const waiting = (sk.tp.rcvNxt - sk.tp.copiedSeq) | 0;
   putCmsg(msg, SOL_TCP, TCP_CM_INQ, waiting === 0 && (sk.flags & SOCK_DONE) !== 0 ? 1 : waiting);
 }
@@ -128,12 +136,14 @@ function putInq(sk: TcpSk, msg: Msghdr): void {
 export function tcpRecvmsg(sock: Sock, msg: Msghdr, length: number, flags: number): number {
   const sk = sock as TcpSk;
   if (sk.state === TCP_LISTEN) return -ENOTCONN;
-  lockSock(sk);
   if ((flags & MSG_OOB) !== 0) {
+    lockSock(sk);
     const urgent = tcpRecvUrg(sk, msg, length, flags);
     releaseSock(sk);
     return urgent;
   }
+  // lockSock() and, with nothing in the backlog, releaseSock(), spared the calls.
+  sk.owned = true;
   const tp = sk.tp;
   let copied = copyQueue(sk, tp, msg, length, flags);
   if (copied === 0 && length > 0) {
@@ -143,8 +153,8 @@ export function tcpRecvmsg(sock: Sock, msg: Msghdr, length: number, flags: numbe
     if (tcpRmemMax !== 0) tcpRcvSpaceAdjust(sk);
     if (sk.state !== TCP_CLOSE) tcpCleanupRbuf(sk, copied);
   }
-  releaseSock(sk);
-  if ((sk.flags & SOCK_TIMESTAMP) !== 0 && copied > 0) sockRecvTimestamp(sk, msg, lastStamp);
-  if ((sk.flags & SOCK_RCVINQ) !== 0 && copied >= 0) putInq(sk, msg);
+  if (sk.backlog !== null) releaseSock(sk);
+  else sk.owned = false;
+  if ((sk.flags & (SOCK_TIMESTAMP | SOCK_RCVINQ)) !== 0) putControl(sk, msg, copied);
   return copied;
 }

@@ -27,6 +27,8 @@ import { TCP_MAX_WSCALE } from "./tcp-options.ts";
 import { tcpRcvqSpaceInit, tcpRmemMax } from "./tcp-rcvbuf.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 
+/** In place of a window: it is to be found out. */
+export const WINDOW_UNKNOWN = -1;
 /** Largest value of the window field. */
 export const MAX_WINDOW_FIELD = 65535;
 /** IP and TCP header without options. */
@@ -151,14 +153,15 @@ export function tcpWindowWanted(sk: TcpSk): number {
 
 /**
  * The window field of a segment about to leave; the window never shrinks (RFC 9293 section 3.8.6). Linux: tcp_select_window().
+ * @param wanted as tcpWindowWanted() answers, or WINDOW_UNKNOWN
  */
-export function tcpSelectWindow(sk: TcpSk): number {
+export function tcpSelectWindow(sk: TcpSk, wanted: number): number {
   const tp = sk.tp;
   const oldWindow = tp.rcvWnd;
   // tcpReceiveWindow(); what is negative is less than any window.
   const left = (tp.rcvWup + oldWindow - tp.rcvNxt) | 0;
   const wscale = tp.rcvWscale;
-  let window = tcpWindowWanted(sk);
+  let window = wanted === WINDOW_UNKNOWN ? tcpWindowWanted(sk) : wanted;
   if (window < left) {
     if (window === 0) sk.net.mib[LINUX_MIB_TCPWANTZEROWINDOWADV]!++;
     window = (((left + (1 << wscale) - 1) | 0) >> wscale) << wscale;

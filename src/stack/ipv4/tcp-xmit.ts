@@ -32,7 +32,7 @@ import {
 } from "./tcp-options.ts";
 import { ICSK_ACK_SCHED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { tcpUrgentPointer } from "./tcp-urgent.ts";
-import { tcpAdvertiseMss, tcpSelectWindow } from "./tcp-window.ts";
+import { tcpAdvertiseMss, tcpSelectWindow, WINDOW_UNKNOWN } from "./tcp-window.ts";
 
 /** Shortest time an acknowledgment waits for data to ride on, in ms. Linux: TCP_ATO_MIN. */
 export const TCP_ATO_MIN = 40;
@@ -87,9 +87,10 @@ function tcpEventDataSent(sk: TcpSk): void {
 /**
  * Sends one segment, described by seq, endSeq, tcpFlags and its data. Linux: tcp_transmit_skb().
  * @param clone the segment stays queued, a clone goes down; else it is gone afterwards
+ * @param wanted the window to advertise (tcpWindowWanted), where it is known
  * @returns 0, or a negative errno: a pool was empty, or a layer below dropped the packet
  */
-export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): number {
+export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean, wanted = WINDOW_UNKNOWN): number {
   const tp = sk.tp;
   let skb = segment;
   if (clone) {
@@ -139,7 +140,7 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean): numb
       else tcpWriteSynFastopen(end);
     }
   } else {
-    window = tcpSelectWindow(sk);
+    window = tcpSelectWindow(sk, wanted);
     if (sackLen !== 0) tcpWriteSackOption(tp, th + plainLen + md5Len, sackLen);
     if (plainLen === TCP_HLEN + TCPOLEN_TSTAMP_ALIGNED) {
       memView.setInt32(options, TCPOPT_TSTAMP_WORD);

@@ -80,7 +80,16 @@ export function recvfrom(
 
 /** recvfrom() without the sender's address. Linux: recv(2). */
 export function recv(fd: number, buffer: Uint8Array, offset: number, length: number, flags: number): number {
-  return recvfrom(fd, buffer, offset, length, flags, null);
+  // A body of its own: a call for each read is spared.
+  const sock = fdSockets[fd];
+  if (!sock) return fdError(fd);
+  const err = accessOk(buffer, offset, length);
+  if (err < 0) return err;
+  const msg = ioMsg;
+  msgSetBuffer(msg, buffer, offset, length);
+  msg.name = null;
+  msg.flags = 0;
+  return sock.ops!.recvmsg(sock, msg, length, (sock.fileFlags & O_NONBLOCK) !== 0 ? flags | MSG_DONTWAIT : flags);
 }
 
 /** recv() without flags; -EINVAL on a descriptor that is no socket. Linux: read(2). */

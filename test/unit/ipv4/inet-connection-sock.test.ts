@@ -196,7 +196,7 @@ test.serial("accept gives connections in the order of their handshakes, and says
   for (const newsk of children) {
     t.is(inetCskAccept(sk), newsk);
     t.is(newsk.icsk.listener, null);
-    t.is(inetLookupEstablished(initNet, host(9), newsk.inet.dport, host(1), 80, 1), newsk.index);
+    t.is(inetLookupEstablished(initNet, host(9), host(1), (newsk.inet.dport << 16) | 80, 1), newsk.index);
     inetUnhash(newsk);
     newsk.state = TCP_CLOSE;
     sockOrphan(newsk);
