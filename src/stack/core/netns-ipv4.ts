@@ -30,6 +30,13 @@ export class NetnsIpv4 {
   /** Groups whose programs may open ping sockets. The program of a board has group 0; Linux begins with none, 1 to 0. */
   pingGroupRangeLow = 0;
   pingGroupRangeHigh = 0;
+  /** Groups that a socket may join, and sources that it may name for each. */
+  igmpMaxMemberships = 20;
+  igmpMaxMsf = 10;
+  /** Robustness variable where no querier says: how often a change is reported. */
+  igmpQrv = 2;
+  /** Groups of 224.0.0.0/24 are reported, too. */
+  igmpLinkLocalMcastReports = 1;
   somaxconn = 4096;
   tcpMaxSynBacklog = 128;
   /** SYN cookies: 1 when the SYN queue is full, 2 always, 0 never. */

@@ -26,8 +26,8 @@ import {
 } from "../core/socket.ts";
 import { inetAddrType } from "./fib-lookup.ts";
 import { INET_PROTOSW_REUSE, inetswError, inetswFind, inetswInit } from "./inetsw.ts";
-import { INET_FREEBIND, type InetSk, inetSockReset, IP_CMSG_OPTIONS } from "./inet-sock.ts";
-import { ipOptions } from "./ip-parts.ts";
+import { INET_FREEBIND, INET_MC_MEMBER, type InetSk, inetSockReset, IP_CMSG_OPTIONS } from "./inet-sock.ts";
+import { ipMulticast, ipOptions } from "./ip-parts.ts";
 import { ipGetsockopt, ipSetsockopt } from "./ip-sockglue.ts";
 
 /** Boot: the family is known to socket(), without any protocol. After familiesInit(), before the protocols' own. */
@@ -79,6 +79,7 @@ export function inetRelease(sock: Socket): number {
   const sk = sock.sk;
   if (sk === null) return 0;
   sock.sk = null;
+  if (((sk as InetSk).inet.flags & INET_MC_MEMBER) !== 0) ipMulticast!.drop(sk as InetSk);
   sk.prot.close(sk, (sk.flags & SOCK_LINGER) !== 0 ? words[sk.cold + SK_LINGERTIME_MS]! : 0);
   return 0;
 }

@@ -25,6 +25,10 @@ export const INET_RECVERR = 64;
 export const INET_CORK = 128;
 /** Packets to groups come back to this host (IP_MULTICAST_LOOP). */
 export const INET_MC_LOOP = 256;
+/** Packets to groups that others joined are heard, too (IP_MULTICAST_ALL). */
+export const INET_MC_ALL = 512;
+/** The socket is a member of groups. */
+export const INET_MC_MEMBER = 1024;
 
 export class InetSock {
   /** Peer address; 0 when not connected. */
@@ -44,7 +48,7 @@ export class InetSock {
   /** Counter for the IP identification of this socket's packets. */
   id = 0;
   /** IP_CMSG_* and INET_*. What else an IPv4 socket has is in the cold words of its sock (SK_MC_*). */
-  flags = INET_MC_LOOP;
+  flags = INET_MC_LOOP | INET_MC_ALL;
 }
 
 /** Gives each sock its inet part, which it keeps: a sock of another family leaves it alone. Boot time, after sockInit(). */
@@ -61,6 +65,6 @@ export function inetSockReset(sk: Sock, pmtudisc: number): InetSock {
   inet.ucTtl = -1;
   inet.pmtudisc = pmtudisc;
   inet.id = 0;
-  inet.flags = INET_MC_LOOP;
+  inet.flags = INET_MC_LOOP | INET_MC_ALL;
   return inet;
 }

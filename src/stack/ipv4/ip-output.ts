@@ -9,7 +9,7 @@
  *
  * Read first: RFC 791 section 3.1, RFC 6864 (the identification field), RFC 1191 section 3 (DF).
  */
-import { memCopy, memView } from "../../lib/memory.ts";
+import { mem8, memCopy, memView } from "../../lib/memory.ts";
 import { getRandomU32 } from "../../lib/random.ts";
 import { words, wordTable } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
@@ -34,14 +34,14 @@ import { neighCreate, neighLookup, neighOutput } from "../core/neighbour.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import {
-  CHECKSUM_UNNECESSARY, kfreeSkb, PACKET_LOOPBACK, skbClone, skbCloned, skbDstSet, type SkBuff, skbHeadroom, skbPull,
+  CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, PACKET_LOOPBACK, skbClone, skbCloned, skbDstSet, type SkBuff, skbHeadroom, skbPull,
   skbTailroom,
 } from "../core/skbuff.ts";
 import { SK_MARK, SK_PRIORITY, SK_PROTOCOL, skDstCheck, skDstSet, type Sock } from "../core/sock.ts";
-import { IP_DF, IP_HLEN, IPH_DADDR, IPH_FRAG_OFF, IPH_SADDR } from "../wire/ip.ts";
+import { IP_DF, IP_HLEN, IPH_DADDR, IPH_FRAG_OFF, IPH_SADDR, IPH_TTL } from "../wire/ip.ts";
 import { arpTbl } from "./arp.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
-import type { InetSk } from "./inet-sock.ts";
+import { INET_MC_LOOP, type InetSk } from "./inet-sock.ts";
 import { ipFragments, ipHooks } from "./ip-parts.ts";
 import { ipRouteOutputFlow, ipRouteOutputKey } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
@@ -226,17 +226,24 @@ function ipFragment(skb: SkBuff, rt: Rtable): number {
   return -EMSGSIZE;
 }
 
-/** Like ipOutput(), and this host gets a copy. Linux: ip_mc_output(). */
+/** Like ipOutput(), and this host gets a copy unless the socket does without (IP_MULTICAST_LOOP). Linux: ip_mc_output(). */
 export function ipMcOutput(skb: SkBuff): number {
   const rt = skb.dst as Rtable;
   skb.dev = rt.dev;
-  const copy = skbClone(skb);
+  const group = (rt.flags & RTCF_MULTICAST) !== 0;
+  const sk = skb.sk;
+  const copy = group && sk !== null && ((sk as InetSk).inet.flags & INET_MC_LOOP) === 0 ? null : skbClone(skb);
   if (copy !== null) {
     skbPull(copy, copy.nh - copy.data);
     copy.mac = copy.data;
     copy.pktType = PACKET_LOOPBACK;
     copy.ipSummed = CHECKSUM_UNNECESSARY;
     netifRx(copy);
+  }
+  // What has no hops left is for this host alone.
+  if (group && mem8[skb.nh + IPH_TTL] === 0) {
+    consumeSkb(skb);
+    return 0;
   }
   return ipOutput(skb);
 }

@@ -8,6 +8,7 @@ import type { Msghdr } from "../core/sockaddr.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import type { Sock } from "../core/sock.ts";
 import type { InDevice } from "./devinet.ts";
+import type { InetSk } from "./inet-sock.ts";
 
 /** Fragments: reassembly (ip-fragment.ts), and sending in pieces (ip-do-fragment.ts). */
 export interface FragmentOps {
@@ -87,12 +88,26 @@ export interface HookOps {
   run(hook: number, net: Net, skb: SkBuff, inDev: NetDevice | null, outDev: NetDevice | null): number;
 }
 
+/** Multicast beyond 224.0.0.1 (igmp.ts, ip-mc-socket.ts). */
+export interface MulticastOps {
+  /** Is a packet to the group for this host? @param saddr 0 for not known yet @param protocol of the packet */
+  check(dev: NetDevice, group: number, saddr: number, protocol: number): boolean;
+  /** Does the socket hear a packet to that group, which came in by device `dif`? */
+  allow(sk: InetSk, group: number, saddr: number, dif: number): boolean;
+  /** The socket is closed: its memberships end. */
+  drop(sk: InetSk): void;
+  /** The multicast options; -ENOPROTOOPT for any other. */
+  set(sk: InetSk, name: number, value: number, bytes: Uint8Array | Int32Array | null): number;
+  get(sk: InetSk, name: number, out: Uint8Array | Int32Array): number;
+}
+
 export let ipFragments: FragmentOps | null = null;
 export let ipOptions: OptionOps | null = null;
 export let ipForwarding: ForwardOps | null = null;
 export let ipRaw: RawOps | null = null;
 export let ipPing: PingOps | null = null;
 export let ipHooks: HookOps | null = null;
+export let ipMulticast: MulticastOps | null = null;
 
 /** Boot: no part is there. */
 export function ipPartsInit(): void {
@@ -102,6 +117,7 @@ export function ipPartsInit(): void {
   ipRaw = null;
   ipPing = null;
   ipHooks = null;
+  ipMulticast = null;
 }
 
 export function registerIpFragments(ops: FragmentOps): void {
@@ -126,4 +142,8 @@ export function registerIpPing(ops: PingOps): void {
 
 export function registerIpHooks(ops: HookOps): void {
   ipHooks = ops;
+}
+
+export function registerIpMulticast(ops: MulticastOps): void {
+  ipMulticast = ops;
 }

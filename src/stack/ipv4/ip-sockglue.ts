@@ -34,7 +34,7 @@ import { inetSelectAddr } from "./devinet.ts";
 import {
   INET_FREEBIND, INET_HDRINCL, INET_RECVERR, type InetSk, IP_CMSG_PKTINFO, IP_CMSG_TOS, IP_CMSG_TTL,
 } from "./inet-sock.ts";
-import { ipOptions } from "./ip-parts.ts";
+import { ipMulticast, ipOptions } from "./ip-parts.ts";
 import { dstMtu } from "./rtable.ts";
 
 /** Words of the IP_PKTINFO message: ifindex, local address to answer from, destination address of the header. */
@@ -86,7 +86,7 @@ function setFlag(sk: InetSk, flag: number, on: boolean): number {
 
 /**
  * Sets an option of level SOL_IP: 0, -EINVAL (bad value), -ENOPROTOOPT (unknown), -ENOBUFS. Linux: ip_setsockopt().
- * @param bytes for IP_OPTIONS, which datagram sockets may have where that part was listed at boot
+ * @param bytes for IP_OPTIONS, which datagram sockets may have where that part was listed at boot, and options of multicast
  */
 export function ipSetsockopt(sk: InetSk, name: number, value: number, bytes: Uint8Array | Int32Array | null): number {
   const inet = sk.inet;
@@ -119,7 +119,7 @@ export function ipSetsockopt(sk: InetSk, name: number, value: number, bytes: Uin
       if (words[sk.cold + SK_TYPE] !== SOCK_RAW) return -ENOPROTOOPT;
       return setFlag(sk, INET_HDRINCL, on);
     default:
-      return -ENOPROTOOPT;
+      return ipMulticast === null ? -ENOPROTOOPT : ipMulticast.set(sk, name, value, bytes);
   }
 }
 
@@ -152,7 +152,7 @@ export function ipGetsockopt(sk: InetSk, name: number, out: Uint8Array | Int32Ar
       value = dstMtu(dst);
       break;
     }
-    default: return -ENOPROTOOPT;
+    default: return ipMulticast === null ? -ENOPROTOOPT : ipMulticast.get(sk, name, out);
   }
   out[0] = value;
   return 1;

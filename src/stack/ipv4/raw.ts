@@ -14,7 +14,7 @@ import {
   ICMP_DEST_UNREACH, ICMP_FILTER, ICMP_FRAG_NEEDED, ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_SOURCE_QUENCH, NR_ICMP_UNREACH,
 } from "../../uapi/icmp.ts";
 import { ETH_P_IP } from "../../uapi/if-ether.ts";
-import { IP_PMTUDISC_DONT, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_RAW } from "../../uapi/in.ts";
+import { inClassD, IP_PMTUDISC_DONT, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_RAW } from "../../uapi/in.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../../uapi/rtnetlink.ts";
 import { IPSTATS_MIB_OUTDISCARDS } from "../../uapi/snmp.ts";
 import { MSG_ERRQUEUE, MSG_OOB, MSG_TRUNC, SOCK_RAW, SOL_RAW } from "../../uapi/socket.ts";
@@ -42,7 +42,7 @@ import { icmpErrConvert, icmpErrFatal, icmpOutCount } from "./icmp.ts";
 import { INET_HDRINCL, INET_RECVERR, type InetSk } from "./inet-sock.ts";
 import { INET_PROTOSW_REUSE, inetRegisterProtosw } from "./inetsw.ts";
 import { ipSelectIdent } from "./ip-output.ts";
-import { registerIpRaw } from "./ip-parts.ts";
+import { ipMulticast, registerIpRaw } from "./ip-parts.ts";
 import { ipCmsgRecv, ipIcmpError, ipRecvError } from "./ip-sockglue.ts";
 
 /** Bit n: ICMP type n is not wanted (ICMP_FILTER). A raw socket never listens: the word of those that do is free. */
@@ -142,6 +142,7 @@ function rawDeliver(skb: SkBuff): boolean {
     if (!rawMatch(sk, dev.net!, protocol, saddr, daddr, dev.ifindex)) continue;
     delivered = true;
     if (protocol === IPPROTO_ICMP && icmpFiltered(sk, skb, skb.data)) continue;
+    if (ipMulticast !== null && inClassD(daddr) && !ipMulticast.allow(sk, daddr, saddr, dev.ifindex)) continue;
     const clone = skbClone(skb);
     if (clone === null) words[sk.cold + SK_DROPS]!++;
     else rawRcv(sk, clone);

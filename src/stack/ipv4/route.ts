@@ -29,7 +29,7 @@ import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import type { Sock } from "../core/sock.ts";
-import { IPH_DADDR, IPH_SADDR, IPH_TOS } from "../wire/ip.ts";
+import { IPH_DADDR, IPH_PROTOCOL, IPH_SADDR, IPH_TOS } from "../wire/ip.ts";
 import { IN_DEV_FORWARDING, inDevGet, type InDevice, inetIfaMatch, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
 import { fibValidateSource } from "./fib-frontend.ts";
 import { fibSelectDefault } from "./fib-default.ts";
@@ -42,7 +42,7 @@ import {
   FI_MTU, FI_PREFSRC, fibResultPrefsrc, fibSelectMultipath, type NetFib, NH_GW, NH_NEXT, NH_OIF, nhDev, nhKeep, nhKept, nhScope,
 } from "./fib-semantics.ts";
 import { FLOWI_FLAG_ANYSRC, type Flowi4, flowi4Init, flowInit, outputFlow } from "./flow.ts";
-import { ipForwarding } from "./ip-parts.ts";
+import { ipForwarding, ipMulticast } from "./ip-parts.ts";
 import { rtCacheForget, rtInput, rtInputRemember, rtReply, rtReplyRemember } from "./route-cache.ts";
 import {
   dstMtu, ipHandlers, MIN_PMTU, MTU_EXPIRES_MS, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, rtDstAlloc, type Rtable,
@@ -79,10 +79,11 @@ export function ipRouteInputReason(): number {
 }
 
 /**
- * Is the device a member of the group? Every host is one of 224.0.0.1 (RFC 1112 section 4). Linux: ip_check_mc_rcu().
+ * Is a packet from that address to the group for this host? Every host is a member of 224.0.0.1 (RFC 1112 section 4), of others
+ * where multicast was listed at boot. Linux: ip_check_mc_rcu().
  */
-function ipCheckMc(group: number): boolean {
-  return group === INADDR_ALLHOSTS_GROUP;
+function ipCheckMc(dev: NetDevice, group: number, saddr: number, protocol: number): boolean {
+  return ipMulticast === null ? group === INADDR_ALLHOSTS_GROUP : ipMulticast.check(dev, group, saddr, protocol);
 }
 
 function refuse(reason: number): number {
@@ -204,7 +205,7 @@ function routeInputMc(skb: SkBuff, net: Net, inDev: InDevice, daddr: number, sad
     const reason = sourceReason(net, inDev, saddr, daddr, tos);
     if (reason !== SKB_NOT_DROPPED_YET) return refuse(reason);
   }
-  if (!ipCheckMc(daddr)) return refuse(SKB_DROP_REASON_IP_INVALID_DEST);
+  if (!ipCheckMc(inDev.dev, daddr, saddr, mem8[skb.nh + IPH_PROTOCOL]!)) return refuse(SKB_DROP_REASON_IP_INVALID_DEST);
   return makeInput(skb, net, inDev.dev, 0, RTCF_MULTICAST | RTCF_LOCAL, RTN_MULTICAST);
 }
 
@@ -360,7 +361,7 @@ function makeOutput(net: Net, fl: Flowi4, dev: NetDevice, type: number, nh: numb
     keeper = 0;
   } else if (inClassD(daddr)) {
     type = RTN_MULTICAST;
-    flags |= ipCheckMc(daddr) ? RTCF_MULTICAST | RTCF_LOCAL : RTCF_MULTICAST;
+    flags |= ipCheckMc(dev, daddr, fl.saddr, fl.proto) ? RTCF_MULTICAST | RTCF_LOCAL : RTCF_MULTICAST;
     keeper = 0;
   }
   const loopback = (dev.flags & IFF_LOOPBACK) !== 0;

@@ -7,11 +7,13 @@ import { account } from "../../lib/account.ts";
 import { jhash3words } from "../../lib/jhash.ts";
 import { getRandomBelow, getRandomU32 } from "../../lib/random.ts";
 import { EADDRINUSE } from "../../uapi/errno.ts";
+import { inClassD } from "../../uapi/in.ts";
 import { TCP_ESTABLISHED } from "../../uapi/tcp.ts";
 import type { Net } from "../core/net.ts";
 import type { Sock } from "../core/sock.ts";
 import { SOCK_REUSE, SOCK_REUSEPORT } from "../core/sock.ts";
 import type { InetSk } from "./inet-sock.ts";
+import { ipMulticast } from "./ip-parts.ts";
 
 /** Points of compute_score() for each of local address, peer address, peer port and device that fits. */
 const SCORE_MATCH = 4;
@@ -166,5 +168,6 @@ export function udp4LibLookup(
 export function udpIsMcastSock(
   sk: InetSk, net: Net, saddr: number, sport: number, daddr: number, dport: number, dif: number,
 ): boolean {
-  return computeScore(sk, net, saddr, sport, daddr, dport, dif) >= 0;
+  if (computeScore(sk, net, saddr, sport, daddr, dport, dif) < 0) return false;
+  return ipMulticast === null || !inClassD(daddr) || ipMulticast.allow(sk, daddr, saddr, dif);
 }
