@@ -4,7 +4,7 @@
  * and `npm start` have in common.
  */
 import { pathToFileURL } from "node:url";
-import { boot, devOpen, inetAddAddress, initNet, ipRouteAdd, type Net, type NetDevice, poolsInUse } from "../../src/index.ts";
+import { boot, type BootOptions, devOpen, inetAddAddress, initNet, ipRouteAdd, type Net, type NetDevice, poolsInUse } from "../../src/index.ts";
 import { forwarding } from "../../src/forwarding.ts";
 import { fragments } from "../../src/fragments.ts";
 import { ipOptions } from "../../src/ip-options.ts";
@@ -26,6 +26,12 @@ import { openTap } from "./tap.ts";
  * to be called again by then.
  */
 export type Sketch = (net: Net, ...args: string[]) => () => boolean | number;
+
+interface SketchModule {
+  readonly default: Sketch;
+  /** Parts that it needs, for boot(). */
+  readonly initcalls?: BootOptions["initcalls"];
+}
 
 const BOARD_MAC = "02:00:0a:00:00:02";
 const HOST_MAC = "02:00:0a:00:00:01";
@@ -132,7 +138,9 @@ function applySysctls(net: Net, sysctls: Readonly<Record<string, number>>): void
 
 /** Boots the board and starts its sketch. @throws UserError for options that cannot be */
 export async function startBoard(options: BoardOptions): Promise<VirtualBoard> {
-  asked(() => boot({ ...options.config, initcalls: [fragments, ipOptions, forwarding] }));
+  const file = new URL(`${options.sketch}/main.ts`, EXAMPLES);
+  const { default: sketch, initcalls = [] } = (await import(pathToFileURL(file.pathname).href)) as SketchModule;
+  asked(() => boot({ ...options.config, initcalls: [fragments, ipOptions, forwarding, ...initcalls] }));
   const net = initNet;
   applySysctls(net, options.sysctls);
   const attachment = options.tap === undefined ? await attachToWire(options) : attachToTap(options, options.tap);
@@ -141,8 +149,6 @@ export async function startBoard(options: BoardOptions): Promise<VirtualBoard> {
   bringUp(net, dev, options);
   const endCapture = options.pcap === undefined ? null : capturePcap(dev, options.pcap, options.snaplen);
   (globalThis as { trace?: (text: string) => void }).trace = (text) => process.stdout.write(text);
-  const file = new URL(`${options.sketch}/main.ts`, EXAMPLES);
-  const { default: sketch } = (await import(pathToFileURL(file.pathname).href)) as { default: Sketch };
   const withDevice = poolsInUse();
   const step = sketch(net, ...options.sketchArgs);
   const inUseAtStart = poolsInUse();
