@@ -27,6 +27,8 @@ const INTEROP_TOOLS = {
   tshark: "tshark",
   tcpdump: "tcpdump",
   ifconfig: "net-tools",
+  dnsmasq: "dnsmasq-base",
+  chronyd: "chrony",
 };
 
 const stages = [

@@ -6,7 +6,7 @@ import { neighbourAddress, startBoard } from "./virtual-board.ts";
 async function main(): Promise<void> {
   const options = parseBoardOptions(process.argv.slice(2));
   const board = await startBoard(options);
-  const { dev, host } = board;
+  const { dev, addr, prefixLength, host } = board;
   const ports: string[] = [];
   for (const { hostPort, boardPort } of options.forwards) {
     const port = await host!.forward(hostPort, boardPort).catch((error: Error) => {
@@ -27,7 +27,7 @@ async function main(): Promise<void> {
   process.on("SIGTERM", end);
   const where = options.tap === undefined ? "a simulated ENC28J60" : `TAP ${options.tap}`;
   console.log(
-    `${options.sketch} ready: ${dev.name} on ${where}, ${formatAddress(options.addr)}/${options.prefixLength}, `
+    `${options.sketch} ready: ${dev.name} on ${where}, ${formatAddress(addr)}/${prefixLength}, `
       + `mac ${formatMac(dev.addrHi, dev.addrLo)}`,
   );
   for (const port of ports) console.log(`forwarding ${port}`);

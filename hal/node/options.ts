@@ -30,6 +30,8 @@ export interface BoardOptions {
   readonly prefixLength: number;
   /** Default gateway, 0 for none. */
   readonly gateway: number;
+  /** Address and gateway come from a DHCP server instead. */
+  readonly dhcp: boolean;
   readonly mac: string | undefined;
   readonly mtu: number | undefined;
   readonly forwards: readonly Forward[];
@@ -46,6 +48,7 @@ export const USAGE = `usage: npm run board -- SKETCH [options] [-- SKETCH ARGUME
   --forward HOST:BOARD    at the virtual wire: forwards 127.0.0.1:HOST to the board's TCP port BOARD (may be repeated)
   --addr A/L              the board's address (10.0.0.2/24)
   --gateway A             default route
+  --dhcp                  all that from a DHCP server; at the virtual wire that is the other end, which gives --addr
   --mac M  --mtu N        the device's address and MTU
   --preset P              tiny, small, default or host; single sizes by --set OPTION=NUMBER (may be repeated)
   --sysctl NAME=NUMBER    a setting of net.ipv4 by its name in Linux, as tcp_sack=0 (may be repeated)
@@ -150,6 +153,7 @@ export function parseBoardOptions(args: readonly string[]): BoardOptions {
       args: [...own],
       options: {
         ...Object.fromEntries(TEXT_OPTIONS.map((name) => [name, { type: "string" as const }])),
+        dhcp: { type: "boolean" },
         forward: { type: "string", multiple: true },
         set: { type: "string", multiple: true },
         sysctl: { type: "string", multiple: true },
@@ -182,6 +186,7 @@ export function parseBoardOptions(args: readonly string[]): BoardOptions {
     addr: parseAddress(address!, "--addr"),
     prefixLength,
     gateway: texts["gateway"] === undefined ? 0 : parseAddress(texts["gateway"], "--gateway"),
+    dhcp: parsed.values["dhcp"] === true,
     mac: texts["mac"],
     mtu: parseNumber(texts["mtu"], "mtu"),
     forwards,

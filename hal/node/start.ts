@@ -40,14 +40,14 @@ async function forward(board: VirtualBoard): Promise<number> {
 async function main(): Promise<void> {
   // It boots to count, so it comes first.
   const bytes = budget({ preset: PRESET }).total;
-  const options = parseBoardOptions(["http-server", "--preset", PRESET]);
+  const options = parseBoardOptions(["http-server", "--preset", PRESET, "--dhcp"]);
   const board = await startBoard(options);
   const port = await forward(board);
   console.log(`
   linnet  a virtual board with Linux's network stack is up
 
     open     http://localhost:${port}/
-    sketch   examples/http-server/main.ts, at ${formatAddress(options.addr)} on a virtual wire
+    sketch   examples/http-server/main.ts, at ${formatAddress(board.addr)} on a virtual wire, by DHCP
     device   a simulated ENC28J60, by the driver and over the SPI class of a real board
     memory   preset ${PRESET}: ${(bytes / 1024).toFixed(1)} KB on a 32-bit board, all taken at boot
 

@@ -8,6 +8,7 @@ import { boot, type BootOptions, devOpen, inetAddAddress, initNet, ipRouteAdd, t
 import { forwarding } from "../../src/forwarding.ts";
 import { fragments } from "../../src/fragments.ts";
 import { ipOptions } from "../../src/ip-options.ts";
+import { dhcp, DHCP_BOUND, type DhcpClient, dhcpStop } from "../../src/services/dhcp.ts";
 import { errnoName } from "../../src/uapi/errno.ts";
 import { Enc28j60 } from "../enc28j60/index.ts";
 import { Enc28j60Simulator } from "../enc28j60/simulator/index.ts";
@@ -38,6 +39,8 @@ const HOST_MAC = "02:00:0a:00:00:01";
 /** What is still on its way when the board is to end gets this long. */
 const GRACE_MS = 300;
 const GRACE_STEP_MS = 10;
+/** A DHCP server answers within this, or there is none. */
+const LEASE_PATIENCE_MS = 20_000;
 /** The chip has answered and its link is up long before. */
 const LINK_PATIENCE_MS = 2000;
 /** How the chip is wired: to pins of a board that does not exist. */
@@ -50,6 +53,9 @@ const LINE_FRAMES = 256;
 export interface VirtualBoard {
   readonly net: Net;
   readonly dev: NetDevice;
+  /** Its address, chosen or leased, and the length of its prefix. */
+  readonly addr: number;
+  readonly prefixLength: number;
   /** The host side of the virtual wire; null on a TAP. */
   readonly host: HostSide | null;
   /** Ends everything; what the board gave back and counted. */
@@ -111,8 +117,19 @@ function attachToTap(options: BoardOptions, tap: string): Attachment {
 function bringUp(net: Net, dev: NetDevice, options: BoardOptions): void {
   net.register(dev);
   must(devOpen(dev), `device ${dev.name}`);
+  if (options.dhcp) return;
   must(inetAddAddress(net, dev, options.addr, options.prefixLength), "--addr");
   if (options.gateway !== 0) must(ipRouteAdd(net, 0, 0, options.gateway, 0), "--gateway");
+}
+
+/** Waits until a DHCP server has given an address. @throws UserError when none does */
+async function leaseOf(net: Net, dev: NetDevice): Promise<DhcpClient> {
+  const client = asked(() => dhcp(net, dev.name, { hostname: "linnet" }));
+  const loop = run(net);
+  for (let waited = 0; client.state !== DHCP_BOUND && waited < LEASE_PATIENCE_MS; waited += GRACE_STEP_MS) await pause(GRACE_STEP_MS);
+  loop.stop();
+  if (client.state !== DHCP_BOUND) throw new UserError(`--dhcp: no server gave an address within ${LEASE_PATIENCE_MS / 1000} s`);
+  return client;
 }
 
 /** Waits until frames can be sent: the driver sets its chip up while the board runs. */
@@ -148,6 +165,7 @@ export async function startBoard(options: BoardOptions): Promise<VirtualBoard> {
   const bare = poolsInUse();
   bringUp(net, dev, options);
   const endCapture = options.pcap === undefined ? null : capturePcap(dev, options.pcap, options.snaplen);
+  const client = options.dhcp ? await leaseOf(net, dev) : null;
   (globalThis as { trace?: (text: string) => void }).trace = (text) => process.stdout.write(text);
   const withDevice = poolsInUse();
   const step = sketch(net, ...options.sketchArgs);
@@ -160,9 +178,11 @@ export async function startBoard(options: BoardOptions): Promise<VirtualBoard> {
       await pause(GRACE_STEP_MS);
     }
     loop.stop();
+    if (client !== null) dhcpStop(client);
     endCapture?.();
     attachment.close();
     return finalReport(net, dev, step, bare + inUseAtStart - withDevice);
   }
-  return { net, dev, host, stop };
+  const { addr, prefixLength } = client === null ? options : { addr: client.lease.addr, prefixLength: Math.clz32(~client.lease.mask) };
+  return { net, dev, addr, prefixLength, host, stop };
 }

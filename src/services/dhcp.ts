@@ -11,7 +11,6 @@
  * before it uses it, and defends it after; `probe: false` saves these five to eight seconds.
  */
 import { getRandomBelow, getRandomU32 } from "../lib/random.ts";
-import { jiffies } from "../lib/timer.ts";
 import type { Net } from "../stack/core/net.ts";
 import { SockaddrIn } from "../stack/core/sockaddr.ts";
 import { recv, sendto } from "../stack/socket/sendrecv.ts";
@@ -30,7 +29,7 @@ import {
 } from "./dhcp-message.ts";
 import { Interface, interfaceInit, interfaceRunning } from "./interface.ts";
 import {
-  LONGEST_SLEEP_MS, scratch, scratchView, Service, serviceClose, serviceOpen, serviceSleep, serviceStart, ServiceSocket, serviceStop,
+  scratch, scratchView, Service, serviceClock, serviceClose, serviceOpen, serviceSleep, serviceStart, ServiceSocket, serviceStop,
   serviceWake,
 } from "./service.ts";
 
@@ -110,10 +109,7 @@ export class DhcpClient extends Service {
   xid = 0;
   /** Messages sent in this state. */
   tries = 0;
-  /** ms that have passed, which unlike jiffies does not wrap; and jiffies when it was counted last. */
-  clockMs = 0;
-  countedAt = jiffies;
-  /** On that clock: when there is something to do in this state; when acquisition began, the last request was sent. */
+  /** On the service's clock: when there is something to do in this state; when acquisition began, the last request was sent. */
   dueMs = 0;
   begunMs = 0;
   requestedMs = 0;
@@ -195,7 +191,7 @@ function open(client: DhcpClient): number {
 /** Asks for more time now, or without a lease begins anew at once: when the link was away for a while. */
 export function dhcpRenew(client: DhcpClient): void {
   if (client.state === DHCP_STOPPED || client.state === DHCP_RELEASING) return;
-  tickClock(client);
+  serviceClock(client);
   if (client.state === DHCP_BOUND) enter(client, DHCP_RENEWING);
   else if (!client.applied) enter(client, DHCP_INIT);
   serviceWake(client);
@@ -204,7 +200,7 @@ export function dhcpRenew(client: DhcpClient): void {
 /** Gives the address back to the server, and ends the client a second later. */
 export function dhcpRelease(client: DhcpClient): void {
   if (client.state === DHCP_STOPPED) return;
-  tickClock(client);
+  serviceClock(client);
   if (client.applied) sendRelease(client);
   enter(client, DHCP_RELEASING);
   client.dueMs = client.applied ? client.clockMs + RELEASE_MS : client.clockMs;
@@ -219,11 +215,6 @@ export function dhcpStop(client: DhcpClient): void {
   serviceStop(client);
 }
 
-function tickClock(client: DhcpClient): void {
-  client.clockMs += (jiffies - client.countedAt) | 0;
-  client.countedAt = jiffies;
-}
-
 /** Goes to a state in which something is due at once. */
 function enter(client: DhcpClient, state: number): void {
   client.state = state;
@@ -236,7 +227,7 @@ function tell(client: DhcpClient, event: number): void {
 }
 
 function dhcpRun(client: DhcpClient): void {
-  tickClock(client);
+  serviceClock(client);
   const event = receive(client) || checkConflict(client) || act(client);
   if (client.state === DHCP_STOPPED) {
     serviceStop(client);
@@ -245,7 +236,7 @@ function dhcpRun(client: DhcpClient): void {
     let sleep = client.dueMs - client.clockMs;
     const acd = client.acd === null ? -1 : acdNext(client.acd);
     if (acd >= 0 && acd < sleep) sleep = acd;
-    serviceSleep(client, sleep < 0 ? 0 : sleep < LONGEST_SLEEP_MS ? sleep : LONGEST_SLEEP_MS);
+    serviceSleep(client, sleep > 0 ? sleep : 0);
   }
   if (event !== 0) tell(client, event);
 }

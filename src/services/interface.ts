@@ -9,8 +9,8 @@ import { ioctl } from "../stack/socket/socket.ts";
 import { ENETUNREACH } from "../uapi/errno.ts";
 import { IFF_RUNNING, IFF_UP } from "../uapi/if.ts";
 import {
-  SIOCADDRT, SIOCDELRT, SIOCGIFFLAGS, SIOCGIFHWADDR, SIOCGIFINDEX, SIOCGIFMTU, SIOCSIFADDR, SIOCSIFBRDADDR, SIOCSIFFLAGS,
-  SIOCSIFMTU, SIOCSIFNETMASK,
+  SIOCADDRT, SIOCDELRT, SIOCGIFADDR, SIOCGIFFLAGS, SIOCGIFHWADDR, SIOCGIFINDEX, SIOCGIFMTU, SIOCGIFNETMASK, SIOCSIFADDR,
+  SIOCSIFBRDADDR, SIOCSIFFLAGS, SIOCSIFMTU, SIOCSIFNETMASK,
 } from "../uapi/ioctl.ts";
 import { RTF_GATEWAY, RTF_HOST, RTF_UP } from "../uapi/route.ts";
 import { AF_INET } from "../uapi/socket.ts";
@@ -69,6 +69,22 @@ export function interfaceSetMtu(iface: Interface, fd: number, mtu: number): numb
   ifreq.name = iface.name;
   ifreq.value = mtu;
   return ioctl(fd, SIOCSIFMTU, ifreq);
+}
+
+/** Learns its address, which is in `ifreq.addr` then: 0, or -EADDRNOTAVAIL. */
+export function interfaceAddr(iface: Interface, fd: number): number {
+  return get(iface, fd, SIOCGIFADDR);
+}
+
+/** The same for the mask of that address. */
+export function interfaceMask(iface: Interface, fd: number): number {
+  return get(iface, fd, SIOCGIFNETMASK);
+}
+
+function get(iface: Interface, fd: number, request: number): number {
+  const { ifreq } = iface;
+  ifreq.name = iface.name;
+  return ioctl(fd, request, ifreq);
 }
 
 /**

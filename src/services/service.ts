@@ -22,6 +22,9 @@ export class Service {
   readonly work: Work<Service> = new Work<Service>();
   /** Row of its timer, -1 once it has been stopped. */
   timer = -1;
+  /** ms since it was made, and jiffies when they were counted last: read by serviceClock(). */
+  clockMs = 0;
+  countedAt = jiffies;
 
   constructor(net: Net) {
     this.net = net;
@@ -94,10 +97,17 @@ export function serviceWake(service: Service): void {
   queueWork(service.work);
 }
 
-/** Has it run in so many ms, whatever was asked for before; never with a negative number. */
+/** Has it run in so many ms, or a day when that is longer, whatever was asked for before; with a negative number never. */
 export function serviceSleep(service: Service, ms: number): void {
   if (ms < 0) delTimer(service.timer);
   else modTimer(service.timer, jiffies + (ms < LONGEST_SLEEP_MS ? ms : LONGEST_SLEEP_MS));
+}
+
+/** ms since the service was made. Unlike jiffies they do not wrap, for a service that asks at least once in 24 days, as one does that always sleeps. */
+export function serviceClock(service: Service): number {
+  service.clockMs += (jiffies - service.countedAt) | 0;
+  service.countedAt = jiffies;
+  return service.clockMs;
 }
 
 /** Opens the socket in the service's namespace: 0, or what socket() answers. */

@@ -35,7 +35,7 @@ const ended = (child: ChildProcess): Promise<number | null> => new Promise((reso
 
 test.serial("npm start serves the page on the port it prints, and Ctrl-C ends it cleanly", async (t) => {
   const child = start(t, "start", [], { PORT: "0" });
-  const [, port] = await printed(child, /http:\/\/localhost:(\d+)\//);
+  const [, port] = await printed(child, /http:\/\/localhost:(\d+)\/[\s\S]*at 10\.0\.0\.2 on a virtual wire, by DHCP/);
   const page = await fetch(`http://127.0.0.1:${port}/`);
   t.is(page.status, 200);
   t.regex(await page.text(), /<title>linnet<\/title>/);
