@@ -14,6 +14,7 @@ const offPath = [
   { file: "src/lib/list.ts", functions: ["hlistTableCreate"], reason: "tables of chains are made at boot" },
   { file: "src/lib/memory.ts", functions: ["userBuffer"], reason: "a program's own buffers, taken at its start" },
   { file: "src/lib/pool.ts", functions: ["poolsReset", "poolCreate", "slabCreate"], reason: "pools are made at boot" },
+  { file: "src/stack/core/neigh-parms.ts", functions: ["neighParmsSet"], reason: "configuration: net.ipv4.neigh.DEV.*" },
   { file: "src/lib/pool.ts", functions: ["column"], reason: "part of the text of formatSlabinfo" },
   { file: "src/lib/table.ts", reason: "typed tables are made at boot" },
   { file: "src/netif/vlan-dev.ts", functions: ["vlanCreate"], reason: "makes devices" },

@@ -1,29 +1,24 @@
 /**
  * The neighbour table: who is reachable over which link, and at what link address. Linux: net/core/neighbour.c, the
- * half that finds, makes and removes entries; the states are in neighbour.ts. Owns each table's pool, hash and garbage
- * collection. A family's resolver (ipv4/arp.ts) makes the table and lends it the operations.
+ * half that finds, makes and removes entries; the states are in neighbour.ts, collection in neigh-gc.ts, times and limits
+ * in neigh-parms.ts. Owns each table's pool, hash and counters. A family's resolver (ipv4/arp.ts) makes the table and lends
+ * it the operations.
  *
  * Read first: RFC 4861 section 7.3 (the states, which Linux uses for ARP too).
  */
 import { account } from "../../lib/account.ts";
 import { memReserve } from "../../lib/memory.ts";
 import { NotifierChain, notifierChainCall } from "../../lib/notifier.ts";
-import { type Pool, type Pooled, poolAlloc, poolAvailable, poolCreate, poolFree } from "../../lib/pool.ts";
-import { getRandomBelow, getRandomU32 } from "../../lib/random.ts";
-import { createTimer, delTimer, jiffies, modTimer, TIMER_WORDS, timerPending } from "../../lib/timer.ts";
+import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../lib/pool.ts";
+import { getRandomU32 } from "../../lib/random.ts";
+import { wordTable, words } from "../../lib/table.ts";
+import { createTimer, delTimer, jiffies, TIMER_WORDS } from "../../lib/timer.ts";
 import { SKB_DROP_REASON_NEIGH_DEAD } from "../../uapi/drop-reason.ts";
-import {
-  NUD_DELAY, NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_NONE, NUD_PERMANENT, NUD_PROBE, NUD_REACHABLE, NUD_STALE,
-} from "../../uapi/rtnetlink.ts";
+import { NUD_NONE, NUD_PERMANENT } from "../../uapi/rtnetlink.ts";
+import { neighGcMakeRoom, neighGcStart, neighPeriodicGc } from "./neigh-gc.ts";
+import { createNeighParms, drawReachableTimes, type NeighParms } from "./neigh-parms.ts";
 import type { NetDevice } from "./net-device.ts";
 import { kfreeSkb, SKB_OVERHEAD_BYTES, skbBufferBytes, skbBuffersAvailable, type SkBuff } from "./skbuff.ts";
-
-/** How long a random reachable time is kept. */
-const REACHABLE_KEEP_MS = 300000;
-/** A REACHABLE entry that changed less than this ago is not sacrificed for a new one. */
-const GC_REACHABLE_AGE_MS = 5000;
-/** What forced collection thinks of an entry: the lower, the earlier it goes. */
-const GC_RANK_KEEP = 9;
 
 /** Words of a kept header: the longest kind is Ethernet's, with NET_IP_ALIGN in front of it. Linux: HH_DATA_MOD. */
 export const HH_WORDS = 4;
@@ -32,37 +27,34 @@ export const NEIGH_MEMORY_BYTES = HH_WORDS * 4;
 
 const imul = Math.imul;
 
-/** Events of the neighbours' chain: state or link address changed; off the table. */
+/** Events of the neighbours' chain: state or link address changed; off the table; a program is asked for the address (ARPD). */
 export const NEIGH_CHANGED = 1;
 export const NEIGH_REMOVED = 2;
+export const NEIGH_SOLICITED = 3;
+
+/** Neighbour.flags beside NTF_*, which are its low 8 bits: off the table; where the protocol that it came by is (RTPROT_*). */
+export const NEIGH_DEAD = 0x10000;
+export const NEIGH_PROTOCOL_SHIFT = 8;
+
+// Words of a table's row (NeighTable.row). Linux: last_rand and last_flush of struct neigh_table, struct neigh_statistics.
+/** jiffies when the reachable times were drawn, and when entries were last sacrificed for new ones. */
+export const NEIGH_REACHABLE_DRAWN = 0;
+export const NEIGH_LAST_FLUSH = 1;
+/** Entries made and given back. */
+export const NEIGH_ALLOCS = 2;
+export const NEIGH_DESTROYS = 3;
+/** Packets that a full queue pushed out. */
+export const NEIGH_UNRES_DISCARDS = 4;
+/** Resolutions that failed. */
+export const NEIGH_RES_FAILED = 5;
+export const NEIGH_PERIODIC_GC_RUNS = 6;
+export const NEIGH_FORCED_GC_RUNS = 7;
+/** New entries refused because every one was worth more. */
+export const NEIGH_TABLE_FULLS = 8;
+const ROW_WORDS = 9;
 
 /** Who wants to hear of entries that change. Linux: netevent_notif_chain and __neigh_notify(). */
 export let neighChain: NotifierChain<Neighbour>;
-
-/**
- * The times and limits of a table, in ms, packets and bytes; Linux's names and defaults (arp(7)). As with the sysctls
- * (netns-ipv4.ts) a table's object is empty at first and has the defaults as its prototype.
- */
-export class NeighParms {
-  baseReachableTimeMs = 30000;
-  /** Half to one and a half times the base; drawn anew every five minutes. */
-  reachableTimeMs = 30000;
-  retransTimeMs = 1000;
-  delayProbeTimeMs = 5000;
-  gcStaletimeMs = 60000;
-  /** An address that has just changed is not changed again by anybody for so long. */
-  locktimeMs = 1000;
-  ucastProbes = 3;
-  mcastProbes = 3;
-  mcastReprobes = 0;
-  /** Bytes (truesize) that may wait for one neighbour's address (unres_qlen_bytes). */
-  queueLenBytes = 0;
-}
-
-/** Keeps the defaults, which nobody writes to; not frozen, or they could not be set in an object that inherits them. */
-class Defaults {
-  static readonly PARMS: NeighParms = new NeighParms();
-}
 
 /** What a family's resolver does. Linux: the ops of struct neigh_table and struct neigh_ops. */
 export interface NeighOps {
@@ -105,8 +97,8 @@ export class Neighbour implements Pooled {
   readonly timer: number;
   /** The table's own reference and those who would be surprised if the entry became another's. */
   refcnt = 0;
-  /** Off the table. */
-  dead = true;
+  /** NTF_*, NEIGH_DEAD, and the protocol. */
+  flags = NEIGH_DEAD;
   poolNext: Pooled | null = null;
 
   constructor(tbl: NeighTable, timer: number) {
@@ -125,21 +117,14 @@ export class NeighTable {
   /** Secret odd factor of the hash (Linux: hash_rnd, arp_hashfn()). */
   hashRnd = 1;
   readonly ops: NeighOps;
-  readonly parms: NeighParms = Object.create(Defaults.PARMS) as NeighParms;
+  /** Those of every device without its own. */
+  readonly parms: NeighParms = createNeighParms();
   pool: Pool<Neighbour> | null = null;
-  /** Below so many entries unused ones are left alone. */
-  gcThresh1 = 0;
   gcTimer = 0;
   /** By the argument of their timers. */
   readonly entries: Neighbour[] = [];
-  reachableDrawn = 0;
-  /** Packets that a full queue pushed out. */
-  unresDiscards = 0;
-  /** Resolutions that failed. */
-  resFailed = 0;
-  forcedGcRuns = 0;
-  /** New entries refused because every one was worth more. */
-  tableFulls = 0;
+  /** Counters and the like: NEIGH_* words. */
+  row = 0;
   readonly family: number;
 
   constructor(family: number, ops: NeighOps) {
@@ -148,9 +133,9 @@ export class NeighTable {
   }
 }
 
-/** Words of the timers of a table of `count` entries. */
+/** Words of a table of `count` entries. */
 export function neighTableWords(count: number): number {
-  return (count + 1) * TIMER_WORDS;
+  return (count + 1) * TIMER_WORDS + ROW_WORDS;
 }
 
 /** Makes a table of `count` entries. Boot time, after skbInit(). @param timerFn the states' timer function */
@@ -165,7 +150,8 @@ export function createNeighTableWith(
   tbl.mask = buckets - 1;
   tbl.hashRnd = getRandomU32() | 1;
   tbl.hashShift = Math.clz32(tbl.mask);
-  tbl.gcThresh1 = count >> 1;
+  tbl.row = wordTable(name, ROW_WORDS);
+  words[tbl.row + NEIGH_LAST_FLUSH] = jiffies;
   const kept = memReserve(count * NEIGH_MEMORY_BYTES, 4) >> 2;
   const onTimer = (index: number): void => timerFn(tbl.entries[index]!);
   account("neigh_table", tbl.entries);
@@ -178,21 +164,8 @@ export function createNeighTableWith(
   tbl.gcTimer = createTimer(name, () => neighPeriodicGc(tbl), 0);
   const buffers = skbBuffersAvailable() >> 3;
   tbl.parms.queueLenBytes = (buffers < 3 ? 3 : buffers) * (skbBufferBytes + SKB_OVERHEAD_BYTES);
-  drawReachableTime(tbl);
+  drawReachableTimes(tbl);
   return tbl;
-}
-
-/** Linux: neigh_rand_reach_time(). */
-function drawReachableTime(tbl: NeighTable): void {
-  const base = tbl.parms.baseReachableTimeMs;
-  tbl.parms.reachableTimeMs = (base >> 1) + getRandomBelow(base);
-  tbl.reachableDrawn = jiffies;
-}
-
-/** How long a confirmed entry of the table is REACHABLE, in ms. */
-export function neighReachableTime(tbl: NeighTable): number {
-  if (((jiffies - tbl.reachableDrawn) | 0) > REACHABLE_KEEP_MS) drawReachableTime(tbl);
-  return tbl.parms.reachableTimeMs;
 }
 
 /** The entry for an address on a link, or null. No reference is taken. Linux: neigh_lookup(). */
@@ -214,10 +187,9 @@ export function neighLookup(tbl: NeighTable, key: number, dev: NetDevice): Neigh
  */
 export function neighCreate(tbl: NeighTable, key: number, dev: NetDevice): Neighbour | null {
   const pool = tbl.pool!;
-  if (poolAvailable(pool) === 0) neighForcedGc(tbl);
-  const neigh = poolAlloc(pool);
+  const neigh = neighGcMakeRoom(tbl) ? poolAlloc(pool) : null;
   if (neigh === null) {
-    tbl.tableFulls++;
+    words[tbl.row + NEIGH_TABLE_FULLS]!++;
     return null;
   }
   neigh.nudState = NUD_NONE;
@@ -229,16 +201,18 @@ export function neighCreate(tbl: NeighTable, key: number, dev: NetDevice): Neigh
   neigh.confirmed = (jiffies - (tbl.parms.reachableTimeMs << 1)) | 0;
   neigh.probes = 0;
   neigh.refcnt = 1;
+  neigh.flags = NEIGH_DEAD;
   if (tbl.ops.construct(neigh) < 0) {
     neigh.dev = null;
     poolFree(pool, neigh);
     return null;
   }
-  neigh.dead = false;
+  neigh.flags = 0;
+  words[tbl.row + NEIGH_ALLOCS]!++;
   const slot = imul(key ^ dev.ifindex, tbl.hashRnd) >>> tbl.hashShift;
   neigh.hashNext = tbl.heads[slot] as Neighbour | null;
   tbl.heads[slot] = neigh;
-  if (pool.inUse > tbl.gcThresh1 && !timerPending(tbl.gcTimer)) armPeriodicGc(tbl);
+  neighGcStart(tbl);
   return neigh;
 }
 
@@ -260,8 +234,10 @@ export function neighHold(neigh: Neighbour): void {
 /** Gives a reference back. */
 export function neighRelease(neigh: Neighbour): void {
   if (--neigh.refcnt !== 0) return;
+  const tbl = neigh.tbl;
+  words[tbl.row + NEIGH_DESTROYS]!++;
   neigh.dev = null;
-  poolFree(neigh.tbl.pool!, neigh);
+  poolFree(tbl.pool!, neigh);
 }
 
 /** Takes the packet that has waited longest for an address, or null. */
@@ -294,7 +270,7 @@ export function neighRemove(neigh: Neighbour): void {
   else previous.hashNext = neigh.hashNext;
   neigh.hashNext = null;
   if (tbl.last === neigh) tbl.last = null;
-  neigh.dead = true;
+  neigh.flags |= NEIGH_DEAD;
   neighNotify(neigh, NEIGH_REMOVED);
   neigh.nudState = NUD_NONE;
   delTimer(neigh.timer);
@@ -334,84 +310,4 @@ export function neighForEach(tbl: NeighTable, visit: (neigh: Neighbour) => void)
       neigh = next;
     }
   }
-}
-
-/**
- * How soon an entry is given up for a new one: dead ones, those unused, those that need no resolution, those being
- * checked, old unanswered questions, and last those known to be reachable; a static one or a question just asked never.
- */
-function gcRank(neigh: Neighbour): number {
-  if (neigh.refcnt !== 1) return GC_RANK_KEEP;
-  const age = (jiffies - neigh.updated) | 0;
-  switch (neigh.nudState) {
-    case NUD_NONE:
-    case NUD_FAILED:
-      return 0;
-    case NUD_STALE:
-      return 1;
-    case NUD_NOARP:
-      return 2;
-    case NUD_DELAY:
-    case NUD_PROBE:
-      return 3;
-    case NUD_INCOMPLETE:
-      return age >= neigh.tbl.parms.retransTimeMs ? 4 : GC_RANK_KEEP;
-    case NUD_REACHABLE:
-      return age >= GC_REACHABLE_AGE_MS ? 5 : GC_RANK_KEEP;
-    default:
-      return GC_RANK_KEEP;
-  }
-}
-
-/** Removes the least valuable entry, of several the one longest without use. Linux: neigh_forced_gc(). */
-function neighForcedGc(tbl: NeighTable): void {
-  tbl.forcedGcRuns++;
-  let victim: Neighbour | null = null;
-  let lowest = GC_RANK_KEEP;
-  let longest = 0;
-  for (let slot = 0; slot <= tbl.mask; slot++) {
-    let neigh = tbl.heads[slot] as Neighbour | null;
-    while (neigh !== null) {
-      const rank = gcRank(neigh);
-      const idle = idleTime(neigh);
-      if (rank < lowest || (rank === lowest && rank !== GC_RANK_KEEP && idle > longest)) {
-        victim = neigh;
-        lowest = rank;
-        longest = idle;
-      }
-      neigh = neigh.hashNext;
-    }
-  }
-  if (victim !== null) neighRemove(victim);
-}
-
-/** Milliseconds since the entry was last used or confirmed. */
-function idleTime(neigh: Neighbour): number {
-  const used = (jiffies - neigh.used) | 0;
-  const confirmed = (jiffies - neigh.confirmed) | 0;
-  return used < confirmed ? used : confirmed;
-}
-
-function armPeriodicGc(tbl: NeighTable): void {
-  modTimer(tbl.gcTimer, (jiffies + (tbl.parms.baseReachableTimeMs >> 1)) | 0);
-}
-
-/** Removes what failed, and what has not been used for gcStaletime. Linux: neigh_periodic_work(). */
-function neighPeriodicGc(tbl: NeighTable): void {
-  const staletime = tbl.parms.gcStaletimeMs;
-  for (let slot = 0; slot <= tbl.mask; slot++) {
-    let neigh = tbl.heads[slot] as Neighbour | null;
-    while (neigh !== null) {
-      const next: Neighbour | null = neigh.hashNext;
-      const state = neigh.nudState;
-      const fixed = (state & NUD_PERMANENT) !== 0 || neigh.refcnt !== 1;
-      if (!fixed && (state === NUD_FAILED || (timerIdle(neigh) && idleTime(neigh) > staletime))) neighRemove(neigh);
-      neigh = next;
-    }
-  }
-  if (tbl.pool!.inUse > tbl.gcThresh1) armPeriodicGc(tbl);
-}
-
-function timerIdle(neigh: Neighbour): boolean {
-  return !timerPending(neigh.timer);
 }

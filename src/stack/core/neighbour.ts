@@ -12,6 +12,7 @@
  * confirmed (or static), sending is one call that writes the link header from the address in the entry.
  */
 import { mem32, memCopy } from "../../lib/memory.ts";
+import { words } from "../../lib/table.ts";
 import { delTimer, jiffies, modTimer } from "../../lib/timer.ts";
 import {
   SKB_DROP_REASON_NEIGH_DEAD, SKB_DROP_REASON_NEIGH_FAILED, SKB_DROP_REASON_NEIGH_HH_FILLFAIL,
@@ -19,20 +20,23 @@ import {
 } from "../../uapi/drop-reason.ts";
 import { EINVAL, ENOBUFS, ENOENT, EPERM } from "../../uapi/errno.ts";
 import {
-  NUD_DELAY, NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_PERMANENT, NUD_PROBE, NUD_REACHABLE, NUD_STALE,
+  NTF_EXT_LEARNED, NTF_ROUTER, NUD_DELAY, NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_PERMANENT, NUD_PROBE, NUD_REACHABLE,
+  NUD_STALE,
 } from "../../uapi/rtnetlink.ts";
+import { neighParms, type NeighParms, neighReachableTime } from "./neigh-parms.ts";
 import {
-  createNeighTableWith, HH_WORDS, NEIGH_CHANGED, neighCreate, neighDequeue, neighForgetHeader, neighHold, neighLookup, neighNotify,
-  neighPurge, neighReachableTime, neighRelease, neighRemove,
+  createNeighTableWith, HH_WORDS, NEIGH_CHANGED, NEIGH_DEAD, NEIGH_RES_FAILED, NEIGH_UNRES_DISCARDS, neighCreate, neighDequeue,
+  neighForgetHeader, neighHold, neighLookup, neighNotify, neighPurge, neighRelease, neighRemove,
   type Neighbour, type NeighOps, type NeighTable,
 } from "./neigh-table.ts";
 import type { NetDevice } from "./net-device.ts";
 import { skbChainLast, skbChainTail, skbChainTruesize } from "./skb-queue.ts";
 import { kfreeSkb, type SkBuff } from "./skbuff.ts";
 
+export { neighParms, NeighParms, neighParmsRelease, neighParmsSet, neighReachableTime, type NeighSettings } from "./neigh-parms.ts";
 export {
-  NEIGH_CHANGED, NEIGH_REMOVED, neighCarrierDown, neighChain, neighCreate, neighFlushDev, neighForEach, neighIfdown, neighLookup, neighReachableTime, neighRemove,
-  Neighbour, NeighParms, NeighTable, type NeighOps,
+  NEIGH_CHANGED, NEIGH_PROTOCOL_SHIFT, NEIGH_REMOVED, NEIGH_SOLICITED, neighCarrierDown, neighChain, neighCreate, neighFlushDev,
+  neighForEach, neighHold, neighIfdown, neighLookup, neighNotify, neighRelease, neighRemove, Neighbour, NeighTable, type NeighOps,
 } from "./neigh-table.ts";
 
 /** The address may be used without asking. */
@@ -46,8 +50,18 @@ export const NUD_IN_TIMER = NUD_INCOMPLETE | NUD_REACHABLE | NUD_DELAY | NUD_PRO
 export const NEIGH_UPDATE_F_OVERRIDE = 1;
 /** neighUpdate: another link address makes a REACHABLE entry STALE, but keeps the one known. */
 export const NEIGH_UPDATE_F_WEAK_OVERRIDE = 2;
+/** neighUpdate: whether the neighbour is a router is news too: it is with NEIGH_UPDATE_F_ISROUTER. */
+export const NEIGH_UPDATE_F_OVERRIDE_ISROUTER = 4;
+export const NEIGH_UPDATE_F_ISROUTER = 8;
 /** neighUpdate: a person's order, which may change static entries too. */
-export const NEIGH_UPDATE_F_ADMIN = 0x40000000;
+export const NEIGH_UPDATE_F_ADMIN = 16;
+/** neighUpdate, with ADMIN: somebody else looks after the entry, which is not collected (NTF_EXT_LEARNED). */
+export const NEIGH_UPDATE_F_EXT_LEARNED = 32;
+/** neighUpdate: the entry is about to be used: what is static about it ends, and nothing else changes. */
+export const NEIGH_UPDATE_F_USE = 64;
+
+/** Least time between two questions. Linux: HZ / 100. */
+const MIN_RETRANS_MS = 10;
 
 /**
  * Makes a table of `count` entries with its pool of that name. Boot time, after skbInit(). Linux: neigh_table_init().
@@ -107,42 +121,45 @@ export function neighEventSend(neigh: Neighbour, skb: SkBuff | null): boolean {
   const state = neigh.nudState;
   neigh.used = now;
   if ((state & (NUD_CONNECTED | NUD_DELAY | NUD_PROBE)) !== 0) return false;
-  const parms = neigh.tbl.parms;
+  const parms = neighParms(neigh);
   if (state === NUD_STALE) {
     setState(neigh, NUD_DELAY);
     modTimer(neigh.timer, (now + parms.delayProbeTimeMs) | 0);
     return false;
   }
-  if (neigh.dead) {
+  if ((neigh.flags & NEIGH_DEAD) !== 0) {
     if (skb !== null) kfreeSkb(skb, SKB_DROP_REASON_NEIGH_DEAD);
     return true;
   }
   const ask = state !== NUD_INCOMPLETE;
   if (ask) {
-    if (parms.mcastProbes === 0) {
+    if (parms.mcastProbes + parms.appProbes === 0) {
       setState(neigh, NUD_FAILED);
       if (skb !== null) kfreeSkb(skb, SKB_DROP_REASON_NEIGH_FAILED);
       return true;
     }
     neigh.probes = parms.ucastProbes;
     setState(neigh, NUD_INCOMPLETE);
-    modTimer(neigh.timer, (now + parms.retransTimeMs) | 0);
+    modTimer(neigh.timer, (now + retransTime(parms)) | 0);
   }
   if (skb !== null) queueForAddress(neigh, skb);
   if (ask) neighProbe(neigh);
   return true;
 }
 
+function retransTime(parms: NeighParms): number {
+  return parms.retransTimeMs < MIN_RETRANS_MS ? MIN_RETRANS_MS : parms.retransTimeMs;
+}
+
 /** Queues a packet; when the bytes that wait would be too many, the oldest go. */
 function queueForAddress(neigh: Neighbour, skb: SkBuff): void {
-  const tbl = neigh.tbl;
-  const limit = tbl.parms.queueLenBytes;
+  const limit = neighParms(neigh).queueLenBytes;
   let bytes = skbChainTruesize(neigh.queue) + skb.truesize;
   while (bytes > limit) {
     const oldest = neighDequeue(neigh);
     if (oldest === null) break;
     bytes -= oldest.truesize;
-    tbl.unresDiscards++;
+    words[neigh.tbl.row + NEIGH_UNRES_DISCARDS]!++;
     kfreeSkb(oldest, SKB_DROP_REASON_NEIGH_QUEUEFULL);
   }
   neigh.queue = skbChainTail(neigh.queue, skb);
@@ -160,18 +177,17 @@ function neighProbe(neigh: Neighbour): void {
 }
 
 /** Questions after which a state gives up. */
-function neighMaxProbes(neigh: Neighbour): number {
-  const parms = neigh.tbl.parms;
-  return parms.ucastProbes + (neigh.nudState === NUD_PROBE ? parms.mcastReprobes : parms.mcastProbes);
+function neighMaxProbes(neigh: Neighbour, parms: NeighParms): number {
+  return parms.ucastProbes + parms.appProbes + (neigh.nudState === NUD_PROBE ? parms.mcastReprobes : parms.mcastProbes);
 }
 
 /** The timer of an entry, in every state that has one. Linux: neigh_timer_handler(). */
 function neighTimerHandler(neigh: Neighbour): void {
-  const parms = neigh.tbl.parms;
+  const parms = neighParms(neigh);
   const now = jiffies;
-  let next = (now + parms.retransTimeMs) | 0;
+  let next = (now + retransTime(parms)) | 0;
   if (neigh.nudState === NUD_REACHABLE) {
-    const until = (neigh.confirmed + neighReachableTime(neigh.tbl)) | 0;
+    const until = (neigh.confirmed + neighReachableTime(neigh)) | 0;
     if (((now - until) | 0) < 0) {
       next = until;
     } else if (((now - neigh.used - parms.delayProbeTimeMs) | 0) <= 0) {
@@ -185,7 +201,7 @@ function neighTimerHandler(neigh: Neighbour): void {
   } else if (neigh.nudState === NUD_DELAY) {
     if (((now - neigh.confirmed - parms.delayProbeTimeMs) | 0) <= 0) {
       setState(neigh, NUD_REACHABLE);
-      next = (neigh.confirmed + neighReachableTime(neigh.tbl)) | 0;
+      next = (neigh.confirmed + neighReachableTime(neigh)) | 0;
     } else {
       setState(neigh, NUD_PROBE);
       neigh.probes = 0;
@@ -193,7 +209,7 @@ function neighTimerHandler(neigh: Neighbour): void {
     neighNotify(neigh, NEIGH_CHANGED);
   }
   const asking = (neigh.nudState & (NUD_INCOMPLETE | NUD_PROBE)) !== 0;
-  if (asking && neigh.probes >= neighMaxProbes(neigh)) {
+  if (asking && neigh.probes >= neighMaxProbes(neigh, parms)) {
     setState(neigh, NUD_FAILED);
     neighNotify(neigh, NEIGH_CHANGED);
     neighInvalidate(neigh);
@@ -206,7 +222,7 @@ function neighTimerHandler(neigh: Neighbour): void {
 /** The neighbour does not answer: every packet's sender is told. Linux: neigh_invalidate(). */
 function neighInvalidate(neigh: Neighbour): void {
   const tbl = neigh.tbl;
-  tbl.resFailed++;
+  words[tbl.row + NEIGH_RES_FAILED]!++;
   neigh.updated = jiffies;
   // Telling may ask for new entries: this one must not become one of them meanwhile.
   neighHold(neigh);
@@ -224,40 +240,73 @@ export function neighConfirm(neigh: Neighbour): void {
 }
 
 /**
+ * What a person says of an entry beside its state and address. @returns whether that is news. Linux: neigh_update_flags(),
+ * neigh_update_is_router()
+ */
+function updateFlags(neigh: Neighbour, mask: number, flag: number): boolean {
+  const before = neigh.flags;
+  neigh.flags = (before & ~mask) | flag;
+  return neigh.flags !== before;
+}
+
+/**
  * News of a neighbour: a state, and with a state of NUD_VALID its link address (first 2 bytes, last 4).
  * @param flags NEIGH_UPDATE_F_*
- * @returns 0, or -EPERM (a static entry, and no ADMIN). Linux: neigh_update()
+ * @returns 0, or -EPERM (a static entry, and no ADMIN; an entry off the table). Linux: neigh_update()
  */
 export function neighUpdate(neigh: Neighbour, hi: number, lo: number, newState: number, flags: number): number {
   const old = neigh.nudState;
-  if (neigh.dead) return -EPERM;
-  if ((flags & NEIGH_UPDATE_F_ADMIN) === 0 && (old & (NUD_NOARP | NUD_PERMANENT)) !== 0) return -EPERM;
-  if ((newState & NUD_VALID) === 0) {
-    delTimer(neigh.timer);
-    setState(neigh, newState);
-    if ((old & (NUD_INCOMPLETE | NUD_PROBE)) !== 0 && newState === NUD_FAILED) neighInvalidate(neigh);
-    if ((old & NUD_VALID) !== 0) neighNotify(neigh, NEIGH_CHANGED);
-    return 0;
+  if ((neigh.flags & NEIGH_DEAD) !== 0) return -EPERM;
+  let notify = false;
+  if ((flags & NEIGH_UPDATE_F_ADMIN) !== 0) {
+    notify = updateFlags(neigh, NTF_EXT_LEARNED, (flags & NEIGH_UPDATE_F_EXT_LEARNED) !== 0 ? NTF_EXT_LEARNED : 0);
+  } else if ((old & (NUD_NOARP | NUD_PERMANENT)) !== 0) {
+    return -EPERM;
   }
-  const same = (old & NUD_VALID) !== 0 && hi === neigh.haHi && lo === neigh.haLo;
-  if ((newState & NUD_CONNECTED) !== 0) neigh.confirmed = jiffies;
-  let change = !same;
-  if ((old & NUD_VALID) !== 0) {
-    if (same) {
-      if (newState === NUD_STALE && (flags & NEIGH_UPDATE_F_ADMIN) === 0) return 0;
-    } else if ((flags & NEIGH_UPDATE_F_OVERRIDE) === 0) {
-      if ((flags & NEIGH_UPDATE_F_WEAK_OVERRIDE) === 0 || (old & NUD_CONNECTED) === 0) return 0;
-      change = false;
-      newState = NUD_STALE;
+  if ((flags & NEIGH_UPDATE_F_USE) !== 0) {
+    neigh.nudState = old & ~NUD_PERMANENT;
+  } else if ((newState & NUD_VALID) === 0) {
+    delTimer(neigh.timer);
+    neigh.nudState = newState;
+    if ((old & (NUD_INCOMPLETE | NUD_PROBE)) !== 0 && (newState & NUD_FAILED) !== 0) {
+      neighInvalidate(neigh);
+      notify = true;
     }
+    if ((old & NUD_VALID) !== 0) notify = true;
+  } else if (updateValid(neigh, hi, lo, newState, flags)) {
+    notify = true;
   }
+  // As on Linux what is told is the state after that: DELAY for an address that came from somebody's question.
+  if ((old & NUD_VALID) === 0 && (neigh.nudState & NUD_VALID) !== 0) sendWaiting(neigh);
+  if (notify) neighNotify(neigh, NEIGH_CHANGED);
+  return 0;
+}
+
+/** News with a link address. @returns whether anything is another than before */
+function updateValid(neigh: Neighbour, hi: number, lo: number, state: number, flags: number): boolean {
+  const now = jiffies;
+  const old = neigh.nudState;
+  let newState = state;
+  let change = hi !== neigh.haHi || lo !== neigh.haLo;
+  let router = (flags & NEIGH_UPDATE_F_OVERRIDE_ISROUTER) !== 0;
+  if ((newState & NUD_CONNECTED) !== 0) neigh.confirmed = now;
+  if ((old & NUD_VALID) === 0) {
+    change = true;
+  } else if (!change) {
+    // The same address heard again from somebody who may be wrong makes nothing worse.
+    if (newState === NUD_STALE && (flags & NEIGH_UPDATE_F_ADMIN) === 0) newState = old;
+  } else if ((flags & NEIGH_UPDATE_F_OVERRIDE) === 0) {
+    if ((flags & NEIGH_UPDATE_F_WEAK_OVERRIDE) === 0 || (old & NUD_CONNECTED) === 0) return false;
+    change = router = false;
+    newState = NUD_STALE;
+  }
+  if (change || newState !== old) neigh.updated = now;
   if (newState !== old) {
-    neigh.updated = jiffies;
     delTimer(neigh.timer);
-    if (newState === NUD_PROBE) neigh.probes = 0;
+    if ((newState & NUD_PROBE) !== 0) neigh.probes = 0;
     if ((newState & NUD_IN_TIMER) !== 0) {
-      const wait = newState === NUD_REACHABLE ? neighReachableTime(neigh.tbl) : 0;
-      modTimer(neigh.timer, (jiffies + wait) | 0);
+      const wait = (newState & NUD_REACHABLE) !== 0 ? neighReachableTime(neigh) : 0;
+      modTimer(neigh.timer, (now + wait) | 0);
     }
     neigh.nudState = newState;
   }
@@ -265,14 +314,10 @@ export function neighUpdate(neigh: Neighbour, hi: number, lo: number, newState: 
     neighForgetHeader(neigh);
     neigh.haHi = hi;
     neigh.haLo = lo;
-    neigh.updated = jiffies;
-    if ((newState & NUD_CONNECTED) === 0) {
-      neigh.confirmed = (jiffies - (neigh.tbl.parms.baseReachableTimeMs << 1)) | 0;
-    }
+    if ((newState & NUD_CONNECTED) === 0) neigh.confirmed = (now - (neighParms(neigh).baseReachableTimeMs << 1)) | 0;
   }
-  if (change || newState !== old) neighNotify(neigh, NEIGH_CHANGED);
-  if ((old & NUD_VALID) === 0) sendWaiting(neigh);
-  return 0;
+  const news = router && updateFlags(neigh, NTF_ROUTER, (flags & NEIGH_UPDATE_F_ISROUTER) !== 0 ? NTF_ROUTER : 0);
+  return news || change || newState !== old;
 }
 
 /** The address is there: the packets that waited go, in order. */
@@ -319,7 +364,7 @@ export function neighDelete(tbl: NeighTable, key: number, dev: NetDevice): numbe
   if (neigh === null) return -ENOENT;
   neighHold(neigh);
   neighUpdate(neigh, 0, 0, NUD_FAILED, NEIGH_UPDATE_F_ADMIN);
-  if (!neigh.dead) neighRemove(neigh);
+  if ((neigh.flags & NEIGH_DEAD) === 0) neighRemove(neigh);
   neighRelease(neigh);
   return 0;
 }

@@ -9,16 +9,16 @@
  * Read first: RFC 826, RFC 1122 section 2.3.2, RFC 5227 sections 1 to 3.
  */
 import { account } from "../../lib/account.ts";
-import { memView } from "../../lib/memory.ts";
+import { mem8, memView } from "../../lib/memory.ts";
 import { NOTIFY_DONE, NotifierBlock, notifierChainRegister } from "../../lib/notifier.ts";
 import { jiffies } from "../../lib/timer.ts";
-import { netdevChain, NETDEV_CHANGE, NETDEV_CHANGEADDR } from "../../netif/dev.ts";
+import { netdevChain, NETDEV_CHANGE, NETDEV_CHANGEADDR, NETDEV_UNREGISTER } from "../../netif/dev.ts";
 import { ETH_BROADCAST_HI, ETH_BROADCAST_LO, ETH_GROUP_BIT } from "../../netif/ethernet.ts";
 import { devAddPack, NET_RX_DROP, NET_RX_SUCCESS, PacketType } from "../../netif/receive.ts";
 import { devQueueXmit } from "../../netif/xmit.ts";
 import {
   SKB_DROP_REASON_DEV_HDR, SKB_DROP_REASON_HDR_TRUNC, SKB_DROP_REASON_IP_INVALID_DEST, SKB_DROP_REASON_IP_LOCALNET,
-  SKB_DROP_REASON_MAC_INVALID_SOURCE, SKB_DROP_REASON_NEIGH_FAILED, SKB_DROP_REASON_UNHANDLED_PROTO,
+  SKB_DROP_REASON_MAC_INVALID_SOURCE, SKB_DROP_REASON_NEIGH_FAILED, SKB_DROP_REASON_NOT_SPECIFIED, SKB_DROP_REASON_UNHANDLED_PROTO,
 } from "../../uapi/drop-reason.ts";
 import { EINVAL, ENOBUFS } from "../../uapi/errno.ts";
 import { IFF_LOOPBACK, IFF_NOARP, IFF_POINTOPOINT } from "../../uapi/if.ts";
@@ -30,8 +30,8 @@ import {
 } from "../../uapi/rtnetlink.ts";
 import { AF_INET } from "../../uapi/socket.ts";
 import {
-  createNeighTable, neighCarrierDown, neighFlushDev, neighEventNs, neighLookup, type Neighbour, type NeighOps,
-  type NeighTable, neighUpdate, NEIGH_UPDATE_F_OVERRIDE,
+  createNeighTable, NEIGH_SOLICITED, neighCarrierDown, neighCreate, neighFlushDev, neighEventNs, neighLookup, neighNotify,
+  neighParms, neighParmsRelease, type Neighbour, type NeighOps, type NeighTable, neighUpdate, NEIGH_UPDATE_F_OVERRIDE,
 } from "../core/neighbour.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import {
@@ -42,6 +42,8 @@ import {
 } from "../wire/arp.ts";
 import { ETH_IPV4_MCAST_HI, ETH_IPV4_MCAST_MASK, ETH_IPV4_MCAST_MID } from "../wire/eth.ts";
 import { IPH_SADDR } from "../wire/ip.ts";
+import { ARP_EVICT_NOCARRIER, ARP_SPECIAL, arpConf, DROP_GRATUITOUS_ARP } from "./arp-conf.ts";
+import { arpAccepts, arpMayAnnounce, arpMayReply } from "./arp-policy.ts";
 import { type InDevice, inDevGet, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
 import { inetAddrType } from "./fib-lookup.ts";
 import { ipRouteInput } from "./route.ts";
@@ -79,10 +81,12 @@ export function arpInit(count: number): void {
 /** What was learned on a link ends with the link or its address; down devices are fib-frontend's. */
 function arpNetdevEvent(event: number, dev: NetDevice): number {
   if (event === NETDEV_CHANGEADDR) neighFlushDev(arpTbl, dev, -1);
+  else if (event === NETDEV_UNREGISTER) neighParmsRelease(arpTbl, dev);
   else if (event === NETDEV_CHANGE) {
+    const inDev = inDevGet(dev);
     if ((dev.flags & IFF_NOARP) !== 0) neighFlushDev(arpTbl, dev, -1);
-    else if (!dev.carrier) neighCarrierDown(arpTbl, dev);
-    else neighFlushDev(arpTbl, dev, NUD_NOARP);
+    else if (dev.carrier) neighFlushDev(arpTbl, dev, NUD_NOARP);
+    else if (inDev === null || arpConf(inDev, ARP_EVICT_NOCARRIER) !== 0) neighCarrierDown(arpTbl, dev);
   }
   return NOTIFY_DONE;
 }
@@ -120,11 +124,14 @@ function arpSolicit(neigh: Neighbour, skb: SkBuff | null): void {
   let saddr = 0;
   if (skb !== null && skb.protocol === ETH_P_IP) {
     saddr = memView.getInt32(skb.nh + IPH_SADDR);
-    if (inetAddrType(net, saddr) !== RTN_LOCAL) saddr = 0;
+    if (!arpMayAnnounce(dev, saddr, target)) saddr = 0;
   }
   if (saddr === 0) saddr = inetSelectAddr(net, dev, target, RT_SCOPE_LINK);
-  if (neigh.probes < neigh.tbl.parms.ucastProbes) {
+  const { ucastProbes, appProbes } = neighParms(neigh);
+  if (neigh.probes < ucastProbes) {
     arpSend(ARPOP_REQUEST, dev, target, saddr, neigh.haHi, neigh.haLo, 0, 0);
+  } else if (neigh.probes < ucastProbes + appProbes) {
+    neighNotify(neigh, NEIGH_SOLICITED);
   } else {
     arpSend(ARPOP_REQUEST, dev, target, saddr, ETH_BROADCAST_HI, ETH_BROADCAST_LO, 0, 0);
   }
@@ -186,18 +193,18 @@ function arpReply(skb: SkBuff, dev: NetDevice, sip: number, tip: number, shaHi: 
     consumeSkb(skb);
     return;
   }
-  skbDstDrop(skb);
+  if (skb.dst !== null) skbDstDrop(skb);
+  const view = memView;
   const at = skb.data;
   skb.tail = at + ARP_ETH_LEN;
   skb.len = ARP_ETH_LEN;
   skb.pktType = PACKET_HOST;
-  memView.setUint16(at + ARPH_OP, ARPOP_REPLY);
-  memView.setUint16(at + ARPH_SHA, dev.addrHi);
-  memView.setInt32(at + ARPH_SHA + 2, dev.addrLo);
-  memView.setInt32(at + ARPH_SIP, tip);
-  memView.setUint16(at + ARPH_THA, shaHi);
-  memView.setInt32(at + ARPH_THA + 2, shaLo);
-  memView.setInt32(at + ARPH_TIP, sip);
+  view.setUint16(at + ARPH_OP, ARPOP_REPLY);
+  // The sender is the target now, both its addresses.
+  mem8.copyWithin(at + ARPH_THA, at + ARPH_SHA, at + ARPH_THA);
+  view.setUint16(at + ARPH_SHA, dev.addrHi);
+  view.setInt32(at + ARPH_SHA + 2, dev.addrLo);
+  view.setInt32(at + ARPH_SIP, tip);
   if (headerOps.create(skb, dev, ETH_P_ARP, shaHi, shaLo) < 0) kfreeSkb(skb, SKB_DROP_REASON_DEV_HDR);
   else devQueueXmit(skb);
 }
@@ -209,7 +216,8 @@ function arpDrop(skb: SkBuff, reason: number): number {
 
 /** Takes an ARP packet from a link: is it one for Ethernet and IPv4? Linux: arp_rcv(). */
 export function arpRcv(skb: SkBuff, dev: NetDevice): number {
-  if ((dev.flags & IFF_NOARP) !== 0 || dev.ipPtr === null || dev.type !== ARPHRD_ETHER) {
+  const inDev = dev.ipPtr as InDevice | null;
+  if (inDev === null || (dev.flags & IFF_NOARP) !== 0 || dev.type !== ARPHRD_ETHER) {
     return arpDrop(skb, SKB_DROP_REASON_UNHANDLED_PROTO);
   }
   if (skb.len < ARP_ETH_LEN) return arpDrop(skb, SKB_DROP_REASON_HDR_TRUNC);
@@ -218,51 +226,66 @@ export function arpRcv(skb: SkBuff, dev: NetDevice): number {
   if (memView.getInt32(at + ARPH_HRD) !== ARP_WORD0 || (op !== ARPOP_REQUEST && op !== ARPOP_REPLY)) {
     return arpDrop(skb, SKB_DROP_REASON_UNHANDLED_PROTO);
   }
-  return arpProcess(skb, dev, op);
+  return arpProcess(skb, dev, inDev, op);
 }
 
 /** Answers and learns. Linux: arp_process(). */
-function arpProcess(skb: SkBuff, dev: NetDevice, op: number): number {
+function arpProcess(skb: SkBuff, dev: NetDevice, inDev: InDevice, op: number): number {
+  const view = memView;
   const at = skb.data;
-  const shaHi = memView.getUint16(at + ARPH_SHA);
-  const shaLo = memView.getInt32(at + ARPH_SHA + 2);
-  const sip = memView.getInt32(at + ARPH_SIP);
-  const tip = memView.getInt32(at + ARPH_TIP);
+  const shaHi = view.getUint16(at + ARPH_SHA);
+  const shaLo = view.getInt32(at + ARPH_SHA + 2);
+  const sip = view.getInt32(at + ARPH_SIP);
+  const tip = view.getInt32(at + ARPH_TIP);
   if ((shaHi & ETH_GROUP_BIT) !== 0) return arpDrop(skb, SKB_DROP_REASON_MAC_INVALID_SOURCE);
-  const net8 = tip >> 24;
-  if (net8 >= CLASS_D_FIRST && net8 <= CLASS_D_LAST) return arpDrop(skb, SKB_DROP_REASON_IP_INVALID_DEST);
-  if (net8 === IN_LOOPBACKNET && inDevGet(dev)!.routeLocalnet === 0) return arpDrop(skb, SKB_DROP_REASON_IP_LOCALNET);
-  if (op === ARPOP_REQUEST) {
+  const special = ((inDev.switches | dev.net!.ipv4.confAll) & ARP_SPECIAL) !== 0;
+  let forUs = op === ARPOP_REQUEST && arpIsPlain(inDev, tip, sip);
+  if (!forUs) {
+    const net8 = tip >> 24;
+    if (net8 >= CLASS_D_FIRST && net8 <= CLASS_D_LAST) return arpDrop(skb, SKB_DROP_REASON_IP_INVALID_DEST);
+    if (net8 === IN_LOOPBACKNET && inDev.routeLocalnet === 0) return arpDrop(skb, SKB_DROP_REASON_IP_LOCALNET);
+    if (special && sip === tip && arpConf(inDev, DROP_GRATUITOUS_ARP) !== 0) {
+      return arpDrop(skb, SKB_DROP_REASON_NOT_SPECIFIED);
+    }
     if (sip === 0) {
       // Somebody probes whether the address is free (RFC 5227 section 2.1.1): answered, not learned from.
-      if (inetAddrType(dev.net!, tip) === RTN_LOCAL) arpSend(ARPOP_REPLY, dev, sip, tip, shaHi, shaLo, shaHi, shaLo);
+      const ours = op === ARPOP_REQUEST && inetAddrType(dev.net!, tip) === RTN_LOCAL;
+      if (ours && (!special || arpMayReply(inDev, 0, tip))) arpSend(ARPOP_REPLY, dev, 0, tip, shaHi, shaLo, shaHi, shaLo);
       consumeSkb(skb);
       return NET_RX_SUCCESS;
     }
-    if (arpIsForUs(skb, dev, tip, sip)) {
-      if (neighEventNs(arpTbl, shaHi, shaLo, sip, dev) !== null) arpReply(skb, dev, sip, tip, shaHi, shaLo);
-      else consumeSkb(skb);
-      return NET_RX_SUCCESS;
-    }
+    forUs = op === ARPOP_REQUEST && ipRouteInput(skb, tip, sip, 0, dev) === 0 && (skb.dst as Rtable).type === RTN_LOCAL;
   }
-  const neigh = neighLookup(arpTbl, sip, dev);
+  if (forUs) {
+    const answered = (!special || arpMayReply(inDev, sip, tip)) && neighEventNs(arpTbl, shaHi, shaLo, sip, dev) !== null;
+    if (answered) arpReply(skb, dev, sip, tip, shaHi, shaLo);
+    else consumeSkb(skb);
+    return NET_RX_SUCCESS;
+  }
+  const neigh = neighLookup(arpTbl, sip, dev) ?? arpLearn(skb, inDev, op, sip, shaHi, shaLo);
   if (neigh !== null) arpUpdate(neigh, skb, op, shaHi, shaLo);
   consumeSkb(skb);
   return NET_RX_SUCCESS;
 }
 
 /**
- * Is it a question for an address of this host from a neighbour that may ask? The routing tables say so; for the usual
- * case, an address of the device itself and a sender of its subnet, so does the address.
+ * Is it a question for the device's first address from a host of its subnet? Then the routing tables, which else say
+ * whether a question is for us and may come by that device, need not be asked.
  */
-function arpIsForUs(skb: SkBuff, dev: NetDevice, tip: number, sip: number): boolean {
-  const ifa = (dev.ipPtr as InDevice).ifaList;
-  if (ifa !== null && ifa.local === tip && ((sip ^ ifa.address) & ifa.mask) === 0 && ifa.prefixlen >= 8) {
-    const hostMask = ~ifa.mask;
-    const host = sip & hostMask;
-    if (host !== 0 && host !== hostMask && inetLookupIfaddr(dev.net!, sip) === null) return true;
-  }
-  return ipRouteInput(skb, tip, sip, 0, dev) === 0 && (skb.dst as Rtable).type === RTN_LOCAL;
+function arpIsPlain(inDev: InDevice, tip: number, sip: number): boolean {
+  const ifa = inDev.ifaList;
+  if (ifa === null || ifa.local !== tip || ((sip ^ ifa.address) & ifa.mask) !== 0 || ifa.prefixlen < 8) return false;
+  const hostMask = ~ifa.mask;
+  const host = sip & hostMask;
+  return host !== 0 && host !== hostMask && tip >> 24 !== IN_LOOPBACKNET && inetLookupIfaddr(inDev.dev.net!, sip) === null;
+}
+
+/** An entry for a sender that nobody has asked for, where the device learns from such (ARP_ACCEPT); else null. */
+function arpLearn(skb: SkBuff, inDev: InDevice, op: number, sip: number, shaHi: number, shaLo: number): Neighbour | null {
+  if (!arpAccepts(inDev, sip)) return null;
+  const { dev } = inDev;
+  const known = op === ARPOP_REPLY ? inetAddrType(dev.net!, sip) === RTN_UNICAST : arpIsGratuitous(skb, dev, op, shaHi, shaLo);
+  return known ? neighCreate(arpTbl, sip, dev) : null;
 }
 
 /**
@@ -270,7 +293,7 @@ function arpIsForUs(skb: SkBuff, dev: NetDevice, tip: number, sip: number): bool
  * counts, for the lock time, unless the packet is gratuitous.
  */
 function arpUpdate(neigh: Neighbour, skb: SkBuff, op: number, shaHi: number, shaLo: number): void {
-  const unlocked = ((jiffies - neigh.updated - neigh.tbl.parms.locktimeMs) | 0) > 0;
+  const unlocked = ((jiffies - neigh.updated - neighParms(neigh).locktimeMs) | 0) > 0;
   const override = unlocked || arpIsGratuitous(skb, neigh.dev!, op, shaHi, shaLo);
   const state = op === ARPOP_REPLY && skb.pktType === PACKET_HOST ? NUD_REACHABLE : NUD_STALE;
   neighUpdate(neigh, shaHi, shaLo, state, override ? NEIGH_UPDATE_F_OVERRIDE : 0);

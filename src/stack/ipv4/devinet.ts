@@ -26,6 +26,7 @@ import { nlErrMsg } from "../core/extack.ts";
 import { initNet, type Net } from "../core/net.ts";
 import type { DevicePrivate, NetDevice } from "../core/net-device.ts";
 import { arpAnnounce } from "./arp.ts";
+import { ARP_NOTIFY, arpConf } from "./arp-conf.ts";
 
 /** Smallest MTU IPv4 can live with (RFC 791 section 3.2). */
 export const IPV4_MIN_MTU = 68;
@@ -72,16 +73,16 @@ export class InDevice implements DevicePrivate {
   acceptLocal = 0;
   /** Reverse path filter (RFC 3704): 0 none, 1 the way back must be the way in, 2 there must be a way back. */
   rpFilter = 0;
-  arpNotify = 1;
-  /** IN_DEV_* */
-  switches = IN_DEV_SEND_REDIRECTS;
+  /** IN_DEV_*, and the settings of ARP (arp-conf.ts). */
+  switches: number;
   /** Being taken down for good. */
   dead = false;
   readonly dev: NetDevice;
   readonly family = AF_INET;
 
-  constructor(dev: NetDevice) {
+  constructor(dev: NetDevice, switches: number) {
     this.dev = dev;
+    this.switches = switches;
   }
 }
 
@@ -164,7 +165,7 @@ function hashRemove(ifa: InIfaddr): void {
 
 function announce(inDev: InDevice, ifa: InIfaddr): void {
   const dev = inDev.dev;
-  if (inDev.arpNotify === 0 || (dev.flags & IFF_UP) === 0 || (dev.flags & (IFF_LOOPBACK | IFF_NOARP)) !== 0) return;
+  if ((dev.flags & IFF_UP) === 0 || (dev.flags & (IFF_LOOPBACK | IFF_NOARP)) !== 0 || arpConf(inDev, ARP_NOTIFY) === 0) return;
   arpAnnounce(dev, ifa.local);
 }
 
@@ -360,8 +361,8 @@ function inetdevEvent(event: number, dev: NetDevice): number {
   let inDev = inDevGet(dev);
   if (inDev === null) {
     if ((event === NETDEV_REGISTER || event === NETDEV_CHANGEMTU) && dev.mtu >= IPV4_MIN_MTU) {
-      inDev = account("devinet", new InDevice(dev));
-      if (dev.net!.ipv4.ipForward !== 0) inDev.switches |= IN_DEV_FORWARDING;
+      const { ipForward, confDefault } = dev.net!.ipv4;
+      inDev = account("devinet", new InDevice(dev, ipForward !== 0 ? confDefault | IN_DEV_FORWARDING : confDefault));
       dev.ipPtr = inDev;
     }
     return NOTIFY_DONE;

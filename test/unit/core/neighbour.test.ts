@@ -1,5 +1,6 @@
 import test from "ava";
 import { mem8 } from "../../../src/lib/memory.ts";
+import { words } from "../../../src/lib/table.ts";
 import { jiffies } from "../../../src/lib/timer.ts";
 import { skbChainTruesize } from "../../../src/stack/core/skb-queue.ts";
 import {
@@ -7,6 +8,9 @@ import {
   neighLookup, neighOutput, neighSet, type NeighTable, type Neighbour, neighUpdate, NEIGH_UPDATE_F_OVERRIDE,
   NEIGH_UPDATE_F_WEAK_OVERRIDE,
 } from "../../../src/stack/core/neighbour.ts";
+import {
+  NEIGH_FORCED_GC_RUNS, NEIGH_RES_FAILED, NEIGH_TABLE_FULLS, NEIGH_UNRES_DISCARDS,
+} from "../../../src/stack/core/neigh-table.ts";
 import {
   allocSkb, consumeSkb, kfreeSkb, SKB_OVERHEAD_BYTES, type SkBuff, skbPutData, skbReserve,
 } from "../../../src/stack/core/skbuff.ts";
@@ -82,6 +86,7 @@ function learned(key: number, state: number): Neighbour {
   return neigh;
 }
 
+const stat = (counter: number): number => words[tbl.row + counter]!;
 const ids = (): number[] => sent.map((bytes) => bytes[14]!);
 
 test.serial("INCOMPLETE asks at 0, 1 and 2 s, fails at 3 s and reports what waited", (t) => {
@@ -102,7 +107,7 @@ test.serial("INCOMPLETE asks at 0, 1 and 2 s, fails at 3 s and reports what wait
   t.is(neigh.nudState, NUD_FAILED);
   t.deepEqual(reported, [[3000, 1], [3000, 2]]);
   t.is(skbChainTruesize(neigh.queue), 0);
-  t.is(tbl.resFailed, 1);
+  t.is(stat(NEIGH_RES_FAILED), 1);
   runTo(9000);
   t.is(asked.length, 3);
   neighOutput(neigh, ipSkb(3));
@@ -214,7 +219,7 @@ test.serial("the queue has a cap in bytes; the oldest goes", (t) => {
   const neigh = entry(1);
   for (let id = 1; id <= 5; id++) neighOutput(neigh, ipSkb(id));
   t.deepEqual(drops, [SKB_DROP_REASON_NEIGH_QUEUEFULL, SKB_DROP_REASON_NEIGH_QUEUEFULL]);
-  t.is(tbl.unresDiscards, 2);
+  t.is(stat(NEIGH_UNRES_DISCARDS), 2);
   t.is(skbChainTruesize(neigh.queue), 3 * TRUESIZE);
   neighUpdate(neigh, HI, LO, NUD_REACHABLE, 0);
   t.deepEqual(ids(), [3, 4, 5]);
@@ -350,9 +355,9 @@ test.serial("a full table gives up the least valuable entry, REACHABLE ones last
   t.deepEqual(keys(), [1, 5, 7, 8], "then those being checked");
   learned(9, NUD_REACHABLE);
   t.deepEqual(keys(), [5, 7, 8, 9], "last a REACHABLE one that is not new");
-  t.is(tbl.forcedGcRuns, 5);
+  t.is(stat(NEIGH_FORCED_GC_RUNS), 5);
   t.is(neighCreate(tbl, 2, dev), null, "all new: nobody gives way");
-  t.is(tbl.tableFulls, 1);
+  t.is(stat(NEIGH_TABLE_FULLS), 1);
 });
 
 test.serial("of several equals the one longest without use goes", (t) => {

@@ -4,7 +4,6 @@ import { jiffies } from "../../../src/lib/timer.ts";
 import {
   devChangeFlags, devOpen, devSetMacAddress, netifCarrierOff, netifCarrierOn, unregisterNetdev,
 } from "../../../src/netif/dev.ts";
-import { ethReceive } from "../../../src/netif/ethernet.ts";
 import { NET_RX_DROP, NET_RX_SUCCESS } from "../../../src/netif/receive.ts";
 import { DstEntry, type DstOps } from "../../../src/stack/core/dst.ts";
 import { neighCreate, neighLookup, neighOutput, neighSet } from "../../../src/stack/core/neighbour.ts";
@@ -12,7 +11,8 @@ import {
   consumeSkb, skbBuffersAvailable, skbBufferBytes, skbDstSet, type SkBuff,
 } from "../../../src/stack/core/skbuff.ts";
 import { arpAnnounce, arpSend, arpTbl } from "../../../src/stack/ipv4/arp.ts";
-import { inDevGet, inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
+import { ARP_NOTIFY, arpConfSet } from "../../../src/stack/ipv4/arp-conf.ts";
+import { inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
 import {
   SKB_DROP_REASON_HDR_TRUNC, SKB_DROP_REASON_IP_INVALID_DEST, SKB_DROP_REASON_IP_LOCALNET,
   SKB_DROP_REASON_MAC_INVALID_SOURCE, SKB_DROP_REASON_NEIGH_FAILED, SKB_DROP_REASON_OTHERHOST,
@@ -21,20 +21,17 @@ import {
 import { ENOBUFS } from "../../../src/uapi/errno.ts";
 import { IFF_NOARP, IFF_UP } from "../../../src/uapi/if.ts";
 import { ARPOP_REPLY, ARPOP_REQUEST } from "../../../src/uapi/if-arp.ts";
-import { ETH_P_ARP, ETH_P_IP } from "../../../src/uapi/if-ether.ts";
+import { ETH_P_IP } from "../../../src/uapi/if-ether.ts";
 import {
   NUD_DELAY, NUD_INCOMPLETE, NUD_NOARP, NUD_PERMANENT, NUD_REACHABLE, NUD_STALE,
 } from "../../../src/uapi/rtnetlink.ts";
 import { AF_INET } from "../../../src/uapi/socket.ts";
 import {
-  BROADCAST, fakeDevice, type FakeDevice, frame, MAC1, MAC2, packet, register, runTo, settle,
+  BROADCAST, fakeDevice, type FakeDevice, MAC1, MAC2, packet, register, runTo, settle,
 } from "../netif/harness.ts";
+import { type Arp, arpBytes, MAC3, PEER, receiveBytesOn, receiveOn, reply, request, sentArp, US, words } from "./arp-harness.ts";
 import { bootIpv4, createNet, drops, initNet, ip, shutdownIpv4 } from "./harness.ts";
 
-const MAC3 = [2, 0, 0, 0, 0, 3];
-const ZERO = [0, 0, 0, 0, 0, 0];
-const US = ip("10.0.0.1");
-const PEER = ip("10.0.0.2");
 
 const IDLE_DST_OPS: DstOps = {
   family: AF_INET,
@@ -54,7 +51,7 @@ test.beforeEach(() => {
   bootIpv4();
   dev = register(fakeDevice("eth%d", { ndoSetMacAddress: () => 0 }));
   devOpen(dev);
-  inDevGet(dev)!.arpNotify = 0;
+  arpConfSet(dev, ARP_NOTIFY, 0);
   inetAddAddress(initNet, dev, US, 24);
   dev.sent = [];
 });
@@ -64,47 +61,12 @@ test.afterEach((t) => {
   t.is(shutdownIpv4(), 0);
 });
 
-function words(addr: number): number[] {
-  return [addr >>> 24, (addr >> 16) & 255, (addr >> 8) & 255, addr & 255];
-}
-
-interface Arp {
-  op: number;
-  sha: readonly number[];
-  sip: number;
-  tha: readonly number[];
-  tip: number;
-}
-
-function arpBytes(a: Arp): number[] {
-  return [0, 1, 8, 0, 6, 4, 0, a.op, ...a.sha, ...words(a.sip), ...a.tha, ...words(a.tip)];
-}
-
-function request(tip: number, sip = PEER, sha: readonly number[] = MAC2): Arp {
-  return { op: ARPOP_REQUEST, sha, sip, tha: ZERO, tip };
-}
-
-function reply(sip = PEER, sha: readonly number[] = MAC2, tip = US, tha: readonly number[] = MAC1): Arp {
-  return { op: ARPOP_REPLY, sha, sip, tha, tip };
-}
-
 function receiveBytes(dst: readonly number[], bytes: readonly number[], to: FakeDevice = dev): number {
-  return ethReceive(packet(null, frame(dst, MAC2, ETH_P_ARP, bytes), 2), to);
+  return receiveBytesOn(to, dst, bytes);
 }
 
-function receive(a: Arp, dst: readonly number[] = a.op === ARPOP_REQUEST ? BROADCAST : MAC1): number {
-  return receiveBytes(dst, arpBytes(a));
-}
-
-function sentArp(bytes: Uint8Array): { dst: number[]; arp: Arp } {
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  return {
-    dst: [...bytes.slice(0, 6)],
-    arp: {
-      op: view.getUint16(20), sha: [...bytes.slice(22, 28)], sip: view.getInt32(28), tha: [...bytes.slice(32, 38)],
-      tip: view.getInt32(38),
-    },
-  };
+function receive(a: Arp, dst?: readonly number[]): number {
+  return receiveOn(dev, a, dst);
 }
 
 function known(addr: number): [number, number[]] | null {
@@ -161,7 +123,7 @@ test.serial("only for our own addresses of that namespace", (t) => {
   const other = createNet();
   const away = register(fakeDevice(), other);
   devOpen(away);
-  inDevGet(away)!.arpNotify = 0;
+  arpConfSet(away, ARP_NOTIFY, 0);
   inetAddAddress(other, away, ip("10.9.9.9"), 24);
   receive(request(ip("10.9.9.9")));
   t.is(dev.sent.length, 1);
@@ -173,7 +135,7 @@ test.serial("only for our own addresses of that namespace", (t) => {
 test.serial("an address of another device of ours is answered for (arp_ignore 0)", (t) => {
   const second = register(fakeDevice());
   devOpen(second);
-  inDevGet(second)!.arpNotify = 0;
+  arpConfSet(second, ARP_NOTIFY, 0);
   inetAddAddress(initNet, second, ip("10.1.0.1"), 24);
   receive(request(ip("10.1.0.1")));
   t.is(sentArp(dev.sent[0]!).arp.sip, ip("10.1.0.1"));
@@ -336,7 +298,7 @@ test.serial("groups and broadcasts have their address by rule", (t) => {
 test.serial("announcing: one gratuitous request to all", (t) => {
   t.is(arpAnnounce(dev, US), 0);
   t.deepEqual(dev.sent.map(sentArp), [{ dst: [...BROADCAST], arp: request(US, US, MAC1) }]);
-  inDevGet(dev)!.arpNotify = 1;
+  arpConfSet(dev, ARP_NOTIFY, 1);
   inetAddAddress(initNet, dev, ip("10.0.0.9"), 24);
   t.is(dev.sent.length, 2);
 });

@@ -1,4 +1,5 @@
 import test from "ava";
+import { ARP_NOTIFY, arpConfSet } from "../../../src/stack/ipv4/arp-conf.ts";
 import { NotifierBlock, notifierChainRegister } from "../../../src/lib/notifier.ts";
 import { ethHeaderOps } from "../../../src/netif/ethernet.ts";
 import { ARPHRD_ETHER } from "../../../src/uapi/if-arp.ts";
@@ -124,7 +125,7 @@ test.serial("an address is announced by ARP on a link that is up, and when the l
     to: view.getInt32(0), type: view.getUint16(12), sender: dotted(view.getInt32(28)), target: dotted(view.getInt32(38)),
   }));
   t.deepEqual(announced, ["10.0.0.1", "10.0.0.2"].map((a) => ({ to: -1, type: 0x0806, sender: a, target: a })));
-  inDevGet(eth)!.arpNotify = 0;
+  arpConfSet(eth, ARP_NOTIFY, 0);
   inetAddAddress(initNet, eth, ip("10.0.0.3"), 24);
   t.is(eth.sent.length, 2);
 });
