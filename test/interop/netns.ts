@@ -8,6 +8,7 @@ import { accessSync, constants } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { ExecutionContext } from "ava";
 import type { BoardPlan } from "./board.ts";
+import type { ServicesPlan } from "./services.ts";
 
 export const LINUX_ADDR = "10.0.0.1";
 export const BOARD_ADDR = "10.0.0.2";
@@ -139,6 +140,13 @@ export class Netns {
   /** Boots a board for tests of IP itself (board.ts). */
   async ipBoard(plan: BoardPlan): Promise<Board> {
     const board = new Board(this.spawn(process.execPath, ["--import=tsx", "test/interop/board.ts", JSON.stringify(plan)]));
+    await board.ready();
+    return board;
+  }
+
+  /** Boots a board for tests of the services (services.ts). */
+  async services(plan: ServicesPlan): Promise<Board> {
+    const board = new Board(this.spawn(process.execPath, ["--import=tsx", "test/interop/services.ts", JSON.stringify(plan)]));
     await board.ready();
     return board;
   }

@@ -1,0 +1,85 @@
+/**
+ * A board for tests of the services against the real servers: a TAP whose address comes by DHCP, then names asked of the lease's
+ * name server, the time of its time server. Its argument is a ServicesPlan as JSON; it prints a line for each thing that happens,
+ * and its report when SIGINT ends it.
+ */
+import { finalReport } from "../../hal/node/report.ts";
+import { run } from "../../hal/node/run.ts";
+import { openTap } from "../../hal/node/tap.ts";
+import { boot, devOpen, initNet, poolsInUse } from "../../src/index.ts";
+import { packet } from "../../src/packet.ts";
+import { autoip, autoipStop } from "../../src/services/autoip.ts";
+import { dhcp, DHCP_EVENT_BOUND, DHCP_EVENT_SILENCE, type DhcpClient, dhcpRelease, dhcpStop } from "../../src/services/dhcp.ts";
+import { dns, dnsResolve, dnsReverse, dnsSearch, dnsServers, dnsStop } from "../../src/services/dns.ts";
+import { sntp, sntpNow, sntpServers, sntpStop } from "../../src/services/sntp.ts";
+import { addressNumber, addressText } from "../lib/frames.ts";
+
+export interface ServicesPlan {
+  readonly tap: string;
+  /** Names to be looked up once there is a lease; addresses for their names. */
+  readonly names?: readonly string[];
+  readonly hostname?: string;
+  /** An address to ask for again. */
+  readonly request?: string;
+  /** ms after the first lease at which it is given back; 0: never. */
+  readonly releaseAfterMs?: number;
+  /** Begin with an address out of 169.254.0.0/16, at once. */
+  readonly autoip?: boolean;
+}
+
+const EVENTS = ["", "bound", "renewed", "expired", "refused", "conflict", "released", "silence"];
+
+const plan = JSON.parse(process.argv[2]!) as ServicesPlan;
+boot({ preset: "default", initcalls: [packet] });
+const { dev, close } = openTap({ tap: plan.tap });
+const before = poolsInUse();
+initNet.register(dev);
+devOpen(dev);
+const loop = run(initNet);
+
+const resolver = dns(initNet);
+const clock = sntp(initNet, {
+  onTime: (client) => console.log(`time ${sntpNow(client) - Date.now()} ${client.delayMs} ${client.stratum}`),
+});
+
+function lookUp(name: string): void {
+  const done = (error: number, answer: { readonly addresses: Int32Array; readonly count: number; readonly name: string }): void => {
+    const found = answer.name !== "" ? answer.name : Array.from(answer.addresses.subarray(0, answer.count), addressText).join(",");
+    console.log(`name ${name} ${error < 0 ? error : found}`);
+  };
+  const handle = /^[\d.]+$/.test(name) ? dnsReverse(resolver, addressNumber(name), done) : dnsResolve(resolver, name, done);
+  // As many as can be asked at once are on their way.
+  if (handle < 0) setTimeout(() => lookUp(name), 50);
+}
+
+function onChange(client: DhcpClient, event: number): void {
+  const { lease } = client;
+  console.log(`dhcp ${EVENTS[event]} ${addressText(lease.addr)} ${addressText(lease.mask)} ${addressText(lease.router)} `
+    + `${addressText(lease.server)} ${lease.leaseSec} ${lease.domain}`);
+  if (event === DHCP_EVENT_SILENCE) console.log("silence");
+  if (event !== DHCP_EVENT_BOUND) return;
+  dnsServers(resolver, lease.dns, lease.dnsCount);
+  dnsSearch(resolver, lease.domain === "" ? [] : [lease.domain]);
+  sntpServers(clock, lease.ntp, lease.ntpCount);
+  for (const name of plan.names ?? []) lookUp(name);
+  if ((plan.releaseAfterMs ?? 0) > 0) setTimeout(() => dhcpRelease(client), plan.releaseAfterMs);
+}
+
+const { hostname, request } = plan;
+const own = plan.autoip === true
+  ? autoip(initNet, "eth0", { onChange: (_, addr) => console.log(`autoip ${addressText(addr)}`) }) : null;
+const client = plan.autoip === true ? null : dhcp(initNet, "eth0", {
+  onChange, ...(hostname === undefined ? {} : { hostname }), ...(request === undefined ? {} : { request: addressNumber(request) }),
+});
+console.log("ready");
+
+process.on("SIGINT", () => {
+  if (client !== null) dhcpStop(client);
+  if (own !== null) autoipStop(own);
+  dnsStop(resolver);
+  sntpStop(clock);
+  loop.stop();
+  close();
+  console.log(`report: ${JSON.stringify(finalReport(initNet, dev, () => false, before))}`);
+  process.exit(0);
+});
