@@ -18,6 +18,7 @@ const offPath = [
   { file: "src/lib/pool.ts", functions: ["column"], reason: "part of the text of formatSlabinfo" },
   { file: "src/lib/table.ts", reason: "typed tables are made at boot" },
   { file: "src/netif/vlan-dev.ts", functions: ["vlanCreate"], reason: "makes devices" },
+  { file: "src/netif/bridge/br-if.ts", functions: ["bridgeCreate"], reason: "makes devices" },
   { file: "src/netif/veth.ts", functions: ["vethCreate"], reason: "makes devices" },
   { file: "src/stack/ipv4/devinet.ts", functions: ["inetdevEvent"], reason: "once per registered device" },
   { file: "src/stack/ipv4/fib-frontend.ts", functions: ["routeConfig", "fibMagic"], reason: "text commands and configuration" },

@@ -69,6 +69,7 @@ export const CONFIG_TABLE = Object.freeze({
   bpfFilters: row("sockets with a filter (SO_ATTACH_FILTER), where `socketFilter` is started", [1, 1, 2, 32], 1, 1024),
   bpfInsns: row("instructions of the longest filter", [32, 48, 64, 512], 1, 4096),
   unixSocks: row("UNIX sockets among them, where `unix` is started", [2, 2, 4, 64], 2, 1024),
+  bridgeFdb: row("stations that bridges know, addresses of their own included, where `bridge` is started", [8, 32, 64, 4096], 4, 16384),
   netlinkSocks: row("netlink sockets among them, where netlink is started", [1, 1, 2, 64], 1, 1024),
   backlog: row("packets waiting on loopback and veth (netdev_max_backlog)", [6, 12, 40, 1000], 1, 16384),
 } satisfies Record<string, Row>);

@@ -9,6 +9,7 @@ import { ioctlLoad } from "../ioctl.ts";
 import { netlinkLoad } from "../netlink.ts";
 import type { Net } from "../stack/core/net.ts";
 import { arpMain } from "./arp.ts";
+import { bridgeMain } from "./bridge.ts";
 import { Args, type CommandResult, runCommand, splitWords } from "./command.ts";
 import { ifconfigMain } from "./ifconfig.ts";
 import { ipMain } from "./ip.ts";
@@ -32,6 +33,12 @@ export function ip(net: Net, argv: string | readonly string[]): CommandResult {
 export function ipMonitor(net: Net, argv: string | readonly string[] = ""): IpMonitor {
   netlinkLoad();
   return new IpMonitor(net, new Args(typeof argv === "string" ? splitWords(argv) : argv));
+}
+
+/** `bridge`: the forwarding database of bridges. iproute2's words, output, complaints and exit status. */
+export function bridge(net: Net, argv: string | readonly string[]): CommandResult {
+  netlinkLoad();
+  return runCommand(argv, (words, out) => bridgeMain(net, words, out));
 }
 
 /** `ifconfig`: net-tools' words, output, complaints and exit status. */

@@ -8,13 +8,14 @@ import {
 } from "../uapi/if.ts";
 import { ARPHRD_ETHER, ARPHRD_LOOPBACK, ARPHRD_NONE, ARPHRD_PPP } from "../uapi/if-arp.ts";
 import {
-  IFLA_ADDRESS, IFLA_ALLMULTI, IFLA_BROADCAST, IFLA_GROUP, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINK, IFLA_LINKINFO, IFLA_LINKMODE, IFLA_MASTER, IFLA_MAX_MTU,
+  IFLA_ADDRESS, IFLA_ALLMULTI, IFLA_BROADCAST, IFLA_GROUP, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINK, IFLA_LINKINFO, IFLA_LINKMODE, IFLA_MASTER, IFLA_MAX_MTU,
   IFLA_MIN_MTU, IFLA_MTU, IFLA_NUM_RX_QUEUES, IFLA_NUM_TX_QUEUES, IFLA_OPERSTATE, IFLA_PROMISCUITY, IFLA_QDISC,
   IFLA_STATS64, IFLA_TXQLEN,
 } from "../uapi/if-link.ts";
 import { RTM_DELLINK } from "../uapi/rtnetlink.ts";
 import { AF_UNSPEC } from "../uapi/socket.ts";
 import { formatAddr, formatLladdr } from "./inet-text.ts";
+import { bridgePortText, bridgeText } from "./ip-link-bridge.ts";
 import { vlanText } from "./ip-link-vlan.ts";
 import { IFINFOMSG_BYTES, type IpContext } from "./ip-context.ts";
 import type { Answer, Attrs } from "./libnetlink.ts";
@@ -112,14 +113,25 @@ function linkAddress(type: number, bytes: Uint8Array): string {
 }
 
 /** What each kind tells of itself. iproute2: print_opt of struct link_util. */
-const KINDS: readonly (readonly [string, (ip: IpContext, data: Attrs) => string])[] = Object.freeze([["vlan", vlanText]] as const);
+const KINDS: readonly (readonly [string, (ip: IpContext, data: Attrs) => string])[] = Object.freeze([
+  ["vlan", vlanText], ["bridge", bridgeText],
+] as const);
+/** And what each kind tells of its ports. */
+const SLAVES: typeof KINDS = Object.freeze([["bridge", bridgePortText]] as const);
 
-/** The line of a device's kind. iproute2: print_linktype(). */
+/** The line of a kind, "" for none. */
+function kindLine(ip: IpContext, info: Attrs, kinds: typeof KINDS, kindType: number, suffix: string, dataType: number): string {
+  if (!info.has(kindType)) return "";
+  const kind = info.string(kindType);
+  const text = kinds.find(([known]) => known === kind);
+  const data = text === undefined || !info.has(dataType) ? "" : text[1](ip, info.nested(dataType));
+  return `${ip.newline}    ${kind}${suffix} ${data}`;
+}
+
+/** The lines of a device's kind and of what it is a port of. iproute2: print_linktype(). */
 function kindText(ip: IpContext, info: Attrs): string {
-  const kind = info.string(IFLA_INFO_KIND);
-  const text = KINDS.find(([known]) => known === kind);
-  const data = text === undefined || !info.has(IFLA_INFO_DATA) ? "" : text[1](ip, info.nested(IFLA_INFO_DATA));
-  return `${ip.newline}    ${kind} ${data}`;
+  return kindLine(ip, info, KINDS, IFLA_INFO_KIND, "", IFLA_INFO_DATA)
+    + kindLine(ip, info, SLAVES, IFLA_INFO_SLAVE_KIND, "_slave", IFLA_INFO_SLAVE_DATA);
 }
 
 /** The first lines of a device, without the newline at the end. @param mode print the link's mode (`ip link`) */

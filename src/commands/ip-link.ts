@@ -11,6 +11,7 @@ import {
 } from "./command.ts";
 import { parseLladdr } from "./inet-text.ts";
 import { IFINFOMSG_BYTES, type IpContext, unknownCommand } from "./ip-context.ts";
+import { bridgeWords } from "./ip-link-bridge.ts";
 import { vlanWords } from "./ip-link-vlan.ts";
 import { briefLink, briefLinkEnd, linkStats, linkText } from "./ip-link-print.ts";
 import { type Answer, Request } from "./libnetlink.ts";
@@ -181,7 +182,7 @@ function vethWords(ip: IpContext, args: Args, request: Request): void {
 
 /** The words of each kind that has some. iproute2: struct link_util. */
 const KINDS: readonly (readonly [string, (ip: IpContext, args: Args, request: Request) => void])[] = Object.freeze([
-  ["veth", vethWords], ["vlan", vlanWords],
+  ["veth", vethWords], ["vlan", vlanWords], ["bridge", bridgeWords],
 ] as const);
 
 /** The kind of a device and what else is said of it. */

@@ -36,6 +36,8 @@ export const NETDEV_CHANGENAME = 10;
 export const NETDEV_GOING_DOWN = 9;
 /** About to go up; a listener may veto. */
 export const NETDEV_PRE_UP = 13;
+/** It has become a port of another device, or is one no more. */
+export const NETDEV_CHANGEUPPER = 21;
 export const NETDEV_CHANGE_TX_QUEUE_LEN = 25;
 
 /** Flags that a program may set and clear at will. */

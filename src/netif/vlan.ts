@@ -24,7 +24,7 @@ import { ETH_P_8021AD, ETH_P_8021Q, ETH_P_802_2, ETH_P_802_3_MIN } from "../uapi
 import { VLAN_FLAG_REORDER_HDR } from "../uapi/if-link.ts";
 import { skbUnshare } from "./ethernet.ts";
 import { netifReceiveSkb } from "./receive.ts";
-import { RX_HANDLER_VLAN } from "./rx-handler.ts";
+import { netdevMaster, RX_HANDLER_VLAN } from "./rx-handler.ts";
 import { devQueueXmit } from "./xmit.ts";
 
 /** Bytes of both addresses, in front of the tag. */
@@ -117,7 +117,7 @@ function receiveBy(vlan: VlanDev, tagged: SkBuff, tci: number): void {
     return;
   }
   let skb: SkBuff | null = tagged;
-  if ((vlan.flags & VLAN_FLAG_REORDER_HDR) !== 0) {
+  if ((vlan.flags & VLAN_FLAG_REORDER_HDR) !== 0 || netdevMaster(dev) !== null) {
     // The header becomes one without a tag: the addresses move to what is behind it.
     skb = skbUnshare(tagged);
     if (skb === null) {

@@ -32,6 +32,8 @@ export const IFLA_MAX = 63;
 /** Inside IFLA_LINKINFO. */
 export const IFLA_INFO_KIND = 1;
 export const IFLA_INFO_DATA = 2;
+export const IFLA_INFO_SLAVE_KIND = 4;
+export const IFLA_INFO_SLAVE_DATA = 5;
 
 /** Inside IFLA_INFO_DATA of a veth: an ifinfomsg and attributes of the peer. */
 export const VETH_INFO_PEER = 1;
@@ -54,6 +56,19 @@ export const VLAN_FLAG_GVRP = 0x2;
 export const VLAN_FLAG_LOOSE_BINDING = 0x4;
 export const VLAN_FLAG_MVRP = 0x8;
 export const VLAN_FLAG_BRIDGE_BINDING = 0x10;
+
+/** Inside IFLA_INFO_DATA of a bridge. */
+export const IFLA_BR_AGEING_TIME = 4;
+export const IFLA_BR_STP_STATE = 5;
+export const IFLA_BR_BRIDGE_ID = 11;
+
+/** Inside IFLA_INFO_SLAVE_DATA of a port of a bridge, and its states. */
+export const IFLA_BRPORT_STATE = 1;
+export const IFLA_BRPORT_MODE = 4;
+export const IFLA_BRPORT_LEARNING = 8;
+export const IFLA_BRPORT_UNICAST_FLOOD = 9;
+export const BR_STATE_DISABLED = 0;
+export const BR_STATE_FORWARDING = 3;
 
 /** Attributes of a neighbour. */
 export const NDA_DST = 1;

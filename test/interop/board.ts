@@ -16,14 +16,15 @@ import {
   SO_SNDBUF, SOCK_DGRAM, SockaddrIn, socket, SOL_IP, SOL_SOCKET,
 } from "../../src/index.ts";
 import { unregisterNetdev } from "../../src/netif/dev.ts";
+import { bridge } from "../../src/bridge.ts";
 import { vlan } from "../../src/vlan.ts";
 import { addressNumber } from "../lib/frames.ts";
 
 /** The parts that a plan can ask for. */
-const PARTS = Object.freeze({ fragments, ipOptions, forwarding, vlan });
+const PARTS = Object.freeze({ fragments, ipOptions, forwarding, vlan, bridge });
 
 export interface BoardPlan {
-  readonly taps: readonly { readonly tap: string; readonly addr: string; readonly mtu?: number }[];
+  readonly taps: readonly { readonly tap: string; readonly addr?: string; readonly mtu?: number }[];
   readonly parts?: readonly (keyof typeof PARTS)[];
   /** Given to the command `ip` once the devices are up: `route add …`, taken back at the end. */
   readonly commands?: readonly string[];
@@ -97,8 +98,10 @@ function main(plan: BoardPlan): void {
     const device = openTap({ tap, ...(mtu === undefined ? {} : { mtu }) });
     initNet.register(device.dev);
     must(devOpen(device.dev), tap);
-    const { addr: address, length } = prefix(addr);
-    must(inetAddAddress(initNet, device.dev, address, length), addr);
+    if (addr !== undefined) {
+      const { addr: address, length } = prefix(addr);
+      must(inetAddAddress(initNet, device.dev, address, length), addr);
+    }
     return device;
   });
   for (const command of plan.commands ?? []) {

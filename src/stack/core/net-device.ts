@@ -33,6 +33,9 @@ export interface NetDeviceOps {
   ndoSetRxMode?(dev: NetDevice): void;
   ndoSetMacAddress?(dev: NetDevice): number;
   ndoChangeMtu?(dev: NetDevice, mtu: number): number;
+  /** Another device becomes a port of this one, or is one no more. */
+  ndoAddSlave?(dev: NetDevice, slave: NetDevice): number;
+  ndoDelSlave?(dev: NetDevice, slave: NetDevice): number;
   /**
    * The queue has been stopped for watchdogMs: the hardware is stuck. Called again every watchdogMs until it is woken.
    */

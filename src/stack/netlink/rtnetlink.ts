@@ -7,7 +7,7 @@ import { memView } from "../../lib/memory.ts";
 import { EINVAL, ENOBUFS, EOPNOTSUPP } from "../../uapi/errno.ts";
 import { NETLINK_ROUTE, NLM_F_DUMP, NLMSG_HDRLEN } from "../../uapi/netlink.ts";
 import { RTM_MAX } from "../../uapi/rtnetlink.ts";
-import { AF_INET, AF_UNSPEC } from "../../uapi/socket.ts";
+import { AF_BRIDGE, AF_INET, AF_UNSPEC } from "../../uapi/socket.ts";
 import { nlErrMsg } from "../core/extack.ts";
 import type { Net } from "../core/net.ts";
 import { consumeSkb, type SkBuff } from "../core/skbuff.ts";
@@ -24,12 +24,13 @@ export type RtnlDoit = (skb: SkBuff, nlh: number, sk: NetlinkSk) => number;
 const RTM_BASE = 16;
 const TYPES = RTM_MAX + 1 - RTM_BASE;
 
-/** By message type, of AF_UNSPEC and of AF_INET. */
+/** By message type, of AF_UNSPEC, of AF_INET, and where there are bridges of AF_BRIDGE. */
 let doits: (RtnlDoit | null)[];
 let dumpits: (NetlinkDump | null)[];
 
 function slot(type: number, family: number): number {
-  return family === AF_INET ? TYPES + type - RTM_BASE : type - RTM_BASE;
+  const place = type - RTM_BASE;
+  return family === AF_INET ? TYPES + place : family === AF_BRIDGE ? TYPES * 2 + place : place;
 }
 
 /** Boot: the protocol exists, without any handler. After netlinkInit(). */
@@ -41,6 +42,10 @@ export function rtnetlinkInit(): void {
 
 /** Makes a handler known; what has none for AF_INET is served by that for AF_UNSPEC. Linux: rtnl_register(). */
 export function rtnlRegister(type: number, family: number, doit: RtnlDoit | null, dumpit: NetlinkDump | null): void {
+  while (family === AF_BRIDGE && doits.length < TYPES * 3) {
+    doits.push(null);
+    dumpits.push(null);
+  }
   doits[slot(type, family)] = doit;
   dumpits[slot(type, family)] = dumpit;
 }
@@ -55,7 +60,7 @@ function rtnetlinkRcvMsg(skb: SkBuff, nlh: number, sk: NetlinkSk): number {
   const type = view.getUint16(nlh + NLH_TYPE, true);
   if (type > RTM_MAX) return -EOPNOTSUPP;
   if (view.getInt32(nlh + NLH_LEN, true) < NLMSG_HDRLEN + 1) return 0;
-  const family = view.getUint8(nlh + NLMSG_HDRLEN) === AF_INET ? AF_INET : AF_UNSPEC;
+  const family = view.getUint8(nlh + NLMSG_HDRLEN);
   const flags = view.getUint16(nlh + NLH_FLAGS, true);
   if ((type & 3) === 2 && (flags & NLM_F_DUMP) !== 0) {
     const dumpit = dumpits[slot(type, family)] ?? dumpits[slot(type, AF_UNSPEC)] ?? null;

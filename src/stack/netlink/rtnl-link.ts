@@ -8,9 +8,10 @@ import { mem8, memView } from "../../lib/memory.ts";
 import { NOTIFY_DONE, NotifierBlock, notifierChainRegister } from "../../lib/notifier.ts";
 import {
   devChangeFlags, devChangeName, devGetByIndex, devGetFlags, devSetMacAddress, devSetMtu, devSetTxQueueLen, netdevChain,
-  NETDEV_CHANGE, NETDEV_CHANGEADDR, NETDEV_CHANGEMTU, NETDEV_CHANGENAME, NETDEV_CHANGE_TX_QUEUE_LEN, NETDEV_DOWN,
+  NETDEV_CHANGE, NETDEV_CHANGEADDR, NETDEV_CHANGEMTU, NETDEV_CHANGENAME, NETDEV_CHANGEUPPER, NETDEV_CHANGE_TX_QUEUE_LEN, NETDEV_DOWN,
   NETDEV_REGISTER, NETDEV_UNREGISTER, NETDEV_UP,
 } from "../../netif/dev.ts";
+import { netdevMaster } from "../../netif/rx-handler.ts";
 import { EEXIST, EINVAL, EMSGSIZE, ENOBUFS, ENODEV, EOPNOTSUPP } from "../../uapi/errno.ts";
 import { IF_OPER_DOWN, IF_OPER_LOWERLAYERDOWN, IF_OPER_UNKNOWN, IF_OPER_UP, IFF_LOOPBACK, IFF_NOARP, IFF_RUNNING, IFF_UP } from "../../uapi/if.ts";
 import { ARPHRD_ETHER, ARPHRD_LOOPBACK } from "../../uapi/if-arp.ts";
@@ -139,6 +140,7 @@ function fillLink(skb: SkBuff, nlh: number, dev: NetDevice, change: number): num
   if (nlh < 0) return -EMSGSIZE;
   fillHeader(nlh, dev, change);
   const peer = dev.peer;
+  const master = netdevMaster(dev);
   const fits = nlaPutString(skb, IFLA_IFNAME, dev.name)
     && nlaPutU32(skb, IFLA_TXQLEN, dev.txqueuelen)
     && nlaPutU8(skb, IFLA_OPERSTATE, operstate(dev))
@@ -152,6 +154,7 @@ function fillLink(skb: SkBuff, nlh: number, dev: NetDevice, change: number): num
     && nlaPutU32(skb, IFLA_NUM_TX_QUEUES, 1)
     && nlaPutU32(skb, IFLA_NUM_RX_QUEUES, 1)
     && (peer === null || peer.net !== dev.net || nlaPutU32(skb, IFLA_LINK, peer.ifindex))
+    && (master === null || nlaPutU32(skb, IFLA_MASTER, master.ifindex))
     && nlaPutString(skb, IFLA_QDISC, qdiscName(dev))
     && nlaPutU8(skb, IFLA_CARRIER, dev.running && dev.carrier ? 1 : 0)
     && putAddresses(skb, dev)
@@ -209,8 +212,7 @@ function rtnlDumpLinks(skb: SkBuff, cb: NetlinkSock): number {
   const kind = nlaGet(IFLA_LINKINFO);
   for (let dev = cb.net!.devices; dev !== null; dev = dev.nextDev) {
     if (dev.ifindex <= cb.arg0) continue;
-    // No device here has a master: a filter on one matches nothing.
-    if (master !== 0 || (kind !== 0 && !linkInfoMatches(kind, dev))) continue;
+    if ((master !== 0 && netdevMaster(dev)?.ifindex !== nlaGetU32(master)) || (kind !== 0 && !linkInfoMatches(kind, dev))) continue;
     const err = fillLink(skb, nlmsgPutDump(skb, cb, RTM_NEWLINK, IFINFOMSG_BYTES), dev, 0);
     if (err !== 0) return err;
     cb.arg0 = dev.ifindex;
@@ -255,7 +257,17 @@ function rtnlNewlink(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
     return changed < 0 ? changed : doSetlink(dev, nlh);
   }
   if ((flags & NLM_F_CREATE) === 0) return -ENODEV;
-  return rtnlNewlinkCreate(sk.net, ifindex, memView.getInt32(nlh + IFI_FLAGS, true), memView.getInt32(nlh + IFI_CHANGE, true));
+  const master = nlaGet(IFLA_MASTER);
+  const above = master === 0 ? 0 : nlaGetU32(master);
+  const created = rtnlNewlinkCreate(sk.net, ifindex, memView.getInt32(nlh + IFI_FLAGS, true), memView.getInt32(nlh + IFI_CHANGE, true));
+  return created < 0 || above === 0 ? created : setMaster(newest(sk.net), above);
+}
+
+/** The device that was registered last. */
+function newest(net: Net): NetDevice {
+  let last = net.devices!;
+  while (last.nextDev !== null) last = last.nextDev;
+  return last;
 }
 
 /** RTM_DELLINK. Linux: rtnl_dellink(). */
@@ -283,15 +295,35 @@ function doSetlink(dev: NetDevice, nlh: number): number {
     err = devChangeName(dev, createNlaString(name));
   }
   if (err !== 0) return err;
+  const master = nlaGet(IFLA_MASTER);
+  if (master !== 0) {
+    err = setMaster(dev, nlaGetU32(master));
+    if (err < 0) return err;
+  }
   const flags = memView.getInt32(nlh + IFI_FLAGS, true);
   const change = memView.getInt32(nlh + IFI_CHANGE, true);
   if (flags !== 0 || change !== 0) {
     err = devChangeFlags(dev, change === 0 ? flags : (flags & change) | (devGetFlags(dev) & ~change));
     if (err < 0) return err;
   }
-  if (nlaGet(IFLA_MASTER) !== 0) return -EOPNOTSUPP;
   const txqlen = nlaGet(IFLA_TXQLEN);
   return txqlen === 0 ? 0 : devSetTxQueueLen(dev, nlaGetU32(txqlen));
+}
+
+/** Makes a device a port of another one, with 0 of none. Linux: do_set_master(). */
+function setMaster(dev: NetDevice, ifindex: number): number {
+  const old = netdevMaster(dev);
+  if (old !== null) {
+    if (old.ifindex === ifindex) return 0;
+    const ops = old.ops;
+    const err = ops.ndoDelSlave === undefined ? -EOPNOTSUPP : ops.ndoDelSlave(old, dev);
+    if (err < 0) return err;
+  }
+  if (ifindex === 0) return 0;
+  const master = devGetByIndex(dev.net!, ifindex);
+  if (master === null) return -EINVAL;
+  const ops = master.ops;
+  return ops.ndoAddSlave === undefined ? -EOPNOTSUPP : ops.ndoAddSlave(master, dev);
 }
 
 /** Linux: dev_validate_mtu(). */
@@ -317,6 +349,7 @@ function rtnlLinkEvent(event: number, dev: NetDevice): number {
     case NETDEV_CHANGEADDR:
     case NETDEV_CHANGEMTU:
     case NETDEV_CHANGENAME:
+    case NETDEV_CHANGEUPPER:
     case NETDEV_CHANGE_TX_QUEUE_LEN:
       break;
     default:

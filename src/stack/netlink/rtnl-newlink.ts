@@ -6,9 +6,10 @@
 import { account } from "../../lib/account.ts";
 import { memView } from "../../lib/memory.ts";
 import { devChangeFlags, devGetFlags } from "../../netif/dev.ts";
+import { netdevMaster } from "../../netif/rx-handler.ts";
 import { EADDRNOTAVAIL, EINVAL, EOPNOTSUPP } from "../../uapi/errno.ts";
 import {
-  IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINK, IFLA_LINKINFO, IFLA_MTU, IFLA_TXQLEN,
+  IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINK, IFLA_LINKINFO, IFLA_MTU, IFLA_TXQLEN,
 } from "../../uapi/if-link.ts";
 import { nlErrMsg } from "../core/extack.ts";
 import type { Net } from "../core/net.ts";
@@ -54,6 +55,8 @@ export interface RtnlLinkOps {
   changelink?(dev: NetDevice, data: number): number;
   /** Writes the attributes of its own; false when there is no room. Linux: fill_info() */
   fillInfo?(skb: SkBuff, dev: NetDevice): boolean;
+  /** The same for a device that is a port of one. Linux: fill_slave_info() */
+  fillSlaveInfo?(skb: SkBuff, dev: NetDevice): boolean;
 }
 
 let kinds: RtnlLinkOps[];
@@ -164,17 +167,29 @@ export function rtnlDeleteLink(dev: NetDevice): number {
   return 0;
 }
 
-/** Writes the kind of a device, if it has one. Linux: rtnl_link_fill(). */
+/** Writes a kind and what `fill` tells of it, if it does; false when there is no room. */
+function putKind(
+  skb: SkBuff, dev: NetDevice, kindType: number, kind: string, dataType: number,
+  fill: ((skb: SkBuff, dev: NetDevice) => boolean) | undefined,
+): boolean {
+  if (!nlaPutString(skb, kindType, kind)) return false;
+  if (fill === undefined) return true;
+  const data = nlaNestStart(skb, dataType);
+  if (data < 0 || !fill(skb, dev)) return false;
+  nlaNestEnd(skb, data);
+  return true;
+}
+
+/** Writes the kind of a device, and that of the one it is a port of, if there are. Linux: rtnl_link_fill(). */
 export function linkInfoPut(skb: SkBuff, dev: NetDevice): boolean {
   const ops = kindOf(dev);
-  if (ops === null) return true;
+  const master = netdevMaster(dev);
+  const above = master === null ? null : kindOf(master);
+  if (ops === null && above === null) return true;
   const nest = nlaNestStart(skb, IFLA_LINKINFO);
-  if (nest < 0 || !nlaPutString(skb, IFLA_INFO_KIND, ops.kind)) return false;
-  if (ops.fillInfo !== undefined) {
-    const data = nlaNestStart(skb, IFLA_INFO_DATA);
-    if (data < 0 || !ops.fillInfo(skb, dev)) return false;
-    nlaNestEnd(skb, data);
-  }
+  if (nest < 0) return false;
+  if (ops !== null && !putKind(skb, dev, IFLA_INFO_KIND, ops.kind, IFLA_INFO_DATA, ops.fillInfo)) return false;
+  if (above !== null && !putKind(skb, dev, IFLA_INFO_SLAVE_KIND, above.kind, IFLA_INFO_SLAVE_DATA, above.fillSlaveInfo)) return false;
   nlaNestEnd(skb, nest);
   return true;
 }

@@ -1,0 +1,49 @@
+/** The words and the text of bridges and their ports in `ip link`. iproute2's counterparts are ip/iplink_bridge.c and iplink_bridge_slave.c. */
+import {
+  IFLA_BR_AGEING_TIME, IFLA_BR_BRIDGE_ID, IFLA_BR_STP_STATE, IFLA_BRPORT_LEARNING, IFLA_BRPORT_MODE, IFLA_BRPORT_STATE,
+  IFLA_BRPORT_UNICAST_FLOOD,
+} from "../uapi/if-link.ts";
+import { type Args, CommandEnd, matches, numberArg } from "./command.ts";
+import type { IpContext } from "./ip-context.ts";
+import type { Attrs, Request } from "./libnetlink.ts";
+
+const USAGE = "Usage: ... bridge [ ageing_time AGEING_TIME ] [ stp_state STP_STATE ]\n";
+
+const PORT_STATES: readonly string[] = Object.freeze(["disabled", "listening", "learning", "forwarding", "blocking"]);
+
+/** Reads the words behind `type bridge`. iproute2: bridge_parse_opt(). */
+export function bridgeWords(_ip: IpContext, args: Args, request: Request): void {
+  for (; args.more; args.at++) {
+    const word = args.word;
+    if (matches(word, "ageing_time")) request.u32(IFLA_BR_AGEING_TIME, numberArg(args.next(), "invalid ageing_time"));
+    else if (matches(word, "stp_state")) request.u32(IFLA_BR_STP_STATE, numberArg(args.next(), "invalid stp_state"));
+    else throw new CommandEnd(1, matches(word, "help") ? USAGE : `bridge: unknown command "${word}"?\n${USAGE}`);
+  }
+}
+
+/** Priority and address: "8000.2:0:0:0:0:1". iproute2: br_dump_bridge_id(). */
+function bridgeId(bytes: Uint8Array): string {
+  const hex = [...bytes].map((byte) => byte.toString(16));
+  return `${[...bytes.subarray(0, 2)].map((byte) => byte.toString(16).padStart(2, "0")).join("")}.${hex.slice(2).join(":")}`;
+}
+
+/** What a bridge tells of itself. iproute2: bridge_print_opt(). */
+export function bridgeText(_ip: IpContext, data: Attrs): string {
+  let text = "";
+  if (data.has(IFLA_BR_AGEING_TIME)) text += `ageing_time ${data.u32(IFLA_BR_AGEING_TIME)} `;
+  if (data.has(IFLA_BR_STP_STATE)) text += `stp_state ${data.u32(IFLA_BR_STP_STATE)} `;
+  if (data.has(IFLA_BR_BRIDGE_ID)) text += `bridge_id ${bridgeId(data.data(IFLA_BR_BRIDGE_ID))} `;
+  return text;
+}
+
+function onOff(data: Attrs, type: number, name: string): string {
+  return data.has(type) ? `${name} ${data.u8(type) !== 0 ? "on" : "off"} ` : "";
+}
+
+/** What a port of a bridge tells. iproute2: bridge_slave_print_opt(). */
+export function bridgePortText(_ip: IpContext, data: Attrs): string {
+  const state = data.u8(IFLA_BRPORT_STATE);
+  const name = PORT_STATES[state];
+  return `state ${name ?? `(${state})`} ${onOff(data, IFLA_BRPORT_MODE, "hairpin")}${onOff(data, IFLA_BRPORT_LEARNING, "learning")}`
+    + onOff(data, IFLA_BRPORT_UNICAST_FLOOD, "flood");
+}

@@ -1,0 +1,93 @@
+/**
+ * `ip link add NAME type bridge`, and what bridges and their ports tell of themselves. Linux: net/bridge/br_netlink.c. Owns nothing.
+ * Their forwarding database is in rtnl-fdb.ts. There is no spanning tree, no VLAN filtering and no snooping of groups, and messages
+ * that ask for one are refused.
+ */
+import { memView } from "../../lib/memory.ts";
+import { unregisterNetdev } from "../../netif/dev.ts";
+import type { Bridge } from "../../netif/bridge/br-forward.ts";
+import { bridgeOps, bridgePortOf, bridgeSetAgeing, createBridgeDev, registerBridgeDev } from "../../netif/bridge/br-if.ts";
+import { EOPNOTSUPP, ERANGE } from "../../uapi/errno.ts";
+import {
+  BR_STATE_DISABLED, BR_STATE_FORWARDING, IFLA_BR_AGEING_TIME, IFLA_BR_BRIDGE_ID, IFLA_BR_STP_STATE, IFLA_BRPORT_LEARNING,
+  IFLA_BRPORT_MODE, IFLA_BRPORT_STATE, IFLA_BRPORT_UNICAST_FLOOD,
+} from "../../uapi/if-link.ts";
+import { NLA_HDRLEN } from "../../uapi/netlink.ts";
+import { nlErrMsg } from "../core/extack.ts";
+import type { Net } from "../core/net.ts";
+import type { NetDevice } from "../core/net-device.ts";
+import type { SkBuff } from "../core/skbuff.ts";
+import { nlaGetU32, nlaLen, nlaNext, nlaOk, nlaPut, nlaPutU32, nlaPutU8, nlaType } from "./nlattr.ts";
+import { rtnlFdbInit } from "./rtnl-fdb.ts";
+import { linkRequestApply, linkRequestFlags, rtnlLinkRegister, type LinkRequest, type RtnlLinkOps } from "./rtnl-newlink.ts";
+
+/** Times in messages are in hundredths of a second. */
+const MS_PER_TICK = 10;
+const AGEING_MAX_TICKS = 0x7fffffff / MS_PER_TICK;
+/** Priority in a bridge's identifier, as it is without a spanning tree. */
+const BRIDGE_PRIORITY = 0x8000;
+const BRIDGE_ID_BYTES = 8;
+
+/** Netlink starts: bridges can be made by messages. */
+export function rtnlBridgeInit(): void {
+  rtnlLinkRegister(bridgeLinkOps);
+  rtnlFdbInit();
+}
+
+/** Linux: br_changelink(). */
+function bridgeChangelink(dev: NetDevice, data: number): number {
+  const end = data + NLA_HDRLEN + nlaLen(data);
+  for (let at = data + NLA_HDRLEN; nlaOk(at, end); at = nlaNext(at)) {
+    const type = nlaType(at);
+    if (nlaLen(at) < 4) return -ERANGE;
+    const value = nlaGetU32(at) >>> 0;
+    if (type === IFLA_BR_AGEING_TIME) {
+      if (value > AGEING_MAX_TICKS) return -ERANGE;
+      bridgeSetAgeing(dev.priv as Bridge, value * MS_PER_TICK);
+    } else if (type !== IFLA_BR_STP_STATE || value !== 0) {
+      return nlErrMsg(-EOPNOTSUPP, "The bridge has no such option");
+    }
+  }
+  return 0;
+}
+
+/** Linux: br_dev_newlink(). */
+function bridgeNewlink(net: Net, request: LinkRequest): number {
+  const dev = createBridgeDev("bridge%d");
+  const br = dev.priv as Bridge;
+  let err = linkRequestApply(request, dev);
+  if (err < 0) return err;
+  br.addrSet = request.hasAddress;
+  br.mtuSet = request.mtu !== 0;
+  err = registerBridgeDev(net, dev);
+  if (err < 0) return err;
+  if (request.data !== 0) err = bridgeChangelink(dev, request.data);
+  if (err === 0) err = linkRequestFlags(request, dev);
+  if (err < 0) unregisterNetdev(dev);
+  return err;
+}
+
+/** Linux: br_fill_info(). */
+function bridgeFillInfo(skb: SkBuff, dev: NetDevice): boolean {
+  if (!nlaPutU32(skb, IFLA_BR_AGEING_TIME, ((dev.priv as Bridge).ageingMs / MS_PER_TICK) | 0)) return false;
+  if (!nlaPutU32(skb, IFLA_BR_STP_STATE, 0)) return false;
+  const at = nlaPut(skb, IFLA_BR_BRIDGE_ID, BRIDGE_ID_BYTES);
+  if (at < 0) return false;
+  memView.setUint16(at, BRIDGE_PRIORITY);
+  memView.setUint16(at + 2, dev.addrHi);
+  memView.setInt32(at + 4, dev.addrLo);
+  return true;
+}
+
+/** What a port tells. Linux: br_port_fill_attrs(). */
+function bridgeFillPort(skb: SkBuff, dev: NetDevice): boolean {
+  return nlaPutU8(skb, IFLA_BRPORT_STATE, bridgePortOf(dev)!.forwarding ? BR_STATE_FORWARDING : BR_STATE_DISABLED)
+    && nlaPutU8(skb, IFLA_BRPORT_MODE, 0)
+    && nlaPutU8(skb, IFLA_BRPORT_LEARNING, 1)
+    && nlaPutU8(skb, IFLA_BRPORT_UNICAST_FLOOD, 1);
+}
+
+const bridgeLinkOps: RtnlLinkOps = Object.freeze({
+  kind: "bridge", ops: bridgeOps, newlink: bridgeNewlink, dellink: unregisterNetdev, changelink: bridgeChangelink,
+  fillInfo: bridgeFillInfo, fillSlaveInfo: bridgeFillPort,
+});
