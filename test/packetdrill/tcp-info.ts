@@ -40,7 +40,7 @@ function readAll(view: DataView): Map<string, number> {
   const words = (at: number, names: readonly string[]): void =>
     names.forEach((name, i) => put(name, view.getUint32(at + 4 * i, true)));
   const longs = (at: number, names: readonly string[]): void =>
-    names.forEach((name, i) => put(name, Number(view.getBigInt64(at + 8 * i, true))));
+    names.forEach((name, i) => put(name, Number(view.getBigUint64(at + 8 * i, true))));
   words(8, WORDS);
   longs(LONGS_AT, LONGS);
   words(SECOND_WORDS_AT, SECOND_WORDS);

@@ -5,7 +5,10 @@
  */
 import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
-import { TCPI_OPT_ECN, TCPI_OPT_ECN_SEEN, TCPI_OPT_SACK, TCPI_OPT_SYN_DATA, TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE } from "../../uapi/tcp.ts";
+import {
+  TCPF_CLOSE, TCPF_LISTEN, TCPF_SYN_RECV, TCPF_SYN_SENT, TCPI_OPT_ECN, TCPI_OPT_ECN_SEEN, TCPI_OPT_SACK,
+  TCPI_OPT_SYN_DATA, TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE,
+} from "../../uapi/tcp.ts";
 import {
   TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, TCP_CHRONO_SNDBUF_LIMITED, tcpChronoMs,
 } from "./tcp-chrono.ts";
@@ -45,6 +48,8 @@ export const TCPI_REORDERING = 22;
 export const TCPI_RCV_SPACE = 24;
 export const TCPI_TOTAL_RETRANS = 25;
 /** 64-bit fields from here on where two words are left: the low word is at the index. */
+export const TCPI_PACING_RATE = 26;
+export const TCPI_MAX_PACING_RATE = 28;
 export const TCPI_BYTES_ACKED = 30;
 export const TCPI_BYTES_RECEIVED = 32;
 export const TCPI_SEGS_OUT = 34;
@@ -68,6 +73,10 @@ export const TCPI_RCV_WND = 58;
 /** Two 16-bit fields: timeouts, and series of them. */
 export const TCPI_TOTAL_RTO = 60;
 export const TCPI_TOTAL_RTO_TIME = 61;
+
+/** Percent of the window per round trip that is paced in slow start, and later (net.ipv4.tcp_pacing_ss_ratio, tcp_pacing_ca_ratio). */
+const PACING_SS_RATIO = 200;
+const PACING_CA_RATIO = 120;
 
 /** State, congestion state, retransmits and probes as bytes. */
 function stateWord(sk: TcpSk): number {
@@ -102,11 +111,28 @@ function minRttUs(tp: TcpSock): number {
   return minRtt === RTT_UNKNOWN ? -1 : minRtt * 1000;
 }
 
-/** The words behind tcpi_total_retrans: totals of the connection. Rates (pacing, delivery) are 0. */
+/**
+ * Bytes per second at which Linux would pace: what the window sends in a round trip, and more, so that it can grow; all ones before
+ * there is a connection. Nothing is paced here: it tells what to expect. Linux: tcp_update_pacing_rate().
+ */
+function pacingRate(sk: TcpSk, high: boolean): number {
+  const tp = sk.tp;
+  if (((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN | TCPF_SYN_SENT | TCPF_SYN_RECV)) !== 0) return -1;
+  const percent = tp.sndCwnd < tp.sndSsthresh >> 1 ? PACING_SS_RATIO : PACING_CA_RATIO;
+  const segments = tp.sndCwnd > tp.packetsOut ? tp.sndCwnd : tp.packetsOut;
+  const rate = tp.mssCache * segments * percent * 80000;
+  return word64(tp.srtt === 0 ? rate : Math.floor(rate / (tp.srtt * 1000)), high);
+}
+
+/** The words behind tcpi_total_retrans: totals of the connection. The delivery rate is 0: nothing here asks for it. */
 function infoCounter(sk: TcpSk, index: number): number {
   const tp = sk.tp;
   const unsent = (tp.writeSeq - tp.sndNxt) | 0;
   switch (index) {
+    case TCPI_PACING_RATE: return pacingRate(sk, false);
+    case TCPI_PACING_RATE + 1: return pacingRate(sk, true);
+    case TCPI_MAX_PACING_RATE:
+    case TCPI_MAX_PACING_RATE + 1: return -1;
     case TCPI_BYTES_ACKED: return word64(tp.bytesAcked, false);
     case TCPI_BYTES_ACKED + 1: return word64(tp.bytesAcked, true);
     case TCPI_BYTES_RECEIVED: return word64(tp.bytesReceived, false);

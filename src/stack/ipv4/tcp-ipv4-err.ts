@@ -22,6 +22,7 @@ import { icmpErrConvert } from "./icmp.ts";
 import { inetCskReqskQueueDrop, tcpListendrop } from "./inet-connection-sock.ts";
 import { ehashReqBase, ehashTwBase, inetLookupEstablished } from "./inet-hashtables.ts";
 import { INET_RECVERR } from "./inet-sock.ts";
+import { ipIcmpError } from "./ip-sockglue.ts";
 import { REQ_SND_ISN, REQ_WORDS, reqRows, reqskListener } from "./request-sock.ts";
 import { tcpV4MtuReduced } from "./tcp-mtu.ts";
 import type { TcpSk } from "./tcp-sock.ts";
@@ -68,7 +69,7 @@ export function tcpV4Err(skb: SkBuff, info: number): number {
     return 0;
   }
   const err = icmpErrno(type, code);
-  if (err !== 0) sockErr(sk, err);
+  if (err !== 0) sockErr(sk, skb, err, th, info);
   return 0;
 }
 
@@ -86,21 +87,25 @@ function icmpErrno(type: number, code: number): number {
   }
 }
 
-/** Ends an attempt to connect; an established connection only remembers it, for when it does not recover. */
-function sockErr(sk: TcpSk, err: number): void {
-  if (sk.owned) {
-    words[sk.cold + SK_ERR_SOFT] = err;
-    return;
-  }
+/**
+ * Ends an attempt to connect, and the error can be read with MSG_ERRQUEUE (with or without IP_RECVERR); an established connection only
+ * remembers it, for when it does not recover. @param th offset of the quoted TCP header
+ */
+function sockErr(sk: TcpSk, skb: SkBuff, err: number, th: number, info: number): void {
   // A fast open sock that a program has is as good as established.
   const taken = sk.tp.fastopenRsk !== null && sk.socket !== null;
   if (sk.state === TCP_SYN_SENT || (sk.state === TCP_SYN_RECV && !taken)) {
+    ipIcmpError(sk, skb, err, memView.getUint16(th + TH_DPORT), th - skb.data, info);
+    if (sk.owned) {
+      words[sk.cold + SK_ERR_SOFT] = err;
+      return;
+    }
     sk.err = err;
     sockDefErrorReport(sk);
     tcpDone(sk);
     return;
   }
-  if ((sk.inet.flags & INET_RECVERR) !== 0) {
+  if (!sk.owned && (sk.inet.flags & INET_RECVERR) !== 0) {
     sk.err = err;
     sockDefErrorReport(sk);
   } else {

@@ -9,7 +9,7 @@
  */
 import { words } from "../../lib/table.ts";
 import { EAGAIN, ENOTCONN } from "../../uapi/errno.ts";
-import { MSG_OOB, MSG_PEEK, MSG_TRUNC, SOL_TCP } from "../../uapi/socket.ts";
+import { MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOL_TCP } from "../../uapi/socket.ts";
 import { TCP_CLOSE, TCP_CM_INQ, TCP_LISTEN } from "../../uapi/tcp.ts";
 import { sockRecvTimestamp } from "../core/datagram.ts";
 import { consumeSkb, type SkBuff } from "../core/skbuff.ts";
@@ -17,6 +17,7 @@ import {
   lockSock, RCV_SHUTDOWN, releaseSock, type Sock, SOCK_DONE, SOCK_RCVINQ, SOCK_TIMESTAMP, SOCK_URGINLINE, sockError,
 } from "../core/sock.ts";
 import { copyToIter, type Msghdr, putCmsg } from "../core/sockaddr.ts";
+import { ipRecvError } from "./ip-sockglue.ts";
 import { TP_URG_DATA, TP_URG_SEQ, TP_WINDOW_CLAMP } from "./tcp-cold.ts";
 import { tcpSendAck } from "./tcp-control.ts";
 import { tcpRcvSpaceAdjust, tcpRmemMax } from "./tcp-rcvbuf.ts";
@@ -130,11 +131,12 @@ function putControl(sk: TcpSk, msg: Msghdr, copied: number): void {
 
 /**
  * Reads what is there, up to `length` bytes. Nothing blocks, so MSG_WAITALL reads no more than what is there. MSG_PEEK leaves it,
- * MSG_TRUNC discards it uncopied. Linux: tcp_recvmsg().
+ * MSG_TRUNC discards it uncopied; MSG_ERRQUEUE reads an ICMP error. Linux: tcp_recvmsg().
  * @returns the count; 0 at the end of the stream; -EAGAIN, -ENOTCONN (never connected, or a listener), or the pending error
  */
 export function tcpRecvmsg(sock: Sock, msg: Msghdr, length: number, flags: number): number {
   const sk = sock as TcpSk;
+  if ((flags & MSG_ERRQUEUE) !== 0) return ipRecvError(sk, msg, length);
   if (sk.state === TCP_LISTEN) return -ENOTCONN;
   if ((flags & MSG_OOB) !== 0) {
     lockSock(sk);
