@@ -41,6 +41,7 @@ export const CONFIG_TABLE = Object.freeze({
   bindBuckets: row("local TCP ports in use", [2, 6, 16, 2048], 1, 16384),
   ehashBuckets: row("heads of the TCP connection table, a power of two", [4, 16, 64, 1024], 4, 65536),
   mtuProbes: row("1: TCP can search for the path MTU (net.ipv4.tcp_mtu_probing)", [0, 0, 1, 1], 0, 1),
+  deliveryRates: row("1: TCP measures how fast data is delivered (tcpi_delivery_rate)", [0, 0, 0, 1], 0, 1),
   md5Keys: row("keys of TCP_MD5SIG", [0, 0, 0, 64], 0, 1024),
   epolls: row("epoll instances; 0: a program asks by poll() or by trying", [0, 1, 2, 64], 0, 1024),
   epollItems: row("descriptors watched by epoll", [0, 5, 14, 2048], 0, 16384),

@@ -175,7 +175,7 @@ function skbReset(skb: SkBuff): void {
 }
 
 /** Number of the data buffer of a packet. */
-function bufferOf(skb: SkBuff): number {
+export function skbBufferNumber(skb: SkBuff): number {
   return ((skb.head - bufferBase) / skbBufferBytes) | 0;
 }
 
@@ -186,7 +186,7 @@ function allocHead(): SkBuff | null {
     pairs = pair.next;
     pair.next = null;
     heads.inUse++;
-    const buffer = bufferOf(pair);
+    const buffer = skbBufferNumber(pair);
     halves[bufferRefs + buffer] = bufferFree;
     bufferFree = buffer;
     poolFree(heads, pair);
@@ -381,7 +381,7 @@ export function skbClone(skb: SkBuff): SkBuff | null {
   skb.fclone = null;
   clone.head = skb.head;
   skbReset(clone);
-  halves[bufferRefs + bufferOf(skb)]!++;
+  halves[bufferRefs + skbBufferNumber(skb)]!++;
   copyHeader(skb, clone);
   if (skb.fragList !== null) shareFrags(skb, clone);
   return clone;

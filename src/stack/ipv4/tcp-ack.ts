@@ -33,6 +33,7 @@ import { tcpMtupAcked, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { rxOpt } from "./tcp-options.ts";
 import { tcpWriteQueueFree } from "./tcp-output.ts";
 import { tcpCwndReduction } from "./tcp-prr.ts";
+import { tcpRateGen, tcpRateRows, tcpRateSkbDelivered } from "./tcp-rate.ts";
 import { tcpRackAdvance, tcpRackUpdateReoWnd, tcpUpdateRttMin } from "./tcp-recovery.ts";
 import {
   firstSackt, lastSackt, sackTimed, tcpCheckSackReordering, tcpHighestSackSeq, tcpSacktagWriteQueue, tcpSackStateClear,
@@ -165,6 +166,7 @@ function tcpCleanRtxQueue(sk: TcpSk, flags: number, priorFack: number): number {
       flag |= FLAG_DATA_ACKED;
     }
     acked++;
+    if (tcpRateRows !== 0) tcpRateSkbDelivered(sk, skb);
     tp.packetsOut--;
     tcpWriteQueueFree(sk, skb);
   }
@@ -264,7 +266,9 @@ function oldAck(sk: TcpSk, ack: number, flags: number): number {
   const priorDelivered = words[tp.cold + TP_DELIVERED]!;
   let flag = flags | tcpSacktagWriteQueue(sk, ack, tp.sndUna);
   flag = tcpFastretransAlert(sk, tp.sndUna, 0, flag);
-  tcpNewlyDelivered(sk, words[tp.cold + TP_DELIVERED]! - priorDelivered, flag);
+  const delivered = words[tp.cold + TP_DELIVERED]! - priorDelivered;
+  tcpNewlyDelivered(sk, delivered, flag);
+  if (tcpRateRows !== 0) tcpRateGen(sk, delivered);
   if ((flag & (FLAG_REXMIT_LOST | FLAG_REXMIT_NEW)) !== 0) tcpXmitRecovery(sk, flag);
   return 0;
 }
@@ -340,6 +344,7 @@ export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
   if ((flag & FLAG_FORWARD_PROGRESS) !== 0) confirmNeighbour(sk);
   const delivered = words[cold + TP_DELIVERED]! - priorDelivered;
   tcpNewlyDelivered(sk, delivered, flag);
+  if (tcpRateRows !== 0) tcpRateGen(sk, delivered);
   if (tcpInCwndReduction(sk)) tcpCwndReduction(sk, delivered, words[cold + TP_LOST]! - priorLost, advance > 0);
   else if (mayRaiseCwnd(sk, flag)) icsk.caOps.congAvoid(sk, ack, delivered);
   if ((flag & (FLAG_REXMIT_LOST | FLAG_REXMIT_NEW)) !== 0) tcpXmitRecovery(sk, flag);

@@ -18,6 +18,7 @@ import {
   TP_MIN_RTT, TP_RCV_OOOPACK, TP_REORD_SEEN, TP_REORDERING, TP_RTO_STAMP, TP_SACK_OK, TP_SEGS_IN, TP_SEGS_OUT,
   TP_SYN_DATA_ACKED, TP_TOTAL_RETRANS, TP_TOTAL_RTO, TP_TOTAL_RTO_RECOVERIES, TP_TOTAL_RTO_TIME, TP_WSCALE_OK,
 } from "./tcp-cold.ts";
+import { tcpDeliveryRate, tcpRateIsAppLimited } from "./tcp-rate.ts";
 import { RTT_UNKNOWN, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 
 /** Words of the answer: those of Linux up to tcpi_total_rto_time. */
@@ -58,6 +59,7 @@ export const TCPI_NOTSENT_BYTES = 36;
 export const TCPI_MIN_RTT = 37;
 export const TCPI_DATA_SEGS_IN = 38;
 export const TCPI_DATA_SEGS_OUT = 39;
+export const TCPI_DELIVERY_RATE = 40;
 export const TCPI_BUSY_TIME = 42;
 export const TCPI_RWND_LIMITED = 44;
 export const TCPI_SNDBUF_LIMITED = 46;
@@ -84,14 +86,15 @@ function stateWord(sk: TcpSk): number {
   return sk.state | (icsk.caState << 8) | ((icsk.retransmits & 255) << 16) | ((words[icsk.cold + ICSK_PROBES_OUT]! & 255) << 24);
 }
 
-/** Backoff, options, and both window scales as bytes. */
+/** Backoff, options, both window scales, and whether the delivery rate is limited by the program, as bytes. */
 function optionsWord(sk: TcpSk): number {
   const tp = sk.tp;
   const options = (tp.tstampOk ? TCPI_OPT_TIMESTAMPS : 0) | (words[tp.cold + TP_SACK_OK] !== 0 ? TCPI_OPT_SACK : 0)
     | (words[tp.cold + TP_WSCALE_OK] !== 0 ? TCPI_OPT_WSCALE : 0) | ((tp.ecnFlags & TCP_ECN_OK) !== 0 ? TCPI_OPT_ECN : 0)
     | ((tp.ecnFlags & TCP_ECN_SEEN) !== 0 ? TCPI_OPT_ECN_SEEN : 0)
     | (words[tp.cold + TP_SYN_DATA_ACKED] !== 0 ? TCPI_OPT_SYN_DATA : 0);
-  return (sk.icsk.backoff & 255) | (options << 8) | (((tp.rcvWscale << 4) | tp.sndWscale) << 16);
+  return (sk.icsk.backoff & 255) | (options << 8) | (((tp.rcvWscale << 4) | tp.sndWscale) << 16)
+    | (tcpRateIsAppLimited(sk) ? 1 << 24 : 0);
 }
 
 /** A 64-bit field: its low word at `index`, its high word behind. */
@@ -124,7 +127,7 @@ function pacingRate(sk: TcpSk, high: boolean): number {
   return word64(tp.srtt === 0 ? rate : Math.floor(rate / (tp.srtt * 1000)), high);
 }
 
-/** The words behind tcpi_total_retrans: totals of the connection. The delivery rate is 0: nothing here asks for it. */
+/** The words behind tcpi_total_retrans: totals of the connection. The delivery rate is 0 where it is not measured. */
 function infoCounter(sk: TcpSk, index: number): number {
   const tp = sk.tp;
   const unsent = (tp.writeSeq - tp.sndNxt) | 0;
@@ -143,6 +146,8 @@ function infoCounter(sk: TcpSk, index: number): number {
     case TCPI_MIN_RTT: return minRttUs(tp);
     case TCPI_DATA_SEGS_IN: return words[tp.cold + TP_DATA_SEGS_IN]!;
     case TCPI_DATA_SEGS_OUT: return words[tp.cold + TP_DATA_SEGS_OUT]!;
+    case TCPI_DELIVERY_RATE: return word64(tcpDeliveryRate(sk, tp), false);
+    case TCPI_DELIVERY_RATE + 1: return word64(tcpDeliveryRate(sk, tp), true);
     case TCPI_BUSY_TIME:
     case TCPI_BUSY_TIME + 1: return chronoWord(tp, TCP_CHRONO_BUSY, index - TCPI_BUSY_TIME);
     case TCPI_RWND_LIMITED:

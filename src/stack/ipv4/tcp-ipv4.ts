@@ -55,6 +55,7 @@ import { TCP_MD5_HEADER, tcpInboundMd5Hash, tcpMd5Init, tcpMd5Keys, tcpMd5Words 
 import { TCP_TW_ACK, TCP_TW_RST, TCP_TW_SYN, tcpTimewaitStateProcess } from "./tcp-minisocks.ts";
 import { tcpMtupSetup, tcpMtupWords } from "./tcp-mtu-probe.ts";
 import { tcpOptionsInit } from "./tcp-options.ts";
+import { tcpRateInit, tcpRateWords } from "./tcp-rate.ts";
 import { tcpRcvbufInit, tcpRcvbufWords } from "./tcp-rcvbuf.ts";
 import { tcpV4SendAckTw, tcpV4SendReset, tcpV4SendResetTw } from "./tcp-reply.ts";
 import { SECURE_SEQ_WORDS, secureSeqInit } from "./tcp-secure-seq.ts";
@@ -330,6 +331,7 @@ export interface TcpSizes {
   readonly bindBuckets: number;
   readonly ehashBuckets: number;
   readonly buffers: number;
+  readonly deliveryRates: number;
   readonly md5Keys: number;
   readonly mtuProbes: number;
   readonly rcvbufMaxPackets: number;
@@ -342,7 +344,7 @@ export function tcpV4Words(sizes: TcpSizes): number {
   return inetHashtablesWords(nodes, sizes.ehashBuckets) + inetBindWords(sizes.bindBuckets)
     + tcpSockWords(sizes.tcpSocks) + requestSockWords(sizes.requestSocks) + inetTimewaitWords(sizes.timewaitSocks)
     + tcpMetricsWords(sizes.destinations) + PORT_SECRET_WORDS + SECURE_SEQ_WORDS + SYNCOOKIE_WORDS + TCP_FASTOPEN_KEY_WORDS
-    + tcpMd5Words(sizes.md5Keys) + tcpMtupWords(sizes.mtuProbes * sizes.socks)
+    + tcpRateWords(sizes.deliveryRates * sizes.socks, sizes.buffers) + tcpMd5Words(sizes.md5Keys) + tcpMtupWords(sizes.mtuProbes * sizes.socks)
     + tcpRcvbufWords(sizes.socks, sizes.rcvbufMaxPackets);
 }
 
@@ -361,6 +363,7 @@ export function tcpV4Init(sizes: TcpSizes): void {
   syncookiesInit();
   tcpFastopenKeyInit();
   tcpFastopenClientInit(sizes.destinations);
+  tcpRateInit(sizes.deliveryRates * sizes.socks, sizes.buffers);
   tcpMd5Init(sizes.md5Keys);
   tcpMtupSetup(sizes.mtuProbes * sizes.socks);
   tcpRcvbufInit(sizes.socks, sizes.rcvbufMaxPackets);

@@ -22,6 +22,7 @@ import {
   TP_REORDERING, TP_TLP_HIGH_SEQ, TP_TOTAL_RETRANS, TP_UNDO_MARKER, TP_UNDO_RETRANS,
 } from "./tcp-cold.ts";
 import { rxOpt } from "./tcp-options.ts";
+import { tcpRateRows, tcpRateSkbDelivered } from "./tcp-rate.ts";
 import { tcpRackAdvance } from "./tcp-recovery.ts";
 import {
   TCPCB_LOST, TCPCB_RETRANS, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
@@ -151,7 +152,7 @@ function tagDelivered(tp: TcpSock, skb: SkBuff): void {
 }
 
 /** Takes one segment that a block covers. Linux: tcp_sacktag_one(). */
-function tagSegment(tp: TcpSock, skb: SkBuff, dsack: boolean): void {
+function tagSegment(sk: TcpSk, tp: TcpSock, skb: SkBuff, dsack: boolean): void {
   const rec = tp.cold;
   const sacked = skb.sacked;
   if (dsack && (sacked & TCPCB_RETRANS) !== 0) {
@@ -159,7 +160,10 @@ function tagSegment(tp: TcpSock, skb: SkBuff, dsack: boolean): void {
     if ((sacked & TCPCB_SACKED_ACKED) !== 0 && ((skb.seq - reord) | 0) < 0) reord = skb.seq;
   }
   if (((skb.endSeq - tp.sndUna) | 0) <= 0) return;
-  if ((sacked & TCPCB_SACKED_ACKED) === 0) tagDelivered(tp, skb);
+  if ((sacked & TCPCB_SACKED_ACKED) === 0) {
+    tagDelivered(tp, skb);
+    if (tcpRateRows !== 0) tcpRateSkbDelivered(sk, skb);
+  }
   // Both copies have arrived.
   if (dsack && (skb.sacked & TCPCB_SACKED_RETRANS) !== 0) {
     skb.sacked &= ~TCPCB_SACKED_RETRANS;
@@ -173,7 +177,7 @@ function tagBlock(sk: TcpSk, start: number, end: number, dsack: boolean): void {
   const stop = sk.sendHead;
   for (let skb = sk.writeQueue.head; skb !== null && skb !== stop; skb = skb.next) {
     if (((skb.seq - end) | 0) >= 0) return;
-    if (((skb.seq - start) | 0) >= 0 && ((skb.endSeq - end) | 0) <= 0) tagSegment(tp, skb, dsack);
+    if (((skb.seq - start) | 0) >= 0 && ((skb.endSeq - end) | 0) <= 0) tagSegment(sk, tp, skb, dsack);
   }
 }
 

@@ -23,6 +23,7 @@ import {
   FASTOPEN_REQ_DATA, FASTOPEN_REQ_NONE, FASTOPEN_REQ_WAITS, tcpFastopenSetMessage, TFO_CLIENT_ENABLE,
 } from "./tcp-fastopen-client.ts";
 import { tcpAddWriteQueueTail, tcpConnect, tcpPushOne, tcpPushPendingFrames, tcpSegmentRoom, tcpStreamAllocSkb } from "./tcp-output.ts";
+import { tcpRateCheckAppLimited, tcpRateRows } from "./tcp-rate.ts";
 import { ICSK_TIME_POOL, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_EOR, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer, TCP_POOL_RETRY_MS } from "./tcp-timer.ts";
 import { tcpMarkUrg } from "./tcp-urgent.ts";
@@ -204,6 +205,7 @@ function sendmsgData(sk: TcpSk, msg: Msghdr, length: number, before: number): nu
   if (sk.err !== 0 || (sk.shutdown & SEND_SHUTDOWN) !== 0) return streamError(sk);
   const socket = sk.socket;
   if (socket !== null) socket.noSpace = false;
+  if (tcpRateRows !== 0) tcpRateCheckAppLimited(sk);
   const mss = tcpCurrentMss(sk);
   const room = tcpSegmentRoom(tp);
   const goal = mss < room ? mss : room;

@@ -26,6 +26,7 @@ import { tcpSynackFastopenSize, tcpWriteFastopenOption } from "./tcp-fastopen.ts
 import { tcpSynFastopenSize, tcpWriteSynFastopen } from "./tcp-fastopen-client.ts";
 import { tcpMd5Keys, tcpMd5Lookup, tcpMd5Sign } from "./tcp-md5.ts";
 import { tcpEnterCwr } from "./tcp-prr.ts";
+import { tcpRateRows, tcpRateSkbSent } from "./tcp-rate.ts";
 import { tcpSackOptionLength, tcpWriteSackOption } from "./tcp-sack.ts";
 import {
   OPTION_SACK_ADVERTISE, OPTION_TS, OPTION_WSCALE, tcpSynOptionBits, tcpSynOptions, tcpWriteSynOptions,
@@ -100,6 +101,7 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean, wante
     skb = copy;
     // The queue keeps the socket alive itself; the packet below does until it is gone.
     skbSetOwnerW(skb, sk);
+    if (tcpRateRows !== 0) tcpRateSkbSent(sk, segment);
   }
   let flags = skb.tcpFlags;
   const payload = skb.len;

@@ -48,6 +48,7 @@ import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpMtupRelease, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { tcpOfoPurge } from "./tcp-ofo.ts";
 import { tcpWriteQueuePurge } from "./tcp-output.ts";
+import { tcpRateReset, tcpRateRows } from "./tcp-rate.ts";
 import { tcpInq } from "./tcp-recvmsg.ts";
 import { tcpIsWriteable, tcpSetNoSpace } from "./tcp-sendmsg.ts";
 import { tcpRecoveryReset, type TcpSk, tcpStatsReset } from "./tcp-sock.ts";
@@ -111,6 +112,7 @@ export function tcpInitSock(sock: Sock): number {
   tp.mssCache = TCP_MSS_DEFAULT;
   words[tp.cold + TP_REORDERING] = TCP_REORDERING;
   tcpAssignCongestionControl(sk);
+  if (tcpRateRows !== 0) tcpRateReset(sk);
   return 0;
 }
 
@@ -308,6 +310,7 @@ export function tcpDisconnect(sock: Sock): number {
   if (tcpMtupSearching !== 0) tcpMtupRelease(sk);
   words[tp.cold + TP_LAST_OOW_ACK_TIME] = 0;
   tcpStatsReset(tp);
+  if (tcpRateRows !== 0) tcpRateReset(sk);
   words[tp.cold + TP_FASTOPEN_REQ] = FASTOPEN_REQ_NONE;
   skDstReset(sk);
   if (sk.err !== 0) sockDefErrorReport(sk);
