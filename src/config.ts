@@ -38,6 +38,10 @@ export const CONFIG_TABLE = Object.freeze({
   tcpSocks: row("TCP connections and listeners among them", [2, 4, 10, 1024], 1, 16384),
   requestSocks: row("half-open connections (SYN queue)", [1, 4, 16, 1024], 1, 8192),
   timewaitSocks: row("connections in TIME_WAIT", [1, 8, 32, 16384], 1, 30000),
+  synGuardBits: row("bits of each of the two filters of sources, where `synGuard` is started; a power of two", [1024, 4096, 16384, 4194304], 32, 67108864),
+  synGuardHashes: row("bits of a filter that each source sets", [5, 5, 5, 5], 1, 16),
+  synGuardSources: row("sources whose SYNs are counted one by one; a power of two", [16, 64, 256, 4096], 4, 65536),
+  synGuardSyns: row("SYNs of one of them that are let through in a second", [10, 10, 10, 10], 1, 60),
   bindBuckets: row("local TCP ports in use", [2, 6, 16, 2048], 1, 16384),
   ehashBuckets: row("heads of the TCP connection table, a power of two", [4, 16, 64, 1024], 4, 65536),
   mtuProbes: row("1: TCP can search for the path MTU (net.ipv4.tcp_mtu_probing)", [0, 0, 1, 1], 0, 1),
@@ -83,6 +87,10 @@ export type ConfigOptions = { readonly preset?: Preset } & { readonly [K in Conf
 
 const PRESETS: readonly string[] = Object.freeze(["tiny", "small", "default", "host"]);
 
+const POWERS_OF_TWO: readonly ConfigOption[] = Object.freeze([
+  "ehashBuckets", "staging", "destinations", "synGuardBits", "synGuardSources",
+] as const);
+
 function checkValue(option: ConfigOption, value: unknown): number {
   const { min, max, step } = CONFIG_TABLE[option];
   if (typeof value !== "number") {
@@ -92,7 +100,7 @@ function checkValue(option: ConfigOption, value: unknown): number {
   if (!Number.isInteger(value) || value < min || value > max || value % step !== 0) {
     throw new RangeError(`boot: option ${option} is ${value}; it must be a whole number ${range}`);
   }
-  if ((option === "ehashBuckets" || option === "staging" || option === "destinations") && (value & (value - 1)) !== 0) {
+  if (POWERS_OF_TWO.includes(option) && (value & (value - 1)) !== 0) {
     throw new RangeError(`boot: option ${option} is ${value}; it must be a power of two ${range}`);
   }
   return value;

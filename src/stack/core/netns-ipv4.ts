@@ -45,6 +45,21 @@ export class NetnsIpv4 {
   tcpMaxSynBacklog = 128;
   /** SYN cookies: 1 when the SYN queue is full, 2 always, 0 never. */
   tcpSyncookies = 1;
+  /** The SYN guard, where that part is started: 0 off, 1 on, 2 on while there is a flood (syn-guard.ts). Here only, like the next ones. */
+  tcpSynGuard = 2;
+  /** New sources per second below which the rate is low, normal, high. */
+  tcpSynGuardLow = 10;
+  tcpSynGuardNormal = 1000;
+  tcpSynGuardHigh = 10000;
+  /** Seconds for which a source is known at least, at each of these rates and at a higher one. */
+  tcpSynGuardLowPeriod = 30;
+  tcpSynGuardNormalPeriod = 10;
+  tcpSynGuardHighPeriod = 3;
+  tcpSynGuardAttackPeriod = 1;
+  /** Seconds without a SYN after which a source gives its place in the table to another. */
+  tcpSynGuardIdle = 3;
+  /** Most SYN-ACKs that are sent again while the SYN queue is half full. */
+  tcpSynGuardRetries = 3;
   tcpSynRetries = 6;
   /** SYNs that go again each second before the timeout is doubled. */
   tcpSynLinearTimeouts = 4;

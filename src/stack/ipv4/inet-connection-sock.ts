@@ -18,6 +18,7 @@ import { inetPutPort } from "./inet-bind-bucket.ts";
 import {
   ehashReqBase, inetEhashInsert, inetEhashRemove, inetNodeFaddr, inetNodeLaddr, skUnhashed,
 } from "./inet-hashtables.ts";
+import { synGuard } from "./ip-parts.ts";
 import {
   REQ_ACKED, reqskCountTimeout, reqskFree, reqskHas, reqskIsOf, reqskListener, reqskSize, reqskTimeouts,
   reqskTimerStart, requestSockInit,
@@ -199,6 +200,7 @@ function reqskTimerHandler(req: number): void {
   const sk = reqskListener(req);
   const icsk = sk.icsk;
   let thresh = words[icsk.cold + ICSK_SYN_RETRIES] !== 0 ? words[icsk.cold + ICSK_SYN_RETRIES]! : sk.net.ipv4.tcpSynackRetries;
+  if (synGuard !== null) thresh = synGuard.retries(sk, thresh);
   const qlen = words[icsk.cold + ICSK_REQSK_QLEN]!;
   const room = words[sk.cold + SK_MAX_ACK_BACKLOG]! > PRUNE_MIN_BACKLOG ? words[sk.cold + SK_MAX_ACK_BACKLOG]! : PRUNE_MIN_BACKLOG;
   if (qlen << 1 > room) {

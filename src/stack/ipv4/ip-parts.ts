@@ -9,6 +9,7 @@ import type { SkBuff } from "../core/skbuff.ts";
 import type { Sock } from "../core/sock.ts";
 import type { InDevice } from "./devinet.ts";
 import type { InetSk } from "./inet-sock.ts";
+import type { TcpSk } from "./tcp-sock.ts";
 
 /** Fragments: reassembly (ip-fragment.ts), and sending in pieces (ip-do-fragment.ts). */
 export interface FragmentOps {
@@ -101,6 +102,14 @@ export interface MulticastOps {
   get(sk: InetSk, name: number, out: Uint8Array | Int32Array): number;
 }
 
+/** The SYN guard (syn-guard.ts). */
+export interface SynGuardOps {
+  /** May a SYN from there take a request? SKB_NOT_DROPPED_YET, or why it is to be dropped. */
+  check(sk: TcpSk, saddr: number): number;
+  /** How often a SYN-ACK may be sent again that without the guard would be sent so often. */
+  retries(sk: TcpSk, retries: number): number;
+}
+
 export let ipFragments: FragmentOps | null = null;
 export let ipOptions: OptionOps | null = null;
 export let ipForwarding: ForwardOps | null = null;
@@ -108,6 +117,7 @@ export let ipRaw: RawOps | null = null;
 export let ipPing: PingOps | null = null;
 export let ipHooks: HookOps | null = null;
 export let ipMulticast: MulticastOps | null = null;
+export let synGuard: SynGuardOps | null = null;
 
 /** Boot: no part is there. */
 export function ipPartsInit(): void {
@@ -118,6 +128,7 @@ export function ipPartsInit(): void {
   ipPing = null;
   ipHooks = null;
   ipMulticast = null;
+  synGuard = null;
 }
 
 export function registerIpFragments(ops: FragmentOps): void {
@@ -146,4 +157,8 @@ export function registerIpHooks(ops: HookOps): void {
 
 export function registerIpMulticast(ops: MulticastOps): void {
   ipMulticast = ops;
+}
+
+export function registerSynGuard(ops: SynGuardOps): void {
+  synGuard = ops;
 }

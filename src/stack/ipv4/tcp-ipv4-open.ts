@@ -30,6 +30,7 @@ import {
 import {
   ehashReqBase, inetEhashNolisten, inetEhashRemove, inetNodeFaddr, inetNodeFport, inetNodeLaddr, inetNodeSetKey,
 } from "./inet-hashtables.ts";
+import { synGuard } from "./ip-parts.ts";
 import {
   inetReqskAlloc, REQ_ECN_OK, REQ_INFO, REQ_RCV_ISN, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
   REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskFree, reqskSpare,
@@ -134,6 +135,10 @@ function connRequest(sk: TcpSk, skb: SkBuff): number {
   let isn = skb.when;
   if (((skb.dst as Rtable).flags & (RTCF_BROADCAST | RTCF_MULTICAST)) !== 0) return SKB_DROP_REASON_IP_INVALID_DEST;
   // A peer of a connection in TIME_WAIT has proved to be there, and is let in.
+  if (synGuard !== null && isn === 0) {
+    const reason = synGuard.check(sk, memView.getInt32(skb.nh + IPH_SADDR));
+    if (reason !== SKB_NOT_DROPPED_YET) return reason;
+  }
   const syncookies = net.ipv4.tcpSyncookies;
   let cookie = isn === 0 && (syncookies === SYNCOOKIES_ALWAYS || inetCskReqskQueueIsFull(sk));
   if (cookie && !tcpSynFloodAction(net)) return SKB_DROP_REASON_TCP_REQQFULL;

@@ -4,8 +4,7 @@
  */
 import type { ExecutionContext } from "ava";
 import type { Hal } from "../../../hal/hal.ts";
-import { boot, initNet } from "../../../src/boot.ts";
-import type { ConfigOptions } from "../../../src/config.ts";
+import { boot, type BootOptions, initNet } from "../../../src/boot.ts";
 import { setDropMonitor } from "../../../src/stack/core/skbuff.ts";
 import { inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
 import { inetTwskPurge } from "../../../src/stack/ipv4/inet-timewait-sock.ts";
@@ -33,7 +32,7 @@ const hal: Hal = {
   wake: () => undefined,
 };
 
-export function bootWire(options: ConfigOptions = {}): void {
+export function bootWire(options: BootOptions = {}): void {
   clock = 1000;
   boot({ preset: "host", buffers: 64, skbs: 128, ...options, hal });
   dev = addDevice("wire0");
