@@ -10,7 +10,7 @@ import { MEM_STAGING, mem8, memView } from "../../lib/memory.ts";
 import { type Slab, slabAlloc, slabCreate, slabFree, slabWords } from "../../lib/pool.ts";
 import { getRandomU32 } from "../../lib/random.ts";
 import { halfWords, words, wordTable } from "../../lib/table.ts";
-import { ENOENT, ENOMEM, EOPNOTSUPP } from "../../uapi/errno.ts";
+import { EINVAL, ENOENT, ENOMEM, EOPNOTSUPP } from "../../uapi/errno.ts";
 import {
   BPF_A, BPF_ABS, BPF_ADD, BPF_ALU, BPF_AND, BPF_B, BPF_DIV, BPF_H, BPF_IMM, BPF_IND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP,
   BPF_K, BPF_LD, BPF_LDX, BPF_LEN, BPF_LSH, BPF_MEM, BPF_MEMWORDS, BPF_MISC, BPF_MOD, BPF_MSH, BPF_MUL, BPF_OR,
@@ -23,8 +23,8 @@ import { skbCopyBits } from "./skb-frags.ts";
 import type { SkBuff } from "./skbuff.ts";
 import { registerSkFilter, SK_FAMILY, SK_TYPE, type Sock, SOCK_FILTERED } from "./sock.ts";
 
-/** Words of a row: the handle of its socket, then two for each instruction: code, jt, jf in bytes 0, 2, 3; and k. */
-const ROW_HEAD = 1;
+/** Words of a row: the handle of its socket, the numbers of its program, then two for each instruction: code, jt, jf in bytes 0, 2, 3; and k. */
+const ROW_HEAD = 2;
 
 let filters: Slab;
 let filterCount = 0;
@@ -48,7 +48,7 @@ export function filterInit(count: number, insns: number): void {
   rows = wordTable("sk_filter", count * rowWords, -1);
   scratch = wordTable("sk_filter", BPF_MEMWORDS);
   filterCheckInit(insns);
-  registerSkFilter(Object.freeze({ attach: skAttachFilter, detach: skDetachFilter, run: skRunFilter }));
+  registerSkFilter(Object.freeze({ attach: skAttachFilter, detach: skDetachFilter, get: skGetFilter, run: skRunFilter }));
 }
 
 /** The row of a socket's filter, -1 for none. There are few filters. */
@@ -72,10 +72,11 @@ function skAttachFilter(sk: Sock, program: Int32Array): number {
   if (row < 0) return -ENOMEM;
   let to = rows + row * rowWords;
   words[to] = sk.index;
+  words[to + 1] = program.length;
   for (let at = 0; at < program.length; at += INSN_NUMBERS) {
-    words[to + 1] = program[at]! | (program[at + 1]! << 16) | (program[at + 2]! << 24);
-    words[to + 2] = program[at + 3]!;
     to += 2;
+    words[to] = program[at]! | (program[at + 1]! << 16) | (program[at + 2]! << 24);
+    words[to + 1] = program[at + 3]!;
   }
   sk.flags |= SOCK_FILTERED;
   return 0;
@@ -89,6 +90,23 @@ function skDetachFilter(sk: Sock): number {
   words[rows + row * rowWords] = -1;
   slabFree(filters, row);
   return 0;
+}
+
+/** Reads a socket's program: the numbers written, 0 without one, -EINVAL when `out` is too short. Linux: sk_get_filter(). */
+function skGetFilter(sk: Sock, out: Int32Array): number {
+  if ((sk.flags & SOCK_FILTERED) === 0) return 0;
+  let from = rows + rowOf(sk) * rowWords;
+  const length = words[from + 1]!;
+  if (length > out.length) return -EINVAL;
+  for (let at = 0; at < length; at += INSN_NUMBERS) {
+    from += 2;
+    const insn = words[from]!;
+    out[at] = insn & 0xffff;
+    out[at + 1] = (insn >> 16) & 255;
+    out[at + 2] = insn >>> 24;
+    out[at + 3] = words[from + 1]!;
+  }
+  return length;
 }
 
 /** Reads 1, 2 or 4 bytes of a packet into `loaded`: false when they are not all there. Linux: bpf_skb_load_helper_*(). */

@@ -51,6 +51,8 @@ export const SOCK_SNDBUF_LOCK = 1;
 export const SOCK_RCVBUF_LOCK = 2;
 export const SOCK_BINDADDR_LOCK = 4;
 export const SOCK_BINDPORT_LOCK = 8;
+/** SO_LOCK_FILTER: the filter stays as it is. Linux: SOCK_FILTER_LOCKED of sk_flags. */
+export const SOCK_FILTER_LOCK = 16;
 
 /** A transport protocol's functions. Linux: struct proto. Results are 0, a count or a handle, or a negative errno. */
 export interface Proto {
@@ -186,6 +188,8 @@ export interface SkFilterOps {
   /** 0 or a negative errno. */
   attach(sk: Sock, program: Int32Array): number;
   detach(sk: Sock): number;
+  /** Writes the program into `out`: the numbers written, 0 without one, -EINVAL when it does not fit. */
+  get(sk: Sock, out: Int32Array): number;
   /** How many bytes of a packet, from skb.data on, the socket wants; 0 for none of it. */
   run(sk: Sock, skb: SkBuff): number;
 }

@@ -3,11 +3,12 @@
  * socket(7). Owns the upper limits of the socket buffers (net.core.rmem_max, wmem_max).
  */
 import { words } from "../../lib/table.ts";
-import { EDOM, EINVAL, ENODEV, ENOPROTOOPT } from "../../uapi/errno.ts";
+import { EDOM, EINVAL, ENODEV, ENOPROTOOPT, EPERM } from "../../uapi/errno.ts";
 import { IFNAMSIZ } from "../../uapi/if.ts";
 import {
-  SO_ACCEPTCONN, SO_ATTACH_FILTER, SO_BINDTODEVICE, SO_BINDTOIFINDEX, SO_BROADCAST, SO_DETACH_FILTER, SO_DOMAIN, SO_ERROR, SO_KEEPALIVE, SO_LINGER,
-  SO_MARK, SO_NO_CHECK, SO_OOBINLINE, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVTIMEO,
+  SO_ACCEPTCONN, SO_ATTACH_FILTER, SO_BINDTODEVICE, SO_BINDTOIFINDEX, SO_BROADCAST, SO_DETACH_FILTER, SO_DOMAIN, SO_ERROR,
+  SO_GET_FILTER, SO_KEEPALIVE, SO_LINGER, SO_LOCK_FILTER, SO_MARK, SO_NO_CHECK, SO_OOBINLINE, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF,
+  SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVTIMEO,
   SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMP, SO_TYPE,
 } from "../../uapi/socket.ts";
 import { TCP_LISTEN } from "../../uapi/tcp.ts";
@@ -16,8 +17,8 @@ import type { NetDevice } from "./net-device.ts";
 import { SKB_OVERHEAD_BYTES, skbBufferBytes } from "./skbuff.ts";
 import {
   SK_ERR_SOFT, SK_FAMILY, SK_LINGERTIME_MS, SK_MARK, SK_PRIORITY, SK_PROTOCOL, SK_RCVLOWAT, SK_RCVTIMEO_MS,
-  SK_SNDTIMEO_MS, SK_TYPE, SK_USERLOCKS, skDstReset, skFilterOps, skWriteSpace, type Sock, SOCK_BROADCAST, SOCK_KEEPOPEN,
-  SOCK_LINGER, SOCK_NO_CHECK, SOCK_RCVBUF_LOCK, SOCK_REUSE, SOCK_REUSEPORT, SOCK_SNDBUF_LOCK, SOCK_TIMESTAMP,
+  SK_SNDTIMEO_MS, SK_TYPE, SK_USERLOCKS, skDstReset, type SkFilterOps, skFilterOps, skWriteSpace, type Sock, SOCK_BROADCAST,
+  SOCK_FILTER_LOCK, SOCK_KEEPOPEN, SOCK_LINGER, SOCK_NO_CHECK, SOCK_RCVBUF_LOCK, SOCK_REUSE, SOCK_REUSEPORT, SOCK_SNDBUF_LOCK, SOCK_TIMESTAMP,
   SOCK_URGINLINE, sockError,
 } from "./sock.ts";
 
@@ -98,12 +99,22 @@ function timeoutMs(seconds: number, usec: number): number {
   return seconds * MSEC_PER_SEC + (((usec + USEC_PER_MSEC - 1) / USEC_PER_MSEC) | 0);
 }
 
+/** The options of socket filters: a filter that is locked stays, and stays locked. */
+function setFilter(sk: Sock, ops: SkFilterOps, name: number, on: boolean, opt: Uint8Array | Int32Array | null): number {
+  const locked = (words[sk.cold + SK_USERLOCKS]! & SOCK_FILTER_LOCK) !== 0;
+  if (locked && !(name === SO_LOCK_FILTER && on)) return -EPERM;
+  if (name === SO_ATTACH_FILTER) return opt instanceof Int32Array ? ops.attach(sk, opt) : -EINVAL;
+  if (name === SO_DETACH_FILTER) return ops.detach(sk);
+  if (on) words[sk.cold + SK_USERLOCKS]! |= SOCK_FILTER_LOCK;
+  return 0;
+}
+
 /**
  * Sets an option of level SOL_SOCKET.
  * @param value the int; SO_LINGER: on or off; timeouts: seconds
  * @param value2 SO_LINGER: seconds; timeouts: microseconds
  * @param opt SO_BINDTODEVICE: the device's name as bytes; SO_ATTACH_FILTER: the program, four numbers an instruction
- * @returns 0, -EINVAL, -EDOM (microseconds out of range), -ENODEV, -ENOPROTOOPT (unknown, or only to be read)
+ * @returns 0, -EINVAL, -EDOM (microseconds out of range), -ENODEV, -EPERM (the filter is locked), -ENOPROTOOPT (unknown, or only to be read)
  */
 export function sockSetsockopt(
   sk: Sock, name: number, value: number, value2: number, opt: Uint8Array | Int32Array | null,
@@ -170,9 +181,9 @@ export function sockSetsockopt(
     case SO_BINDTOIFINDEX:
       return bindToIndex(sk, value);
     case SO_ATTACH_FILTER:
-      return skFilterOps === null ? -ENOPROTOOPT : opt instanceof Int32Array ? skFilterOps.attach(sk, opt) : -EINVAL;
     case SO_DETACH_FILTER:
-      return skFilterOps === null ? -ENOPROTOOPT : skFilterOps.detach(sk);
+    case SO_LOCK_FILTER:
+      return skFilterOps === null ? -ENOPROTOOPT : setFilter(sk, skFilterOps, name, on, opt);
     default:
       return -ENOPROTOOPT;
   }
@@ -208,7 +219,8 @@ function putDevice(sk: Sock, out: Uint8Array | Int32Array): number {
 }
 
 /**
- * Reads an option of level SOL_SOCKET into `out`: one int; SO_LINGER and the timeouts two, as setting them takes.
+ * Reads an option of level SOL_SOCKET into `out`: one int; SO_LINGER and the timeouts two, SO_GET_FILTER the program, as setting
+ * them takes.
  * @returns elements written, -EINVAL when `out` is too short, or -ENOPROTOOPT
  */
 export function sockGetsockopt(sk: Sock, name: number, out: Uint8Array | Int32Array): number {
@@ -248,6 +260,12 @@ export function sockGetsockopt(sk: Sock, name: number, out: Uint8Array | Int32Ar
     case SO_RCVTIMEO: return putTimeout(words[sk.cold + SK_RCVTIMEO_MS]!, out);
     case SO_SNDTIMEO: return putTimeout(words[sk.cold + SK_SNDTIMEO_MS]!, out);
     case SO_BINDTODEVICE: return putDevice(sk, out);
+    case SO_LOCK_FILTER:
+      if (skFilterOps === null) return -ENOPROTOOPT;
+      value = (words[sk.cold + SK_USERLOCKS]! & SOCK_FILTER_LOCK) !== 0 ? 1 : 0;
+      break;
+    case SO_GET_FILTER:
+      return skFilterOps === null ? -ENOPROTOOPT : out instanceof Int32Array ? skFilterOps.get(sk, out) : -EINVAL;
     default: return -ENOPROTOOPT;
   }
   out[0] = value;

@@ -301,3 +301,28 @@ test.serial("what tcpdump compiled decides as the words say", (t) => {
   }
   finish(t);
 });
+
+test.serial("320 filters by chance over 200 packets: what libpcap compiled lets through what tcpdump lets through", (t) => {
+  bootIpv4({ skbs: 256 });
+  filterInit(1, 128);
+  sk = skAlloc(initNet, AF_PACKET, proto)!;
+  const text = readFileSync(new URL("../packet/libpcap-filters.json", import.meta.url), "utf8");
+  const { packets, filters } = JSON.parse(text) as { packets: string[]; filters: [expression: string, program: Insn[], shown: string][] };
+  const skbs = packets.map((hex) => packet(Buffer.from(hex, "hex"), 0xff));
+  let both = 0;
+  for (const [expression, program, mask] of filters) {
+    t.is(attach(program), 0, expression);
+    const shown = BigInt(`0x${mask}`);
+    let count = 0;
+    for (const [number, skb] of skbs.entries()) {
+      const wanted = skFilter(sk, skb) !== 0;
+      if (wanted) count++;
+      if (wanted !== (((shown >> BigInt(number)) & 1n) === 1n)) t.fail(`${expression}: ${wanted} for ${packets[number]}`);
+    }
+    if (count > 0 && count < packets.length) both++;
+  }
+  t.log(`${both} of ${filters.length} filters let some through and some not`);
+  t.true(both > filters.length / 2);
+  for (const skb of skbs) consumeSkb(skb);
+  finish(t);
+});

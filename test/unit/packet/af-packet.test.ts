@@ -7,7 +7,7 @@ import {
   bind, close, getsockname, getsockopt, recvfrom, sendto, setNs, setsockopt, setsockoptBytes, socket, SockaddrIn,
 } from "../../../src/stack/socket/index.ts";
 import {
-  EAFNOSUPPORT, EAGAIN, EINVAL, EMSGSIZE, ENETDOWN, ENOBUFS, ENODEV, ENOENT, ENOPROTOOPT, ENXIO, ESOCKTNOSUPPORT,
+  EAFNOSUPPORT, EAGAIN, EINVAL, EMSGSIZE, ENETDOWN, ENOBUFS, ENODEV, ENOENT, ENOPROTOOPT, ENXIO, EPERM, ESOCKTNOSUPPORT,
 } from "../../../src/uapi/errno.ts";
 import { IFF_PROMISC } from "../../../src/uapi/if.ts";
 import { ETH_P_ALL, ETH_P_ARP, ETH_P_IP } from "../../../src/uapi/if-ether.ts";
@@ -16,7 +16,7 @@ import {
   PACKET_OTHERHOST, PACKET_OUTGOING, PACKET_STATISTICS,
 } from "../../../src/uapi/if-packet.ts";
 import {
-  AF_PACKET, SO_ATTACH_FILTER, SO_DETACH_FILTER, SO_RCVBUF, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, SOL_PACKET, SOL_SOCKET,
+  AF_PACKET, SO_ATTACH_FILTER, SO_DETACH_FILTER, SO_GET_FILTER, SO_LOCK_FILTER, SO_RCVBUF, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, SOL_PACKET, SOL_SOCKET,
 } from "../../../src/uapi/socket.ts";
 import { a, ADDR_B, b, bootHosts, devA, devB, finish, open, turn } from "../ipv4/two-hosts.ts";
 
@@ -124,6 +124,31 @@ test.serial("a filter says which frames and how much of each; it can be taken aw
   sendUdp("xyz");
   t.is(recvfrom(udp, buffer, 0, 100, 0, null), 2, "cut to ten bytes, eight of header");
   t.is(recvfrom(udp, buffer, 0, 100, 0, null), -EAGAIN);
+  end(t);
+});
+
+test.serial("a filter can be read back; one that is locked is neither replaced nor taken away, and stays locked", (t) => {
+  start();
+  const fd = openPacket(a, SOCK_RAW, ETH_P_ALL);
+  const program = Int32Array.of(40, 0, 0, 12, 21, 0, 1, 2054, 6, 0, 0, -1, 6, 0, 0, 0);
+  const out = new Int32Array(20);
+  t.is(getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, out), 0, "there is none");
+  t.is(setsockoptBytes(fd, SOL_SOCKET, SO_ATTACH_FILTER, program), 0);
+  t.is(getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, out), 16);
+  t.deepEqual(out.slice(0, 16), program);
+  t.is(getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, new Int32Array(12)), -EINVAL);
+  t.is(setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, 0), 0);
+  t.is(setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, 1), 0);
+  t.is(getsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, out), 1);
+  t.is(out[0], 1);
+  t.is(setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, 1), 0);
+  t.is(setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, 0), -EPERM);
+  t.is(setsockoptBytes(fd, SOL_SOCKET, SO_ATTACH_FILTER, program), -EPERM);
+  t.is(setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, 0), -EPERM);
+  close(fd);
+  opened = [];
+  const fresh = openPacket(a, SOCK_RAW, ETH_P_ALL);
+  t.is(setsockoptBytes(fresh, SOL_SOCKET, SO_ATTACH_FILTER, program), 0, "its place is free again, and the next socket is not locked");
   end(t);
 });
 
