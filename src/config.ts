@@ -50,6 +50,7 @@ export const CONFIG_TABLE = Object.freeze({
   epolls: row("epoll instances; 0: a program asks by poll() or by trying", [0, 1, 2, 64], 0, 1024),
   epollItems: row("descriptors watched by epoll", [0, 5, 14, 2048], 0, 16384),
   neighbours: row("neighbour (ARP) entries", [2, 4, 8, 256], 2, 4096),
+  arpProxies: row("addresses that a router answers ARP for (ip neigh add proxy), where `proxyArp` is started", [1, 1, 2, 64], 1, 1024),
   ifaddrs: row("interface addresses, loopback included", [2, 3, 4, 64], 2, 1024),
   routes: row("routes in all tables, those of addresses included", [8, 9, 20, 512], 8, 131000),
   fibInfos: row("distinct sets of next hop and attributes; each further next hop of a route counts as one", [6, 7, 10, 256], 6, 16000),

@@ -4,7 +4,7 @@
  */
 import type { Net } from "../stack/core/net.ts";
 import {
-  RTM_DELADDR, RTM_DELLINK, RTM_DELNEIGH, RTM_DELROUTE, RTM_DELRULE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWROUTE,
+  RTM_DELADDR, RTM_DELLINK, RTM_DELNEIGH, RTM_DELROUTE, RTM_DELRULE, RTM_GETNEIGH, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWROUTE,
   RTM_NEWRULE, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_LINK, RTNLGRP_NEIGH,
 } from "../uapi/rtnetlink.ts";
 import { type Args, CommandEnd, matches, Output } from "./command.ts";
@@ -81,6 +81,7 @@ export class IpMonitor {
         return `${this.label ? "[ROUTE]" : ""}${routeText(ip, answer, null)}`;
       case RTM_NEWNEIGH:
       case RTM_DELNEIGH:
+      case RTM_GETNEIGH:
         return `${this.label ? "[NEIGH]" : ""}${neighText(ip, answer, false)}`;
       case RTM_NEWRULE:
       case RTM_DELRULE:

@@ -1,16 +1,17 @@
 /** `ip neighbour`: show, get, add, change, replace, delete, flush. iproute2's counterpart is ip/ipneigh.c. */
-import { NDA_CACHEINFO, NDA_DST, NDA_IFINDEX, NDA_LLADDR, NDA_PROBES } from "../uapi/if-link.ts";
+import { NDA_CACHEINFO, NDA_DST, NDA_IFINDEX, NDA_LLADDR, NDA_PROBES, NDA_PROTOCOL } from "../uapi/if-link.ts";
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from "../uapi/netlink.ts";
 import {
-  NTF_ROUTER, NTF_USE, NUD_NOARP, NUD_NONE, NUD_PERMANENT, RTM_DELNEIGH, RTM_GETNEIGH, RTM_NEWNEIGH,
+  NTF_EXT_LEARNED, NTF_PROXY, NTF_ROUTER, NTF_USE, NUD_NOARP, NUD_NONE, NUD_PERMANENT, RTM_DELNEIGH, RTM_GETNEIGH, RTM_NEWNEIGH,
 } from "../uapi/rtnetlink.ts";
 import { AF_INET } from "../uapi/socket.ts";
 import {
   type Args, CommandEnd, duplicateArg, invalidArg, matches, noDevice, parseNumber,
 } from "./command.ts";
-import { addrArg, formatAddr, formatLladdr, parseLladdr, prefixArg, type Prefix } from "./inet-text.ts";
+import { addrArg, formatAddr, formatLladdr, prefixArg, type Prefix } from "./inet-text.ts";
 import { type IpContext, unknownCommand } from "./ip-context.ts";
 import { type Answer, Request } from "./libnetlink.ts";
+import { protocolName, protocolNumber } from "./rt-names.ts";
 
 /** ndmsg: its size and fields. */
 export const NDMSG_BYTES = 12;
@@ -19,14 +20,21 @@ const NDM_IFINDEX = 4;
 const NDM_STATE = 8;
 const NDM_FLAGS = 10;
 
-const USAGE = "Usage: ip neigh { add | del | change | replace } { ADDR [ lladdr LLADDR ] [ nud STATE ] } dev DEV\n"
-  + "       ip neigh { show | flush } [ to PREFIX ] [ dev DEV ] [ nud STATE ]\n       ip neigh get ADDR dev DEV\n";
+const USAGE = "Usage: ip neigh { add | del | change | replace }\n"
+  + "                { ADDR [ lladdr LLADDR ] [ nud STATE ] proxy ADDR }\n"
+  + "                [ dev DEV ] [ router ] [ use ] [ extern_learn ] [ protocol PROTO ]\n"
+  + "       ip neigh { show | flush } [ proxy ] [ to PREFIX ] [ dev DEV ] [ nud STATE ] [ unused ]\n"
+  + "       ip neigh get ADDR dev DEV\n";
 
 const STATES: readonly (readonly [number, string])[] = Object.freeze([
   [0x01, "incomplete"], [0x02, "reachable"], [0x04, "stale"], [0x08, "delay"], [0x10, "probe"], [0x20, "failed"],
   [0x40, "noarp"], [0x80, "permanent"], [0x00, "none"],
 ] as const);
-const ALL_STATES = 0xff;
+/** Those whose names may be cut short. */
+const SHORT = /^(permanent|reachable|failed)$/;
+/** In a filter: entries in no state at all. */
+const NONE_STATE = 0x100;
+const ALL_STATES = 0x1ff;
 
 /** `ip neighbour …` */
 export function ipNeigh(ip: IpContext, args: Args): number {
@@ -44,27 +52,37 @@ export function ipNeigh(ip: IpContext, args: Args): number {
   return unknownCommand(word, "neigh");
 }
 
+/** iproute2: nud_state_a2n(). */
 function stateNumber(text: string): number {
-  if (text === "all") return ALL_STATES;
-  for (const [state, name] of STATES) if (matches(text, name)) return state;
-  const number = parseNumber(text, ALL_STATES);
-  return number < 0 ? invalidArg("nud state is bad", text) : number;
+  for (const [state, name] of STATES) if (SHORT.test(name) ? matches(text, name) : text === name) return state;
+  const number = parseNumber(text, NONE_STATE - 1);
+  return number < 0 || (number & (number - 1)) !== 0 ? invalidArg("nud state is bad", text) : number;
+}
+
+/** A word behind `nud` of a listing. */
+function filterStates(text: string, flush: boolean): number {
+  if (text === "all") return flush ? ALL_STATES & ~NUD_NOARP : ALL_STATES;
+  const state = stateNumber(text);
+  return state === 0 ? NONE_STATE : state;
 }
 
 function stateText(state: number): string {
   let text = "";
   for (const [bit, name] of STATES) if (bit !== 0 && (state & bit) !== 0) text += `${name.toUpperCase()} `;
-  return state === 0 ? "NONE " : text;
+  return text;
 }
 
 /** The line of a neighbour. @param named the listing is of one device: its name is not repeated. iproute2: print_neigh() */
 export function neighText(ip: IpContext, answer: Answer, named: boolean): string {
   const attrs = answer.attrs(NDMSG_BYTES);
-  let text = answer.type === RTM_DELNEIGH ? "Deleted " : "";
+  let text = answer.type === RTM_DELNEIGH ? "Deleted " : answer.type === RTM_GETNEIGH ? "miss " : "";
   if (attrs.has(NDA_DST)) text += `${formatAddr(attrs.addr(NDA_DST))} `;
-  if (!named) text += `dev ${ip.deviceName(answer.u32(NDM_IFINDEX))} `;
+  if (!named && answer.u32(NDM_IFINDEX) !== 0) text += `dev ${ip.deviceName(answer.u32(NDM_IFINDEX))} `;
   if (attrs.has(NDA_LLADDR)) text += `lladdr ${formatLladdr(attrs.data(NDA_LLADDR))} `;
-  if ((answer.u8(NDM_FLAGS) & NTF_ROUTER) !== 0) text += "router ";
+  const flags = answer.u8(NDM_FLAGS);
+  if ((flags & NTF_ROUTER) !== 0) text += "router ";
+  if ((flags & NTF_PROXY) !== 0) text += "proxy ";
+  if ((flags & NTF_EXT_LEARNED) !== 0) text += "extern_learn ";
   const info = attrs.data(NDA_CACHEINFO);
   if (ip.stats > 0 && info.length >= 16) {
     const view = new DataView(info.buffer, info.byteOffset, 16);
@@ -74,7 +92,15 @@ export function neighText(ip: IpContext, answer: Answer, named: boolean): string
     text += ` used ${seconds(4)}/${seconds(0)}/${seconds(8)}`;
     if (attrs.has(NDA_PROBES)) text += `probes ${attrs.u32(NDA_PROBES)} `;
   }
-  return `${text}${stateText(answer.u16(NDM_STATE))}\n`;
+  text += stateText(answer.u16(NDM_STATE));
+  if (attrs.has(NDA_PROTOCOL)) text += `proto ${protocolName(attrs.data(NDA_PROTOCOL)[0]!)} `;
+  return `${text}\n`;
+}
+
+/** The bytes of a link address, how many there may be: what is too short the kernel refuses. iproute2: ll_addr_a2n(). */
+function lladdrBytes(text: string): Uint8Array {
+  if (!/^[0-9a-f]{1,2}(:[0-9a-f]{1,2})*$/i.test(text)) throw new CommandEnd(255, `"${text}" is invalid lladdr.\n`);
+  return Uint8Array.from(text.split(":"), (byte) => parseInt(byte, 16));
 }
 
 /** iproute2: ipneigh_modify(). */
@@ -82,30 +108,40 @@ function modify(ip: IpContext, args: Args, type: number, flags: number): number 
   const request = new Request(type, flags, NDMSG_BYTES);
   let dst: number | null = null;
   let device: string | null = null;
+  let lladdr: string | null = null;
+  let flags8 = 0;
   request.setU8(NDM_FAMILY, AF_INET);
   request.setU16(NDM_STATE, type === RTM_DELNEIGH ? NUD_NONE : NUD_PERMANENT);
   for (; args.more; args.at++) {
     const word = args.word;
-    if (matches(word, "lladdr")) {
-      const bytes = parseLladdr(args.next());
-      if (bytes === null) throw new CommandEnd(255, `"${args.word}" is invalid lladdr.\n`);
-      request.data(NDA_LLADDR, bytes);
-    } else if (word === "nud") request.setU16(NDM_STATE, stateNumber(args.next()));
-    else if (word === "router") request.setU8(NDM_FLAGS, NTF_ROUTER);
-    else if (word === "use") request.setU8(NDM_FLAGS, NTF_USE);
+    if (matches(word, "lladdr")) lladdr = args.next();
+    else if (word === "nud") request.setU16(NDM_STATE, stateNumber(args.next()));
+    else if (word === "router") flags8 |= NTF_ROUTER;
+    else if (matches(word, "extern_learn")) flags8 |= NTF_EXT_LEARNED;
+    else if (word === "use") flags8 |= NTF_USE;
     else if (word === "dev") device = args.next();
-    else {
-      if (word === "to") args.next();
+    else if (!matches(word, "proxy") && matches(word, "protocol")) {
+      const protocol = protocolNumber(args.next());
+      if (protocol < 0) invalidArg('"protocol" value is invalid\n', args.word);
+      request.data(NDA_PROTOCOL, Uint8Array.of(protocol));
+    } else {
+      const proxy = matches(word, "proxy");
+      if (proxy) flags8 |= NTF_PROXY;
+      if (proxy || word === "to") args.next();
       if (matches(args.word, "help")) throw new CommandEnd(255, USAGE);
       if (dst !== null) duplicateArg("address", args.word);
       dst = addrArg(args.word, ip.family === AF_INET ? "inet" : "any valid");
       request.addr(NDA_DST, dst);
     }
   }
-  if (device === null || dst === null) throw new CommandEnd(255, "Device and destination are required arguments.\n");
-  const index = ip.deviceIndex(device);
-  if (index === 0) noDevice(device);
-  request.setU32(NDM_IFINDEX, index);
+  request.setU8(NDM_FLAGS, flags8);
+  if ((device === null && (flags8 & NTF_PROXY) === 0) || dst === null) throw new CommandEnd(255, "Device and destination are required arguments.\n");
+  if (lladdr !== null && lladdr !== "null") request.data(NDA_LLADDR, lladdrBytes(lladdr));
+  if (device !== null) {
+    const index = ip.deviceIndex(device);
+    if (index === 0) noDevice(device);
+    request.setU32(NDM_IFINDEX, index);
+  }
   ip.rtnl.talk(request);
   return 0;
 }
@@ -134,7 +170,7 @@ function get(ip: IpContext, args: Args): number {
 /** `ip neigh show` and `flush`. iproute2: do_show_or_flush(). */
 function list(ip: IpContext, args: Args, flush: boolean): number {
   let states = 0;
-  let [given, index] = [false, 0];
+  let [given, index, proxy, unused] = [false, 0, false, false];
   let to: Prefix | null = null;
   if (flush && !args.more) throw new CommandEnd(1, "Flush requires arguments.\n");
   for (; args.more; args.at++) {
@@ -143,28 +179,44 @@ function list(ip: IpContext, args: Args, flush: boolean): number {
       index = ip.deviceIndex(args.next());
       if (index === 0) noDevice(args.word);
     } else if (word === "nud") {
-      states = given ? states | stateNumber(args.next()) : stateNumber(args.next());
+      states |= filterStates(args.next(), flush);
       given = true;
-    } else {
+    } else if (word === "proxy") proxy = true;
+    else if (word === "unused") unused = true;
+    else {
       if (word === "to") args.next();
       to = prefixArg(args.word);
     }
   }
-  if (!given) states = flush ? ALL_STATES & ~NUD_PERMANENT & ~NUD_NOARP : ALL_STATES & ~NUD_NOARP;
+  if (!given) states = flush ? ALL_STATES & ~NUD_PERMANENT & ~NUD_NOARP : (NONE_STATE - 1) & ~NUD_NOARP;
   const request = new Request(RTM_GETNEIGH, 0, NDMSG_BYTES);
   request.setU8(NDM_FAMILY, AF_INET);
+  if (proxy) request.setU8(NDM_FLAGS, NTF_PROXY);
   if (index !== 0) request.u32(NDA_IFINDEX, index);
   const found: Answer[] = [];
   ip.rtnl.dump(request, (answer) => {
+    const attrs = answer.attrs(NDMSG_BYTES);
     const state = answer.u16(NDM_STATE);
-    const key = answer.attrs(NDMSG_BYTES).addr(NDA_DST);
-    const inside = to === null || to.length === 0 || ((key ^ to.addr) >> (32 - to.length)) === 0;
-    if (inside && (state === 0 ? states === ALL_STATES : (state & states) !== 0)) found.push(answer);
+    const wanted = (answer.u8(NDM_FLAGS) & (NTF_PROXY | NTF_EXT_LEARNED)) !== 0 || ((state === 0 ? NONE_STATE : state) & states) !== 0;
+    const inside = to === null || to.length === 0 || ((attrs.addr(NDA_DST) ^ to.addr) >> (32 - to.length)) === 0;
+    // The count of references is the last word of nda_cacheinfo.
+    const used = unused && attrs.has(NDA_CACHEINFO) && attrs.data(NDA_CACHEINFO)[12] !== 0;
+    if (wanted && inside && !used) found.push(answer);
   });
+  if (flush) return flushFound(ip, found);
+  for (const answer of found) ip.print(neighText(ip, answer, index !== 0));
+  return 0;
+}
+
+/** Deletes what was found, and with -s says so, as iproute2 does which looks a second time and finds nothing. */
+function flushFound(ip: IpContext, found: readonly Answer[]): number {
   for (const answer of found) {
-    if (flush) removeAgain(ip, answer);
-    else ip.print(neighText(ip, answer, index !== 0));
+    removeAgain(ip, answer);
+    if (ip.stats > 1) ip.print(neighText(ip, answer, false));
   }
+  if (ip.stats === 0) return 0;
+  if (found.length === 0) ip.print("Nothing to flush.\n");
+  else ip.print(`\n*** Round 1, deleting ${found.length} entries ***\n*** Flush is complete after 1 round ***\n`);
   return 0;
 }
 

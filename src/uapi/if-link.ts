@@ -77,4 +77,5 @@ export const NDA_CACHEINFO = 3;
 export const NDA_PROBES = 4;
 export const NDA_IFINDEX = 8;
 export const NDA_MASTER = 9;
+export const NDA_PROTOCOL = 12;
 export const NDA_MAX = 15;

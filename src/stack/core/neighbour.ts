@@ -59,6 +59,8 @@ export const NEIGH_UPDATE_F_ADMIN = 16;
 export const NEIGH_UPDATE_F_EXT_LEARNED = 32;
 /** neighUpdate: the entry is about to be used: what is static about it ends, and nothing else changes. */
 export const NEIGH_UPDATE_F_USE = 64;
+/** neighUpdate: no link address comes with the news: that known stays. */
+export const NEIGH_UPDATE_F_SAME_LLADDR = 128;
 
 /** Least time between two questions. Linux: HZ / 100. */
 const MIN_RETRANS_MS = 10;
@@ -252,12 +254,14 @@ function updateFlags(neigh: Neighbour, mask: number, flag: number): boolean {
 /**
  * News of a neighbour: a state, and with a state of NUD_VALID its link address (first 2 bytes, last 4).
  * @param flags NEIGH_UPDATE_F_*
- * @returns 0, or -EPERM (a static entry, and no ADMIN; an entry off the table). Linux: neigh_update()
+ * @returns 0, -EPERM (a static entry, and no ADMIN; an entry off the table), or -EINVAL (no address is given or known).
+ *   Linux: neigh_update()
  */
 export function neighUpdate(neigh: Neighbour, hi: number, lo: number, newState: number, flags: number): number {
   const old = neigh.nudState;
   if ((neigh.flags & NEIGH_DEAD) !== 0) return -EPERM;
   let notify = false;
+  let err = 0;
   if ((flags & NEIGH_UPDATE_F_ADMIN) !== 0) {
     notify = updateFlags(neigh, NTF_EXT_LEARNED, (flags & NEIGH_UPDATE_F_EXT_LEARNED) !== 0 ? NTF_EXT_LEARNED : 0);
   } else if ((old & (NUD_NOARP | NUD_PERMANENT)) !== 0) {
@@ -268,18 +272,23 @@ export function neighUpdate(neigh: Neighbour, hi: number, lo: number, newState: 
   } else if ((newState & NUD_VALID) === 0) {
     delTimer(neigh.timer);
     neigh.nudState = newState;
+    // As on Linux flags alone are no news here.
+    notify = (old & NUD_VALID) !== 0;
     if ((old & (NUD_INCOMPLETE | NUD_PROBE)) !== 0 && (newState & NUD_FAILED) !== 0) {
       neighInvalidate(neigh);
       notify = true;
     }
-    if ((old & NUD_VALID) !== 0) notify = true;
-  } else if (updateValid(neigh, hi, lo, newState, flags)) {
+  } else if ((flags & NEIGH_UPDATE_F_SAME_LLADDR) === 0) {
+    if (updateValid(neigh, hi, lo, newState, flags)) notify = true;
+  } else if ((old & NUD_VALID) === 0) {
+    err = -EINVAL;
+  } else if (updateValid(neigh, neigh.haHi, neigh.haLo, newState, flags)) {
     notify = true;
   }
   // As on Linux what is told is the state after that: DELAY for an address that came from somebody's question.
   if ((old & NUD_VALID) === 0 && (neigh.nudState & NUD_VALID) !== 0) sendWaiting(neigh);
   if (notify) neighNotify(neigh, NEIGH_CHANGED);
-  return 0;
+  return err;
 }
 
 /** News with a link address. @returns whether anything is another than before */

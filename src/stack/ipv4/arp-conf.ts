@@ -3,8 +3,7 @@
  * like of include/linux/inetdevice.h, Documentation/networking/ip-sysctl. They are fields of one word, InDevice.switches, and those
  * of conf.all and conf.default of a word of the namespace each, so that none takes memory of its own.
  *
- * A device follows the larger of its own value and that of conf.all; ARP_EVICT_NOCARRIER both must allow, and of
- * PROXY_ARP_PVLAN only the device's own counts.
+ * A device follows the larger of its own value and that of conf.all; ARP_EVICT_NOCARRIER both must allow.
  */
 import { EINVAL } from "../../uapi/errno.ts";
 import type { Net } from "../core/net.ts";
@@ -37,9 +36,7 @@ export const ARP_SPECIAL = ARP_IGNORE | ARP_FILTER | DROP_GRATUITOUS_ARP;
 export function arpConf(inDev: InDevice, setting: number): number {
   const own = inDev.switches & setting;
   const all = inDev.dev.net!.ipv4.confAll & setting;
-  let value = own > all ? own : all;
-  if (setting === PROXY_ARP_PVLAN) value = own;
-  else if (setting === ARP_EVICT_NOCARRIER) value = own & all;
+  const value = setting === ARP_EVICT_NOCARRIER ? own & all : own > all ? own : all;
   return value / (setting & -setting);
 }
 

@@ -46,6 +46,7 @@ import { ARP_EVICT_NOCARRIER, ARP_SPECIAL, arpConf, DROP_GRATUITOUS_ARP } from "
 import { arpAccepts, arpMayAnnounce, arpMayReply } from "./arp-policy.ts";
 import { type InDevice, inDevGet, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
 import { inetAddrType } from "./fib-lookup.ts";
+import { ipArpProxy } from "./ip-parts.ts";
 import { ipRouteInput } from "./route.ts";
 import type { Rtable } from "./rtable.ts";
 
@@ -254,7 +255,10 @@ function arpProcess(skb: SkBuff, dev: NetDevice, inDev: InDevice, op: number): n
       consumeSkb(skb);
       return NET_RX_SUCCESS;
     }
-    forUs = op === ARPOP_REQUEST && ipRouteInput(skb, tip, sip, 0, dev) === 0 && (skb.dst as Rtable).type === RTN_LOCAL;
+    if (op === ARPOP_REQUEST && ipRouteInput(skb, tip, sip, 0, dev) === 0) {
+      forUs = (skb.dst as Rtable).type === RTN_LOCAL;
+      if (!forUs && ipArpProxy !== null && ipArpProxy.answer(skb, dev)) return NET_RX_SUCCESS;
+    }
   }
   if (forUs) {
     const answered = (!special || arpMayReply(inDev, sip, tip)) && neighEventNs(arpTbl, shaHi, shaLo, sip, dev) !== null;

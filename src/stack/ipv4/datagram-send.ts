@@ -6,7 +6,7 @@
 import { account } from "../../lib/account.ts";
 import { words } from "../../lib/table.ts";
 import { EAFNOSUPPORT, EDESTADDRREQ, EFAULT, EINVAL, EMSGSIZE, ENOBUFS } from "../../uapi/errno.ts";
-import { AF_INET, AF_UNSPEC, MSG_DONTROUTE } from "../../uapi/socket.ts";
+import { AF_INET, AF_UNSPEC, MSG_CONFIRM, MSG_DONTROUTE } from "../../uapi/socket.ts";
 import { TCP_ESTABLISHED } from "../../uapi/tcp.ts";
 import { dstRelease } from "../core/dst.ts";
 import {
@@ -16,7 +16,7 @@ import { SK_MARK, SK_PRIORITY, SK_PROTOCOL, skbSetOwnerW } from "../core/sock.ts
 import { copyFromIter, type Msghdr, type SockaddrIn } from "../core/sockaddr.ts";
 import { IP_HLEN } from "../wire/ip.ts";
 import {
-  datagramMaySplit, datagramRoute, datagramRouteDaddr, datagramRouteError, datagramRouteSaddr, datagramSendAllowed, datagramTtl,
+  datagramConfirm, datagramMaySplit, datagramRoute, datagramRouteDaddr, datagramRouteError, datagramRouteSaddr, datagramSendAllowed, datagramTtl,
 } from "./datagram.ts";
 import { INET_HDRINCL, INET_RECVERR, type InetSk, IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipDontFragment, ipPushHeader, ipSendSkb } from "./ip-output.ts";
@@ -37,10 +37,11 @@ export function datagramSendInit(): void {
 }
 
 /**
- * Where a message goes: the route, with a reference for the caller, or null and datagramSendError() says why. Reads the
- * message's name and control messages, and for datagramPush() the rest of what is known then.
+ * Where a message goes: the route, with a reference for the caller, or null and datagramSendError() says why: 0 when nothing was
+ * to be sent, but a neighbour to be confirmed. Reads the message's name and control messages, and for datagramPush() the rest of
+ * what is known then.
  */
-export function datagramSendRoute(sk: InetSk, msg: Msghdr): Rtable | null {
+export function datagramSendRoute(sk: InetSk, msg: Msghdr, length: number): Rtable | null {
   const inet = sk.inet;
   const name = msg.name as SockaddrIn | null;
   const cookie = ipc;
@@ -74,6 +75,10 @@ export function datagramSendRoute(sk: InetSk, msg: Msghdr): Rtable | null {
   if (rt === null) return failed(datagramRouteError());
   cookie.addr = datagramRouteSaddr();
   destination = hop === daddr ? datagramRouteDaddr() : daddr;
+  if ((msg.flags & MSG_CONFIRM) !== 0 && datagramConfirm(rt, destination, msg.flags, length)) {
+    dstRelease(rt);
+    return failed(0);
+  }
   return rt;
 }
 

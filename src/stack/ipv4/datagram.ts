@@ -10,7 +10,7 @@ import { IP_PMTUDISC_DO, IP_PMTUDISC_OMIT, inClassD } from "../../uapi/in.ts";
 import { SIOCINQ, SIOCOUTQ } from "../../uapi/ioctl.ts";
 import { RT_SCOPE_LINK } from "../../uapi/rtnetlink.ts";
 import { IPSTATS_MIB_OUTNOROUTES } from "../../uapi/snmp.ts";
-import { AF_INET } from "../../uapi/socket.ts";
+import { AF_INET, MSG_PROBE } from "../../uapi/socket.ts";
 import { TCP_CLOSE, TCP_ESTABLISHED } from "../../uapi/tcp.ts";
 import { dstRelease } from "../core/dst.ts";
 import type { SkBuff } from "../core/skbuff.ts";
@@ -70,6 +70,15 @@ export function datagramRouteSaddr(): number {
 
 export function datagramRouteDaddr(): number {
   return outputFlow.daddr;
+}
+
+/**
+ * MSG_CONFIRM: the program knows that the next hop hears this host. Linux: the do_confirm of its sendmsg functions.
+ * @returns whether the message was only for that: MSG_PROBE, and it is empty
+ */
+export function datagramConfirm(rt: Rtable, daddr: number, flags: number, length: number): boolean {
+  rt.ops.confirmNeigh(rt, daddr);
+  return (flags & MSG_PROBE) !== 0 && length === 0;
 }
 
 /** The path to a destination takes less than we sent; a route that the socket keeps is looked up anew. Linux: ipv4_sk_update_pmtu(). */

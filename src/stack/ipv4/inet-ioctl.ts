@@ -29,6 +29,7 @@ import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { neighDelete, neighLookup, neighSet, NUD_VALID } from "../core/neighbour.ts";
 import { arpTbl } from "./arp.ts";
+import { ipArpProxy } from "./ip-parts.ts";
 import {
   inDevGet, inetAllocIfa, inetDelIfa, type InDevice, inetInsertIfa, inetMakeMask, type InIfaddr,
 } from "./devinet.ts";
@@ -284,10 +285,9 @@ function arpIoctl(net: Net, request: number, r: Arpreq): number {
   if (request !== SIOCSARP && request !== SIOCGARP && request !== SIOCDARP) return -ENOTTY;
   if (r.pa.family !== AF_INET) return -EPFNOSUPPORT;
   if ((r.flags & ATF_PUBL) === 0 && (r.flags & (ATF_NETMASK | ATF_DONTPUB)) !== 0) return -EINVAL;
-  // There are no published entries: none to delete, and none can be set.
-  if ((r.flags & ATF_PUBL) !== 0) return request === SIOCDARP ? -ENOENT : -EOPNOTSUPP;
   const addr = r.pa.addr | 0;
   let dev = r.dev === "" ? null : devOfLabel(net, r.dev);
+  if ((r.flags & ATF_PUBL) !== 0 && request !== SIOCGARP && (dev !== null || r.dev === "")) return arpPublish(net, request, addr, dev);
   if (dev === null) {
     if (r.dev !== "" || request === SIOCGARP) return -ENODEV;
     flowi4Init(flow, addr, 0, 0, 0, 0);
@@ -305,6 +305,12 @@ function arpIoctl(net: Net, request: number, r: Arpreq): number {
   }
   if (r.haType !== 0 && r.haType !== dev.type) return -EINVAL;
   return neighSet(arpTbl, addr, dev, r.haHi, r.haLo, (r.flags & ATF_PERM) !== 0 ? NUD_PERMANENT : NUD_STALE);
+}
+
+/** A published address, by one device or any. Linux: arp_req_set_public(), arp_req_delete_public(). */
+function arpPublish(net: Net, request: number, addr: number, dev: NetDevice | null): number {
+  if (ipArpProxy === null) return request === SIOCDARP ? -ENOENT : -EOPNOTSUPP;
+  return request === SIOCDARP ? ipArpProxy.remove(net, addr, dev) : ipArpProxy.add(net, addr, dev, 0);
 }
 
 /** Linux: arp_req_get(). */

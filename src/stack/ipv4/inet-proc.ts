@@ -4,7 +4,7 @@
  * little-endian machine.
  */
 import { devGetByIndex } from "../../netif/dev.ts";
-import { ATF_COM, ATF_PERM } from "../../uapi/if-arp.ts";
+import { ATF_COM, ATF_PERM, ATF_PUBL } from "../../uapi/if-arp.ts";
 import { RTF_GATEWAY, RTF_HOST, RTF_REJECT, RTF_UP } from "../../uapi/route.ts";
 import {
   NUD_NOARP, NUD_PERMANENT, RT_TABLE_MAIN, RTAX_ADVMSS, RTAX_RTT, RTAX_WINDOW, RTN_BROADCAST, RTN_MULTICAST, RTN_PROHIBIT,
@@ -13,6 +13,7 @@ import {
 import type { Net } from "../core/net.ts";
 import { neighForEach, NUD_VALID } from "../core/neighbour.ts";
 import { arpTbl } from "./arp.ts";
+import { ipArpProxy } from "./ip-parts.ts";
 import { inetMakeMask } from "./devinet.ts";
 import { FIB_NH_GW, FIB_NH_OIF, FibConfig, fibConfigMetric, FibWalk } from "./fib-config.ts";
 import { fibWalkNext, fibWalkStart } from "./fib-frontend.ts";
@@ -79,5 +80,11 @@ export function formatArp(net: Net): string {
     text += `${formatAddress(neigh.key).padEnd(16)} 0x${dev.type.toString(16).padEnd(10)}0x${flags.toString(16).padEnd(10)}`
       + `${formatLladdr(neigh.haHi, neigh.haLo)}     *        ${dev.name}\n`;
   });
+  for (let entry = ipArpProxy === null ? null : ipArpProxy.first(); entry !== null; entry = entry.next) {
+    if (entry.net !== net) continue;
+    const type = entry.dev === null ? 0 : entry.dev.type;
+    text += `${formatAddress(entry.key).padEnd(16)} 0x${type.toString(16).padEnd(10)}0x${(ATF_PUBL | ATF_PERM).toString(16).padEnd(10)}`
+      + `${formatLladdr(0, 0)}     *        ${entry.dev === null ? "*" : entry.dev.name}\n`;
+  }
   return text;
 }

@@ -7,6 +7,7 @@ import type { NetDevice } from "../core/net-device.ts";
 import type { Msghdr } from "../core/sockaddr.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import type { Sock } from "../core/sock.ts";
+import type { PneighEntry } from "./arp-proxy.ts";
 import type { InDevice } from "./devinet.ts";
 import type { InetSk } from "./inet-sock.ts";
 import type { TcpSk } from "./tcp-sock.ts";
@@ -61,6 +62,21 @@ export interface ForwardOps {
   route(skb: SkBuff, inDev: InDevice, error: number, daddr: number, saddr: number, tos: number): number;
 }
 
+/** Proxy ARP (arp-proxy.ts). */
+export interface ArpProxyOps {
+  /**
+   * Takes a question that is not for this host, its route set, if this host answers it for somebody else.
+   * @returns whether the packet was taken
+   */
+  answer(skb: SkBuff, dev: NetDevice): boolean;
+  /** Publishes an address, by one device or any (null): 0 or -ENOBUFS. @param flags as Neighbour.flags */
+  add(net: Net, key: number, dev: NetDevice | null, flags: number): number;
+  /** Publishes it no more: 0 or -ENOENT. */
+  remove(net: Net, key: number, dev: NetDevice | null): number;
+  /** The first published address. */
+  first(): PneighEntry | null;
+}
+
 /** Raw sockets (raw.ts). */
 export interface RawOps {
   /**
@@ -113,6 +129,7 @@ export interface SynGuardOps {
 export let ipFragments: FragmentOps | null = null;
 export let ipOptions: OptionOps | null = null;
 export let ipForwarding: ForwardOps | null = null;
+export let ipArpProxy: ArpProxyOps | null = null;
 export let ipRaw: RawOps | null = null;
 export let ipPing: PingOps | null = null;
 export let ipHooks: HookOps | null = null;
@@ -124,6 +141,7 @@ export function ipPartsInit(): void {
   ipFragments = null;
   ipOptions = null;
   ipForwarding = null;
+  ipArpProxy = null;
   ipRaw = null;
   ipPing = null;
   ipHooks = null;
@@ -141,6 +159,10 @@ export function registerIpOptions(ops: OptionOps): void {
 
 export function registerIpForwarding(ops: ForwardOps): void {
   ipForwarding = ops;
+}
+
+export function registerIpArpProxy(ops: ArpProxyOps): void {
+  ipArpProxy = ops;
 }
 
 export function registerIpRaw(ops: RawOps): void {

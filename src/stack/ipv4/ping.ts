@@ -220,7 +220,7 @@ function pingSendmsg(sock: Sock, msg: Msghdr, length: number): number {
   if (length < ICMP_HLEN) return -EINVAL;
   if ((msg.flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
   if (msg.name !== null && msg.name.family !== AF_INET) return -EAFNOSUPPORT;
-  const rt = datagramSendRoute(sk, msg);
+  const rt = datagramSendRoute(sk, msg, length);
   if (rt === null) return datagramSendError();
   const skb = datagramSendSkb(sk, msg, length, rt, DATAGRAM_HEADER);
   if (skb === null) return datagramSendError();

@@ -211,7 +211,7 @@ function rawSendmsg(sock: Sock, msg: Msghdr, length: number): number {
   const sk = sock as InetSk;
   if (length > 0xffff) return -EMSGSIZE;
   if ((msg.flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
-  const rt = datagramSendRoute(sk, msg);
+  const rt = datagramSendRoute(sk, msg, length);
   if (rt === null) return datagramSendError();
   const own = (sk.inet.flags & INET_HDRINCL) !== 0;
   const skb = datagramSendSkb(sk, msg, length, rt, own ? 0 : DATAGRAM_HEADER);

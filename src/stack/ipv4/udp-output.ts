@@ -16,7 +16,7 @@ import {
 } from "../../uapi/errno.ts";
 import { IPPROTO_UDP } from "../../uapi/in.ts";
 import { UDP_MIB_OUTDATAGRAMS, UDP_MIB_SNDBUFERRORS } from "../../uapi/snmp.ts";
-import { AF_INET, AF_UNSPEC, MSG_DONTROUTE, MSG_MORE, MSG_OOB } from "../../uapi/socket.ts";
+import { AF_INET, AF_UNSPEC, MSG_CONFIRM, MSG_DONTROUTE, MSG_MORE, MSG_OOB } from "../../uapi/socket.ts";
 import { TCP_ESTABLISHED } from "../../uapi/tcp.ts";
 import { dstHold, dstRelease } from "../core/dst.ts";
 import {
@@ -31,7 +31,7 @@ import { copyFromIter, type Msghdr, type SockaddrIn } from "../core/sockaddr.ts"
 import { IP_HLEN } from "../wire/ip.ts";
 import { CSUM_MANGLED_0, UDP_HLEN, UH_DPORT, UH_SPORT, UH_SUM, UH_ULEN } from "../wire/udp.ts";
 import {
-  datagramMaySplit, datagramRoute, datagramRouteDaddr, datagramRouteError, datagramRouteSaddr, datagramSendAllowed, datagramTtl,
+  datagramConfirm, datagramMaySplit, datagramRoute, datagramRouteDaddr, datagramRouteError, datagramRouteSaddr, datagramSendAllowed, datagramTtl,
 } from "./datagram.ts";
 import { INET_CORK, INET_RECVERR, type InetSk, IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipDontFragment, ipPushHeader, ipSendSkb } from "./ip-output.ts";
@@ -242,6 +242,10 @@ export function udpSendmsg(sock: Sock, msg: Msghdr, length: number): number {
     saddr = datagramRouteSaddr();
     if (hop === daddr) daddr = datagramRouteDaddr();
     if (connected) skDstSet(sk, dstHold(rt));
+  }
+  if ((flags & MSG_CONFIRM) !== 0 && datagramConfirm(rt, daddr, flags, length)) {
+    dstRelease(rt);
+    return 0;
   }
   return udpMakeSkb(sk, msg, length, rt, saddr, daddr, dport, more);
 }

@@ -8,29 +8,33 @@ import { mem8, memView } from "../../lib/memory.ts";
 import { NOTIFY_DONE, NotifierBlock, notifierChainRegister } from "../../lib/notifier.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { devGetByIndex } from "../../netif/dev.ts";
-import { EAFNOSUPPORT, EEXIST, EINVAL, EMSGSIZE, ENOBUFS, ENODEV, ENOENT } from "../../uapi/errno.ts";
+import { EAFNOSUPPORT, EEXIST, EINVAL, EMSGSIZE, ENOBUFS, ENODEV, ENOENT, EOPNOTSUPP } from "../../uapi/errno.ts";
 import {
-  NDA_CACHEINFO, NDA_DST, NDA_IFINDEX, NDA_LLADDR, NDA_MASTER, NDA_MAX, NDA_PROBES,
+  NDA_CACHEINFO, NDA_DST, NDA_IFINDEX, NDA_LLADDR, NDA_MASTER, NDA_MAX, NDA_PROBES, NDA_PROTOCOL,
 } from "../../uapi/if-link.ts";
 import {
-  NLM_F_CREATE, NLM_F_DUMP_FILTERED, NLM_F_EXCL, NLM_F_REPLACE, NLMSG_HDRLEN,
+  NLM_F_CREATE, NLM_F_DUMP_FILTERED, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NLMSG_HDRLEN,
 } from "../../uapi/netlink.ts";
 import {
-  NTF_PROXY, NTF_USE, RTM_DELNEIGH, RTM_GETNEIGH, RTM_NEWNEIGH, RTN_UNICAST, RTNLGRP_NEIGH,
+  NTF_EXT_LEARNED, NTF_PROXY, NTF_ROUTER, NTF_USE, NUD_NONE, RTM_DELNEIGH, RTM_GETNEIGH, RTM_NEWNEIGH, RTN_UNICAST, RTNLGRP_NEIGH,
 } from "../../uapi/rtnetlink.ts";
 import { AF_INET, AF_UNSPEC } from "../../uapi/socket.ts";
 import { nlErrMsg } from "../core/extack.ts";
 import {
-  neighChain, neighCreate, neighDelete, neighEventSend, type Neighbour, NEIGH_REMOVED, NEIGH_UPDATE_F_ADMIN,
-  NEIGH_UPDATE_F_OVERRIDE, neighLookup, neighUpdate, NUD_VALID,
+  NEIGH_PROTOCOL_SHIFT, NEIGH_REMOVED, NEIGH_SOLICITED, NEIGH_UPDATE_F_ADMIN, NEIGH_UPDATE_F_EXT_LEARNED, NEIGH_UPDATE_F_ISROUTER,
+  NEIGH_UPDATE_F_OVERRIDE, NEIGH_UPDATE_F_OVERRIDE_ISROUTER, NEIGH_UPDATE_F_SAME_LLADDR, NEIGH_UPDATE_F_USE, neighChain, neighCreate, neighDelete, neighEventSend,
+  type Neighbour, neighLookup, neighUpdate, NUD_VALID,
 } from "../core/neighbour.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { consumeSkb, type SkBuff } from "../core/skbuff.ts";
 import { arpTbl } from "../ipv4/arp.ts";
+import type { PneighEntry } from "../ipv4/arp-proxy.ts";
+import { inetAddrType } from "../ipv4/fib-lookup.ts";
+import { ipArpProxy } from "../ipv4/ip-parts.ts";
 import { nlmsgPutDump } from "./netlink-deliver.ts";
 import type { NetlinkSk, NetlinkSock } from "./netlink-sock.ts";
 import {
-  nlaGet, nlaGetAddr, nlaLen, nlaParse, nlaParseStrict, nlaPut, nlaPutAddr, nlaPutLladdr, nlaPutU32, nlaU32Or, NLH_SEQ,
+  nlaGet, nlaGetAddr, nlaGetU8, nlaLen, nlaParse, nlaParseStrict, nlaPut, nlaPutAddr, nlaPutLladdr, nlaPutU32, nlaPutU8, nlaU32Or, NLH_SEQ,
   nlmsgFinish, nlmsgPut,
 } from "./nlattr.ts";
 import {
@@ -51,7 +55,7 @@ const LLADDR_BYTES = 6;
 
 /** The shortest payloads. Linux: nda_policy. */
 function neighPolicy(type: number): number {
-  return type === NDA_IFINDEX || type === NDA_MASTER ? 4 : 0;
+  return type === NDA_IFINDEX || type === NDA_MASTER ? 4 : type === NDA_PROTOCOL ? 1 : 0;
 }
 
 /** Boot: neighbours can be asked for and changed, and changes are told. After arpInit() and rtnetlinkInit(). */
@@ -91,37 +95,43 @@ function neighAdd(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
   err = checkFamily(nlh);
   if (err !== 0) return err;
   const flags = mem8[nlh + NDM_FLAGS]!;
-  if ((flags & NTF_PROXY) !== 0) return nlErrMsg(-EINVAL, "Proxy neighbours are not supported");
+  const key = nlaGetAddr(nlaGet(NDA_DST));
+  const protocol = nlaGet(NDA_PROTOCOL) === 0 ? 0 : nlaGetU8(nlaGet(NDA_PROTOCOL)) << NEIGH_PROTOCOL_SHIFT;
+  if ((flags & NTF_PROXY) !== 0) {
+    if (ipArpProxy === null) return nlErrMsg(-EOPNOTSUPP, "Proxy ARP was not listed at boot");
+    return ipArpProxy.add(sk.net, key, dev, flags | protocol);
+  }
   if (dev === null) return nlErrMsg(-EINVAL, "Device not specified");
-  return applyNeigh(nlh, dev, nlaGetAddr(nlaGet(NDA_DST)), lladdr, flags);
+  return applyNeigh(nlh, dev, key, lladdr, flags, protocol);
 }
 
-function applyNeigh(nlh: number, dev: NetDevice, key: number, lladdr: number, flags: number): number {
+function applyNeigh(nlh: number, dev: NetDevice, key: number, lladdr: number, flags: number, protocol: number): number {
   const request = nlmsgFlags(nlh);
-  let update = NEIGH_UPDATE_F_ADMIN | NEIGH_UPDATE_F_OVERRIDE;
+  let update = NEIGH_UPDATE_F_ADMIN | NEIGH_UPDATE_F_OVERRIDE | NEIGH_UPDATE_F_OVERRIDE_ISROUTER;
   let neigh = neighLookup(arpTbl, key, dev);
+  let err = 0;
   if (neigh === null) {
     if ((request & NLM_F_CREATE) === 0) return -ENOENT;
     neigh = neighCreate(arpTbl, key, dev);
     if (neigh === null) return -ENOBUFS;
+    neigh.flags |= flags & NTF_EXT_LEARNED;
   } else {
     if ((request & NLM_F_EXCL) !== 0) return -EEXIST;
     if ((request & NLM_F_REPLACE) === 0) update = NEIGH_UPDATE_F_ADMIN;
   }
+  if (protocol !== 0) neigh.flags = (neigh.flags & ~(0xff << NEIGH_PROTOCOL_SHIFT)) | protocol;
+  if ((flags & NTF_EXT_LEARNED) !== 0) update |= NEIGH_UPDATE_F_EXT_LEARNED;
+  if ((flags & NTF_ROUTER) !== 0) update |= NEIGH_UPDATE_F_ISROUTER;
   if ((flags & NTF_USE) !== 0) {
+    neighUpdate(neigh, 0, 0, 0, update | NEIGH_UPDATE_F_USE);
     neighEventSend(neigh, null);
     return 0;
   }
   const state = memView.getUint16(nlh + NDM_STATE, true);
-  let hi = neigh.haHi;
-  let lo = neigh.haLo;
-  if (lladdr !== 0) {
-    hi = memView.getUint16(lladdr + 4);
-    lo = memView.getInt32(lladdr + 6);
-  } else if ((state & NUD_VALID) !== 0 && (neigh.nudState & NUD_VALID) === 0) {
-    return nlErrMsg(-EINVAL, "No link layer address given");
-  }
-  return neighUpdate(neigh, hi, lo, state, update);
+  const hi = lladdr === 0 ? 0 : memView.getUint16(lladdr + 4);
+  const lo = lladdr === 0 ? 0 : memView.getInt32(lladdr + 6);
+  err = neighUpdate(neigh, hi, lo, state, lladdr === 0 ? update | NEIGH_UPDATE_F_SAME_LLADDR : update);
+  return err === -EINVAL ? nlErrMsg(err, "No link layer address given") : err;
 }
 
 /** RTM_DELNEIGH. Linux: neigh_delete(). */
@@ -133,8 +143,9 @@ function neighDel(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
   if (ifindex !== 0 && dev === null) return -ENODEV;
   err = checkFamily(nlh);
   if (err !== 0) return err;
-  if (dev === null) return -EINVAL;
-  return neighDelete(arpTbl, nlaGetAddr(nlaGet(NDA_DST)), dev);
+  const key = nlaGetAddr(nlaGet(NDA_DST));
+  if ((mem8[nlh + NDM_FLAGS]! & NTF_PROXY) !== 0) return ipArpProxy === null ? -ENOENT : ipArpProxy.remove(sk.net, key, dev);
+  return dev === null ? -EINVAL : neighDelete(arpTbl, key, dev);
 }
 
 function ticks(since: number): number {
@@ -157,12 +168,44 @@ function fillNeigh(skb: SkBuff, nlh: number, neigh: Neighbour): number {
   mem8[nlh + NLMSG_HDRLEN] = neigh.tbl.family;
   memView.setInt32(nlh + NDM_IFINDEX, neigh.dev!.ifindex, true);
   memView.setUint16(nlh + NDM_STATE, neigh.nudState, true);
-  mem8[nlh + NDM_TYPE] = RTN_UNICAST;
+  mem8[nlh + NDM_FLAGS] = neigh.flags & 0xff;
+  mem8[nlh + NDM_TYPE] = inetAddrType(neigh.dev!.net!, neigh.key, neigh.dev);
   const fits = nlaPutAddr(skb, NDA_DST, neigh.key)
     && ((neigh.nudState & NUD_VALID) === 0 || nlaPutLladdr(skb, NDA_LLADDR, neigh.haHi, neigh.haLo))
     && nlaPutU32(skb, NDA_PROBES, neigh.probes)
-    && putCacheinfo(skb, neigh);
+    && putCacheinfo(skb, neigh)
+    && putProtocol(skb, neigh.flags);
   return nlmsgFinish(skb, nlh, fits);
+}
+
+function putProtocol(skb: SkBuff, flags: number): boolean {
+  const protocol = (flags >> NEIGH_PROTOCOL_SHIFT) & 0xff;
+  return protocol === 0 || nlaPutU8(skb, NDA_PROTOCOL, protocol);
+}
+
+/** Writes a published address behind the header `nlh`. Linux: pneigh_fill_info(). */
+function fillPneigh(skb: SkBuff, nlh: number, entry: PneighEntry): number {
+  if (nlh < 0) return -EMSGSIZE;
+  mem8[nlh + NLMSG_HDRLEN] = AF_INET;
+  memView.setInt32(nlh + NDM_IFINDEX, entry.dev === null ? 0 : entry.dev.ifindex, true);
+  memView.setUint16(nlh + NDM_STATE, NUD_NONE, true);
+  mem8[nlh + NDM_FLAGS] = (entry.flags & 0xff) | NTF_PROXY;
+  mem8[nlh + NDM_TYPE] = RTN_UNICAST;
+  return nlmsgFinish(skb, nlh, nlaPutAddr(skb, NDA_DST, entry.key) && putProtocol(skb, entry.flags));
+}
+
+/** All published addresses; arg1 is how many are done. Linux: pneigh_dump_table(). */
+function pneighDump(skb: SkBuff, cb: NetlinkSock, only: number): number {
+  let index = 0;
+  for (let entry = ipArpProxy === null ? null : ipArpProxy.first(); entry !== null; entry = entry.next) {
+    if (index++ < cb.arg1) continue;
+    if (entry.net === cb.net && (only === 0 || (entry.dev !== null && entry.dev.ifindex === only))) {
+      const err = fillPneigh(skb, nlmsgPutDump(skb, cb, RTM_NEWNEIGH, NDMSG_BYTES), entry);
+      if (err !== 0) return err;
+    }
+    cb.arg1 = index;
+  }
+  return 0;
 }
 
 /** RTM_GETNEIGH for one neighbour. Linux: neigh_get(). */
@@ -210,7 +253,7 @@ function neighDump(skb: SkBuff, cb: NetlinkSock): number {
   const only = dumpFilter(cb);
   if (only < 0) return only;
   const tbl = arpTbl;
-  if ((mem8[cb.nlh + NDM_FLAGS]! & NTF_PROXY) !== 0) return 0;
+  if (nlmsgLength(cb.nlh) >= ATTRS && mem8[cb.nlh + NDM_FLAGS] === NTF_PROXY) return pneighDump(skb, cb, only);
   for (; cb.arg0 <= tbl.mask; cb.arg0++, cb.arg1 = 0) {
     let index = 0;
     for (let neigh = tbl.heads[cb.arg0]!; neigh !== null; neigh = neigh.hashNext!) {
@@ -232,7 +275,8 @@ function rtnlNeighEvent(event: number, neigh: Neighbour): number {
   if (net === null || !rtnlHasListeners(net, RTNLGRP_NEIGH)) return NOTIFY_DONE;
   const skb = rtnlSkb();
   if (skb === null) return NOTIFY_DONE;
-  const type = event === NEIGH_REMOVED ? RTM_DELNEIGH : RTM_NEWNEIGH;
-  rtnlNotify(net, skb, RTNLGRP_NEIGH, fillNeigh(skb, nlmsgPut(skb, 0, 0, type, NDMSG_BYTES, 0), neigh));
+  const type = event === NEIGH_REMOVED ? RTM_DELNEIGH : event === NEIGH_SOLICITED ? RTM_GETNEIGH : RTM_NEWNEIGH;
+  const flags = event === NEIGH_SOLICITED ? NLM_F_REQUEST : 0;
+  rtnlNotify(net, skb, RTNLGRP_NEIGH, fillNeigh(skb, nlmsgPut(skb, 0, 0, type, NDMSG_BYTES, flags), neigh));
   return NOTIFY_DONE;
 }

@@ -5,7 +5,7 @@ import {
 } from "../../../src/stack/core/neighbour.ts";
 import {
   ARP_ACCEPT, ARP_ANNOUNCE, ARP_EVICT_NOCARRIER, ARP_FILTER, ARP_IGNORE, ARP_NOTIFY, arpConf, arpConfSet, arpConfSetAll,
-  arpConfSetDefault, DROP_GRATUITOUS_ARP, PROXY_ARP_PVLAN,
+  arpConfSetDefault, DROP_GRATUITOUS_ARP,
 } from "../../../src/stack/ipv4/arp-conf.ts";
 import { arpTbl } from "../../../src/stack/ipv4/arp.ts";
 import { inDevGet, inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
@@ -61,15 +61,13 @@ test.serial("arp_ignore: which of its addresses a host answers for, and probes a
   t.false(answers(near, "10.0.0.1", "10.0.0.2"), "conf.all counts too");
 });
 
-test.serial("a setting follows the larger of conf.all and the device's, two of them otherwise", (t) => {
+test.serial("a setting follows the larger of conf.all and the device's, one of them both", (t) => {
   const inDev = inDevGet(near)!;
   arpConfSetAll(initNet, ARP_IGNORE, 2);
   for (const [own, value] of [[0, 2], [1, 2], [3, 3]] as const) {
     arpConfSet(near, ARP_IGNORE, own);
     t.is(arpConf(inDev, ARP_IGNORE), value);
   }
-  arpConfSetAll(initNet, PROXY_ARP_PVLAN, 1);
-  t.is(arpConf(inDev, PROXY_ARP_PVLAN), 0, "the device's own");
   t.is(arpConf(inDev, ARP_EVICT_NOCARRIER), 1);
   arpConfSetAll(initNet, ARP_EVICT_NOCARRIER, 0);
   t.is(arpConf(inDev, ARP_EVICT_NOCARRIER), 0, "both must allow it");
