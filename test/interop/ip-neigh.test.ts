@@ -21,7 +21,7 @@ const interop = missing === null ? test.serial : test.serial.skip;
 const OPERATIONS = 300;
 const STATES = ["permanent", "perm", "reachable", "stale", "noarp", "none", "failed", "0x40", "3", "sta"];
 const SETUP = ["addr add 10.0.0.1/24 dev d0", "addr add 10.1.0.1/24 dev d1"];
-const QUESTIONS = ["neigh", "neigh show nud all", "neigh show proxy", "neigh flush nud all", "neigh show nud all", "neigh flush proxy dev d0", "neigh show proxy"];
+const QUESTIONS = ["neigh", "neigh show nud all", "neigh show proxy", "neigh flush nud all", "neigh show nud all", "neigh flush proxy dev d0", "neigh show proxy", "neigh flush proxy", "neigh show proxy"];
 /** No timer is to run out in the course of the test. */
 const TIMES = { retransTimeMs: 3_600_000, baseReachableTimeMs: 36_000_000, gcStaletimeMs: 3_600_000 };
 
