@@ -28,7 +28,7 @@ export function linkStateInit(): void {
 
 /** Registration of a device: its queue and timers. A txqueuelen of 0 means no queue. Allocates. */
 export function linkStateSetup(dev: NetDevice, linkChanged: (dev: NetDevice) => void): void {
-  dev.qdiscSleeping = dev.txqueuelen === 0 ? null : createQdisc(dev);
+  dev.qdiscSleeping = createDefaultQdisc(dev);
   dev.qdisc = noop;
   dev.queueStopped = false;
   let place = watched.indexOf(null);
@@ -38,8 +38,9 @@ export function linkStateSetup(dev: NetDevice, linkChanged: (dev: NetDevice) => 
   workSetup(dev.linkWork, linkChanged, dev);
 }
 
-function createQdisc(dev: NetDevice): PfifoFast {
-  return new PfifoFast(dev);
+/** What a device queues with by itself; null for none. Allocates. */
+export function createDefaultQdisc(dev: NetDevice): PfifoFast | null {
+  return dev.txqueuelen === 0 ? null : new PfifoFast(dev);
 }
 
 /** The end of a device: nothing of it may run any more. */
@@ -49,6 +50,7 @@ export function linkStateRelease(dev: NetDevice): void {
   timerFree(dev.watchdogTimer);
   dev.watchdogTimer = -1;
   watched[watched.indexOf(dev)] = null;
+  dev.qdiscSleeping?.destroy?.();
   dev.qdiscSleeping = null;
 }
 

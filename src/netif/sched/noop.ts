@@ -11,6 +11,10 @@ export class NoopQdisc implements Qdisc {
   readonly canBypass = false;
   drops = 0;
 
+  get id(): string {
+    return "noop";
+  }
+
   /** Drops; 0, because a sender has done nothing wrong (Linux: NET_XMIT_CN is no error to it). */
   enqueue(skb: SkBuff): number {
     this.drops++;

@@ -24,6 +24,10 @@ export class PfifoFast implements Qdisc {
     this.dev = dev;
   }
 
+  get id(): string {
+    return "pfifo_fast";
+  }
+
   /** 0, or -ENOBUFS after dropping the packet because txqueuelen packets wait. */
   enqueue(skb: SkBuff): number {
     const qlen = this.qlen;

@@ -59,6 +59,10 @@ export interface Qdisc {
   reset(): void;
   /** While nothing waits a packet may go to the driver without being queued (Linux: TCQ_F_CAN_BYPASS). */
   readonly canBypass: boolean;
+  /** Its name in `ip link`. */
+  readonly id: string;
+  /** The device has another one from now on, or goes: nothing of it may run any more. */
+  destroy?(): void;
   /** Packets waiting. */
   qlen: number;
   drops: number;

@@ -87,12 +87,6 @@ function operstate(dev: NetDevice): number {
   return dev.peer !== null ? IF_OPER_LOWERLAYERDOWN : IF_OPER_DOWN;
 }
 
-function qdiscName(dev: NetDevice): string {
-  const qdisc = dev.qdisc;
-  if (qdisc === null) return "noqueue";
-  return qdisc === dev.qdiscSleeping ? "pfifo_fast" : "noop";
-}
-
 function putCounter(at: number, value: number): void {
   memView.setInt32(at, value | 0, true);
   memView.setInt32(at + 4, Math.floor(value / 4294967296), true);
@@ -155,7 +149,7 @@ function fillLink(skb: SkBuff, nlh: number, dev: NetDevice, change: number): num
     && nlaPutU32(skb, IFLA_NUM_RX_QUEUES, 1)
     && (peer === null || peer.net !== dev.net || nlaPutU32(skb, IFLA_LINK, peer.ifindex))
     && (master === null || nlaPutU32(skb, IFLA_MASTER, master.ifindex))
-    && nlaPutString(skb, IFLA_QDISC, qdiscName(dev))
+    && nlaPutString(skb, IFLA_QDISC, dev.qdisc?.id ?? "noqueue")
     && nlaPutU8(skb, IFLA_CARRIER, dev.running && dev.carrier ? 1 : 0)
     && putAddresses(skb, dev)
     && linkInfoPut(skb, dev)
