@@ -3,7 +3,7 @@
  * measurements. One script (rollup's `dist/linnet.xs.js`); the host speaks to it through `handleCommand`.
  *
  * A message is one byte of command, then its arguments (JSON, or for FRAME the clock in ms as 4 bytes and a frame):
- *   BOOT {preset, …}     boots; answers {bufferBytes}: bytes of the buffers made so far, when the host had them counted
+ *   BOOT {options, parts}  boots with these sizes, and the parts of PART_PATHS or none; answers {bufferBytes}: bytes of the buffers made so far, when the host had them counted
  *   ATTACH {chip}        gives the board its device, eth0, up and with an address; with `chip` an ENC28J60
  *   FRAME ms, frame      receives the frame at that time; answers the frames sent, each behind its length (2 bytes)
  *   MEASURE {path, count, dry}   runs the path that often
@@ -13,10 +13,13 @@
  */
 import { boot, initNet } from "../../src/boot.ts";
 import type { ConfigOptions } from "../../src/config.ts";
+import { igmp } from "../../src/igmp.ts";
 import { mem8, userBuffer } from "../../src/lib/memory.ts";
 
 import { inetAddAddress } from "../../src/stack/ipv4/devinet.ts";
 import { devGetByName, devOpen } from "../../src/netif/dev.ts";
+import { packet } from "../../src/packet.ts";
+import { raw } from "../../src/raw.ts";
 import { SockaddrIn } from "../../src/stack/core/sockaddr.ts";
 import {
   accept4, bind, close, listen, recv, recvfrom, send, sendto, shutdown, socket,
@@ -147,7 +150,7 @@ function handleCommand(buffer: ArrayBuffer): ArrayBuffer {
   const args = JSON.parse(new TextDecoder().decode(message.subarray(1))) as Record<string, unknown>;
   switch (message[0]) {
     case BOOT:
-      boot({ ...(args as ConfigOptions), hal: platform });
+      boot({ ...(args["options"] as ConfigOptions), initcalls: args["parts"] === true ? [raw, packet, igmp] : [], hal: platform });
       return answer({ bufferBytes: (globalThis as { bufferBytes?: number }).bufferBytes ?? 0 });
     case ATTACH:
       attach(args["chip"] === true);

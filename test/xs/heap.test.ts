@@ -3,10 +3,12 @@ import test from "ava";
 import { budget, SLOT_BYTES } from "../../src/budget.ts";
 import type { Preset } from "../../src/config.ts";
 import baseline from "../bench/xs-baseline.json" with { type: "json" };
-import { MEASURED_BOARD, MEASURED_PACKETS, PATHS, XsBoard } from "./measure.ts";
+import { MEASURED_BOARD, MEASURED_PACKETS, PART_PATHS, PATHS, XsBoard } from "./measure.ts";
 
 /** Compute units may grow by this much over the baseline before the test wants to know. */
 const BASELINE_TOLERANCE = 1.1;
+/** Packets that the paths of parts are measured over. */
+const PART_PACKETS = 2_000;
 /** What the paths are meant to cost at most (issue 2), where they have come so far; the baseline holds the others. */
 const LIMIT: Readonly<Record<string, number>> = { arp: 3_000, ping: 3_000 };
 
@@ -24,6 +26,18 @@ for (const path of PATHS) {
     t.true(cost.computePerPacket > 0);
     const limit = LIMIT[path];
     if (limit !== undefined) t.true(cost.computePerPacket <= limit, `${cost.computePerPacket} units, limit ${limit}`);
+  });
+}
+
+for (const path of PART_PATHS) {
+  test.serial(`${path}: no heap slot for each packet`, async (t) => {
+    const board = await XsBoard.start();
+    t.teardown(() => board.close());
+    await board.boot(MEASURED_BOARD, true);
+    await board.attach();
+    const cost = await board.measure(path, PART_PACKETS);
+    t.log(`${cost.computePerPacket} compute units`);
+    t.is(cost.slotsPerPacket, 0);
   });
 }
 

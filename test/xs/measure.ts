@@ -24,6 +24,8 @@ const LOOKUP = 8;
 export const PATHS: readonly string[] = [
   "arp", "ping", "udp-echo", "tcp-receive", "tcp-send", "tcp-request", "tcp-connect", "tcp-active",
 ];
+/** Paths of parts that a board lists when it boots: of these only the slots are looked at. */
+export const PART_PATHS: readonly string[] = ["raw", "packet", "multicast"];
 /** Packets that each path is measured over. */
 export const MEASURED_PACKETS = 10_000;
 
@@ -78,9 +80,9 @@ export class XsBoard {
     return board;
   }
 
-  /** Boots the stack, with no device but loopback. */
-  boot(options: ConfigOptions): Promise<Delivery> {
-    return this.command(BOOT, options);
+  /** Boots the stack, with no device but loopback. @param parts with raw and packet sockets and multicast */
+  boot(options: ConfigOptions, parts = false): Promise<Delivery> {
+    return this.command(BOOT, { options, parts });
   }
 
   /** Gives the booted stack eth0, up and with the address 10.0.0.2/24. @param chip an ENC28J60 by its driver */

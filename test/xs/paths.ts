@@ -4,17 +4,19 @@
  */
 import { memView } from "../../src/lib/memory.ts";
 import {
-  accept4, bind, close, connect as connectTo, listen, recv, recvfrom, send, sendto, socket,
+  accept4, bind, close, connect as connectTo, listen, recv, recvfrom, send, sendto, setsockoptBytes, socket,
 } from "../../src/index.ts";
 import { SockaddrIn } from "../../src/stack/core/sockaddr.ts";
 import type { Net } from "../../src/stack/core/net.ts";
 import { EAGAIN, EINPROGRESS } from "../../src/uapi/errno.ts";
 import { ARPOP_REPLY, ARPOP_REQUEST } from "../../src/uapi/if-arp.ts";
-import { AF_INET, SOCK_DGRAM, SOCK_STREAM } from "../../src/uapi/socket.ts";
+import { ETH_P_IP } from "../../src/uapi/if-ether.ts";
+import { IP_ADD_MEMBERSHIP, IPPROTO_ICMP } from "../../src/uapi/in.ts";
+import { AF_INET, AF_PACKET, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, SOL_IP } from "../../src/uapi/socket.ts";
 import { TCPHDR_ACK, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN } from "../../src/stack/wire/tcp.ts";
 import { arpRequests, clearArpRequests, framesSent, inject, outboxLength, outboxOffset } from "./device.ts";
 import {
-  PEER_ADDR, sentAck, sentFlags, sentPayload, sentPort, sentSeq, sentSynTsval, sentTsval, writeArp, writePing, writeTcp, writeUdp,
+  BOARD_ADDR, PEER_ADDR, sentAck, sentFlags, sentPayload, sentPort, sentSeq, sentSynTsval, sentTsval, writeArp, writePing, writeTcp, writeUdp,
 } from "./peer.ts";
 import { advanceNow } from "./platform.ts";
 
@@ -23,12 +25,16 @@ const SEGMENT = 1448;
 const REQUEST = 64;
 const ECHO_PORT = 7;
 const HTTP_PORT = 80;
+const GROUP_PORT = 7007;
+/** 239.1.1.1 */
+const GROUP = -285146879;
 
 let net: Net;
 let dry = false;
 let udpFd = -1;
 let listenFd = -1;
 let fd = -1;
+let partFd = -1;
 let buffer: Uint8Array;
 let from: SockaddrIn;
 let server: SockaddrIn;
@@ -152,15 +158,40 @@ function callOut(): void {
   expect(sentFlags() === TCPHDR_ACK && sentAck() === seq, "acknowledge the end");
 }
 
+/** Opens the socket of a path of parts; -1 for any other path. */
+function openPart(path: string): number {
+  switch (path) {
+    case "raw":
+      return must(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP), "socket");
+    case "packet":
+      return must(socket(AF_PACKET, SOCK_RAW, ETH_P_IP), "socket");
+    case "multicast": {
+      const group = must(socket(AF_INET, SOCK_DGRAM, 0), "socket");
+      must(bind(group, new SockaddrIn(GROUP, GROUP_PORT)), "bind");
+      must(setsockoptBytes(group, SOL_IP, IP_ADD_MEMBERSHIP, Int32Array.of(GROUP, BOARD_ADDR)), "join");
+      return group;
+    }
+    default:
+      return -1;
+  }
+}
+
+/** The next packet is read, and is as long as it should be. */
+function readPart(length: number): void {
+  if (!dry) expect(recvfrom(partFd, buffer, 0, SEGMENT, 0, null) === length, "give the packet to the socket");
+}
+
 /** Makes the path ready: connected, and warm as far as the protocol goes. */
 export function pathStart(path: string): void {
   dry = false;
+  partFd = openPart(path);
   if (path === "tcp-receive" || path === "tcp-send" || path === "tcp-request") connect();
   unacked = 0;
 }
 
 export function pathEnd(path: string): void {
   dry = false;
+  if (partFd >= 0) close(partFd);
   if (path === "tcp-receive" || path === "tcp-send" || path === "tcp-request") disconnect();
 }
 
@@ -177,6 +208,18 @@ export function pathStep(path: string, i: number): void {
     case "ping":
       receive(writePing(i, 64));
       expect(framesSent === before + 1 && memView.getUint8(outboxOffset + 34) === 0, "answer the ping");
+      return;
+    case "raw":
+      receive(writePing(i, 64));
+      readPart(64);
+      return;
+    case "packet":
+      receive(writePing(i, 64));
+      readPart(14 + 64);
+      return;
+    case "multicast":
+      receive(writeUdp(GROUP_PORT, REQUEST, GROUP));
+      readPart(REQUEST);
       return;
     case "udp-echo":
       receive(writeUdp(ECHO_PORT, REQUEST));

@@ -60,13 +60,13 @@ function writeEthernet(broadcast: boolean, protocol: number): void {
   memView.setUint16(at + 12, protocol);
 }
 
-function writeIp(protocol: number, payload: number): void {
+function writeIp(protocol: number, payload: number, daddr = BOARD_ADDR): void {
   const at = inboxOffset + IP_AT;
   memView.setInt32(at, 0x45000000 | (payload + 20));
   memView.setInt32(at + 4, 0x00004000);
   memView.setInt32(at + 8, 0x40000000 | (protocol << 16));
   memView.setInt32(at + 12, PEER_ADDR);
-  memView.setInt32(at + 16, BOARD_ADDR);
+  memView.setInt32(at + 16, daddr);
   memView.setUint16(at + 10, ipFastCsum(at, 5));
 }
 
@@ -98,15 +98,15 @@ export function writePing(sequence: number, length: number): number {
   return IP_AT + length;
 }
 
-/** A datagram to a port of the board. */
-export function writeUdp(port: number, payload: number): number {
+/** A datagram to a port of the board, or of a group. */
+export function writeUdp(port: number, payload: number, daddr = BOARD_ADDR): number {
   writeEthernet(false, ETH_P_IP);
   const length = payload + 8;
-  writeIp(IPPROTO_UDP, length);
+  writeIp(IPPROTO_UDP, length, daddr);
   const at = inboxOffset + L4_AT;
   memView.setInt32(at, (40000 << 16) | port);
   memView.setInt32(at + 4, length << 16);
-  memView.setUint16(at + 6, csumFold(csumPartial(at, length) + csumTcpudpNofold(PEER_ADDR, BOARD_ADDR, length, IPPROTO_UDP)));
+  memView.setUint16(at + 6, csumFold(csumPartial(at, length) + csumTcpudpNofold(PEER_ADDR, daddr, length, IPPROTO_UDP)));
   return L4_AT + length;
 }
 
