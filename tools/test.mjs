@@ -29,6 +29,9 @@ const INTEROP_TOOLS = {
   ifconfig: "net-tools",
   dnsmasq: "dnsmasq-base",
   chronyd: "chrony",
+  "avahi-daemon": "avahi-daemon",
+  "avahi-browse": "avahi-utils",
+  "dbus-daemon": "dbus-daemon",
 };
 
 const stages = [

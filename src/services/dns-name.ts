@@ -57,10 +57,11 @@ export function dnsNameText(bytes: Uint8Array, at: number): string {
 }
 
 /**
- * Reads a name of a message, compressed or not, and writes it in lower case at `to`, where 255 bytes are free.
+ * Reads a name of a message, compressed or not, and writes it at `to`, where 255 bytes are free.
+ * @param keepCase as it is, and not in lower case
  * @returns the offset behind it in the message; -1 when it is malformed
  */
-export function dnsNameRead(message: Uint8Array, length: number, at: number, out: Uint8Array, to: number): number {
+export function dnsNameRead(message: Uint8Array, length: number, at: number, out: Uint8Array, to: number, keepCase = false): number {
   let end = -1;
   let begun = at;
   let written = 0;
@@ -79,11 +80,11 @@ export function dnsNameRead(message: Uint8Array, length: number, at: number, out
     out[to + written++] = count;
     at++;
     if (count === 0) return end < 0 ? at : end;
-    for (let i = 0; i < count; i++) out[to + written++] = lower(message[at++]!);
+    for (let i = 0; i < count; i++, at++) out[to + written++] = keepCase ? message[at]! : lower(message[at]!);
   }
 }
 
-/** Is the name in the message, compressed or not, the one that stands in lower case at `nameAt`? False for a malformed one. */
+/** Is the name in the message, compressed or not, the one that stands at `nameAt`, whatever their case? False for a malformed one. */
 export function dnsNameIs(message: Uint8Array, length: number, at: number, name: Uint8Array, nameAt: number): boolean {
   let begun = at;
   for (;;) {
@@ -100,7 +101,7 @@ export function dnsNameIs(message: Uint8Array, length: number, at: number, name:
     if (count === 0) return true;
     at++;
     nameAt++;
-    for (let i = 0; i < count; i++) if (lower(message[at++]!) !== name[nameAt++]) return false;
+    for (let i = 0; i < count; i++) if (lower(message[at++]!) !== lower(name[nameAt++]!)) return false;
   }
 }
 

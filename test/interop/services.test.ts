@@ -1,4 +1,4 @@
-/** The services against the programs that Linux hosts use: dnsmasq for DHCP and DNS, chrony for the time. */
+/** The services against the programs that Linux hosts use: dnsmasq for DHCP and DNS, chrony for the time, Avahi for mDNS. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +9,8 @@ import { interopMissing, LINUX_ADDR, Netns } from "./netns.ts";
 const missing = interopMissing(["dnsmasq"]);
 const interop = missing === null ? test.serial : test.serial.skip;
 const timed = interopMissing(["dnsmasq", "chronyd"]) === null ? test.serial : test.serial.skip;
+
+const named = interopMissing(["avahi-daemon", "avahi-browse", "dbus-daemon"]) === null ? test.serial : test.serial.skip;
 
 const PATIENCE_MS = 120_000;
 
@@ -131,4 +133,40 @@ timed("chrony tells the time", async (t) => {
   t.is(stratum, "5");
   const report = await board.stop();
   t.is(report.inUseAtEnd, report.inUseAtStart, JSON.stringify(report.pools));
+});
+
+const BUS_POLICY = `<busconfig><type>system</type><listen>unix:path=BUS</listen><auth>EXTERNAL</auth><policy context="default">
+<allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/><allow user="*"/></policy></busconfig>`;
+
+named("Avahi and the board find each other's hosts and services, and settle who has a name", async (t) => {
+  t.timeout(300_000);
+  const net = await Netns.create(t);
+  const dir = folder(t);
+  const bus = join(dir, "bus");
+  writeFileSync(join(dir, "bus.conf"), BUS_POLICY.replace("BUS", bus));
+  writeFileSync(join(dir, "avahi.conf"), "[server]\nhost-name=linux\nuse-ipv6=no\nallow-interfaces=tap0\n[publish]\npublish-workstation=no\n");
+  const onBus = ["env", `DBUS_SYSTEM_BUS_ADDRESS=unix:path=${bus}`] as const;
+  net.spawn("dbus-daemon", [`--config-file=${join(dir, "bus.conf")}`, "--nofork", "--nopidfile"]);
+  await net.must("sh", "-c", `for i in $(seq 100); do [ -S ${bus} ] && exit 0; sleep 0.1; done; exit 1`);
+  const avahi = net.spawn(onBus[0], [onBus[1], "avahi-daemon", "--no-drop-root", "--no-chroot", "--no-rlimits", "-f", join(dir, "avahi.conf")]);
+  let log = "";
+  avahi.stderr!.on("data", (chunk: Buffer) => (log += chunk.toString()));
+  await net.must("sh", "-c", `for i in $(seq 200); do ${onBus.join(" ")} avahi-resolve -4 -n linux.local && exit 0; sleep 0.2; done; exit 1`);
+  net.spawn(onBus[0], [onBus[1], "avahi-publish", "-s", "Linux page", "_http._tcp", "8000", "path=/linux"]);
+  const board = await net.services({ tap: "tap0", mdns: "board7" });
+  await board.printed(/^mdns 0 board7$/m, PATIENCE_MS);
+  await board.printed(/^linux\.local 0 10\.0\.0\.1$/m, PATIENCE_MS);
+  await board.printed(/^resolved 0 linux\.local 10\.0\.0\.1 8000 path=\/linux$/m, PATIENCE_MS);
+  const resolved = await net.must(onBus[0], onBus[1], "avahi-resolve", "-4", "-n", "board7.local");
+  t.regex(resolved, /board7\.local\s+10\.0\.0\.2/);
+  const browse = await net.must(onBus[0], onBus[1], "avahi-browse", "-pkrt", "_http._tcp");
+  t.regex(browse, /^=;tap0;IPv4;Seite\\032des\\032Boards;_http\._tcp;local;board7\.local;10\.0\.0\.2;8080;"path=\/index"$/m);
+  const report = await board.stop();
+  t.is(report.inUseAtEnd, report.inUseAtStart, JSON.stringify(report.pools));
+  const gone = await net.must(onBus[0], onBus[1], "avahi-browse", "-pkt", "_http._tcp");
+  t.notRegex(gone, /Seite/);
+  const rival = await net.services({ tap: "tap0", mdns: "linux" });
+  await rival.printed(/^mdns 0 linux-2$/m, PATIENCE_MS);
+  await rival.stop();
+  t.regex(log, /Host name is linux\.local/);
 });

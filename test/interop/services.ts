@@ -6,11 +6,13 @@
 import { finalReport } from "../../hal/node/report.ts";
 import { run } from "../../hal/node/run.ts";
 import { openTap } from "../../hal/node/tap.ts";
-import { boot, devOpen, initNet, poolsInUse } from "../../src/index.ts";
+import { igmp } from "../../src/igmp.ts";
+import { boot, devOpen, inetAddAddress, initNet, poolsInUse } from "../../src/index.ts";
 import { packet } from "../../src/packet.ts";
 import { autoip, autoipStop } from "../../src/services/autoip.ts";
 import { dhcp, DHCP_EVENT_BOUND, DHCP_EVENT_SILENCE, type DhcpClient, dhcpRelease, dhcpStop } from "../../src/services/dhcp.ts";
 import { dns, dnsResolve, dnsReverse, dnsSearch, dnsServers, dnsStop } from "../../src/services/dns.ts";
+import { mdns, MDNS_FOUND, mdnsBrowse, mdnsLookup, mdnsPublish, mdnsResolve, type MdnsResponder, mdnsStop } from "../../src/services/mdns.ts";
 import { sntp, sntpNow, sntpServers, sntpStop } from "../../src/services/sntp.ts";
 import { addressNumber, addressText } from "../lib/frames.ts";
 
@@ -25,12 +27,15 @@ export interface ServicesPlan {
   readonly releaseAfterMs?: number;
   /** Begin with an address out of 169.254.0.0/16, at once. */
   readonly autoip?: boolean;
+  /** Be that host in mDNS at 10.0.0.2, publish a page, look for all of `_http._tcp` and for the host linux.local. */
+  readonly mdns?: string;
 }
 
+const LAST_TURN_MS = 100;
 const EVENTS = ["", "bound", "renewed", "expired", "refused", "conflict", "released", "silence"];
 
 const plan = JSON.parse(process.argv[2]!) as ServicesPlan;
-boot({ preset: "default", initcalls: [packet] });
+boot({ preset: "default", initcalls: [packet, igmp] });
 const { dev, close } = openTap({ tap: plan.tap });
 const before = poolsInUse();
 initNet.register(dev);
@@ -68,9 +73,27 @@ function onChange(client: DhcpClient, event: number): void {
 const { hostname, request } = plan;
 const own = plan.autoip === true
   ? autoip(initNet, "eth0", { onChange: (_, addr) => console.log(`autoip ${addressText(addr)}`) }) : null;
-const client = plan.autoip === true ? null : dhcp(initNet, "eth0", {
+const client = plan.autoip === true || plan.mdns !== undefined ? null : dhcp(initNet, "eth0", {
   onChange, ...(hostname === undefined ? {} : { hostname }), ...(request === undefined ? {} : { request: addressNumber(request) }),
 });
+let names: MdnsResponder | null = null;
+
+function startMdns(host: string): MdnsResponder {
+  inetAddAddress(initNet, dev, addressNumber("10.0.0.2"), 24);
+  const responder = mdns(initNet, "eth0", { host, onName: (claim, name) => console.log(`mdns ${claim} ${name}`) });
+  mdnsPublish(responder, "Seite des Boards", "_http._tcp", 8080, ["path=/index"]);
+  mdnsBrowse(responder, "_http._tcp", (event, instance) => {
+    console.log(`${event === MDNS_FOUND ? "found" : "lost"} ${instance}`);
+    if (event !== MDNS_FOUND) return;
+    mdnsResolve(responder, instance, "_http._tcp", (error, { host: at, addr, port, txt, txtBytes }) => {
+      console.log(`resolved ${error} ${at} ${addressText(addr)} ${port} ${Buffer.from(txt.subarray(1, txtBytes)).toString()}`);
+    });
+  });
+  mdnsLookup(responder, "linux.local", (error, { addr }) => console.log(`linux.local ${error} ${addressText(addr)}`));
+  return responder;
+}
+
+if (plan.mdns !== undefined) names = startMdns(plan.mdns);
 console.log("ready");
 
 process.on("SIGINT", () => {
@@ -78,8 +101,12 @@ process.on("SIGINT", () => {
   if (own !== null) autoipStop(own);
   dnsStop(resolver);
   sntpStop(clock);
-  loop.stop();
-  close();
-  console.log(`report: ${JSON.stringify(finalReport(initNet, dev, () => false, before))}`);
-  process.exit(0);
+  if (names !== null) mdnsStop(names);
+  // The last words have a turn.
+  setTimeout(() => {
+    loop.stop();
+    close();
+    console.log(`report: ${JSON.stringify(finalReport(initNet, dev, () => false, before))}`);
+    process.exit(0);
+  }, LAST_TURN_MS);
 });

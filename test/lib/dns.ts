@@ -140,3 +140,79 @@ export class DnsServer {
     }
   }
 }
+
+export interface DnsParsedRecord {
+  readonly name: string;
+  readonly type: number;
+  /** Class and, in mDNS, the bit in front of it. */
+  readonly cls: number;
+  readonly ttl: number;
+  readonly data: Uint8Array;
+  /** The data as a name, for types that have one; of SRV the target. */
+  readonly target: string;
+}
+
+export interface DnsParsed {
+  readonly id: number;
+  readonly flags: number;
+  readonly questions: readonly { readonly name: string; readonly type: number; readonly cls: number }[];
+  readonly answers: readonly DnsParsedRecord[];
+  readonly authorities: readonly DnsParsedRecord[];
+  readonly additional: readonly DnsParsedRecord[];
+}
+
+/** Takes a well-formed message apart, compressed or not; labels are UTF-8 and joined by dots. */
+export function decodeMessage(bytes: Uint8Array): DnsParsed {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let at = 12;
+  const nameAt = (from: number): [name: string, end: number] => {
+    const labels: string[] = [];
+    let end = -1;
+    let here = from;
+    for (let length = bytes[here]!; length !== 0; length = bytes[here]!) {
+      if (length >= 0xc0) {
+        if (end < 0) end = here + 2;
+        here = view.getUint16(here) & 0x3fff;
+        continue;
+      }
+      labels.push(Buffer.from(bytes.subarray(here + 1, here + 1 + length)).toString());
+      here += 1 + length;
+    }
+    return [labels.join("."), end < 0 ? here + 1 : end];
+  };
+  const record = (): DnsParsedRecord => {
+    const [name, end] = nameAt(at);
+    const type = view.getUint16(end);
+    const length = view.getUint16(end + 8);
+    const data = bytes.slice(end + 10, end + 10 + length);
+    const target = type === TYPES.PTR || type === TYPES.CNAME ? nameAt(end + 10)[0] : type === TYPES.SRV ? nameAt(end + 16)[0] : "";
+    at = end + 10 + length;
+    return { name, type, cls: view.getUint16(end + 2), ttl: view.getUint32(end + 4), data, target };
+  };
+  const questions = Array.from({ length: view.getUint16(4) }, () => {
+    const [name, end] = nameAt(at);
+    at = end + 4;
+    return { name, type: view.getUint16(end), cls: view.getUint16(end + 2) };
+  });
+  const section = (count: number): DnsParsedRecord[] => Array.from({ length: count }, record);
+  const answers = section(view.getUint16(6));
+  const authorities = section(view.getUint16(8));
+  return { id: view.getUint16(0), flags: view.getUint16(2), questions, answers, authorities, additional: section(view.getUint16(10)) };
+}
+
+export interface DnsMessage {
+  readonly id?: number;
+  readonly flags?: number;
+  readonly questions?: readonly { readonly name: string; readonly type: number; readonly cls?: number }[];
+  readonly answers?: readonly DnsRecord[];
+  readonly authorities?: readonly DnsRecord[];
+}
+
+/** Any message. */
+export function encodeMessage({ id = 0, flags = 0, questions = [], answers = [], authorities = [] }: DnsMessage): Uint8Array {
+  return Uint8Array.from([
+    ...u16(id), ...u16(flags), ...u16(questions.length), ...u16(answers.length), ...u16(authorities.length), ...u16(0),
+    ...questions.flatMap(({ name, type, cls = 1 }) => [...encodeName(name), ...u16(type), ...u16(cls)]),
+    ...answers.flatMap(encodeRecord), ...authorities.flatMap(encodeRecord),
+  ]);
+}

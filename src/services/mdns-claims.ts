@@ -1,0 +1,77 @@
+/**
+ * The state of an mDNS responder, and the way of a name from a wish to a claim: probed for, changed when it is another's. Read first:
+ * RFC 6762 sections 8.1, 8.2 and 9. Owns nothing beside the responder.
+ */
+import { getRandomBelow } from "../lib/random.ts";
+import type { Net } from "../stack/core/net.ts";
+import { SockaddrIn } from "../stack/core/sockaddr.ts";
+import { INADDR_MDNS_GROUP } from "../uapi/in.ts";
+import { dnsNameLength } from "./dns-name.ts";
+import { Interface } from "./interface.ts";
+import { MdnsBrowser } from "./mdns-browse.ts";
+import { CLAIM_PROBE, createEnumName, MdnsClaim, type MdnsSelf, MOST_CLAIMS, utf8Text } from "./mdns-records.ts";
+import { Service, serviceClock, ServiceSocket } from "./service.ts";
+
+export const MDNS_PORT = 5353;
+/** Longest message that is built: it fits a packet of 1500 bytes. */
+export const MDNS_MESSAGE_BYTES = 1472;
+/** Time between probes, of which the first comes after up to as much. */
+export const PROBE_MS = 250;
+/** After so many conflicts there are five seconds before each attempt. */
+const MANY_CONFLICTS = 15;
+const CONFLICT_WAIT_MS = 5000;
+export const LONGEST_LABEL = 63;
+
+export class MdnsResponder extends Service implements MdnsSelf {
+  addr = 0;
+  /** Bits of answers that are due at `answerMs`. */
+  answers = 0;
+  answerMs = Infinity;
+  /** When each record was last sent to all, on the service's clock. */
+  readonly lastMs: Float64Array = new Float64Array(32).fill(-Infinity);
+  readonly claims: readonly MdnsClaim[] = Array.from({ length: MOST_CLAIMS }, () => new MdnsClaim());
+  readonly enumName: Uint8Array = createEnumName();
+  readonly browser: MdnsBrowser = new MdnsBrowser();
+  readonly iface: Interface;
+  readonly socket: ServiceSocket = new ServiceSocket(this);
+  readonly group: SockaddrIn = new SockaddrIn(INADDR_MDNS_GROUP, MDNS_PORT);
+  readonly from: SockaddrIn = new SockaddrIn();
+  readonly onName: ((claim: number, name: string) => void) | undefined;
+  /** Bits of claims whose name is still to be told. */
+  named = 0;
+  stopping = false;
+
+  constructor(net: Net, name: string, onName: ((claim: number, name: string) => void) | undefined) {
+    super(net);
+    this.iface = new Interface(name);
+    this.onName = onName;
+  }
+}
+
+/** The name that belongs to the number of conflicts ("board7-2", "Status page (2)"), and probes for it. Makes strings. */
+export function mdnsRename(self: MdnsResponder, c: number): void {
+  const claim = self.claims[c]!;
+  const { conflicts, label, name, type } = claim;
+  const suffix = conflicts === 0 ? "" : c === 0 ? `-${conflicts + 1}` : ` (${conflicts + 1})`;
+  const kept = label.length + suffix.length > LONGEST_LABEL ? LONGEST_LABEL - suffix.length : label.length;
+  name[0] = kept + suffix.length;
+  for (let i = 0; i < kept; i++) name[1 + i] = label[i]!;
+  for (let i = 0; i < suffix.length; i++) name[1 + kept + i] = suffix.charCodeAt(i);
+  for (let i = 0; i < type.length; i++) name[1 + kept + suffix.length + i] = type[i]!;
+  claim.nameBytes = dnsNameLength(name, 0);
+  const wait = conflicts >= MANY_CONFLICTS ? CONFLICT_WAIT_MS : 0;
+  mdnsProbe(self, c, wait + getRandomBelow(PROBE_MS));
+}
+
+/** Probes for the claim's name in so many ms. */
+export function mdnsProbe(self: MdnsResponder, c: number, waitMs: number): void {
+  const claim = self.claims[c]!;
+  claim.state = CLAIM_PROBE;
+  claim.sent = 0;
+  claim.dueMs = serviceClock(self) + waitMs;
+}
+
+/** The first label of a claim's name. Makes a string. */
+export function mdnsLabel(self: MdnsResponder, c: number): string {
+  return utf8Text(self.claims[c]!.name, 1, self.claims[c]!.name[0]!);
+}

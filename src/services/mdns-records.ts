@@ -1,0 +1,265 @@
+/**
+ * What an mDNS responder says about itself: the host's address, and for each service its type, place and text. Read first: RFC
+ * 6762 sections 6, 8 and 10, RFC 6763 sections 4 to 6 and 9. Owns nothing: the claims are the responder's.
+ *
+ * A record is a bit: four for each claim. The host's are its address alone; a service's are that the type has this instance, where
+ * it is (SRV), its text, and that the type is there at all.
+ */
+import { DNS_CLASS_IN, DNS_TYPE_A, DNS_TYPE_PTR, RR_BYTES, RR_CLASS, RR_RDLENGTH, RR_TTL, RR_TYPE } from "./dns-message.ts";
+import { DNS_NAME_BYTES, dnsNameIs, dnsNameLength } from "./dns-name.ts";
+import { scratch, scratchView } from "./service.ts";
+
+export const DNS_TYPE_TXT = 16;
+export const DNS_TYPE_SRV = 33;
+export const DNS_TYPE_ANY = 255;
+/** In the class of a question: the answer may come to the asker alone; of a record: nobody else has such. */
+export const MDNS_TOP_BIT = 0x8000;
+export const MDNS_CLASS_MASK = 0x7fff;
+
+export const CLAIM_BITS = 4;
+/** Most claims, the host's included: their records are the bits of one number. */
+export const MOST_CLAIMS = 8;
+export const RECORD_PTR = 0;
+export const RECORD_SRV = 1;
+export const RECORD_TXT = 2;
+export const RECORD_ENUM = 3;
+/** The host's one. */
+const RECORD_A = 0;
+
+/** Seconds: of what depends on the host, and of the rest (RFC 6762 section 10). */
+export const HOST_TTL = 120;
+const OTHER_TTL = 4500;
+/** To who asks from another port nothing is to be remembered for long. */
+export const LEGACY_TTL = 10;
+
+/** Bytes of an SRV record's data in front of its target; the port is the last number of them. */
+export const SRV_TARGET = 6;
+export const SRV_PORT = 4;
+
+/** "_services._dns-sd._udp.local" as in a message. */
+const ENUM_NAME: readonly number[] = Object.freeze([
+  9, 0x5f, 0x73, 0x65, 0x72, 0x76, 0x69, 0x63, 0x65, 0x73, 7, 0x5f, 0x64, 0x6e, 0x73, 0x2d, 0x73, 0x64, 4, 0x5f, 0x75, 0x64, 0x70,
+  5, 0x6c, 0x6f, 0x63, 0x61, 0x6c, 0,
+]);
+
+/** States: not there; being asked for whether somebody has the name; being told; known; being taken back. */
+export const CLAIM_FREE = 0;
+export const CLAIM_PROBE = 1;
+export const CLAIM_ANNOUNCE = 2;
+export const CLAIM_UP = 3;
+export const CLAIM_GOODBYE = 4;
+
+/** A name that is this host's alone, with what belongs to it. */
+export class MdnsClaim {
+  state = CLAIM_FREE;
+  /** Probes or announcements sent, and when the next one is due on the service's clock. */
+  sent = 0;
+  dueMs = 0;
+  /** How often the name was another's; also the number behind the name. */
+  conflicts = 0;
+  /** As in a message: "board7.local", "Web page._http._tcp.local". */
+  readonly name: Uint8Array = new Uint8Array(DNS_NAME_BYTES);
+  nameBytes = 0;
+  /** The first label as it was wished. */
+  label: Uint8Array;
+  /** Of a service: its type as in a message, "_http._tcp.local"; port and text. */
+  type: Uint8Array;
+  port = 0;
+  txt: Uint8Array;
+
+  constructor() {
+    this.label = this.type = this.txt = new Uint8Array(0);
+  }
+}
+
+/** What the records are of. */
+export interface MdnsSelf {
+  /** The host's first. */
+  readonly claims: readonly MdnsClaim[];
+  readonly addr: number;
+  readonly enumName: Uint8Array;
+}
+
+/** The bytes of the name under which types are listed; made once. */
+export function createEnumName(): Uint8Array {
+  return Uint8Array.from(ENUM_NAME);
+}
+
+/** Bits of the records of claims that others may hear of. */
+export function spokenBits(self: MdnsSelf): number {
+  let bits = 0;
+  for (let c = 0; c < self.claims.length; c++) {
+    const { state } = self.claims[c]!;
+    if (state === CLAIM_ANNOUNCE || state === CLAIM_UP) bits |= claimBits(c);
+  }
+  return bits;
+}
+
+/** Bits of one claim's records. */
+export function claimBits(c: number): number {
+  return c === 0 ? 1 << RECORD_A : 15 << (c * CLAIM_BITS);
+}
+
+/** Is there only one such record in the network? */
+export function isUnique(bit: number): boolean {
+  const record = bit & (CLAIM_BITS - 1);
+  return bit < CLAIM_BITS || record === RECORD_SRV || record === RECORD_TXT;
+}
+
+export function recordType(bit: number): number {
+  if (bit < CLAIM_BITS) return DNS_TYPE_A;
+  const record = bit & (CLAIM_BITS - 1);
+  return record === RECORD_SRV ? DNS_TYPE_SRV : record === RECORD_TXT ? DNS_TYPE_TXT : DNS_TYPE_PTR;
+}
+
+/** Seconds that the record may be remembered. */
+export function recordTtl(bit: number): number {
+  return bit < CLAIM_BITS || (bit & (CLAIM_BITS - 1)) === RECORD_SRV ? HOST_TTL : OTHER_TTL;
+}
+
+function recordName(self: MdnsSelf, bit: number): Uint8Array {
+  const claim = self.claims[(bit / CLAIM_BITS) | 0]!;
+  const record = bit & (CLAIM_BITS - 1);
+  if (bit < CLAIM_BITS || record === RECORD_SRV || record === RECORD_TXT) return claim.name;
+  return record === RECORD_PTR ? claim.type : self.enumName;
+}
+
+/** Which of `bits` a question at `at` asks for. */
+export function matchQuestion(self: MdnsSelf, length: number, at: number, type: number, bits: number): number {
+  let found = 0;
+  for (let bit = 0; bit < MOST_CLAIMS * CLAIM_BITS; bit++) {
+    if ((bits & (1 << bit)) === 0 || (type !== DNS_TYPE_ANY && type !== recordType(bit))) continue;
+    if (dnsNameIs(scratch, length, at, recordName(self, bit), 0)) found |= 1 << bit;
+  }
+  return found;
+}
+
+/** Bytes of a name, final zero included. */
+function putName(at: number, name: Uint8Array): number {
+  const length = dnsNameLength(name, 0);
+  for (let i = 0; i < length; i++) scratch[at + i] = name[i]!;
+  return at + length;
+}
+
+/** Writes a record's data at `at`; where it ends. */
+function putData(self: MdnsSelf, at: number, bit: number): number {
+  if (bit < CLAIM_BITS) {
+    scratchView.setInt32(at, self.addr);
+    return at + 4;
+  }
+  const claim = self.claims[(bit / CLAIM_BITS) | 0]!;
+  switch (bit & (CLAIM_BITS - 1)) {
+    case RECORD_PTR:
+      return putName(at, claim.name);
+    case RECORD_SRV:
+      scratchView.setInt32(at, 0);
+      scratchView.setUint16(at + SRV_PORT, claim.port);
+      return putName(at + SRV_TARGET, self.claims[0]!.name);
+    case RECORD_TXT:
+      for (let i = 0; i < claim.txt.length; i++) scratch[at + i] = claim.txt[i]!;
+      return at + claim.txt.length;
+    default:
+      return putName(at, claim.type);
+  }
+}
+
+/** The most that a record can take. */
+function recordRoom(self: MdnsSelf, bit: number): number {
+  const claim = self.claims[(bit / CLAIM_BITS) | 0]!;
+  return 2 * DNS_NAME_BYTES + RR_BYTES + ((bit & (CLAIM_BITS - 1)) === RECORD_TXT ? claim.txt.length : SRV_TARGET);
+}
+
+/**
+ * Writes a record.
+ * @param end of the room @param flush is it to take the place of what others remember? @returns where it ends, or `at` without room
+ */
+export function putRecord(self: MdnsSelf, at: number, end: number, bit: number, flush: boolean, ttl: number): number {
+  if (at + recordRoom(self, bit) > end) return at;
+  const fixed = putName(at, recordName(self, bit));
+  const data = fixed + RR_BYTES;
+  const after = putData(self, data, bit);
+  scratchView.setUint16(fixed + RR_TYPE, recordType(bit));
+  scratchView.setUint16(fixed + RR_CLASS, flush && isUnique(bit) ? DNS_CLASS_IN | MDNS_TOP_BIT : DNS_CLASS_IN);
+  scratchView.setInt32(fixed + RR_TTL, ttl);
+  scratchView.setUint16(fixed + RR_RDLENGTH, after - data);
+  return after;
+}
+
+/**
+ * Compares the data of a record in the message with ours, as unsigned bytes: 0 when it is the same, else which is greater.
+ * @param fixed behind the record's name @returns negative when ours is the greater
+ */
+export function compareData(self: MdnsSelf, length: number, fixed: number, bit: number): number {
+  const data = fixed + RR_BYTES;
+  const bytes = scratchView.getUint16(fixed + RR_RDLENGTH);
+  if (bit < CLAIM_BITS) return bytes !== 4 ? bytes - 4 : (scratchView.getUint32(data) - (self.addr >>> 0));
+  const claim = self.claims[(bit / CLAIM_BITS) | 0]!;
+  switch (bit & (CLAIM_BITS - 1)) {
+    case RECORD_SRV: {
+      if (bytes < SRV_TARGET + 1) return -1;
+      const weights = scratchView.getInt32(data);
+      if (weights !== 0) return 1;
+      const port = scratchView.getUint16(data + SRV_PORT) - claim.port;
+      if (port !== 0) return port;
+      const { name } = self.claims[0]!;
+      return dnsNameIs(scratch, length, data + SRV_TARGET, name, 0) ? 0 : compareBytes(data + SRV_TARGET, bytes - SRV_TARGET, name);
+    }
+    case RECORD_TXT:
+      return compareBytes(data, bytes, claim.txt) || bytes - claim.txt.length;
+    case RECORD_PTR:
+      return dnsNameIs(scratch, length, data, claim.name, 0) ? 0 : 1;
+    default:
+      return dnsNameIs(scratch, length, data, claim.type, 0) ? 0 : 1;
+  }
+}
+
+function compareBytes(at: number, bytes: number, ours: Uint8Array): number {
+  for (let i = 0; i < bytes && i < ours.length; i++) {
+    const difference = scratch[at + i]! - ours[i]!;
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+/** The records that who asked for these will ask for next (RFC 6763 section 12). */
+export function additionalBits(bits: number): number {
+  let more = 0;
+  for (let c = 1; c < MOST_CLAIMS; c++) {
+    const mine = (bits >>> (c * CLAIM_BITS)) & 15;
+    if ((mine & (1 << RECORD_PTR)) !== 0) more |= ((1 << RECORD_SRV) | (1 << RECORD_TXT)) << (c * CLAIM_BITS);
+    if ((mine & ((1 << RECORD_PTR) | (1 << RECORD_SRV))) !== 0) more |= 1 << RECORD_A;
+  }
+  return more & ~bits;
+}
+
+/** UTF-8 bytes of a text. Allocates. */
+export function utf8Bytes(text: string): Uint8Array {
+  const bytes: number[] = [];
+  for (const letter of text) {
+    const code = letter.codePointAt(0)!;
+    if (code < 0x80) bytes.push(code);
+    else if (code < 0x800) bytes.push(0xc0 | (code >> 6), 0x80 | (code & 63));
+    else if (code < 0x10000) bytes.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63));
+    else bytes.push(0xf0 | (code >> 18), 0x80 | ((code >> 12) & 63), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63));
+  }
+  return Uint8Array.from(bytes);
+}
+
+/** The text of UTF-8 bytes; what is malformed becomes a question mark. Makes a string. */
+export function utf8Text(bytes: Uint8Array, at: number, length: number): string {
+  let text = "";
+  const end = at + length;
+  while (at < end) {
+    const first = bytes[at++]!;
+    const more = first < 0x80 ? 0 : first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : first >= 0xc0 ? 1 : -1;
+    let code = more <= 0 ? first : first & (0x3f >> more);
+    let good = more >= 0 && at + more <= end && first < 0xf8;
+    for (let i = 0; good && i < more; i++) {
+      const next = bytes[at++]!;
+      good = (next & 0xc0) === 0x80;
+      code = (code << 6) | (next & 63);
+    }
+    text += good && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? String.fromCodePoint(code) : "?";
+  }
+  return text;
+}
