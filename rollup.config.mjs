@@ -1,6 +1,6 @@
 /**
  * The bundles: an ES module for a board, one for a board with an ENC28J60, one for Node, and one classic script for the XS
- * tests. `rollup -c --configOnly xs` makes one of them: board, enc28j60, node or xs, or what a benchmark runs: route.
+ * tests. `rollup -c --configOnly xs` makes one of them: board, enc28j60, node or xs, or what a benchmark runs: route, syn.
  */
 import terser from "@rollup/plugin-terser";
 import { fileURLToPath } from "node:url";
@@ -60,6 +60,7 @@ const bundles = {
 };
 
 const measured = {
+  syn: bundle("test/xs/syn-guest.ts", "test/xs/platform.ts", { file: "dist/linnet.syn.js", format: "iife", name: "linnet" }),
   route: bundle("test/bench/route-main.ts", "hal/node/platform.ts", { file: "dist/bench/route.js", format: "es" }, [
     "ip-set",
     "longest-prefix-match",

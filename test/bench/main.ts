@@ -8,6 +8,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   // These boot kernels when they are loaded.
   host: async () => (await import("./host/bench.ts")).benchHost(),
   route: async () => (await import("./route.ts")).benchRoute(),
+  syn: async () => (await import("./syn/bench.ts")).benchSyn(),
   loss: async () => (await import("./loss/bench.ts")).benchLoss(),
 };
 

@@ -9,7 +9,7 @@ import { createEnc, type EncOptions, whenNotBusy } from "../lib/enc28j60.ts";
 import { createWireDevice } from "../../hal/mock/wire-device.ts";
 import type { Wire } from "../../hal/mock/wire.ts";
 import {
-  boot, close, type ConfigOptions, devOpen, inetAddAddress, initNet, type NetDevice, poolForEach,
+  boot, type BootOptions, close, devOpen, inetAddAddress, initNet, type NetDevice, poolForEach,
 } from "../../src/index.ts";
 import { unregisterNetdev } from "../../src/netif/dev.ts";
 import { NEIGH_UPDATE_F_ADMIN, NEIGH_UPDATE_F_OVERRIDE, neighCreate, neighUpdate } from "../../src/stack/core/neighbour.ts";
@@ -23,6 +23,7 @@ import "../lib/tcp-states.ts";
 export * from "../../src/index.ts";
 export { jiffies } from "../../src/lib/timer.ts";
 export { allocSkb, consumeSkb, skbBuffersAvailable } from "../../src/stack/core/skbuff.ts";
+export * from "../../src/syn-guard.ts";
 export { netifCarrierOff, netifCarrierOn } from "../../src/netif/dev.ts";
 
 const MOST_FILES = 16384;
@@ -46,7 +47,7 @@ export function simulator(): Enc28j60Simulator {
 
 /** Boots this kernel with one device on the wire. @param enc over a simulated ENC28J60 with these options */
 export function bootOn(
-  clock: VirtualClock, wire: Wire, addr: number, mac: string, config: ConfigOptions, mtu?: number, enc?: EncOptions,
+  clock: VirtualClock, wire: Wire, addr: number, mac: string, config: BootOptions, mtu?: number, enc?: EncOptions,
 ): NetDevice {
   boot({ ...config, hal: clock });
   if (enc === undefined) clock.drive(initNet);
@@ -95,6 +96,20 @@ export function closeAll(): void {
 
 export function unregister(dev: NetDevice): void {
   unregisterNetdev(dev);
+}
+
+/** Most objects of that pool that were ever in use at once. */
+export function poolPeak(name: string): number {
+  let peak = 0;
+  poolForEach((pool) => {
+    if (pool.name === name && pool.peak > peak) peak = pool.peak;
+  });
+  return peak;
+}
+
+/** net.ipv4.tcp_syn_guard. */
+export function setSynGuard(value: number): void {
+  initNet.ipv4.tcpSynGuard = value;
 }
 
 /** net.ipv4.tcp_syncookies. */

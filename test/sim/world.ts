@@ -9,7 +9,7 @@ import type { Impairment } from "../../hal/mock/impair.ts";
 import { formatMac, type MacAddress } from "../../hal/mac.ts";
 import { Wire } from "../../hal/mock/wire.ts";
 import { importInKernel } from "../../hal/node/second-kernel.ts";
-import type { ConfigOptions, NetDevice } from "../../src/index.ts";
+import type { BootOptions, ConfigOptions, NetDevice } from "../../src/index.ts";
 import { EAGAIN, EINPROGRESS } from "../../src/uapi/errno.ts";
 import { SKB_DROP_REASON_NOT_SPECIFIED } from "../../src/uapi/drop-reason.ts";
 import { AF_INET, SOCK_STREAM } from "../../src/uapi/socket.ts";
@@ -34,6 +34,8 @@ export interface WorldOptions {
   /** Sizes of the board; default preset small. */
   readonly board?: ConfigOptions;
   readonly host?: ConfigOptions;
+  /** Parts that the board's kernel, which is given, starts besides. */
+  readonly boardParts?: (kernel: Kernel) => NonNullable<BootOptions["initcalls"]>;
   /** The board's device is a simulated ENC28J60, with these options; the host's likewise. */
   readonly boardChip?: EncOptions;
   readonly hostChip?: EncOptions;
@@ -85,7 +87,8 @@ export class World {
     // What machines announce when they come up is lost: tests begin in silence.
     this.wire.carrier = false;
     this.host = this.machine("host", hostKernel, HOST, { preset: "host", ...options.host }, options.mtu, options.hostChip);
-    this.board = this.machine("board", boardKernel, BOARD, { preset: "small", ...options.board }, options.mtu, options.boardChip);
+    const initcalls = options.boardParts?.(boardKernel) ?? [];
+    this.board = this.machine("board", boardKernel, BOARD, { preset: "small", ...options.board, initcalls }, options.mtu, options.boardChip);
     const places = (options.peers ?? []).map((name, index) => ({ name, addr: FIRST_PEER + index, mac: macOf(FIRST_PEER + index) }));
     this.peers = places.map((place) => new Peer(place, this.clock, this.wire, [this.board]));
     this.clock.runFor(0);
@@ -104,7 +107,7 @@ export class World {
     this.before = new Map([this.host, this.board].map((machine) => [machine, machine.kernel.inUse()]));
   }
 
-  private machine(name: string, kernel: Kernel, addr: number, config: ConfigOptions, mtu?: number, enc?: EncOptions): Machine {
+  private machine(name: string, kernel: Kernel, addr: number, config: BootOptions, mtu?: number, enc?: EncOptions): Machine {
     const mac = macOf(addr);
     const dev = kernel.bootOn(this.clock, this.wire, addr, formatMac(mac.hi, mac.lo), config, mtu, enc);
     return { name, kernel, dev, addr, mac };

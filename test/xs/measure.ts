@@ -9,7 +9,6 @@ import type { ConfigOptions } from "../../src/config.ts";
 import { type Delivery, XsWorker } from "./worker.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const BUNDLE = `${ROOT}dist/linnet.xs.js`;
 
 const BOOT = 1;
 const FRAME = 2;
@@ -63,20 +62,21 @@ export function buildBundle(name = "xs"): void {
 }
 
 /** The bundle's text (the test command builds it before the XS tests run). */
-function bundle(): string {
-  if (!existsSync(BUNDLE)) buildBundle();
-  return readFileSync(BUNDLE, "utf8");
+function bundle(name: string): string {
+  const file = `${ROOT}dist/linnet.${name}.js`;
+  if (!existsSync(file)) buildBundle(name);
+  return readFileSync(file, "utf8");
 }
 
 /** An XS engine with the stack in it. */
 export class XsBoard {
   private readonly worker = new XsWorker();
 
-  /** Starts the engine and loads the bundle. */
-  static async start(countBuffers = false): Promise<XsBoard> {
+  /** Starts the engine and loads the bundle of that name. */
+  static async start(countBuffers = false, name = "xs"): Promise<XsBoard> {
     const board = new XsBoard();
     if (countBuffers) await board.worker.evaluate(COUNT_BUFFERS);
-    await board.worker.evaluate(bundle());
+    await board.worker.evaluate(bundle(name));
     return board;
   }
 

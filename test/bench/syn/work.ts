@@ -1,0 +1,21 @@
+/** `bench syn`: what a SYN costs the board, in compute units of the XS engine, by what becomes of it. */
+import { buildBundle, MEASURED_BOARD, XsBoard } from "../../xs/measure.ts";
+
+/** A request, and the reset that ends it; no request left; a SYN cookie; the same past the guard; dropped by the guard, for one reason or the other. */
+export const FATES = ["request", "full", "cookie", "passed", "unseen", "too-many"] as const;
+export type Work = Readonly<Record<(typeof FATES)[number], number>>;
+
+const PACKETS = 4000;
+/** So many bits that a source met for the first time is taken for an unknown one, as is to be measured. */
+const FILTER_BITS = 131_072;
+
+export async function measureWork(): Promise<Work> {
+  buildBundle("syn");
+  const board = await XsBoard.start(false, "syn");
+  await board.boot({ ...MEASURED_BOARD, synGuardBits: FILTER_BITS, requestSocks: 1 });
+  await board.attach();
+  const work: Record<string, number> = {};
+  for (const fate of FATES) work[fate] = (await board.measure(fate, PACKETS)).computePerPacket;
+  await board.close();
+  return work as Work;
+}
