@@ -13,6 +13,8 @@ export const SIOCINQ = 0x541b;
 export const SIOCOUTQ = 0x5411;
 /** Bytes not yet sent. */
 export const SIOCOUTQNSD = 0x894b;
+/** Bytes that send() takes now. BSD's (FreeBSD: ioctl_list(4)); Linux has no such request. TCP only. */
+export const FIONSPACE = 0x40046676;
 /** At the urgent mark? */
 export const SIOCATMARK = 0x8905;
 export const SIOCGSTAMP = 0x8906;

@@ -163,6 +163,11 @@ export function skbBuffersAvailable(): number {
   return bufferCount - buffersInUse;
 }
 
+/** Headers that are free; a segment of a stream takes two. */
+export function skbHeadsAvailable(): number {
+  return heads.size - heads.inUse;
+}
+
 /** Makes a header over the buffer at `skb.head` new; what it refers to is null since skbRelease(). */
 function skbReset(skb: SkBuff): void {
   skb.data = skb.tail = skb.mac = skb.nh = skb.th = skb.head;

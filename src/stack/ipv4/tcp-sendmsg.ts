@@ -9,7 +9,9 @@ import { words } from "../../lib/table.ts";
 import { EAGAIN, EINPROGRESS, EINVAL, EOPNOTSUPP, EPIPE } from "../../uapi/errno.ts";
 import { AF_UNSPEC, MSG_DONTWAIT, MSG_EOR, MSG_FASTOPEN, MSG_MORE, MSG_OOB } from "../../uapi/socket.ts";
 import { TCP_MSS_DEFAULT, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_SYN_RECV, TCPF_SYN_SENT } from "../../uapi/tcp.ts";
-import { type SkBuff, skbBuffersAvailable, skbPut } from "../core/skbuff.ts";
+import {
+  SKB_OVERHEAD_BYTES, type SkBuff, skbBufferBytes, skbBuffersAvailable, skbHeadsAvailable, skbPut,
+} from "../core/skbuff.ts";
 import { lockSock, releaseSock, SEND_SHUTDOWN, type Sock, sockError, skStreamWake } from "../core/sock.ts";
 import { copyFromIter, type Msghdr } from "../core/sockaddr.ts";
 import { TCPHDR_ACK, TCPHDR_PSH } from "../wire/tcp.ts";
@@ -55,6 +57,25 @@ function tcpMemoryFree(sk: TcpSk, wake: number): boolean {
 export function tcpIsWriteable(sk: TcpSk): boolean {
   const used = sk.wmemQueued;
   return sk.sndbuf - used >= used >> 1 && tcpMemoryFree(sk, 1) && poolHasRoom();
+}
+
+/**
+ * Bytes that the next calls of send() take if nothing else happens between: what fits into the last segment, and into those that
+ * the send buffer and the pool still allow. 0 when nothing can be sent.
+ */
+export function tcpSendSpace(sk: TcpSk): number {
+  if (((1 << sk.state) & CAN_SEND) === 0 || sk.err !== 0 || (sk.shutdown & SEND_SHUTDOWN) !== 0) return 0;
+  const mss = tcpCurrentMss(sk);
+  const room = tcpSegmentRoom(sk.tp);
+  const goal = mss < room ? mss : room;
+  const tail = sk.sendHead !== null ? sk.writeQueue.tail : null;
+  const begun = tail !== null && tail.len < goal && (tail.sacked & TCPCB_EOR) === 0 ? goal - tail.len : 0;
+  let segments = ((sk.sndbuf - sk.wmemQueued) / (skbBufferBytes + SKB_OVERHEAD_BYTES)) | 0;
+  const buffers = skbBuffersAvailable() - tcpPoolReserve;
+  if (buffers < segments) segments = buffers;
+  const pairs = skbHeadsAvailable() >> 1;
+  if (pairs < segments) segments = pairs;
+  return begun + (segments > 0 ? segments * goal : 0);
 }
 
 /** A writer is refused: it is told when it is worth trying again. */

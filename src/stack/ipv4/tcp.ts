@@ -7,7 +7,7 @@
  */
 import { words } from "../../lib/table.ts";
 import { ECONNRESET, EINVAL, ENOIOCTLCMD } from "../../uapi/errno.ts";
-import { SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD } from "../../uapi/ioctl.ts";
+import { FIONSPACE, SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD } from "../../uapi/ioctl.ts";
 import {
   EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, EPOLLRDNORM, EPOLLWRNORM,
 } from "../../uapi/poll.ts";
@@ -50,7 +50,7 @@ import { tcpOfoPurge } from "./tcp-ofo.ts";
 import { tcpWriteQueuePurge } from "./tcp-output.ts";
 import { tcpRateReset, tcpRateRows } from "./tcp-rate.ts";
 import { tcpInq } from "./tcp-recvmsg.ts";
-import { tcpIsWriteable, tcpSetNoSpace } from "./tcp-sendmsg.ts";
+import { tcpIsWriteable, tcpSendSpace, tcpSetNoSpace } from "./tcp-sendmsg.ts";
 import { tcpRecoveryReset, type TcpSk, tcpStatsReset } from "./tcp-sock.ts";
 import { TCP_URG_VALID, tcpAtMark } from "./tcp-urgent.ts";
 import { TCP_TIMEOUT_INIT, tcpClearXmitTimers, tcpFinTime, tcpInitXmitTimers, tcpResetKeepaliveTimer } from "./tcp-timer.ts";
@@ -349,12 +349,19 @@ export function tcpPoll(sock: Sock): number {
   return mask;
 }
 
-/** SIOCINQ, SIOCOUTQ, SIOCOUTQNSD: bytes to read, not acknowledged, not sent; SIOCATMARK: at the urgent byte? Linux: tcp_ioctl(). */
+/**
+ * SIOCINQ, SIOCOUTQ, SIOCOUTQNSD: bytes to read, not acknowledged, not sent; SIOCATMARK: at the urgent byte? FIONSPACE: bytes
+ * that send() takes. Linux: tcp_ioctl().
+ */
 export function tcpIoctl(sock: Sock, request: number, out: Int32Array): number {
   const sk = sock as TcpSk;
   const tp = sk.tp;
   if (request === SIOCATMARK) {
     out[0] = tcpAtMark(tp) ? 1 : 0;
+    return 0;
+  }
+  if (request === FIONSPACE) {
+    out[0] = tcpSendSpace(sk);
     return 0;
   }
   if (request !== SIOCINQ && request !== SIOCOUTQ && request !== SIOCOUTQNSD) return -ENOIOCTLCMD;

@@ -1,0 +1,191 @@
+/**
+ * UDP: a socket for datagrams. ECMA-419 clause 11.5 over the BSD calls; read first udp(7). Owns its descriptor. Methods of a
+ * closed instance throw a SyntaxError, as Moddable's tests ask for; its options `multicast` and `timeToLive`, which the draft of
+ * the fourth edition has no more, are understood.
+ */
+import { close } from "../stack/socket/files.ts";
+import { recvfrom, sendto } from "../stack/socket/sendrecv.ts";
+import { bind, socket } from "../stack/socket/socket.ts";
+import { setsockopt, setsockoptBytes } from "../stack/socket/sockopt.ts";
+import { SockaddrIn } from "../stack/core/sockaddr.ts";
+import { EAGAIN } from "../uapi/errno.ts";
+import { IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MULTICAST_TTL, IP_TTL } from "../uapi/in.ts";
+import { EPOLLERR } from "../uapi/poll.ts";
+import {
+  AF_INET, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SO_BROADCAST, SOCK_DGRAM, SOCK_NONBLOCK, SOL_IP, SOL_SOCKET,
+} from "../uapi/socket.ts";
+import { formatAddress } from "./address.ts";
+import { Edge, edgeAttach, edgeDetach, edgePendingDatagrams, stackError } from "./edge.ts";
+import {
+  type ByteBuffer, checkAddress, checkBytes, checkCallback, checkFormat, checkInteger, checkOptions, closedError, PORT_MAX,
+} from "./options.ts";
+
+export type UDPFormat = "buffer";
+
+/** A datagram that was read: its bytes, and who sent it. */
+export type UDPPacket = ArrayBuffer & { address: string; port: number };
+
+export interface UDPOptions {
+  /** The port of this host, 0 to 65535; 0, which is the default, for a free one. */
+  readonly port?: number;
+  /** Address of this host to which datagrams come, and from which they are sent. Default: any. */
+  readonly address?: string;
+  /** A group to be in from the start, as by add(). */
+  readonly multicast?: string;
+  /** Routers a datagram may pass, and one to a group: 1 to 255. Default: the namespace's, and 1. */
+  readonly timeToLive?: number;
+  /** Called with the number of datagrams to read, all of them, each time there are more. */
+  readonly onReadable?: ((this: UDP, packets: number) => void) | null;
+  /** Called once when the socket cannot go on. */
+  readonly onError?: ((this: UDP) => void) | null;
+  readonly format?: UDPFormat;
+  /** Becomes the property of that name. */
+  readonly target?: unknown;
+}
+
+const NAME = "UDP";
+const FORMATS: readonly UDPFormat[] = Object.freeze<UDPFormat[]>(["buffer"]);
+
+class UdpEdge extends Edge {
+  readonly owner: UDP;
+  onReadable: ((this: UDP, packets: number) => void) | null = null;
+  onError: ((this: UDP) => void) | null = null;
+  /** Who sent the last datagram, and where the next goes. */
+  readonly peer = new SockaddrIn();
+
+  constructor(owner: UDP) {
+    super();
+    this.owner = owner;
+  }
+
+  dispatch(): void {
+    const { fd } = this;
+    const packets = edgePendingDatagrams(this);
+    if (this.news(packets)) this.onReadable?.call(this.owner, packets);
+    if (this.fd === fd && !this.over && (this.mask() & EPOLLERR) !== 0) {
+      this.over = true;
+      this.onError?.call(this.owner);
+    }
+  }
+}
+
+export class UDP {
+  declare target?: unknown;
+  readonly #edge: UdpEdge;
+
+  /**
+   * Binds to a port.
+   * @throws RangeError (port, timeToLive, format, addresses), TypeError (of another type), Error (port in use, not an address of
+   * this host, no socket left, the group cannot be joined)
+   */
+  constructor(options: UDPOptions) {
+    checkOptions(NAME, options);
+    const { target, format, address, multicast, timeToLive } = options;
+    const edge = new UdpEdge(this);
+    this.#edge = edge;
+    edge.onReadable = checkCallback(NAME, "onReadable", options.onReadable);
+    edge.onError = checkCallback(NAME, "onError", options.onError);
+    if (format !== undefined) checkFormat(NAME, format, FORMATS);
+    const port = options.port === undefined ? 0 : checkInteger(NAME, "port", options.port, 0, PORT_MAX);
+    const hops = timeToLive === undefined ? 0 : checkInteger(NAME, "timeToLive", timeToLive, 1, 255);
+    const group = multicast === undefined ? 0 : checkAddress(NAME, "multicast", multicast);
+    const local = new SockaddrIn(address === undefined ? 0 : checkAddress(NAME, "address", address), port);
+    const fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    if (fd < 0) throw stackError(`${NAME}: no socket`, fd);
+    setsockopt(fd, SOL_SOCKET, SO_BROADCAST, 1);
+    if (hops > 0) {
+      setsockopt(fd, SOL_IP, IP_TTL, hops);
+      setsockopt(fd, SOL_IP, IP_MULTICAST_TTL, hops);
+    }
+    let err = bind(fd, local);
+    if (err >= 0 && group !== 0) err = membership(fd, IP_ADD_MEMBERSHIP, group);
+    if (err < 0) {
+      close(fd);
+      throw stackError(`${NAME}: port ${port}`, err);
+    }
+    if (target !== undefined) this.target = target;
+    edgeAttach(edge, fd);
+  }
+
+  /** The edge of an instance that is open. @throws SyntaxError */
+  static #edgeOf(self: unknown): UdpEdge {
+    if (typeof self === "object" && self !== null && #edge in self && self.#edge.fd >= 0) return self.#edge;
+    throw closedError(NAME);
+  }
+
+  get format(): UDPFormat {
+    UDP.#edgeOf(this);
+    return "buffer";
+  }
+
+  /** @throws RangeError for any but "buffer" */
+  set format(format: UDPFormat) {
+    UDP.#edgeOf(this);
+    checkFormat(NAME, format, FORMATS);
+  }
+
+  /**
+   * Takes the next datagram whole, or undefined when there is none: into a new ArrayBuffer, or into a buffer, then its length is
+   * answered. The sender's `address` and `port` become properties of the buffer.
+   * @throws TypeError (no buffer), RangeError (it is too short: the datagram stays)
+   */
+  read(): UDPPacket | undefined;
+  read(buffer: ByteBuffer): number | undefined;
+  read(into?: ByteBuffer): UDPPacket | number | undefined {
+    const edge = UDP.#edgeOf(this);
+    let bytes = into === undefined ? new Uint8Array(0) : checkBytes(NAME, into);
+    const length = recvfrom(edge.fd, bytes, 0, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, null);
+    if (length === -EAGAIN) return undefined;
+    if (length < 0) throw stackError(`${NAME}: read`, length);
+    if (into === undefined) bytes = new Uint8Array(length);
+    else if (bytes.length < length) throw new RangeError(`${NAME}: read into ${bytes.length} bytes; the datagram has ${length}`);
+    recvfrom(edge.fd, bytes, 0, length, MSG_DONTWAIT, edge.peer);
+    edge.took(1);
+    const packet = (into ?? bytes.buffer) as UDPPacket;
+    packet.address = formatAddress(edge.peer.addr);
+    packet.port = edge.peer.port;
+    return into === undefined ? packet : length;
+  }
+
+  /**
+   * Sends one datagram; broadcasts and groups need nothing else.
+   * @param address IPv4 address @param port 1 to 65535
+   * @throws TypeError, RangeError (the arguments), Error (no route, too long, or no room now: nothing is sent)
+   */
+  write(buffer: ByteBuffer, address: string, port: number): void {
+    const edge = UDP.#edgeOf(this);
+    const bytes = checkBytes(NAME, buffer);
+    const { peer } = edge;
+    peer.addr = checkAddress(NAME, "address", address);
+    peer.port = checkInteger(NAME, "port", port, 1, PORT_MAX);
+    const sent = sendto(edge.fd, bytes, 0, bytes.length, MSG_DONTWAIT, peer);
+    if (sent < 0) throw stackError(`${NAME}: write of ${bytes.length} bytes to ${address}:${port}`, sent);
+  }
+
+  /** Joins a group. @throws TypeError, RangeError (the address), Error (no such group, joined already, no room) */
+  add(multicast: string): void {
+    change(UDP.#edgeOf(this), IP_ADD_MEMBERSHIP, multicast);
+  }
+
+  /** Leaves a group. @throws TypeError, RangeError (the address), Error (not a member) */
+  remove(multicast: string): void {
+    change(UDP.#edgeOf(this), IP_DROP_MEMBERSHIP, multicast);
+  }
+
+  /** Ends it. No callback follows, and closing again does nothing. @throws SyntaxError when this is no UDP */
+  close(): void {
+    const self: unknown = this;
+    if (typeof self !== "object" || self === null || !(#edge in self)) throw closedError(NAME);
+    if (self.#edge.fd >= 0) close(edgeDetach(self.#edge));
+  }
+}
+
+/** struct ip_mreqn: the group, no address and no device. */
+function membership(fd: number, option: number, group: number): number {
+  return setsockoptBytes(fd, SOL_IP, option, Int32Array.of(group, 0, 0));
+}
+
+function change(edge: UdpEdge, option: number, multicast: string): void {
+  const err = membership(edge.fd, option, checkAddress(NAME, "multicast", multicast));
+  if (err < 0) throw stackError(`${NAME}: group ${multicast}`, err);
+}
