@@ -41,7 +41,9 @@ export const LAYERS: Readonly<Record<string, Layer>> = Object.freeze({
   "src/services": { from: [...SOCKET, "src/services/interface.ts"] },
   // Loads the ioctl() requests that services configure devices by.
   "src/services/interface.ts": { from: [...SOCKET, "src/ioctl.ts"] },
-  "src/ecma419": { from: SOCKET },
+  "src/ecma419": { from: [...SOCKET, "src/services"] },
+  // The device is what Ethernet is about; the other classes know sockets and services only.
+  "src/ecma419/ethernet.ts": { from: [...LINK, "src/stack/ipv4", "src/stack/socket", "src/ecma419"] },
   "src/commands": { from: SOCKET },
   // The commands' entrance loads what they speak to; the commands themselves know sockets only.
   "src/commands/index.ts": { from: ["src"] },

@@ -45,6 +45,11 @@ export function setNs(net: Net): void {
   currentNet = net;
 }
 
+/** The namespace of new sockets. */
+export function getNs(): Net {
+  return currentNet;
+}
+
 /**
  * A new socket. Linux: socket(2).
  * @param type SOCK_STREAM, SOCK_DGRAM, …, or'ed with SOCK_NONBLOCK and SOCK_CLOEXEC @param protocol IPPROTO_*, 0 for
