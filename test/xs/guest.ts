@@ -1,5 +1,5 @@
 /**
- * What runs inside the XS engine: the stack, a device on a wire of messages, three services (UDP echo, HTTP), and the
+ * What runs inside the XS engine: the stack, a device on a wire of messages, services (TCP and UDP echo, HTTP), and the
  * measurements. One script (rollup's `dist/linnet.xs.js`); the host speaks to it through `handleCommand`.
  *
  * A message is one byte of command, then its arguments (JSON, or for FRAME the clock in ms as 4 bytes and a frame):
@@ -27,6 +27,7 @@ import {
 import { EAGAIN } from "../../src/uapi/errno.ts";
 import { AF_INET, SHUT_WR, SOCK_DGRAM, SOCK_STREAM } from "../../src/uapi/socket.ts";
 import { createChipDevice, createMessageDevice, FRAME_MAX, inboxOffset, inject, setFrameSink } from "./device.ts";
+import { startEcho } from "./echo.ts";
 import { PAGE } from "./page.ts";
 import { pathEnd, pathsInit, pathStart, pathStep, setDry } from "./paths.ts";
 import { BOARD_ADDR, BOARD_HI, BOARD_LO, BOARD_MAC } from "./peer.ts";
@@ -49,11 +50,12 @@ const LOOKUP = 8;
 
 let services: (() => void) | null = null;
 
-/** Starts UDP echo on port 7 and a page on port 80; the returned function serves them once. */
+/** Starts TCP echo (of ECMA-419 classes) and UDP echo on port 7, and a page on port 80; the returned function serves them once. */
 function serve(): () => void {
   const buffer = new Uint8Array(FRAME_MAX);
   const page = new TextEncoder().encode(PAGE);
   const from = new SockaddrIn();
+  startEcho(7);
   const echo = socket(AF_INET, SOCK_DGRAM, 0);
   bind(echo, new SockaddrIn(0, 7));
   const web = socket(AF_INET, SOCK_STREAM, 0);

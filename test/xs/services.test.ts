@@ -132,6 +132,32 @@ test.serial("UDP echo: every datagram comes back whole", async (t) => {
   t.is(close(fd), 0);
 });
 
+test.serial("TCP echo by ECMA-419's Listener and TCP: bytes come back in order, then the end", async (t) => {
+  const before = poolsInUse();
+  const fd = socket(AF_INET, SOCK_STREAM, 0);
+  t.is(connect(fd, new SockaddrIn(BOARD_ADDR, 7)), -EINPROGRESS);
+  await turn(1);
+  const sent = Buffer.alloc(0x1800, "0123456789abcdef");
+  const back: Buffer[] = [];
+  const buffer = new Uint8Array(2000);
+  for (let at = 0, got = 0, turns = 0; got < sent.length && turns < 100; turns++) {
+    // No more at once than the board has room to send back.
+    const count = at === got ? send(fd, sent, at, Math.min(700, sent.length - at), 0) : 0;
+    if (count > 0) at += count;
+    await turn(50);
+    for (let length = recv(fd, buffer, 0, buffer.length, 0); length > 0; length = recv(fd, buffer, 0, buffer.length, 0)) {
+      back.push(Buffer.from(buffer.subarray(0, length)));
+      got += length;
+    }
+  }
+  t.true(Buffer.concat(back).equals(sent));
+  t.is(close(fd), 0);
+  await turn(50);
+  await turn(30_000);
+  await turn(31_000);
+  t.is(poolsInUse(), before);
+});
+
 test.serial("HTTP over TCP: the page comes whole, the connection ends, nothing is left", async (t) => {
   const before = poolsInUse();
   for (let round = 0; round < 3; round++) {

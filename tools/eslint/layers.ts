@@ -42,6 +42,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = Object.freeze({
   // Loads the ioctl() requests that services configure devices by.
   "src/services/interface.ts": { from: [...SOCKET, "src/ioctl.ts"] },
   "src/ecma419": { from: [...SOCKET, "src/services"] },
+  "src/ecma419/index.ts": { from: ["src/ecma419"] },
   // The device is what Ethernet is about; the other classes know sockets and services only.
   "src/ecma419/ethernet.ts": { from: [...LINK, "src/stack/ipv4", "src/stack/socket", "src/ecma419"] },
   "src/commands": { from: SOCKET },

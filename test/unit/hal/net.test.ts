@@ -5,7 +5,7 @@ import http from "node:http";
 import { text } from "node:stream/consumers";
 import test from "ava";
 import { StackServer } from "../../../hal/node/net-server.ts";
-import { addressNumber, createConnection, StackSocket } from "../../../hal/node/net-socket.ts";
+import { addressNumber, createConnection, type StackSocket } from "../../../hal/node/net-socket.ts";
 import { type Loop, run } from "../../../hal/node/run.ts";
 import {
   boot, createNet, devGetByName, devOpen, inetAddAddress, initNet, type Net, poolsInUse, setNs, vethCreate,
