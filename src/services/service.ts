@@ -92,13 +92,14 @@ export function serviceStop(service: Service): void {
   cancelWork(service.work);
 }
 
-/** Has it run soon, but not within this call. */
+/** Has it run soon, but not within this call; not once it has been stopped. */
 export function serviceWake(service: Service): void {
-  queueWork(service.work);
+  if (service.timer >= 0) queueWork(service.work);
 }
 
 /** Has it run in so many ms, or a day when that is longer, whatever was asked for before; with a negative number never. */
 export function serviceSleep(service: Service, ms: number): void {
+  if (service.timer < 0) return;
   if (ms < 0) delTimer(service.timer);
   else modTimer(service.timer, jiffies + (ms < LONGEST_SLEEP_MS ? ms : LONGEST_SLEEP_MS));
 }

@@ -208,6 +208,17 @@ test.serial("the clock goes on for months without an answer", (t) => {
   t.true(Math.abs(error()) < 1, String(error()));
 });
 
+test.serial("a client that was stopped asks nobody any more, whatever it is told", (t) => {
+  const { lab, server, client, error } = setUp(t, honest);
+  lab.runFor(100);
+  sntpStop(client);
+  sntpServers(client, [lab.host("s1").addr]);
+  sntpStop(client);
+  lab.runFor(1_000_000);
+  t.is(server.asked.length, 1);
+  t.true(Math.abs(error()) < 1);
+});
+
 test.serial("bad options are named", (t) => {
   const { lab } = setUp(t, honest);
   t.throws(() => sntp(lab.host("board").net, { minPollSec: 1 }), { instanceOf: RangeError, message: "sntp: option minPollSec is 1; it must be 16 to 86400 s" });
