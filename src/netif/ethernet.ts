@@ -107,14 +107,30 @@ function otherPktType(mac: number): number {
  * @returns what netifReceiveSkb() answers
  */
 export function ethReceive(skb: SkBuff, dev: NetDevice): number {
-  skb.protocol = ethTypeTrans(skb, dev);
-  if (skb.protocol === 0) {
-    kfreeSkb(skb, skb.len < ETH_HLEN ? SKB_DROP_REASON_PKT_TOO_SMALL : SKB_DROP_REASON_PKT_TOO_BIG);
-    return NET_RX_DROP;
+  // ethTypeTrans(), spared a call for the rule: a frame to this device, of a good length, with an EtherType.
+  const mac = skb.data;
+  const length = skb.len - ETH_HLEN;
+  const type = length < 0 ? 0 : memView.getUint16(mac + ETHH_PROTO);
+  const stats = dev.stats;
+  if (
+    type >= ETH_P_802_3_MIN && length <= dev.mtu && memView.getInt32(mac + 2) === dev.addrLo && memView.getUint16(mac) === dev.addrHi
+  ) {
+    skb.dev = dev;
+    skb.mac = mac;
+    skb.len = length;
+    skb.data = mac + ETH_HLEN;
+    skb.pktType = PACKET_HOST;
+    skb.protocol = type;
+  } else {
+    skb.protocol = ethTypeTrans(skb, dev);
+    if (skb.protocol === 0) {
+      kfreeSkb(skb, skb.len < ETH_HLEN ? SKB_DROP_REASON_PKT_TOO_SMALL : SKB_DROP_REASON_PKT_TOO_BIG);
+      return NET_RX_DROP;
+    }
+    if (skb.pktType === PACKET_MULTICAST) stats.multicast++;
   }
-  dev.stats.rxPackets++;
-  dev.stats.rxBytes += skb.len + ETH_HLEN;
-  if (skb.pktType === PACKET_MULTICAST) dev.stats.multicast++;
+  stats.rxPackets++;
+  stats.rxBytes += skb.len + ETH_HLEN;
   return netifReceiveSkb(skb);
 }
 

@@ -9,8 +9,8 @@ import { MEASURED_BOARD, MEASURED_PACKETS, PART_PATHS, PATHS, XsBoard } from "./
 const BASELINE_TOLERANCE = 1.1;
 /** Packets that the paths of parts are measured over. */
 const PART_PACKETS = 2_000;
-/** What the paths are meant to cost at most (issue 2), where they have come so far; the baseline holds the others. */
-const LIMIT: Readonly<Record<string, number>> = { arp: 3_000, ping: 3_000 };
+/** What the paths are meant to cost at most (issue 2); the baseline holds the others. */
+const LIMIT: Readonly<Record<string, number>> = { arp: 3_000, ping: 3_000, "tcp-receive": 9_000 };
 
 for (const path of PATHS) {
   test.serial(`${path}: no heap slot for each of ${MEASURED_PACKETS} packets, and no more compute than the baseline`, async (t) => {

@@ -34,7 +34,7 @@ import { neighCreate, neighLookup, neighOutput } from "../core/neighbour.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import {
-  CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, PACKET_LOOPBACK, skbClone, skbCloned, skbDstSet, type SkBuff, skbHeadroom, skbPull,
+  CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, PACKET_LOOPBACK, skbClone, skbCloned, type SkBuff, skbHeadroom, skbPull,
   skbTailroom,
 } from "../core/skbuff.ts";
 import { SK_MARK, SK_PRIORITY, SK_PROTOCOL, skDstCheck, skDstSet, type Sock } from "../core/sock.ts";
@@ -312,7 +312,9 @@ export function ipQueueXmit(sk: Sock, skb: SkBuff): number {
   if (skb.dst === null) {
     const dst = skDstCheck(sk) ?? inetSkRebuildRoute(sk);
     if (dst === null) return noRoute(net, skb, -EHOSTUNREACH);
-    skbDstSet(skb, dst);
+    // skbDstSet(), spared a call.
+    dst.refcnt++;
+    skb.dst = dst;
   }
   skb.priority = words[cold + SK_PRIORITY]!;
   skb.mark = words[cold + SK_MARK]!;

@@ -29,8 +29,9 @@ const DELACK_ABSOLUTE_MAX = 500;
 
 /** The sequence number of a segment without data: sndNxt, or the end of the window when that has shrunk. */
 export function tcpAcceptableSeq(tp: TcpSock): number {
-  const end = tcpWndEnd(tp);
-  return ((end - tp.sndNxt) | 0) >= 0 ? tp.sndNxt : end;
+  const end = (tp.sndUna + tp.sndWnd) | 0;
+  const next = tp.sndNxt;
+  return ((end - next) | 0) >= 0 ? next : end;
 }
 
 /**
@@ -47,7 +48,9 @@ export function tcpSendAck(sk: TcpSk, window = WINDOW_UNKNOWN): void {
     inetCskResetDelackTimer(sk, TCP_DELACK_MAX);
     return;
   }
-  tcpInitNondataSkb(skb, tcpAcceptableSeq(sk.tp), TCPHDR_ACK);
+  // tcpInitNondataSkb(), spared a call.
+  skb.tcpFlags = TCPHDR_ACK;
+  skb.seq = skb.endSeq = tcpAcceptableSeq(sk.tp);
   tcpTransmitSkb(sk, skb, false, window);
 }
 

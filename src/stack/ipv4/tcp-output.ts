@@ -58,7 +58,8 @@ export function tcpStreamAllocSkb(sk: TcpSk): SkBuff | null {
 export function tcpControlSkb(cloned: boolean): SkBuff | null {
   const size = TCP_HEADROOM + MAX_TCP_HEADER;
   const skb = cloned ? allocSkbFclone(size) : allocSkb(size);
-  if (skb !== null) skbReserve(skb, size);
+  // skbReserve() of what allocSkb() has found room for.
+  if (skb !== null) skb.data = skb.tail = skb.head + size;
   return skb;
 }
 

@@ -42,8 +42,8 @@ export function tcpCleanupRbuf(sk: TcpSk, copied: number): void {
   const icsk = sk.icsk;
   const pending = icsk.ackPending;
   if ((pending & ICSK_ACK_SCHED) !== 0) {
-    const pushed = (pending & ICSK_ACK_PUSHED2) !== 0 || ((pending & ICSK_ACK_PUSHED) !== 0 && icsk.ackPingpong === 0);
-    if (((tp.rcvNxt - tp.rcvWup) | 0) > icsk.ackRcvMss || (copied > 0 && pushed && sk.rmemAlloc === 0)) {
+    const pushed = pending & (icsk.ackPingpong === 0 ? ICSK_ACK_PUSHED | ICSK_ACK_PUSHED2 : ICSK_ACK_PUSHED2);
+    if (((tp.rcvNxt - tp.rcvWup) | 0) > icsk.ackRcvMss || (pushed !== 0 && copied > 0 && sk.rmemAlloc === 0)) {
       tcpSendAck(sk);
       return;
     }
@@ -63,6 +63,8 @@ let lastStamp = 0;
 function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: number): number {
   const queue = sk.receiveQueue;
   const peek = (flags & MSG_PEEK) !== 0;
+  const copy = (flags & MSG_TRUNC) === 0;
+  const stamp = (sk.flags & SOCK_TIMESTAMP) !== 0;
   let seq = tp.copiedSeq;
   let left = length;
   let urgent = words[tp.cold + TP_URG_DATA] !== 0;
@@ -81,8 +83,8 @@ function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: n
     const available = skb.len - offset;
     let used = available < left ? available : left;
     if (urgent) used = tcpUrgLimit(sk, seq, used);
-    if ((flags & MSG_TRUNC) === 0) copyToIter(skb.data + offset, used, msg);
-    if ((sk.flags & SOCK_TIMESTAMP) !== 0) lastStamp = skb.when;
+    if (copy) copyToIter(skb.data + offset, used, msg);
+    if (stamp) lastStamp = skb.when;
     seq = (seq + used) | 0;
     left -= used;
     if (peek) {
