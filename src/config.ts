@@ -29,7 +29,7 @@ const MIN_BUFFER_BYTES = 612;
 
 export const CONFIG_TABLE = Object.freeze({
   bufferBytes: row("bytes of one packet buffer; 36 more than the largest MTU", [612, 1536, 1536, 1536], MIN_BUFFER_BYTES, 9216, 4),
-  buffers: row("packet buffers", [4, 11, 31, 4096], 4, 16384),
+  buffers: row("packet buffers", [5, 11, 31, 4096], 4, 16384),
   skbs: row("packet headers (a sent TCP segment takes two)", [6, 16, 42, 8192], 6, 30000),
   userMemory: row("bytes of packet memory for the program's own buffers", [0, 0, 4096, 65536], 0, 16777216, 4),
   staging: row("bytes for copies between packet memory and a program's arrays, a power of two", [64, 512, 2048, 2048], 64, 2048),

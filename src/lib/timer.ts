@@ -96,14 +96,19 @@ export function timersInit(now: number): void {
  * @param name of the pool in the memory budget @param fn called with `arg` (0..65535) when it is due
  */
 export function createTimer(name: string, fn: (arg: number) => void, arg: number): number {
-  let number = fns.indexOf(fn);
-  if (number < 0) number = fns.push(fn) - 1;
-  if (number > MAX_FN) throw new RangeError(`createTimer: more than ${MAX_FN + 1} functions`);
   let timer = freeRows;
   if (timer === NONE) timer = wordTable(name, TIMER_WORDS);
   else freeRows = words[timer + NEXT]!;
-  words[timer + WHAT] = (arg << ARG_SHIFT) | (number << FN_SHIFT) | NO_SLOT;
+  initTimer(timer, fn, arg);
   return timer;
+}
+
+/** Makes a timer of TIMER_WORDS words that are part of a table of the caller's. Otherwise as createTimer(). */
+export function initTimer(timer: number, fn: (arg: number) => void, arg: number): void {
+  let number = fns.indexOf(fn);
+  if (number < 0) number = fns.push(fn) - 1;
+  if (number > MAX_FN) throw new RangeError(`timer: more than ${MAX_FN + 1} functions`);
+  words[timer + WHAT] = (arg << ARG_SHIFT) | (number << FN_SHIFT) | NO_SLOT;
 }
 
 /** Sets the argument of a timer, 0..65535. It must not be pending. */

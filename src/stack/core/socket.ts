@@ -66,8 +66,8 @@ export class Socket extends WaitQueueHead implements Pooled {
 /** A family's socket(): attaches ops and a sock to the new socket. Linux: struct net_proto_family. */
 export type FamilyCreate = (net: Net, sock: Socket, protocol: number) => number;
 
-/** By number, as far as the highest that is known. */
-let families: (FamilyCreate | null)[];
+/** By number; numbers without a family are holes, which XS keeps no slots for. */
+let families: (FamilyCreate | undefined)[];
 
 /** Boot: no family is known. */
 export function familiesInit(): void {
@@ -76,13 +76,12 @@ export function familiesInit(): void {
 
 /** Makes a family known to socket(). Linux: sock_register(). */
 export function sockRegister(family: number, create: FamilyCreate): void {
-  while (families.length <= family) families.push(null);
   families[family] = create;
 }
 
 /** Can sockets of the family be made? */
 export function familyKnown(family: number): boolean {
-  return family < families.length && families[family] !== null;
+  return families[family] !== undefined;
 }
 
 let sockets: Pool<Socket>;
@@ -127,6 +126,6 @@ export function sockCreateIn(net: Net, family: number, sock: Socket, protocol: n
   if (!(family >= 0 && family < AF_MAX)) return -EAFNOSUPPORT;
   if (sock.type < 0 || sock.type >= SOCK_MAX) return -EINVAL;
   const create = families[family];
-  if (create === null || create === undefined) return -EAFNOSUPPORT;
+  if (create === undefined) return -EAFNOSUPPORT;
   return create(net, sock, protocol);
 }

@@ -3,6 +3,7 @@
  * bytes each where a property takes sixteen. Linux: the rest of struct tcp_sock and struct inet_connection_sock. Flags are 0 or
  * 1. What every packet needs is in the objects of tcp-sock.ts.
  */
+import { TIMER_WORDS } from "../../lib/timer.ts";
 
 // Congestion window (tcp-cong.ts, tcp-output.ts).
 /** Segments acknowledged since the window last grew. */
@@ -182,5 +183,16 @@ export const ICSK_CA_PRIV = 103;
 /** Words that an algorithm may have. */
 export const CA_PRIV_WORDS = 17;
 
+/** What a new connection finds cleared ends here. */
+export const TP_RESET_END = 120;
+
+/*
+ * The timers (tcp-timer.ts), made once for each row; a timer is where it lies.
+ */
+export const ICSK_RETRANSMIT_TIMER = 120;
+export const ICSK_DELACK_TIMER = 124;
+/** Keepalive, FIN_WAIT2 and orphan timer (sk->sk_timer). */
+export const ICSK_KEEPALIVE_TIMER = 128;
+
 /** Words of a row. */
-export const TP_WORDS = ICSK_CA_PRIV + CA_PRIV_WORDS;
+export const TP_WORDS = ICSK_KEEPALIVE_TIMER + TIMER_WORDS;

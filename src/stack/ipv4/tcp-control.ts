@@ -92,7 +92,7 @@ export function tcpAckSndCheckSlow(sk: TcpSk, ofoPossible: boolean): void {
     (icsk.ackQuick !== 0 && icsk.ackPingpong === 0) || (icsk.ackPending & ICSK_ACK_NOW) !== 0
     || (((tp.rcvNxt - tp.rcvWup) | 0) > icsk.ackRcvMss
       && (((tp.rcvNxt - tp.copiedSeq) | 0) < words[sk.cold + SK_RCVLOWAT]! || (window = tcpWindowWanted(sk)) >= tp.rcvWnd))
-    || (ofoPossible && tp.outOfOrderQueue.qlen !== 0)
+    || (ofoPossible && tp.ofoTail !== null)
   ) {
     tcpSendAck(sk, window);
   } else {

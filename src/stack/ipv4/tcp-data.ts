@@ -245,10 +245,10 @@ function queueInOrder(sk: TcpSk, skb: SkBuff): void {
   if (fin) {
     tp.rcvNxt = (tp.rcvNxt + 1) | 0;
     tcpFin(sk);
-  } else if (tp.outOfOrderQueue.qlen !== 0) {
+  } else if (tp.ofoTail !== null) {
     tcpOfoQueue(sk);
     // The hole is filled: the peer should know at once (RFC 5681 section 4.2).
-    if (tp.outOfOrderQueue.qlen === 0) sk.icsk.ackPending |= ICSK_ACK_NOW;
+    if ((tp.ofoTail as SkBuff | null) === null) sk.icsk.ackPending |= ICSK_ACK_NOW;
   }
   if (words[tp.cold + TP_NUM_SACKS] !== 0) tcpSackRemove(tp);
   tcpFastPathCheck(sk);

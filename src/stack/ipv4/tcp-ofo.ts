@@ -2,7 +2,7 @@
  * Segments beyond a hole, and what happens when memory is short. Linux: tcp_data_queue_ofo(), tcp_ofo_queue(), tcp_collapse()
  * and tcp_prune_queue() of net/ipv4/tcp_input.c. Read first: RFC 9293 section 3.10.7.4 (seventh check), RFC 5681 section 4.2.
  *
- * The queue is in order and without overlaps: what is there already is cut off a segment that enters. Nothing in it is
+ * The queue (tp.ofoTail; of its ends only the last is kept) is in order and without overlaps: what is there already is cut off a segment that enters. Nothing in it is
  * acknowledged, so all of it may be dropped: the bytes next in order always come first. A segment enters only while the pool
  * keeps its reserve, else the segments furthest from the hole make way; and they do when in-order data finds no room.
  */
@@ -20,39 +20,61 @@ import {
   consumeSkb, kfreeSkb, type SkBuff, skbBufferBytes, skbBuffersAvailable, skbCloned, skbOrphan, skbPull,
   skbTrim,
 } from "../core/skbuff.ts";
-import { skbAppend, skbQueueHead, type SkbQueue, skbQueuePurge, skbUnlink } from "../core/skb-queue.ts";
+import { type SkbQueue, skbUnlink } from "../core/skb-queue.ts";
 import { skbSetOwnerR } from "../core/sock.ts";
 import { TCPHDR_FIN } from "../wire/tcp.ts";
 import { TP_DATA_SEGS_IN, TP_NUM_SACKS, TP_RCV_OOOPACK } from "./tcp-cold.ts";
 import { tcpCutFront, tcpFin, tcpQueueRcv, tcpTryCoalesce } from "./tcp-data.ts";
 import { tcpEcnCheckCe } from "./tcp-ecn.ts";
 import { tcpDsackExtend, tcpDsackSet, tcpSackNewOfoSkb, tcpSackRebuild } from "./tcp-sack.ts";
-import { ICSK_ACK_NOW, ICSK_ACK_SCHED, type TcpSk } from "./tcp-sock.ts";
+import { ICSK_ACK_NOW, ICSK_ACK_SCHED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { tcpPoolReserve } from "./tcp-window.ts";
 
 /** Forgets all segments beyond the hole (after FIN, at the end). */
 export function tcpOfoPurge(sk: TcpSk): void {
-  skbQueuePurge(sk.tp.outOfOrderQueue);
-  words[sk.tp.cold + TP_NUM_SACKS] = 0;
+  const tp = sk.tp;
+  for (let last = tp.ofoTail; last !== null; last = tp.ofoTail) {
+    ofoUnlink(tp, last);
+    consumeSkb(last);
+  }
+  words[tp.cold + TP_NUM_SACKS] = 0;
+}
+
+function ofoUnlink(tp: TcpSock, skb: SkBuff): void {
+  const next = skb.next;
+  const prev = skb.prev;
+  if (prev !== null) prev.next = next;
+  if (next === null) tp.ofoTail = prev;
+  else next.prev = prev;
+  skb.next = skb.prev = null;
+}
+
+/** Puts a segment between two neighbours, null for none. */
+function ofoInsert(tp: TcpSock, before: SkBuff | null, skb: SkBuff, next: SkBuff | null): void {
+  skb.prev = before;
+  skb.next = next;
+  if (before !== null) before.next = skb;
+  if (next === null) tp.ofoTail = skb;
+  else next.prev = skb;
 }
 
 /**
  * Is there room for one more segment out of order? Those further from the hole than `seq` make way. Linux: tcp_prune_ofo_queue().
  */
 function ofoRoom(sk: TcpSk, seq: number, truesize: number): boolean {
-  const queue = sk.tp.outOfOrderQueue;
+  const tp = sk.tp;
   while (sk.rmemAlloc + truesize > sk.rcvbuf || skbBuffersAvailable() < tcpPoolReserve) {
-    const last = queue.tail;
+    const last = tp.ofoTail;
     if (last === null || ((last.seq - seq) | 0) <= 0) return false;
     dropOfo(sk, last);
-    tcpSackRebuild(sk.tp);
+    tcpSackRebuild(tp);
   }
   return true;
 }
 
 function dropOfo(sk: TcpSk, skb: SkBuff): void {
   sk.net.mib[LINUX_MIB_OFOPRUNED]!++;
-  skbUnlink(sk.tp.outOfOrderQueue, skb);
+  ofoUnlink(sk.tp, skb);
   kfreeSkb(skb, SKB_DROP_REASON_TCP_OFO_QUEUE_PRUNE);
 }
 
@@ -72,7 +94,6 @@ function cutEnd(skb: SkBuff, seq: number): void {
 export function tcpDataQueueOfo(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
   const mib = sk.net.mib;
-  const queue = tp.outOfOrderQueue;
   if (tp.ecnFlags !== 0) tcpEcnCheckCe(sk, skb);
   tp.predFlags = 0;
   skb.when = jiffies;
@@ -80,9 +101,13 @@ export function tcpDataQueueOfo(sk: TcpSk, skb: SkBuff): void {
   words[tp.cold + TP_DATA_SEGS_IN]!++;
   // A hole is told of at once, by a duplicate ACK (RFC 5681 section 4.2).
   sk.icsk.ackPending |= ICSK_ACK_SCHED | ICSK_ACK_NOW;
-  // The last segment that begins at or before this one.
-  let before = queue.tail;
-  while (before !== null && ((before.seq - skb.seq) | 0) > 0) before = before.prev;
+  // The last segment that begins at or before this one, and the one behind it.
+  let before = tp.ofoTail;
+  let next: SkBuff | null = null;
+  while (before !== null && ((before.seq - skb.seq) | 0) > 0) {
+    next = before;
+    before = before.prev;
+  }
   if (before !== null && ((before.endSeq - skb.seq) | 0) > 0) {
     if (((skb.endSeq - before.endSeq) | 0) <= 0) {
       tcpDsackSet(sk, skb.seq, skb.endSeq);
@@ -93,7 +118,7 @@ export function tcpDataQueueOfo(sk: TcpSk, skb: SkBuff): void {
     tcpDsackSet(sk, skb.seq, before.endSeq);
     tcpCutFront(skb, before.endSeq);
   }
-  for (let next = before === null ? queue.head : before.next; next !== null;) {
+  while (next !== null) {
     if (((skb.endSeq - next.seq) | 0) <= 0) break;
     if (((skb.endSeq - next.endSeq) | 0) < 0) {
       tcpDsackExtend(sk, next.seq, skb.endSeq);
@@ -102,7 +127,7 @@ export function tcpDataQueueOfo(sk: TcpSk, skb: SkBuff): void {
     }
     const behind: SkBuff | null = next.next;
     tcpDsackExtend(sk, next.seq, next.endSeq);
-    skbUnlink(queue, next);
+    ofoUnlink(tp, next);
     dropMerged(sk, next);
     next = behind;
   }
@@ -121,38 +146,40 @@ export function tcpDataQueueOfo(sk: TcpSk, skb: SkBuff): void {
     return;
   }
   skbSetOwnerR(skb, sk);
-  if (before === null) skbQueueHead(queue, skb);
-  else skbAppend(queue, before, skb);
+  // What lay behind may have made way, from the last on.
+  ofoInsert(tp, before, skb, before !== null ? before.next : tp.ofoTail === null ? null : next);
   tcpSackNewOfoSkb(tp, start, end);
 }
 
 /** The hole is filled as far as rcvNxt: what follows moves to the receive queue. Linux: tcp_ofo_queue(). */
 export function tcpOfoQueue(sk: TcpSk): void {
   const tp = sk.tp;
-  const queue = tp.outOfOrderQueue;
   let dupHigh = tp.rcvNxt;
-  for (let skb = queue.head; skb !== null; skb = queue.head) {
-    if (((skb.seq - tp.rcvNxt) | 0) > 0) return;
+  let skb = tp.ofoTail;
+  while (skb !== null && skb.prev !== null) skb = skb.prev;
+  while (skb !== null && ((skb.seq - tp.rcvNxt) | 0) <= 0) {
+    const next: SkBuff | null = skb.next;
     if (((skb.seq - dupHigh) | 0) < 0) {
       // What filled the hole repeats the beginning of this one.
       const dupEnd = ((skb.endSeq - dupHigh) | 0) < 0 ? skb.endSeq : dupHigh;
       dupHigh = dupEnd;
       tcpDsackExtend(sk, skb.seq, dupEnd);
     }
-    skbUnlink(queue, skb);
+    ofoUnlink(tp, skb);
     if (((skb.endSeq - tp.rcvNxt) | 0) <= 0) {
       dropMerged(sk, skb);
-      continue;
+    } else {
+      tcpCutFront(skb, tp.rcvNxt);
+      const fin = (skb.tcpFlags & TCPHDR_FIN) !== 0;
+      skbOrphan(skb);
+      if (tcpQueueRcv(sk, skb)) consumeSkb(skb);
+      if (fin) {
+        tp.rcvNxt = (tp.rcvNxt + 1) | 0;
+        tcpFin(sk);
+        return;
+      }
     }
-    tcpCutFront(skb, tp.rcvNxt);
-    const fin = (skb.tcpFlags & TCPHDR_FIN) !== 0;
-    skbOrphan(skb);
-    if (tcpQueueRcv(sk, skb)) consumeSkb(skb);
-    if (fin) {
-      tp.rcvNxt = (tp.rcvNxt + 1) | 0;
-      tcpFin(sk);
-      return;
-    }
+    skb = next;
   }
 }
 
@@ -200,16 +227,16 @@ function dropReadBytes(sk: TcpSk): void {
  */
 export function tcpPruneQueue(sk: TcpSk): boolean {
   const mib = sk.net.mib;
-  const queue = sk.tp.outOfOrderQueue;
+  const tp = sk.tp;
   mib[LINUX_MIB_PRUNECALLED]!++;
-  for (let last = queue.tail; last !== null && sk.rmemAlloc > sk.rcvbuf; last = queue.tail) dropOfo(sk, last);
-  tcpSackRebuild(sk.tp);
+  for (let last = tp.ofoTail; last !== null && sk.rmemAlloc > sk.rcvbuf; last = tp.ofoTail) dropOfo(sk, last);
+  tcpSackRebuild(tp);
   if (sk.rmemAlloc > sk.rcvbuf) {
     dropReadBytes(sk);
     tcpCollapse(sk, sk.receiveQueue);
   }
   if (sk.rmemAlloc <= sk.rcvbuf) return true;
   mib[LINUX_MIB_RCVPRUNED]!++;
-  sk.tp.predFlags = 0;
+  tp.predFlags = 0;
   return false;
 }

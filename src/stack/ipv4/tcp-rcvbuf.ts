@@ -49,7 +49,7 @@ export function tcpRcvqSpaceInit(sk: TcpSk): void {
 
 /** The buffer for that much read in a round trip, after `before` in the one before. Linux: tcp_rcvbuf_grow(). */
 function wantedRcvbuf(sk: TcpSk, copied: number, before: number): number {
-  const last = sk.tp.outOfOrderQueue.tail;
+  const last = sk.tp.ofoTail;
   let window = copied * 2;
   // The sender may be in slow start: twice as much more as it grew by.
   window += 2 * Math.floor((window * (copied - before)) / before);

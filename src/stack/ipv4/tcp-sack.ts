@@ -77,7 +77,7 @@ export function tcpSackNewOfoSkb(tp: TcpSock, start: number, end: number): void 
 /** rcvNxt has moved: blocks it has reached are no news any more. Linux: tcp_sack_remove(). */
 export function tcpSackRemove(tp: TcpSock): void {
   const rec = tp.cold;
-  if (tp.outOfOrderQueue.qlen === 0) {
+  if (tp.ofoTail === null) {
     words[rec + TP_NUM_SACKS] = 0;
     return;
   }
@@ -90,7 +90,7 @@ export function tcpSackRemove(tp: TcpSock): void {
 /** Segments out of order were dropped: what is still there is told, block by block. Linux: tcp_sack_reset() and what follows it. */
 export function tcpSackRebuild(tp: TcpSock): void {
   words[tp.cold + TP_NUM_SACKS] = 0;
-  for (let skb = tp.outOfOrderQueue.tail; skb !== null; skb = skb.prev) tcpSackNewOfoSkb(tp, skb.seq, skb.endSeq);
+  for (let skb = tp.ofoTail; skb !== null; skb = skb.prev) tcpSackNewOfoSkb(tp, skb.seq, skb.endSeq);
 }
 
 /** Bytes of the SACK option of the next segment when `room` bytes are left for it; 0 when there is nothing to tell. */

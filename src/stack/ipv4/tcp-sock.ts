@@ -5,14 +5,13 @@
  */
 import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../lib/pool.ts";
 import { words, wordTable } from "../../lib/table.ts";
-import { createTimer, TIMER_WORDS } from "../../lib/timer.ts";
-import { SkbQueue } from "../core/skb-queue.ts";
+import { initTimer } from "../../lib/timer.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { TCP_CA_OPEN } from "../../uapi/tcp.ts";
 import { TCP_HLEN } from "../wire/tcp.ts";
 import type { InetSk } from "./inet-sock.ts";
 import {
-  ICSK_BIND_HASH, TP_MIN_RTT, TP_REC, TP_REC_END, TP_REO_WND_STEPS, TP_REORDERING, TP_STATS, TP_STATS_END, TP_WORDS,
+  ICSK_BIND_HASH, ICSK_DELACK_TIMER, ICSK_KEEPALIVE_TIMER, ICSK_RETRANSMIT_TIMER, TP_MIN_RTT, TP_REC, TP_REC_END, TP_REO_WND_STEPS, TP_REORDERING, TP_RESET_END, TP_STATS, TP_STATS_END, TP_WORDS,
 } from "./tcp-cold.ts";
 import type { TcpCongestionOps } from "./tcp-cong.ts";
 import { tcpDelackTimer, tcpKeepaliveTimer, tcpWriteTimer } from "./tcp-timer.ts";
@@ -82,7 +81,7 @@ export class InetConnectionSock {
   ackRcvMss = 0;
   /** Retransmission timeout, ms. */
   rto = 0;
-  /** ICSK_TIME_* that `retransmitTimer` stands for; 0 for none. */
+  /** ICSK_TIME_* that the retransmit timer stands for; 0 for none. */
   pending = 0;
   timeout = 0;
   retransmits = 0;
@@ -93,10 +92,6 @@ export class InetConnectionSock {
   caOps: TcpCongestionOps;
   /** Path MTU the MSS was computed from. */
   pmtuCookie = 0;
-  readonly retransmitTimer: number = createTimer("tcp_sock", tcpWriteTimer, 0);
-  readonly delackTimer: number = createTimer("tcp_sock", tcpDelackTimer, 0);
-  /** Keepalive, FIN_WAIT2 and orphan timer (sk->sk_timer). */
-  readonly keepaliveTimer: number = createTimer("tcp_sock", tcpKeepaliveTimer, 0);
   /** Accept queue: connections whose handshake is complete, linked by Sock.hashNext. */
   acceptHead: TcpSk | null = null;
   acceptTail: TcpSk | null = null;
@@ -171,8 +166,8 @@ export class TcpSock implements Pooled {
   /** Segment from which tcpXmitRetransmitQueue goes on. */
   retransmitHint: SkBuff | null = null;
 
-  /** Segments beyond rcvNxt, in order of sequence number. */
-  outOfOrderQueue: SkbQueue = new SkbQueue();
+  /** The last of the segments beyond rcvNxt, linked in order of sequence number (tcp-ofo.ts). */
+  ofoTail: SkBuff | null = null;
 
   /** ECN: TCP_ECN_* bits and what tcp-ecn.ts keeps above them; 0 when the connection does without. */
   ecnFlags = 0;
@@ -194,13 +189,19 @@ let tcpSocks: Pool<TcpSock>;
 
 /** Words of the cold fields of so many connections and listeners. */
 export function tcpSockWords(count: number): number {
-  return count * (TP_WORDS + 3 * TIMER_WORDS);
+  return count * TP_WORDS;
 }
 
 /** Builds the pool. Boot time only. */
 export function tcpSockInit(count: number, caOps: TcpCongestionOps): void {
   const cold = wordTable("tcp_sock", count * TP_WORDS);
-  tcpSocks = poolCreate("tcp_sock", count, (index) => new TcpSock(cold + index * TP_WORDS, caOps));
+  tcpSocks = poolCreate("tcp_sock", count, (index) => {
+    const row = cold + index * TP_WORDS;
+    initTimer(row + ICSK_RETRANSMIT_TIMER, tcpWriteTimer, 0);
+    initTimer(row + ICSK_DELACK_TIMER, tcpDelackTimer, 0);
+    initTimer(row + ICSK_KEEPALIVE_TIMER, tcpKeepaliveTimer, 0);
+    return new TcpSock(row, caOps);
+  });
 }
 
 function icskReset(icsk: InetConnectionSock): void {
@@ -229,7 +230,7 @@ function tcpSockReset(tp: TcpSock): void {
   tp.fastopenRsk = null;
   tp.bytesAcked = tp.bytesReceived = 0;
   const cold = tp.cold;
-  words.fill(0, cold, cold + TP_WORDS);
+  words.fill(0, cold, cold + TP_RESET_END);
   words[cold + TP_REORDERING] = 3;
   words[cold + ICSK_BIND_HASH] = -1;
   tcpRecoveryReset(tp);

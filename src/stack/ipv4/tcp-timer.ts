@@ -24,7 +24,7 @@ import {
 } from "../core/sock.ts";
 import { TCP_TIMEWAIT_LEN } from "./inet-timewait-sock.ts";
 import {
-  ICSK_PROBES_OUT, ICSK_PROBES_TSTAMP, ICSK_SYN_RETRIES, ICSK_USER_TIMEOUT_MS, TP_FIN_PENDING, TP_KEEPALIVE_INTVL_MS,
+  ICSK_DELACK_TIMER, ICSK_KEEPALIVE_TIMER, ICSK_PROBES_OUT, ICSK_PROBES_TSTAMP, ICSK_RETRANSMIT_TIMER, ICSK_SYN_RETRIES, ICSK_USER_TIMEOUT_MS, TP_FIN_PENDING, TP_KEEPALIVE_INTVL_MS,
   TP_KEEPALIVE_PROBES, TP_KEEPALIVE_TIME_MS, TP_LINGER2, TP_RETRANS_STAMP, TP_RTO_STAMP, TP_RTTVAR, TP_SACK_OK,
   TP_TOTAL_RTO, TP_TOTAL_RTO_RECOVERIES,
 } from "./tcp-cold.ts";
@@ -71,7 +71,7 @@ export function inetCskResetXmitTimer(sk: TcpSk, what: number, whenMs: number): 
   const timeout = (jiffies + (whenMs < TCP_RTO_MAX ? whenMs : TCP_RTO_MAX)) | 0;
   icsk.pending = what;
   icsk.timeout = timeout;
-  timerReduce(icsk.retransmitTimer, timeout);
+  timerReduce(icsk.cold + ICSK_RETRANSMIT_TIMER, timeout);
 }
 
 /** The delayed acknowledgment is due in `whenMs`. */
@@ -80,29 +80,29 @@ export function inetCskResetDelackTimer(sk: TcpSk, whenMs: number): void {
   const timeout = (jiffies + whenMs) | 0;
   icsk.ackPending |= ICSK_ACK_TIMER;
   icsk.ackTimeout = timeout;
-  timerReduce(icsk.delackTimer, timeout);
+  timerReduce(icsk.cold + ICSK_DELACK_TIMER, timeout);
 }
 
 /** Arms the third timer. Linux: tcp_reset_keepalive_timer(). */
 export function tcpResetKeepaliveTimer(sk: TcpSk, whenMs: number): void {
-  modTimer(sk.icsk.keepaliveTimer, (jiffies + whenMs) | 0);
+  modTimer(sk.icsk.cold + ICSK_KEEPALIVE_TIMER, (jiffies + whenMs) | 0);
 }
 
 /** Tells the timers whose they are. Linux: tcp_init_xmit_timers(). */
 export function tcpInitXmitTimers(sk: TcpSk): void {
   const icsk = sk.icsk;
-  timerSetArg(icsk.retransmitTimer, sk.index);
-  timerSetArg(icsk.delackTimer, sk.index);
-  timerSetArg(icsk.keepaliveTimer, sk.index);
+  timerSetArg(icsk.cold + ICSK_RETRANSMIT_TIMER, sk.index);
+  timerSetArg(icsk.cold + ICSK_DELACK_TIMER, sk.index);
+  timerSetArg(icsk.cold + ICSK_KEEPALIVE_TIMER, sk.index);
 }
 
 /** Stops all timers. Linux: tcp_clear_xmit_timers(). */
 export function tcpClearXmitTimers(sk: TcpSk): void {
   const icsk = sk.icsk;
   icsk.pending = icsk.ackPending = 0;
-  delTimer(icsk.retransmitTimer);
-  delTimer(icsk.delackTimer);
-  delTimer(icsk.keepaliveTimer);
+  delTimer(icsk.cold + ICSK_RETRANSMIT_TIMER);
+  delTimer(icsk.cold + ICSK_DELACK_TIMER);
+  delTimer(icsk.cold + ICSK_KEEPALIVE_TIMER);
 }
 
 /** The retransmission timeout starts anew, or with nothing in flight stops. Linux: tcp_rearm_rto(). */
@@ -353,13 +353,13 @@ export function tcpWriteTimer(index: number): void {
   const sk = sockByIndex(index) as TcpSk;
   const icsk = sk.icsk;
   if (sk.owned) {
-    modTimer(icsk.retransmitTimer, (jiffies + OWNED_RETRY_MS) | 0);
+    modTimer(icsk.cold + ICSK_RETRANSMIT_TIMER, (jiffies + OWNED_RETRY_MS) | 0);
     return;
   }
   const event = icsk.pending;
   if (event === 0 || ((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) !== 0) return;
   if (((icsk.timeout - jiffies) | 0) > 0) {
-    modTimer(icsk.retransmitTimer, icsk.timeout);
+    modTimer(icsk.cold + ICSK_RETRANSMIT_TIMER, icsk.timeout);
     return;
   }
   sockHold(sk);
@@ -378,12 +378,12 @@ export function tcpDelackTimer(index: number): void {
   const icsk = sk.icsk;
   if (sk.owned) {
     sk.net.mib[LINUX_MIB_DELAYEDACKLOCKED]!++;
-    modTimer(icsk.delackTimer, (jiffies + OWNED_DELACK_RETRY_MS) | 0);
+    modTimer(icsk.cold + ICSK_DELACK_TIMER, (jiffies + OWNED_DELACK_RETRY_MS) | 0);
     return;
   }
   if ((icsk.ackPending & ICSK_ACK_TIMER) === 0 || ((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) !== 0) return;
   if (((icsk.ackTimeout - jiffies) | 0) > 0) {
-    modTimer(icsk.delackTimer, icsk.ackTimeout);
+    modTimer(icsk.cold + ICSK_DELACK_TIMER, icsk.ackTimeout);
     return;
   }
   icsk.ackPending &= ~ICSK_ACK_TIMER;
@@ -423,7 +423,7 @@ export function keepaliveTimeElapsed(sk: TcpSk): number {
 /** SO_KEEPALIVE went on or off. Linux: tcp_set_keepalive(). */
 export function tcpSetKeepalive(sk: TcpSk, on: boolean): void {
   if (((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) !== 0) return;
-  const timer = sk.icsk.keepaliveTimer;
+  const timer = sk.icsk.cold + ICSK_KEEPALIVE_TIMER;
   if (!on) delTimer(timer);
   else if (!timerPending(timer)) tcpResetKeepaliveTimer(sk, keepaliveTimeWhen(sk));
 }

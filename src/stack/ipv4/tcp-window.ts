@@ -235,7 +235,7 @@ export function tcpFastPathOn(tp: TcpSock): void {
 /** Turns header prediction on when nothing out of the ordinary is at hand. Linux: tcp_fast_path_check(). */
 export function tcpFastPathCheck(sk: TcpSk): void {
   const tp = sk.tp;
-  if (tp.outOfOrderQueue.qlen === 0 && tp.rcvWnd !== 0 && words[tp.cold + TP_URG_DATA] === 0 && sk.rmemAlloc < sk.rcvbuf) tcpFastPathOn(tp);
+  if (tp.ofoTail === null && tp.rcvWnd !== 0 && words[tp.cold + TP_URG_DATA] === 0 && sk.rmemAlloc < sk.rcvbuf) tcpFastPathOn(tp);
 }
 
 /** Payload of a segment with the connection's options on a path of this MTU. Linux: tcp_mtu_to_mss(). */
