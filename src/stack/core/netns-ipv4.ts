@@ -12,10 +12,12 @@ export class NetnsIpv4 {
   ipForward = 0;
   /** net.ipv4.conf.all.rp_filter: the larger of this and the device's counts. */
   rpFilter = 0;
-  /** Settings of ARP: net.ipv4.conf.all, with arp_evict_nocarrier on (ipv4/arp-conf.ts). */
-  confAll = 0x200000;
-  /** The switches of devices to come, net.ipv4.conf.default: send_redirects, arp_notify and arp_evict_nocarrier are on. */
-  confDefault = 0x300004;
+  /**
+   * The switches of net.ipv4.conf.all (ipv4/devinet.ts, ipv4/arp-conf.ts): those about redirects and arp_evict_nocarrier are on.
+   */
+  confAll = 0x20003c;
+  /** Those of devices to come, net.ipv4.conf.default: the same, and arp_notify. */
+  confDefault = 0x30003c;
   icmpEchoIgnoreAll = 0;
   icmpEchoIgnoreBroadcasts = 1;
   /** Milliseconds between two rate-limited ICMP errors to one destination. */

@@ -59,10 +59,16 @@ export class InIfaddr implements Pooled {
 
 /** InDevice.switches: source routes are followed. Linux: accept_source_route of conf.all and the device both. */
 export const IN_DEV_ACCEPT_SOURCE_ROUTE = 1;
-/** What comes in is forwarded, where forwarding was listed at boot; redirects are not followed. Linux: forwarding. */
+/** What comes in is forwarded, where forwarding was listed at boot. Linux: forwarding. */
 export const IN_DEV_FORWARDING = 2;
-/** Who could have sent a packet to its next hop itself is told. Linux: send_redirects. */
+/** Who could have sent a packet to its next hop itself is told. Linux: send_redirects; as the next two of conf.all or the device. */
 export const IN_DEV_SEND_REDIRECTS = 4;
+/** All subnets of a link reach each other: redirects from one to another are sent, and believed. Linux: shared_media. */
+export const IN_DEV_SHARED_MEDIA = 8;
+/** Where they do not, redirects must name a gateway that is known already. Linux: secure_redirects. */
+export const IN_DEV_SECURE_REDIRECTS = 16;
+/** Redirects are followed: by a host if conf.all or the device says so, by a router if both do. Linux: accept_redirects. */
+export const IN_DEV_ACCEPT_REDIRECTS = 32;
 
 /** What IPv4 knows of a device. Linux: struct in_device; the switches are net.ipv4.conf.DEV.* of ip-sysctl. */
 export class InDevice implements DevicePrivate {
@@ -117,6 +123,27 @@ export function devinetInit(count: number): void {
   inetaddrChain = account("devinet", new NotifierChain<InIfaddr>());
   notifierChainRegister(netdevChain, account("devinet", new NotifierBlock<NetDevice>(inetdevEvent)));
   for (let dev = initNet.devices; dev !== null; dev = dev.nextDev) inetdevEvent(NETDEV_REGISTER, dev);
+}
+
+/** Is a switch on, of conf.all or of the device? Linux: IN_DEV_ORCONF(). @param bit IN_DEV_* */
+export function inDevOrconf(inDev: InDevice, bit: number): boolean {
+  return ((inDev.switches | inDev.dev.net!.ipv4.confAll) & bit) !== 0;
+}
+
+/** Linux: IN_DEV_RX_REDIRECTS(). */
+export function inDevRxRedirects(inDev: InDevice): boolean {
+  const all = inDev.dev.net!.ipv4.confAll;
+  const { switches } = inDev;
+  const on = (switches & IN_DEV_FORWARDING) !== 0 ? switches & all : switches | all;
+  return (on & IN_DEV_ACCEPT_REDIRECTS) !== 0;
+}
+
+/** Are both addresses of one subnet of the device? Linux: inet_addr_onlink(). */
+export function inetAddrOnlink(inDev: InDevice, a: number, b: number): boolean {
+  for (let ifa = inDev.ifaList; ifa !== null; ifa = ifa.next) {
+    if ((ifa.flags & IFA_F_SECONDARY) === 0 && inetIfaMatch(a, ifa) && (b === 0 || inetIfaMatch(b, ifa))) return true;
+  }
+  return false;
 }
 
 /** IPv4's part of a device, or null when it has none. Linux: __in_dev_get_rcu(). */

@@ -40,7 +40,7 @@ import {
 } from "../core/skbuff.ts";
 import { skbChecksum, skbCopy } from "../core/skb-frags.ts";
 import {
-  ICMPH_CHECKSUM, ICMPH_CODE, ICMPH_MTU, ICMPH_POINTER, ICMPH_TS_RECEIVE, ICMPH_TS_TRANSMIT, ICMPH_UN, ICMP_ERROR_MAX, ICMP_HLEN,
+  ICMPH_CHECKSUM, ICMPH_CODE, ICMPH_MTU, ICMPH_POINTER, ICMPH_TS_RECEIVE, ICMPH_TS_TRANSMIT, ICMPH_TYPE, ICMPH_UN, ICMP_ERROR_MAX, ICMP_HLEN,
   ICMP_TIMESTAMP_LEN,
 } from "../wire/icmp.ts";
 import { IP_HLEN, IP_OFFSET, IPH_DADDR, IPH_FRAG_OFF, IPH_PROTOCOL, IPH_SADDR, IPH_TOS } from "../wire/ip.ts";
@@ -50,7 +50,8 @@ import { icmpGlobalAllow, icmpPeerAllow, icmpRatelimitInit } from "./icmp-rateli
 import { ipLocalOut, ipPushHeader, ipSendSkb, ipTurnHeader } from "./ip-output.ts";
 import { ipOptions, ipPing, ipRaw } from "./ip-parts.ts";
 import { inetAddProtocol, inetProtocol } from "./protocol.ts";
-import { ipDoRedirect, ipRouteOutputKey, ipRouteReply } from "./route.ts";
+import { ipRouteOutputKey, ipRouteReply } from "./route.ts";
+import { ipv4Redirect } from "./route-learn.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 
 /** For each type the counter of messages received, -1 for none. */
@@ -362,9 +363,6 @@ function icmpUnreach(net: Net, skb: SkBuff, type: number): number {
   }
   if (deliver) {
     if (length < (ihl << 2) + 8) return icmpError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
-    if (type === ICMP_REDIRECT) {
-      ipDoRedirect(net, skb.dev!, memView.getInt32(quoted + IPH_DADDR), memView.getInt32(skb.nh + IPH_SADDR), info);
-    }
     if (ipRaw !== null) ipRaw.error(skb, info);
     const prot = inetProtocol(mem8[quoted + IPH_PROTOCOL]!);
     if (prot !== null && prot.errHandler !== undefined) prot.errHandler(skb, info);
@@ -373,9 +371,12 @@ function icmpUnreach(net: Net, skb: SkBuff, type: number): number {
   return 0;
 }
 
-/** An error about a message of ours. Linux: icmp_err(). */
+/** An error about a message of ours; echo replies have no socket. Linux: icmp_err(). */
 function icmpErr(skb: SkBuff, info: number): number {
-  if (ipPing !== null) ipPing.error(skb, info);
+  const iph = skb.data;
+  if (mem8[iph + ((mem8[iph]! & 15) << 2)] === ICMP_ECHOREPLY) {
+    if (mem8[skb.th + ICMPH_TYPE] === ICMP_REDIRECT) ipv4Redirect(skb);
+  } else if (ipPing !== null) ipPing.error(skb, info);
   return 0;
 }
 

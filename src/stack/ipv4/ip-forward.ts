@@ -33,7 +33,9 @@ import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { consumeSkb, kfreeSkb, PACKET_HOST, pskbCopy, type SkBuff, skbCloned } from "../core/skbuff.ts";
 import { IP_DF, IP_HLEN, IPH_CHECK, IPH_DADDR, IPH_FRAG_OFF, IPH_SADDR, IPH_TOS, IPH_TTL } from "../wire/ip.ts";
-import { IN_DEV_FORWARDING, IN_DEV_SEND_REDIRECTS, inDevGet, type InDevice } from "./devinet.ts";
+import {
+  IN_DEV_ACCEPT_REDIRECTS, IN_DEV_FORWARDING, IN_DEV_SEND_REDIRECTS, IN_DEV_SHARED_MEDIA, inDevGet, type InDevice, inDevOrconf, inetAddrOnlink,
+} from "./devinet.ts";
 import { FE_GW, fnheFind } from "./fib-exception.ts";
 import { fibValidateSource } from "./fib-frontend.ts";
 import { fibResult } from "./fib-lookup.ts";
@@ -103,7 +105,8 @@ export function ipForwardRoute(skb: SkBuff, inDev: InDevice, error: number, dadd
   }
   if (source < 0) return ipRouteInputRefuse(SKB_DROP_REASON_IP_LOCAL_SOURCE);
   // Back to where it came from, and the sender is on that link: it could have sent it to the next hop itself.
-  skb.tcpFlags = outDev === dev && source > 0 && (inDev.switches & IN_DEV_SEND_REDIRECTS) !== 0 ? DO_REDIRECT : 0;
+  skb.tcpFlags = outDev === dev && source > 0 && inDevOrconf(inDev, IN_DEV_SEND_REDIRECTS)
+    && (inDevOrconf(inDev, IN_DEV_SHARED_MEDIA) || inetAddrOnlink(inDev, saddr, words[nh + NH_GW]!)) ? DO_REDIRECT : 0;
   const ex = words[fibExceptionRows + POOL_IN_USE] === 0 ? 0 : fnheFind(nh, daddr);
   const kept = ex === 0 ? nhKept(nh, 0) : null;
   if (kept !== null && kept.genid === net.rtGenid) {
@@ -244,8 +247,13 @@ export function devSetForwarding(dev: NetDevice, on: boolean): void {
   rtCacheFlush(dev.net!);
 }
 
-/** The same for every device, and what is registered later. Linux: net.ipv4.ip_forward, inet_forward_change(). */
+/**
+ * The same for every device, and what is registered later; a router follows no redirects unless conf.all says so again. Linux:
+ * net.ipv4.ip_forward, inet_forward_change().
+ */
 export function ipForwardSet(net: Net, on: boolean): void {
-  net.ipv4.ipForward = on ? 1 : 0;
+  const conf = net.ipv4;
+  conf.ipForward = on ? 1 : 0;
+  conf.confAll = on ? conf.confAll & ~IN_DEV_ACCEPT_REDIRECTS : conf.confAll | IN_DEV_ACCEPT_REDIRECTS;
   for (let dev = net.devices; dev !== null; dev = dev.nextDev) devSetForwarding(dev, on);
 }

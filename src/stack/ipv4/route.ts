@@ -30,26 +30,19 @@ import type { NetDevice } from "../core/net-device.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import type { Sock } from "../core/sock.ts";
 import { IPH_DADDR, IPH_PROTOCOL, IPH_SADDR, IPH_TOS } from "../wire/ip.ts";
-import { IN_DEV_FORWARDING, inDevGet, type InDevice, inetIfaMatch, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
+import { IN_DEV_FORWARDING, inDevGet, type InDevice, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
 import { fibValidateSource } from "./fib-frontend.ts";
 import { fibSelectDefault } from "./fib-default.ts";
-import {
-  FE_EXPIRES, FE_GW, FE_PMTU, fnheFind, fnheKeep, fnheKept, fnheUpdate,
-} from "./fib-exception.ts";
+import { FE_EXPIRES, FE_GW, FE_PMTU, fnheFind, fnheKeep, fnheKept } from "./fib-exception.ts";
 import { fibLookup, fibResult, inetAddrType } from "./fib-lookup.ts";
 import { fibExceptionRows } from "./fib-memory.ts";
 import {
-  FI_MTU, FI_PREFSRC, fibResultPrefsrc, fibSelectMultipath, type NetFib, NH_GW, NH_NEXT, NH_OIF, nhDev, nhKeep, nhKept, nhScope,
+  FI_MTU, FI_PREFSRC, fibResultPrefsrc, fibSelectMultipath, type NetFib, NH_GW, NH_NEXT, nhDev, nhKeep, nhKept, nhScope,
 } from "./fib-semantics.ts";
 import { FLOWI_FLAG_ANYSRC, type Flowi4, flowi4Init, flowInit, outputFlow } from "./flow.ts";
 import { ipForwarding, ipMulticast } from "./ip-parts.ts";
 import { rtCacheForget, rtInput, rtInputRemember, rtReply, rtReplyRemember } from "./route-cache.ts";
-import {
-  dstMtu, ipHandlers, MIN_PMTU, MTU_EXPIRES_MS, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, rtDstAlloc, type Rtable,
-} from "./rtable.ts";
-
-/** How long a redirect holds, in ms (net.ipv4.route.gc_timeout). */
-const REDIRECT_EXPIRES_MS = 300000;
+import { ipHandlers, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, rtDstAlloc, type Rtable } from "./rtable.ts";
 
 /** Why the last ipRouteInput() failed, as a drop reason. */
 let inputReason = SKB_NOT_DROPPED_YET;
@@ -402,44 +395,4 @@ function makeOutput(net: Net, fl: Flowi4, dev: NetDevice, type: number, nh: numb
   rt.pmtuExpires = words[ex + FE_EXPIRES]!;
   fnheKeep(ex, rt);
   return rt;
-}
-
-/** The next hop for a destination, for what is to be learned about the way there; 0 when there is none. */
-function nexthopTo(net: Net, daddr: number): number {
-  const fl = outputFlow;
-  flowi4Init(fl, daddr, 0, 0, 0, 0);
-  if (fibLookup(net, fl, fibResult) !== 0) return 0;
-  const fi = fibResult.fi;
-  return words[fi + NH_NEXT] === 0 ? fibResult.nh : fibSelectMultipath(fi, jhash2words(daddr, 0, net.id) >>> 1, fibResult.nh);
-}
-
-/**
- * The path to a destination takes less than was thought. Linux: __ip_rt_update_pmtu(). Learned for that destination only.
- * @param mtu as the router named it
- */
-export function ipRtUpdatePmtu(net: Net, rt: Rtable, daddr: number, mtu: number): void {
-  const pmtu = mtu < MIN_PMTU ? MIN_PMTU : mtu;
-  if (pmtu >= dstMtu(rt)) return;
-  const nh = nexthopTo(net, daddr);
-  if (nh !== 0) fnheUpdate(net, nh, daddr, 0, pmtu, MTU_EXPIRES_MS);
-}
-
-/**
- * A gateway says that another one is nearer to a destination. Linux: __ip_do_redirect(). Believed when it comes from the gateway
- * in use and names a host on the same link. @param dev device the redirect came in by
- */
-export function ipDoRedirect(net: Net, dev: NetDevice, daddr: number, oldGw: number, newGw: number): void {
-  const inDev = inDevGet(dev);
-  if (inDev === null || (inDev.switches & IN_DEV_FORWARDING) !== 0 || newGw === oldGw || inClassD(newGw) || newGw === -1 || newGw === 0) return;
-  if (inetAddrType(net, newGw) !== RTN_UNICAST) return;
-  // Linux's shared_media is 1 by default; here the new gateway must share a subnet with the old one.
-  let onLink = false;
-  for (let ifa = inDev.ifaList; ifa !== null; ifa = ifa.next) {
-    if (inetIfaMatch(newGw, ifa) && inetIfaMatch(oldGw, ifa)) onLink = true;
-  }
-  const nh = onLink ? nexthopTo(net, daddr) : 0;
-  if (nh === 0 || words[nh + NH_OIF] !== dev.ifindex) return;
-  const ex = fnheFind(nh, daddr);
-  const gw = ex !== 0 && words[ex + FE_GW] !== 0 ? words[ex + FE_GW] : words[nh + NH_GW];
-  if (gw === oldGw) fnheUpdate(net, nh, daddr, newGw, 0, REDIRECT_EXPIRES_MS);
 }

@@ -21,7 +21,7 @@ import { skDstReset, type Sock } from "../core/sock.ts";
 import { IPH_DADDR } from "../wire/ip.ts";
 import { arpTbl } from "./arp.ts";
 import type { InetSk } from "./inet-sock.ts";
-import { ipRtUpdatePmtu } from "./route.ts";
+import { ipRtUpdatePmtu } from "./route-learn.ts";
 import { rtCacheForget } from "./route-cache.ts";
 
 /** Rtable.flags (linux/in_route.h): the destination is a broadcast address. */

@@ -6,7 +6,7 @@ import { memView } from "../../lib/memory.ts";
 import { words } from "../../lib/table.ts";
 import { EHOSTUNREACH, ENOENT, EPROTO } from "../../uapi/errno.ts";
 import {
-  ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_HOST_UNREACH, ICMP_NET_UNREACH, ICMP_PARAMETERPROB, ICMP_TIME_EXCEEDED,
+  ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_HOST_UNREACH, ICMP_NET_UNREACH, ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_TIME_EXCEEDED,
   NR_ICMP_UNREACH,
 } from "../../uapi/icmp.ts";
 import {
@@ -24,6 +24,7 @@ import { ehashReqBase, ehashTwBase, inetLookupEstablished } from "./inet-hashtab
 import { INET_RECVERR } from "./inet-sock.ts";
 import { ipIcmpError } from "./ip-sockglue.ts";
 import { REQ_SND_ISN, REQ_WORDS, reqRows, reqskListener } from "./request-sock.ts";
+import { ipv4Redirect } from "./route-learn.ts";
 import { tcpV4MtuReduced } from "./tcp-mtu.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 import { tcpDone } from "./tcp.ts";
@@ -68,12 +69,16 @@ export function tcpV4Err(skb: SkBuff, info: number): number {
     tcpV4MtuReduced(sk, info);
     return 0;
   }
+  if (type === ICMP_REDIRECT) {
+    if (!sk.owned) ipv4Redirect(skb);
+    return 0;
+  }
   const err = icmpErrno(type, code);
   if (err !== 0) sockErr(sk, skb, err, th, info);
   return 0;
 }
 
-/** The errno of an ICMP error, 0 for one without meaning to TCP (redirects, source quench: RFC 6633). */
+/** The errno of an ICMP error, 0 for one without meaning to TCP (source quench: RFC 6633). */
 function icmpErrno(type: number, code: number): number {
   switch (type) {
     case ICMP_PARAMETERPROB:

@@ -2,11 +2,14 @@ import test from "ava";
 import fc from "fast-check";
 import { dstRelease } from "../../../src/stack/core/dst.ts";
 import { consumeSkb, type SkBuff } from "../../../src/stack/core/skbuff.ts";
-import { inDevGet, inetAddAddress, inetDelAddress } from "../../../src/stack/ipv4/devinet.ts";
+import {
+  IN_DEV_ACCEPT_REDIRECTS, IN_DEV_FORWARDING, IN_DEV_SECURE_REDIRECTS, IN_DEV_SHARED_MEDIA, inDevGet, inetAddAddress, inetDelAddress,
+} from "../../../src/stack/ipv4/devinet.ts";
 import { fibTableInsert, ipRouteAdd, ipRouteDel } from "../../../src/stack/ipv4/fib-frontend.ts";
 import { FibConfig, fibConfigAddNexthop } from "../../../src/stack/ipv4/fib-config.ts";
 import { Flowi4, flowi4Init } from "../../../src/stack/ipv4/flow.ts";
-import { ipDoRedirect, ipRouteInput, ipRouteInputReason, ipRouteOutputKey } from "../../../src/stack/ipv4/route.ts";
+import { ipRouteInput, ipRouteInputReason, ipRouteOutputKey } from "../../../src/stack/ipv4/route.ts";
+import { ipDoRedirect } from "../../../src/stack/ipv4/route-learn.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, type Rtable } from "../../../src/stack/ipv4/rtable.ts";
 import {
   SKB_DROP_REASON_IP_INVALID_DEST, SKB_DROP_REASON_IP_INVALID_SOURCE, SKB_DROP_REASON_IP_LOCAL_SOURCE,
@@ -200,7 +203,7 @@ test.serial("exceptions: the pool is full, the oldest makes room; they go with t
 test.serial("redirect: from the gateway in use to a host on its link, for that destination", (t) => {
   ipDoRedirect(initNet, eth, ip("8.8.8.8"), ip("10.0.0.99"), ip("10.0.0.253"));
   t.is(output("8.8.8.8").rt!.gateway, ip("10.0.0.254"), "not from its gateway");
-  for (const bad of ["192.168.0.1", "224.0.0.1", "0.0.0.0", "255.255.255.255", "10.0.0.1", "10.0.0.255", "10.0.0.254"]) {
+  for (const bad of ["224.0.0.1", "0.0.0.0", "255.255.255.255", "10.0.0.1", "10.0.0.255", "10.0.0.254"]) {
     ipDoRedirect(initNet, eth, ip("8.8.8.8"), ip("10.0.0.254"), ip(bad));
     t.is(output("8.8.8.8").rt!.gateway, ip("10.0.0.254"), bad);
   }
@@ -211,6 +214,47 @@ test.serial("redirect: from the gateway in use to a host on its link, for that d
   t.is(output("8.8.8.8").rt!.gateway, ip("10.0.0.253"), "both at once");
   ipDoRedirect(initNet, eth, ip("8.8.8.8"), ip("10.0.0.253"), ip("10.0.0.252"));
   t.is(output("8.8.8.8").rt!.gateway, ip("10.0.0.252"), "and on from there");
+});
+
+/** Tells of a better gateway to a destination that nobody has spoken of. @returns is it believed? */
+function redirected(gw: string): boolean {
+  const daddr = `8.8.4.${++redirects}`;
+  ipDoRedirect(initNet, eth, ip(daddr), ip("10.0.0.254"), ip(gw));
+  return output(daddr).rt!.gateway === ip(gw);
+}
+let redirects = 0;
+
+test.serial("redirect: accept_redirects of conf.all or the device on a host, of both on a router", (t) => {
+  const inDev = inDevGet(eth)!;
+  const conf = initNet.ipv4;
+  t.true(redirected("10.0.0.253"));
+  conf.confAll &= ~IN_DEV_ACCEPT_REDIRECTS;
+  t.true(redirected("10.0.0.253"));
+  inDev.switches |= IN_DEV_FORWARDING;
+  t.false(redirected("10.0.0.253"), "a router");
+  conf.confAll |= IN_DEV_ACCEPT_REDIRECTS;
+  t.true(redirected("10.0.0.253"));
+  inDev.switches &= ~IN_DEV_ACCEPT_REDIRECTS;
+  t.false(redirected("10.0.0.253"));
+  inDev.switches &= ~IN_DEV_FORWARDING;
+  t.true(redirected("10.0.0.253"));
+  conf.confAll &= ~IN_DEV_ACCEPT_REDIRECTS;
+  t.false(redirected("10.0.0.253"), "nobody wants any");
+});
+
+test.serial("redirect: another subnet only on shared media; else by secure_redirects a gateway of a route", (t) => {
+  const inDev = inDevGet(eth)!;
+  t.true(redirected("192.168.7.1"), "shared_media is on");
+  initNet.ipv4.confAll &= ~(IN_DEV_SHARED_MEDIA | IN_DEV_SECURE_REDIRECTS);
+  t.true(redirected("192.168.7.1"), "on for the device");
+  inDev.switches &= ~IN_DEV_SHARED_MEDIA;
+  t.false(redirected("192.168.7.1"));
+  t.false(redirected("10.0.0.253"), "no gateway");
+  ipRouteAdd(initNet, ip("172.16.0.0"), 16, ip("10.0.0.253"), 0);
+  t.true(redirected("10.0.0.253"));
+  inDev.switches &= ~IN_DEV_SECURE_REDIRECTS;
+  t.true(redirected("10.0.0.252"));
+  t.false(redirected("192.168.7.1"));
 });
 
 test.serial("rp_filter: strict wants the way back, loose any way back", (t) => {
