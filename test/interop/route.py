@@ -1,10 +1,12 @@
 """Provokes a router: sends packets of all kinds through it, and prints what it says of each.
 
-Usage: route.py INTERFACE SOURCE ROUTER BEYOND SECONDS (the router's link address is in the ARP table)
+Usage: route.py INTERFACE SOURCE ROUTER BEYOND SECONDS SEED COUNT (the router's link address is in the ARP table): packets of every kind
+       that has been thought of, and COUNT drawn at random from what a header can say
        route.py --listen INTERFACE SECONDS: prints what arrives there, by identification
 """
 import hashlib
 import json
+import random
 import socket
 import struct
 import sys
@@ -67,7 +69,8 @@ if sys.argv[1] == "--listen":
     print(json.dumps(arrived, sort_keys=True))
     sys.exit()
 
-interface, source, router, beyond, seconds = sys.argv[1:5] + [float(sys.argv[5])]
+interface, source, router, beyond = sys.argv[1:5]
+seconds, seed, count = float(sys.argv[5]), int(sys.argv[6]), int(sys.argv[7])
 cases = {}
 
 
@@ -88,6 +91,8 @@ def icmp(kind, code, rest=b"\0\0\0\0", data=b""):
     return text[:2] + struct.pack("!H", checksum(text)) + text[4:]
 
 
+# A neighbour that is not there is given up after three seconds: this one comes first.
+case("to nobody beyond", dst="10.0.1.77")
 RR, TS = bytes([7, 15, 4]) + b"\0" * 12, bytes([68, 20, 5, 1]) + b"\0" * 16
 for ttl in (255, 3, 2, 1, 0):
     case(f"ttl {ttl}", ttl=ttl)
@@ -138,6 +143,20 @@ case("bad checksum", fix=False)
 case("version 6", first=0x65)
 case("header of 16 bytes", first=0x44)
 case("back where it came from", dst="10.9.0.1")
+
+draw = random.Random(seed)
+sources = [source] * 6 + ["10.0.0.77", "10.0.1.1", "10.0.1.5", "203.0.113.5", "0.1.2.3", "127.0.0.1", "10.0.0.2", "240.0.0.9"]
+beyonds = [beyond] * 6 + [router, "10.0.1.2", "198.51.100.7", "10.8.1.9", "10.8.2.9", "10.8.3.9", "0.1.2.3", "127.0.0.1", "240.0.0.1", "10.0.1.255"]
+kinds = [b""] * 4 + [
+    RR, TS, bytes([148, 4, 0, 0]), b"\1\1\1\0", bytes([68, 12, 9, 1]) + b"\0" * 8, bytes([7, 39, 4]) + bytes(36), bytes([137, 7, 4]) + socket.inet_aton(beyond),
+]
+for number in range(count):
+    size = draw.choice([8, 12, 100, 548, 549, 900, draw.randint(20, 1200), 1400])
+    proto = draw.choice([17, 17, 17, 1, 47, 99])
+    case(
+        f"random {number}", src=draw.choice(sources), dst=draw.choice(beyonds), ttl=draw.choice([1, 1, 2, 64, 255]), tos=draw.randint(0, 255),
+        word=draw.choice([0, 0, DF, MF, MF | DF, draw.randint(1, 8000)]), size=size, options=draw.choice(kinds), proto=proto,
+        payload=icmp(draw.choice([0, 3, 8, 11, 13, 40]), draw.choice([0, 1, 3]), b"\0\1\0\2", draw.randbytes(size)) if proto == 1 else None)
 
 for line in open("/proc/net/arp"):
     words = line.split()

@@ -1,9 +1,9 @@
 /** tshark as the judge of what the board sent: no malformed packet, no wrong checksum, no unprovoked retransmission. */
-import { execFile } from "node:child_process";
+import { type ChildProcess, execFile } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { promisify } from "node:util";
 import type { ExecutionContext } from "ava";
-import { BOARD_ADDR, LINUX_ADDR } from "./netns.ts";
+import { BOARD_ADDR, LINUX_ADDR, type Netns } from "./netns.ts";
 
 const OUT = new URL("../out/", import.meta.url).pathname;
 
@@ -58,4 +58,32 @@ export async function assertCleanCapture(t: ExecutionContext, file: string, loss
   const bad = lossless ? `(${BAD}) && !${MANGLED_ZERO}` : `ip.src == ${BOARD_ADDR} && (${BAD})`;
   t.deepEqual((await tsharkLines(file, bad)).slice(0, 5), []);
   if (lossless) t.deepEqual((await tsharkLines(file, RETRANSMISSIONS)).slice(0, 5), []);
+}
+
+/** What passes a device while a test runs, to be judged by who sent it. */
+export class Capture {
+  private readonly file: string;
+  private readonly child: ChildProcess;
+
+  private constructor(file: string, child: ChildProcess) {
+    this.file = file;
+    this.child = child;
+  }
+
+  static async start(t: ExecutionContext, net: Netns, dev: string): Promise<Capture> {
+    const file = captureFile(t);
+    const child = net.spawn("tcpdump", ["-n", "-U", "-i", dev, "-w", file]);
+    // It says that it listens.
+    await new Promise<void>((resolve) => child.stderr!.once("data", () => resolve()));
+    return new Capture(file, child);
+  }
+
+  /** Ends it. Fails the test when that link address has sent nothing, or anything malformed or with a bad checksum. */
+  async judge(t: ExecutionContext, sender: string): Promise<void> {
+    const end = new Promise((resolve) => this.child.once("close", resolve));
+    this.child.kill("SIGINT");
+    await end;
+    t.true((await tsharkLines(this.file, `eth.src == ${sender}`)).length > 0, "nothing was sent");
+    t.deepEqual((await tsharkLines(this.file, `eth.src == ${sender} && (${BAD})`)).slice(0, 5), []);
+  }
 }
