@@ -6,7 +6,6 @@
 import { spawnSync } from "node:child_process";
 import test from "ava";
 import { ip } from "../../src/commands/index.ts";
-import { formatAddr, parseAddr } from "../../src/commands/inet-text.ts";
 import { formatFibTrie } from "../../src/stack/ipv4/fib-proc.ts";
 import { poolUsage } from "../lib/pools.ts";
 import { bootIp, initNet, shutdownIp } from "../unit/commands/harness.ts";
@@ -53,69 +52,31 @@ function batch(text: string): string[] {
   return text.replace(/^Command failed.*\n/gm, "").split(/^(?=\S)/m);
 }
 
-function theirs(commands: readonly string[], additions: readonly string[][], targets: readonly string[]): Answers {
+function theirs(commands: readonly string[], targets: readonly string[]): Answers {
   const ask = (words: string): string => `cat <<E | ip -force -batch -\n${targets.map((to) => `${words} ${to}`).join("\n")}\nE\necho ==`;
   const text = inNamespace([
-    ...commands.flatMap((words, i) => [`ip ${words}; echo "=$?"`, ...additions[i]!.map((more) => `ip ${more} >/dev/null 2>&1`)]),
+    ...commands.map((words) => `ip ${words}; echo "=$?"`),
     "echo ==", ask("route get"), ask("route get fibmatch"), "cat /proc/net/fib_trie",
   ].join("\n"));
   const [answers, ways, routes, trie] = text.split(/^==\n/m);
   return { commands: answers!.split(/(?<=^=\d+\n)/m), ways: batch(ways!), routes: batch(routes!), trie: trie! };
 }
 
-/**
- * The broadcast routes to the lowest address of each subnet, but for those that are wanted for another reason. The kernel has had
- * none since 5.14; this stack has them, as all kernels before. (They go into the trie before the highest one here and after it
- * there, which in one seed of twenty leaves a node of another size: such seeds are not among those below.)
- */
-function lowestBroadcasts(): Set<string> {
-  const primaries = new Map<string, string>();
-  const wanted = new Set<string>();
-  const lowest = new Set<string>();
-  for (const line of ip(initNet, "-4 -o addr show").text.split("\n")) {
-    const found = /^\d+: (\S+) +inet (\S+?)(?: peer (\S+?))?\/(\d+) /.exec(line);
-    if (found === null) continue;
-    const [, dev, local, peer, length] = found;
-    const size = 2 ** (32 - Number(length));
-    const first = Math.floor((parseAddr(peer ?? local!)! >>> 0) / size) * size;
-    const subnet = `${dev} ${first}/${length}`;
-    const secondary = line.includes(" secondary ");
-    if (!secondary) primaries.set(subnet, local!);
-    const route = (addr: string): string => `broadcast ${addr} dev ${dev} src ${primaries.get(subnet)} table local proto kernel scope link`;
-    const broadcast = / brd (\S+)/.exec(line);
-    if (broadcast !== null) wanted.add(route(broadcast[1]!));
-    if (secondary || size < 4) continue;
-    wanted.add(route(formatAddr(first + size - 1)));
-    lowest.add(route(formatAddr(first)));
-  }
-  return new Set([...lowest].filter((route) => !wanted.has(route)));
-}
-
-/** Our answers, and what the other side must be given after each command to have those routes too. */
-function ours(commands: readonly string[], targets: readonly string[]): { answers: Answers; additions: string[][] } {
-  let before = new Set<string>();
-  const additions: string[][] = [];
+function ours(commands: readonly string[], targets: readonly string[]): Answers {
   const say = (words: string): string => {
     const { text, error, status } = ip(initNet, words);
-    const now = words.startsWith("addr") ? lowestBroadcasts() : before;
-    additions.push([
-      ...[...before].filter((route) => !now.has(route)).map((route) => `route del ${route}`),
-      ...[...now].filter((route) => !before.has(route)).map((route) => `route append ${route}`),
-    ]);
-    before = now;
     return `${text}${error}=${status}\n`;
   };
   const get = (words: string): string => {
     const { text, error } = ip(initNet, words);
     return text + error;
   };
-  const answers = {
+  return {
     commands: commands.map(say),
     ways: targets.map((to) => get(`route get ${to}`)),
     routes: targets.map((to) => get(`route get fibmatch ${to}`)),
     trie: formatFibTrie(initNet),
   };
-  return { answers, additions };
 }
 
 /** The lines in which two texts differ. */
@@ -147,8 +108,8 @@ for (const seed of SEEDS) {
     const commands = [...operations.commands(OPERATIONS), ...QUESTIONS];
     const targets = operations.targets(TARGETS);
     bootIp({ fibTables: 16, ifaddrs: 256 });
-    const { answers: actual, additions } = ours(commands, targets);
-    const expected = theirs(commands, additions, targets);
+    const actual = ours(commands, targets);
+    const expected = theirs(commands, targets);
     const found: Record<string, string[]> = {};
     const note = (name: string, list: string[]): void => {
       if (list.length > 0) found[name] = list;

@@ -2,8 +2,9 @@
  * The routing tables' doors: routes asked for by configuration, routes that come and go with addresses and devices, and
  * the check of where a packet claims to come from. Linux: net/ipv4/fib_frontend.c, the notifiers and fib_magic().
  *
- * An address brings up to four routes: itself as LOCAL /32, the prefix (LOCAL on loopback, else UNICAST on the link),
- * and the lowest and highest address of the prefix as BROADCAST. They go with the last address that wants them.
+ * An address brings up to three routes: itself as LOCAL /32, the prefix (LOCAL on loopback, else UNICAST on the link), and the
+ * highest address of the prefix as BROADCAST; the lowest is one of a host, as in Linux since 5.14. They go with the last address
+ * that wants them.
  */
 import { account } from "../../lib/account.ts";
 import {
@@ -306,10 +307,7 @@ export function fibAddIfaddr(ifa: InIfaddr): void {
   if ((ifa.flags & IFA_F_NOPREFIXROUTE) === 0) {
     fibMagic(true, prefixType(ifa), prefix, ifa.prefixlen, primary, ifa.rtPriority);
   }
-  if (ifa.prefixlen < 31) {
-    fibMagic(true, RTN_BROADCAST, prefix, 32, primary, 0);
-    fibMagic(true, RTN_BROADCAST, prefix | ~ifa.mask, 32, primary, 0);
-  }
+  if (ifa.prefixlen < 31) fibMagic(true, RTN_BROADCAST, prefix | ~ifa.mask, 32, primary, 0);
 }
 
 /** The prefix route of an address gets another metric; before the address has it. Linux: fib_modify_prefix_metric(). */
