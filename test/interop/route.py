@@ -36,6 +36,13 @@ def masked(options):
     return bytes(text).hex()
 
 
+def quoted(packet):
+    """A digest of what an error quotes, without the times that the router itself has written into its options."""
+    head = (packet[0] & 15) * 4
+    text = masked(packet[20:head])
+    return digest(packet if "54545454" not in text else packet[:10] + packet[12:20] + text.encode() + packet[head:])
+
+
 def sniffer(interface):
     heard = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
     heard.bind((interface, 0x0800))
@@ -146,15 +153,20 @@ case("back where it came from", dst="10.9.0.1")
 
 draw = random.Random(seed)
 sources = [source] * 6 + ["10.0.0.77", "10.0.1.1", "10.0.1.5", "203.0.113.5", "0.1.2.3", "127.0.0.1", "10.0.0.2", "240.0.0.9"]
-beyonds = [beyond] * 6 + [router, "10.0.1.2", "198.51.100.7", "10.8.1.9", "10.8.2.9", "10.8.3.9", "0.1.2.3", "127.0.0.1", "240.0.0.1", "10.0.1.255"]
+nowhere = ["198.51.100.7", "10.8.1.9", "10.8.2.9", "0.1.2.3", "240.0.0.1"]
+beyonds = [beyond] * 6 + [router, "10.0.1.2", "10.8.3.9", "127.0.0.1", "10.0.1.255"] + nowhere
 kinds = [b""] * 4 + [
     RR, TS, bytes([148, 4, 0, 0]), b"\1\1\1\0", bytes([68, 12, 9, 1]) + b"\0" * 8, bytes([7, 39, 4]) + bytes(36), bytes([137, 7, 4]) + socket.inet_aton(beyond),
 ]
 for number in range(count):
     size = draw.choice([8, 12, 100, 548, 549, 900, draw.randint(20, 1200), 1400])
     proto = draw.choice([17, 17, 17, 1, 47, 99])
+    src, dst = draw.choice(sources), draw.choice(beyonds)
+    if dst in nowhere and src == source:
+        # Each sender hears of that five times, then once a second: these are from one each.
+        src = f"10.0.0.{128 + number}"
     case(
-        f"random {number}", src=draw.choice(sources), dst=draw.choice(beyonds), ttl=draw.choice([1, 1, 2, 64, 255]), tos=draw.randint(0, 255),
+        f"random {number}", src=src, dst=dst, ttl=draw.choice([1, 1, 2, 64, 255]), tos=draw.randint(0, 255),
         word=draw.choice([0, 0, DF, MF, MF | DF, draw.randint(1, 8000)]), size=size, options=draw.choice(kinds), proto=proto,
         payload=icmp(draw.choice([0, 3, 8, 11, 13, 40]), draw.choice([0, 1, 3]), b"\0\1\0\2", draw.randbytes(size)) if proto == 1 else None)
 
@@ -179,7 +191,7 @@ def listen():
             number = struct.unpack("!H", message[12:14])[0]
             answers.setdefault(number, []).append(
                 f"{message[0]}/{message[1]} {message[4:8].hex()} from {socket.inet_ntoa(packet[12:16])} tos {packet[1]} ttl {packet[8]} "
-                f"{masked(packet[20:head])} quotes {len(message) - 8} {digest(message[8:])}{'' if good else ' BAD SUM'}")
+                f"{masked(packet[20:head])} quotes {len(message) - 8} {quoted(message[8:])}{'' if good else ' BAD SUM'}")
 
 
 for number, (name, packet, to) in cases.items():

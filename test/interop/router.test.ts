@@ -16,6 +16,8 @@ const ROUTER_FAR = "10.0.1.2";
 const FAR = "10.0.1.1";
 const FAR_MTU = 1000;
 const ROUTES = ["10.9.0.0/16 via 10.0.0.9", "unreachable 10.8.1.0/24", "prohibit 10.8.2.0/24", "blackhole 10.8.3.0/24"];
+/** Packets drawn at random. */
+const DRAWN = "100";
 const LISTEN_SECONDS = "9";
 /** A neighbour that does not answer has been given up by then. */
 const ANSWER_SECONDS = "4.5";
@@ -53,6 +55,8 @@ async function setUpHost(net: Netns, dev: string, addrs: readonly string[], to: 
   for (const addr of addrs) await net.must("ip", "addr", "add", `${addr}/24`, "dev", dev);
   await net.must("ip", "link", "set", dev, "up");
   await net.must("ip", "route", "add", to, "via", gateway);
+  // Senders of one packet each, to which the router can answer.
+  if (dev !== "tap1") await net.must("ip", "route", "add", "local", "10.0.0.128/25", "dev", "lo");
   // The host does not follow redirects: what follows is to go through the router too.
   await net.must("sysctl", "-qw", "net.ipv4.conf.all.accept_redirects=0", `net.ipv4.conf.${dev}.accept_redirects=0`);
 }
@@ -111,12 +115,12 @@ interface Judgement {
   readonly arrived: Record<string, string[]>;
 }
 
-async function provoke({ near, far, nearDev, farDev }: Path, seed: number, count: number): Promise<Judgement> {
+async function provoke({ near, far, nearDev, farDev }: Path, seed: number): Promise<Judgement> {
   await near.must("ping", "-q", "-c", "2", "-w", "20", FAR);
   const listening = far.run("python3", ["test/interop/route.py", "--listen", farDev, LISTEN_SECONDS]);
   await new Promise((resolve) => setTimeout(resolve, 1000));
   const answers = await near.must(
-    "python3", "test/interop/route.py", nearDev, NEAR, ROUTER, FAR, ANSWER_SECONDS, String(seed), String(count),
+    "python3", "test/interop/route.py", nearDev, NEAR, ROUTER, FAR, ANSWER_SECONDS, String(seed), DRAWN,
   );
   const { stdout } = await listening;
   return {
@@ -136,28 +140,28 @@ async function linkAddress(net: Netns, addr: string): Promise<string> {
 }
 
 /** Provokes both routers in the same way; the difference of what they said and forwarded is to be none. */
-async function judge(t: ExecutionContext, settings: Settings, seed: number, count: number): Promise<void> {
-  const linux = await provoke(await throughLinux(t, settings), seed, count);
+async function judge(t: ExecutionContext, settings: Settings, seed: number): Promise<void> {
+  const linux = await provoke(await throughLinux(t, settings), seed);
   const path = await throughBoard(t, { settings });
-  const ours = await provoke(path, seed, count);
+  const ours = await provoke(path, seed);
   t.deepEqual(differences(ours.answers, linux.answers), {});
   t.deepEqual(differences(ours.arrived, linux.arrived), {});
   const heard = Object.values(linux.answers).filter((list) => list.length > 0).length;
   t.log(`${Object.keys(linux.answers).length} packets, ${heard} answered, ${Object.keys(linux.arrived).length} arrived`);
-  t.true(heard > 30 && Object.keys(linux.arrived).length > 30);
+  t.true(heard > 30 && Object.keys(linux.arrived).length > 20);
   const report = await path.board!.stop();
   t.is(report.inUseAtEnd, report.inUseAtStart);
 }
 
 interop("packets that provoke a router, and 100 drawn at random: the board says and forwards what Linux does", async (t) => {
   t.timeout(180_000);
-  await judge(t, {}, 1, 100);
+  await judge(t, {}, 1);
 });
 
 for (const rpFilter of [1, 2]) {
   interop(`rp_filter ${rpFilter} and martians: the board takes and refuses what Linux does`, async (t) => {
     t.timeout(180_000);
-    await judge(t, { rpFilter }, 1 + rpFilter, 100);
+    await judge(t, { rpFilter }, 1 + rpFilter);
   });
 }
 
@@ -165,8 +169,8 @@ interop("ping and traceroute by UDP, ICMP and TCP through the board; nothing mal
   t.timeout(180_000);
   const { near, far, board } = await throughBoard(t);
   const capture = await Capture.start(t, near, "tap0");
-  t.regex(await near.must("ping", "-q", "-c", "50", "-w", "20", "-i", "0.01", FAR), /50 received, 0% packet loss/);
-  t.regex(await far.must("ping", "-q", "-c", "20", "-w", "20", "-i", "0.01", "-s", "8000", NEAR), /20 received, 0% packet loss/);
+  t.regex(await near.must("ping", "-q", "-c", "50", "-W", "20", "-i", "0.01", FAR), /50 received, 0% packet loss/);
+  t.regex(await far.must("ping", "-q", "-c", "20", "-W", "20", "-i", "0.01", "-s", "8000", NEAR), /20 received, 0% packet loss/);
   for (const kind of [[], ["-I"], ["-T"]]) {
     const text = await near.must("traceroute", "-n", "-q", "1", "-w", "3", ...kind, FAR);
     t.deepEqual(text.match(/^ ?\d+ {2}\S+/gm)?.map((line) => line.trim().split(/ +/)[1]), [ROUTER, FAR], text);

@@ -21,6 +21,10 @@ const CHECKSUMS = ["ip.check_checksum:TRUE", "tcp.check_checksum:TRUE", "udp.che
 const BAD =
   '_ws.malformed || ip.checksum.status == "Bad" || tcp.checksum.status == "Bad" || udp.checksum.status == "Bad" || ' +
   'icmp.checksum.status == "Bad"';
+/** The same of packets that may quote others: tshark takes the sum over a quoted segment, although the end of it is cut off. */
+const BAD_BUT_QUOTED =
+  '_ws.malformed || ip.checksum.status == "Bad" || icmp.checksum.status == "Bad" || ' +
+  '(!icmp && (tcp.checksum.status == "Bad" || udp.checksum.status == "Bad"))';
 /** Linux's TCP writes a checksum of 0 as 0xffff, as UDP must (skb_checksum_help()); tshark calls that wrong. One packet in 65536. */
 const MANGLED_ZERO = `(ip.src == ${LINUX_ADDR} && tcp.checksum == 0xffff)`;
 const RETRANSMISSIONS = "tcp.analysis.retransmission || tcp.analysis.fast_retransmission || tcp.analysis.spurious_retransmission";
@@ -84,6 +88,6 @@ export class Capture {
     this.child.kill("SIGINT");
     await end;
     t.true((await tsharkLines(this.file, `eth.src == ${sender}`)).length > 0, "nothing was sent");
-    t.deepEqual((await tsharkLines(this.file, `eth.src == ${sender} && (${BAD})`)).slice(0, 5), []);
+    t.deepEqual((await tsharkLines(this.file, `eth.src == ${sender} && (${BAD_BUT_QUOTED})`)).slice(0, 5), []);
   }
 }

@@ -56,13 +56,17 @@ const REDIRECT_NUMBER = 9;
 /** Least time between two of them in ms, doubled by each (ip_rt_redirect_load). */
 const REDIRECT_LOAD_MS = 20;
 const REDIRECT_SILENCE_MS = REDIRECT_LOAD_MS << (REDIRECT_NUMBER + 1);
-/** Senders remembered. */
+/** What an error about a packet without a way costs its sender, and the most it may save up, in ms (ip_rt_error_cost, _burst). */
+const ERROR_COST_MS = 1000;
+const ERROR_BURST_MS = 5000;
+/** Senders remembered. Linux: inet_peer. */
 const PEERS = 8;
-/** For each: address, jiffies of the last one, how many. */
+/** For each: address, jiffies of what it was told last, how many redirects, what it has saved up for errors in ms. */
 const PEER_LAST = PEERS;
 const PEER_COUNT = PEERS << 1;
+const PEER_TOKENS = PEERS * 3;
 /** Words of their table. */
-export const IP_FORWARD_WORDS = PEERS * 3;
+export const IP_FORWARD_WORDS = PEERS * 4;
 
 let peers = 0;
 
@@ -132,6 +136,30 @@ export function ipForwardRoute(skb: SkBuff, inDev: InDevice, error: number, dadd
   return 0;
 }
 
+/** The row of a packet's sender, new when another was there. */
+function peerOf(skb: SkBuff, net: Net): number {
+  const saddr = memView.getInt32(skb.nh + IPH_SADDR);
+  const slot = peers + ((saddr ^ (saddr >> 8) ^ net.id) & (PEERS - 1));
+  if (words[slot] !== saddr) {
+    words[slot] = saddr;
+    words[slot + PEER_LAST] = (jiffies - REDIRECT_SILENCE_MS) | 0;
+    words[slot + PEER_COUNT] = words[slot + PEER_TOKENS] = 0;
+  }
+  return slot;
+}
+
+/** May the sender of a packet be told now that there is no way? Five times at once, and then once each second. */
+function errorDue(skb: SkBuff, net: Net): boolean {
+  const slot = peerOf(skb, net);
+  const idle = (jiffies - words[slot + PEER_LAST]!) | 0;
+  let tokens = words[slot + PEER_TOKENS]! + (idle < 0 || idle > ERROR_BURST_MS ? ERROR_BURST_MS : idle);
+  if (tokens > ERROR_BURST_MS) tokens = ERROR_BURST_MS;
+  const due = tokens >= ERROR_COST_MS;
+  words[slot + PEER_TOKENS] = due ? tokens - ERROR_COST_MS : tokens;
+  words[slot + PEER_LAST] = jiffies;
+  return due;
+}
+
 /** A packet that has no way on: its sender hears why, when this device forwards. Linux: ip_error(). */
 function ipForwardError(skb: SkBuff): number {
   const { net, error } = skb.dst as Rtable;
@@ -146,20 +174,18 @@ function ipForwardError(skb: SkBuff): number {
   } else if (error === -EACCES) {
     code = ICMP_PKT_FILTERED;
   }
-  if (code >= 0) icmpSend(skb, ICMP_DEST_UNREACH, code, 0);
+  if (code >= 0 && errorDue(skb, net)) icmpSend(skb, ICMP_DEST_UNREACH, code, 0);
   kfreeSkb(skb, reason);
   return -EINVAL;
 }
 
 /** Tells the sender of a packet of its next hop, not too often and not for ever. Linux: ip_rt_send_redirect(). */
 function sendRedirect(skb: SkBuff, rt: Rtable): void {
-  const saddr = memView.getInt32(skb.nh + IPH_SADDR);
-  const slot = peers + ((saddr ^ (saddr >> 8) ^ rt.net.id) & (PEERS - 1));
+  const slot = peerOf(skb, rt.net);
   const idle = (jiffies - words[slot + PEER_LAST]!) | 0;
   let count = words[slot + PEER_COUNT]!;
-  if (words[slot] !== saddr || idle < 0 || idle > REDIRECT_SILENCE_MS) count = 0;
+  if (idle < 0 || idle > REDIRECT_SILENCE_MS) count = words[slot + PEER_TOKENS] = 0;
   const due = count === 0 || idle > REDIRECT_LOAD_MS << count;
-  words[slot] = saddr;
   if (count < REDIRECT_NUMBER && due) {
     icmpSend(skb, ICMP_REDIRECT, ICMP_REDIR_HOST, rtNexthop(rt, memView.getInt32(skb.nh + IPH_DADDR)));
     count++;

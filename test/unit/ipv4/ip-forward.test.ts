@@ -88,6 +88,23 @@ test.serial("too old, too long with DF: the sender hears of it", (t) => {
   t.is(mib(IPSTATS_MIB_FRAGFAILS), 2);
 });
 
+test.serial("no way on: each sender hears of it five times at once, then once a second", (t) => {
+  const heard = (saddr: number, times: number): number => {
+    near.sent.length = 0;
+    for (let i = 0; i < times; i++) receive(near, packet({ saddr, daddr: ip("198.51.100.1") }));
+    return near.sent.length;
+  };
+  initNet.ipv4.icmpRatemask = 0;
+  t.is(heard(NEAR, 8), 5);
+  t.is(heard(ip("10.0.0.10"), 2), 2, "another sender");
+  runTimers((now += 999));
+  t.is(heard(NEAR, 2), 0);
+  runTimers((now += 1));
+  t.is(heard(NEAR, 2), 1);
+  runTimers((now += 60_000));
+  t.is(heard(NEAR, 8), 5);
+});
+
 test.serial("redirects: nine, ever more slowly, then none until there was silence", (t) => {
   const redirects = (): number => near.sent.splice(0).filter((sent) => sent[9] === 1 && sent[20] === 5).length;
   receive(near, packet({ daddr: BEHIND }));
