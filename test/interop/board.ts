@@ -1,6 +1,6 @@
 /**
  * A board for tests of IP itself: any number of TAPs with addresses, the parts of IPv4 that it is to have, commands and settings,
- * and an echo of UDP datagrams of every length; on request an agent that sets multicast options for igmp.py. Its one argument is a BoardPlan as JSON; ended by SIGINT, it prints its
+ * and an echo of UDP datagrams of every length; on request an agent (agent.ts). Its one argument is a BoardPlan as JSON; ended by SIGINT, it prints its
  * report like `npm run board`.
  */
 import { finalReport } from "../../hal/node/report.ts";
@@ -11,14 +11,16 @@ import { ip } from "../../src/commands/index.ts";
 import { forwarding } from "../../src/forwarding.ts";
 import { igmp } from "../../src/igmp.ts";
 import { ipOptions } from "../../src/ip-options.ts";
+import { ping, raw } from "../../src/raw.ts";
 import {
-  AF_INET, bind, boot, close, devOpen, inetAddAddress, initNet, poolsInUse, recvfrom, sendto, setsockopt, setsockoptBytes, SO_RCVBUF,
-  SO_SNDBUF, SOCK_DGRAM, SockaddrIn, socket, SOL_IP, SOL_SOCKET,
+  AF_INET, bind, boot, devOpen, inetAddAddress, initNet, poolsInUse, recvfrom, sendto, setsockopt, SO_RCVBUF, SO_SNDBUF,
+  SOCK_DGRAM, SockaddrIn, socket, SOL_SOCKET,
 } from "../../src/index.ts";
 import { unregisterNetdev } from "../../src/netif/dev.ts";
 import { bridge } from "../../src/bridge.ts";
 import { vlan } from "../../src/vlan.ts";
 import { addressNumber } from "../lib/frames.ts";
+import { agent } from "./agent.ts";
 
 /** The parts that a plan can ask for. */
 const PARTS = Object.freeze({ fragments, ipOptions, forwarding, vlan, bridge });
@@ -30,13 +32,12 @@ export interface BoardPlan {
   readonly commands?: readonly string[];
   /** Settings of net.ipv4 by their field of the namespace. */
   readonly settings?: Readonly<Record<string, number>>;
-  /** Has the part igmp, and sets multicast options as multicast_agent.py does. */
+  /** Runs the agent of agent.ts, with the parts that it needs. */
   readonly agent?: boolean;
 }
 
 const GRACE_MS = 300;
 const ECHO_PORT = 7;
-const AGENT_PORT = 9;
 const LONGEST = 65507;
 const SOCKET_BYTES = 400_000;
 
@@ -65,33 +66,9 @@ function echo(): () => boolean {
   };
 }
 
-/** Takes requests [socket, option, numbers] as JSON; option 0 closes the socket. */
-function agent(): () => boolean {
-  const buffer = new Uint8Array(2000);
-  const from = new SockaddrIn();
-  const fds = new Map<number, number>();
-  const control = must(socket(AF_INET, SOCK_DGRAM, 0), "socket");
-  must(bind(control, new SockaddrIn(0, AGENT_PORT)), "bind");
-  const act = (number: number, option: number, numbers: readonly number[]): number => {
-    const fd = fds.get(number) ?? must(socket(AF_INET, SOCK_DGRAM, 0), "socket");
-    fds.set(number, fd);
-    if (option !== 0) return setsockoptBytes(fd, SOL_IP, option, Int32Array.from(numbers));
-    fds.delete(number);
-    return close(fd);
-  };
-  return () => {
-    const count = recvfrom(control, buffer, 0, buffer.length, 0, from);
-    if (count < 0) return false;
-    const [number, option, numbers] = JSON.parse(Buffer.from(buffer.subarray(0, count)).toString()) as [number, number, number[]];
-    const answer = Buffer.from(String(act(number, option, numbers)));
-    sendto(control, answer, 0, answer.length, 0, from);
-    return true;
-  };
-}
-
 function main(plan: BoardPlan): void {
   const parts = (plan.parts ?? []).map((name) => PARTS[name]);
-  boot({ preset: "host", initcalls: plan.agent === true ? [...parts, igmp] : parts });
+  boot({ preset: "host", initcalls: plan.agent === true ? [...parts, igmp, raw, ping] : parts });
   Object.assign(initNet.ipv4, plan.settings);
   const inUse = poolsInUse();
   const taps = plan.taps.map(({ tap, addr, mtu }): TapDevice => {

@@ -1,6 +1,6 @@
 """Plays the multicast router of a link: has a host join and leave, asks in all versions of IGMP, and prints what it hears.
 
-Usage: igmp.py INTERFACE SOURCE TARGET (TARGET answers requests as multicast_agent.py says). Prints for each step its name, the answer of
+Usage: igmp.py INTERFACE SOURCE TARGET (TARGET answers requests as agent.py says). Prints for each step its name, the answer of
 the host to what it was told to do, and the messages heard in it, each once: how often is a matter of time. A message that is not as a
 host must send it (TTL 1, TOS 0xc0, router alert, checksums, addresses) ends the program.
 """

@@ -15,7 +15,7 @@ interop("IGMP in versions 3, 2 and 1: a querier hears from the board what it hea
   const net = await Netns.create(t);
   const kernel = await Netns.create(t);
   await net.joinLinux(kernel, "10.1.0.1/24", "10.1.0.2/24");
-  const agent = kernel.spawn("python3", ["test/interop/multicast_agent.py"]);
+  const agent = kernel.spawn("python3", ["test/interop/agent.py"]);
   await new Promise((resolve) => agent.stdout!.once("data", resolve));
   const pcap = captureFile(t);
   const tcpdump = net.spawn("tcpdump", ["-Z", "root", "-U", "-i", TAP, "-w", pcap]);
