@@ -5,16 +5,18 @@ import { Args, CommandEnd, matches, type Output } from "./command.ts";
 import { ipAddress } from "./ip-address.ts";
 import { IpContext, type IpObject } from "./ip-context.ts";
 import { ipLink } from "./ip-link.ts";
+import { ipMaddr } from "./ip-maddr.ts";
 import { ipNeigh } from "./ip-neigh.ts";
 import { ipRoute } from "./ip-route.ts";
 import { ipRule } from "./ip-rule.ts";
 
-const USAGE = "Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }\nwhere  OBJECT := { address | link | neighbour | route | rule | monitor }\n"
+const USAGE = "Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }\nwhere  OBJECT := { address | link | maddress | neighbour | route | rule | monitor }\n"
   + "       OPTIONS := { -V[ersion] | -s[tatistics] | -d[etails] | -4 | -o[neline] | -br[ief] | -f[amily] inet }\n";
 
 /** In the order in which an abbreviation finds them. */
 const OBJECTS: readonly (readonly [string, IpObject])[] = Object.freeze([
   ["address", ipAddress], ["route", ipRoute], ["rule", ipRule], ["neighbor", ipNeigh], ["neighbour", ipNeigh], ["link", ipLink],
+  ["maddress", ipMaddr],
 ] as const);
 
 /** Reads the options in front of the object. */

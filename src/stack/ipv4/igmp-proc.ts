@@ -66,7 +66,7 @@ export function formatMcfilter(net: Net): string {
   return text;
 }
 
-/** The link addresses of a device, each once, with how many want it. */
+/** The link addresses of a device, the newest first, each once, with how many want it. */
 function createLinkAddrs(dev: NetDevice): Map<string, number> {
   const users = new Map<string, number>();
   for (let node = dev.mc; node !== null; node = node.nextMc) {
@@ -80,7 +80,7 @@ function createLinkAddrs(dev: NetDevice): Map<string, number> {
 export function formatDevMcast(net: Net): string {
   let text = "";
   for (let dev = net.devices; dev !== null; dev = dev.nextDev) {
-    for (const [addr, users] of createLinkAddrs(dev)) {
+    for (const [addr, users] of [...createLinkAddrs(dev)].reverse()) {
       text += `${String(dev.ifindex).padEnd(4)} ${dev.name.padEnd(15)} ${String(users).padEnd(5)} 0     ${addr}\n`;
     }
   }
