@@ -46,7 +46,9 @@ interop("error queues of UDP, raw and ping sockets hold what Linux's hold", asyn
   const judge = async (host: string, gateway: string): Promise<Case[]> =>
     JSON.parse(await net.must("python3", "test/interop/errors.py", host, gateway)) as Case[];
   const [linux, ours] = await Promise.all([judge("10.1.0.2", "10.1.0.1"), judge(BOARD_ADDR, LINUX_ADDR)]);
-  for (const [i, row] of linux.entries()) t.deepEqual(ours[i], row, row[0]);
+  const differ = linux.filter((row, i) => JSON.stringify(row) !== JSON.stringify(ours[i])).map(([name]) => name);
+  const named = (rows: Case[]): Case[] => rows.filter(([name]) => differ.includes(name));
+  t.deepEqual(named(ours), named(linux));
   t.log(linux.map(([name, , errors]) => `${name}: ${JSON.stringify(errors[0])}`).join("\n"));
   const report = await board.stop();
   t.is(report.inUseAtEnd, report.inUseAtStart);

@@ -19,10 +19,10 @@ import {
   datagramConfirm, datagramMaySplit, datagramRoute, datagramRouteDaddr, datagramRouteError, datagramRouteSaddr, datagramSendAllowed, datagramTtl,
 } from "./datagram.ts";
 import { INET_HDRINCL, INET_RECVERR, type InetSk, IP_CMSG_OPTIONS } from "./inet-sock.ts";
-import { ipDontFragment, ipPushHeader, ipSendSkb } from "./ip-output.ts";
+import { ipDontFragment, ipPushHeader, ipSendSkb, ipSkMtu } from "./ip-output.ts";
 import { ipFragments, ipOptions } from "./ip-parts.ts";
 import { ipCmsgSend, IpcmCookie, ipLocalError } from "./ip-sockglue.ts";
-import { dstMtu, type Rtable } from "./rtable.ts";
+import type { Rtable } from "./rtable.ts";
 
 /** Room in front of the IP header: alignment, tagged Ethernet. */
 export const LINK_HEADROOM = NET_IP_ALIGN + 18;
@@ -113,7 +113,7 @@ export function datagramSendSkb(sk: InetSk, msg: Msghdr, length: number, rt: Rta
   const err = datagramSendAllowed(sk);
   if (err < 0) return refused(sk, rt, err);
   const front = header === 0 ? 0 : header + ipc.optlen;
-  const mtu = header === 0 ? rt.dev!.mtu : dstMtu(rt);
+  const mtu = header === 0 ? rt.dev!.mtu : ipSkMtu(sk, rt);
   const size = LINK_HEADROOM + front + length;
   const split = size > skbBufferBytes || front + length > mtu;
   if (split && (header === 0 || front + length > 0xffff || !datagramMaySplit(sk))) {

@@ -109,6 +109,11 @@ function ipSelectTtl(net: Net, sk: Sock): number {
   return ttl < 0 ? net.ipv4.ipDefaultTtl : ttl;
 }
 
+/** What the path takes, as far as the socket's IP_MTU_DISCOVER mode believes what was learned of it. Linux: ip_sk_use_pmtu(). */
+export function ipSkMtu(sk: Sock | null, rt: Rtable): number {
+  return sk !== null && (sk as InetSk).inet.pmtudisc >= IP_PMTUDISC_PROBE ? rt.dev!.mtu : dstMtu(rt);
+}
+
 /** Does the socket's IP_MTU_DISCOVER mode set DF? Linux: ip_dont_fragment(). */
 export function ipDontFragment(sk: Sock): boolean {
   const mode = (sk as InetSk).inet.pmtudisc;
@@ -200,7 +205,7 @@ export function ipOutput(skb: SkBuff): number {
   mib[IPSTATS_MIB_OUTPKTS]!++;
   mib[IPSTATS_MIB_OUTOCTETS]! += skb.len;
   // Most routes have no MTU but their device's.
-  if (skb.len > ((rt.pmtu | rt.mtu) === 0 ? dev.mtu : dstMtu(rt))) return ipFragment(skb, rt);
+  if (skb.len > ((rt.pmtu | rt.mtu) === 0 ? dev.mtu : ipSkMtu(skb.sk, rt))) return ipFragment(skb, rt);
   if ((rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST)) !== 0) countGroup(skb, rt);
   if (skb.data - skb.head < dev.hardHeaderLen && !makeHeadroom(skb, dev)) return -ENOBUFS;
   if ((dev.flags & (IFF_LOOPBACK | IFF_NOARP)) !== 0) return noarpOutput(skb, dev);
@@ -220,7 +225,7 @@ export function ipOutput(skb: SkBuff): number {
 /** A packet longer than the path takes. Linux: ip_fragment(). */
 function ipFragment(skb: SkBuff, rt: Rtable): number {
   const fragments = ipFragments;
-  if (fragments !== null && (memView.getUint16(skb.nh + IPH_FRAG_OFF) & IP_DF) === 0) return fragments.fragment(skb, dstMtu(rt));
+  if (fragments !== null && (memView.getUint16(skb.nh + IPH_FRAG_OFF) & IP_DF) === 0) return fragments.fragment(skb, ipSkMtu(skb.sk, rt));
   rt.net.mib[IPSTATS_MIB_FRAGFAILS]!++;
   kfreeSkb(skb, SKB_DROP_REASON_PKT_TOO_BIG);
   return -EMSGSIZE;

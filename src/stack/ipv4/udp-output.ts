@@ -34,10 +34,10 @@ import {
   datagramConfirm, datagramMaySplit, datagramRoute, datagramRouteDaddr, datagramRouteError, datagramRouteSaddr, datagramSendAllowed, datagramTtl,
 } from "./datagram.ts";
 import { INET_CORK, INET_RECVERR, type InetSk, IP_CMSG_OPTIONS } from "./inet-sock.ts";
-import { ipDontFragment, ipPushHeader, ipSendSkb } from "./ip-output.ts";
+import { ipDontFragment, ipPushHeader, ipSendSkb, ipSkMtu } from "./ip-output.ts";
 import { ipFragments, ipOptions } from "./ip-parts.ts";
 import { ipCmsgSend, IpcmCookie, ipLocalError } from "./ip-sockglue.ts";
-import { dstMtu, type Rtable } from "./rtable.ts";
+import type { Rtable } from "./rtable.ts";
 
 /** Room in front of the UDP header: alignment, tagged Ethernet, IP. */
 const UDP_HEADROOM = NET_IP_ALIGN + 18 + IP_HLEN;
@@ -95,20 +95,20 @@ function udpSendSkb(
   return err < 0 ? err : 0;
 }
 
-/** The path does not take it, and may not get it in pieces: the socket's error queue says what it does take. */
-function tooLong(sk: InetSk, daddr: number, dport: number, mtu: number): number {
-  ipLocalError(sk, EMSGSIZE, daddr, dport, mtu);
+/** The path does not take it, and may not get it in pieces: the socket's error queue says what it does take, and the connected peer's port. */
+function tooLong(sk: InetSk, daddr: number, mtu: number): number {
+  ipLocalError(sk, EMSGSIZE, daddr, sk.inet.dport, mtu);
   return -EMSGSIZE;
 }
 
 /** Puts the message behind what a datagram has: 0 or a negative errno. Linux: ip_append_data(). */
 function appendData(sk: InetSk, skb: SkBuff, msg: Msghdr, length: number): number {
-  const mtu = dstMtu(skb.dst!) - ((sk.inet.flags & IP_CMSG_OPTIONS) !== 0 ? ipOptions!.prepare(sk) : 0);
+  const mtu = ipSkMtu(sk, skb.dst as Rtable) - ((sk.inet.flags & IP_CMSG_OPTIONS) !== 0 ? ipOptions!.prepare(sk) : 0);
   const whole = IP_HLEN + UDP_HLEN + skb.len + length;
   if (skb.fragList === null && length <= skbTailroom(skb) && whole <= mtu) {
     return copyFromIter(skbPut(skb, length), msg, length) === length ? 0 : -EFAULT;
   }
-  if (whole > 0xffff || !datagramMaySplit(sk)) return tooLong(sk, skb.seq, skb.endSeq, mtu);
+  if (whole > 0xffff || !datagramMaySplit(sk)) return tooLong(sk, skb.seq, mtu);
   return ipFragments!.append(sk, skb, msg, length, mtu, UDP_HLEN);
 }
 
@@ -147,8 +147,9 @@ function udpMakeSkb(
   let err = sendAllowed(sk);
   const optlen = ipc.optlen;
   const size = UDP_HEADROOM + optlen + UDP_HLEN + length;
-  const split = size > skbBufferBytes || IP_HLEN + optlen + UDP_HLEN + length > dstMtu(rt);
-  if (err === 0 && split && !datagramMaySplit(sk)) err = tooLong(sk, daddr, dport, dstMtu(rt) - optlen);
+  const mtu = ipSkMtu(sk, rt);
+  const split = size > skbBufferBytes || IP_HLEN + optlen + UDP_HLEN + length > mtu;
+  if (err === 0 && split && !datagramMaySplit(sk)) err = tooLong(sk, daddr, mtu - optlen);
   if (err < 0) {
     dstRelease(rt);
     return err;

@@ -15,11 +15,11 @@ import { arpTbl } from "../../../src/stack/ipv4/arp.ts";
 import { inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
 import { ipRouteAdd } from "../../../src/stack/ipv4/fib-frontend.ts";
 import {
-  bind, close, connect, getsockopt, Msghdr, msgSetBuffer, recv, recvmsg, send, setNs, setsockopt, SockaddrIn, socket,
+  bind, close, connect, getsockopt, Msghdr, msgSetBuffer, recv, recvmsg, send, sendto, setNs, setsockopt, SockaddrIn, socket,
 } from "../../../src/stack/socket/index.ts";
 import { EAGAIN, ECONNREFUSED, EHOSTUNREACH, EMSGSIZE } from "../../../src/uapi/errno.ts";
 import {
-  IP_MTU, IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_PMTUDISC_WANT, IP_RECVERR, IP_TTL,
+  IP_MTU, IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_PMTUDISC_PROBE, IP_PMTUDISC_WANT, IP_RECVERR, IP_TTL,
 } from "../../../src/uapi/in.ts";
 import { AF_INET, MSG_ERRQUEUE, SOCK_DGRAM, SOL_IP } from "../../../src/uapi/socket.ts";
 import { poolsInUse } from "../../../src/lib/pool.ts";
@@ -136,6 +136,44 @@ test.serial("the path's MTU is discovered; what is longer then is this host's ow
   t.is(nextError(fd), null);
   close(fd);
   close(server);
+  finish(t);
+});
+
+test.serial("an error of this host names the destination, and of ports the connected peer's alone", (t) => {
+  const { a, finish } = hosts();
+  const fd = open(a);
+  const name = new SockaddrIn();
+  const msg = new Msghdr();
+  msg.name = name;
+  setsockopt(fd, SOL_IP, IP_RECVERR, 1);
+  setsockopt(fd, SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
+  const told = (): [number, number, number] => {
+    msgSetBuffer(msg, new Uint8Array(1), 0, 1);
+    const count = recvmsg(fd, msg, MSG_ERRQUEUE);
+    return [count, name.addr, name.port];
+  };
+  t.is(sendto(fd, new Uint8Array(3000), 0, 3000, 0, new SockaddrIn(B, PORT)), -EMSGSIZE);
+  t.deepEqual(told(), [0, B, 0]);
+  connect(fd, new SockaddrIn(B, PORT));
+  t.is(send(fd, new Uint8Array(3000), 0, 3000, 0), -EMSGSIZE);
+  t.deepEqual(told(), [0, B, PORT]);
+  close(fd);
+  finish(t);
+});
+
+test.serial("a socket that probes sends what its device takes, whatever is known of the path", (t) => {
+  const { a, turn, finish } = hosts();
+  const fd = open(a);
+  setsockopt(fd, SOL_IP, IP_RECVERR, 1);
+  connect(fd, new SockaddrIn(B, PORT));
+  setsockopt(fd, SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+  for (let i = 0; i < 2; i++) {
+    t.is(send(fd, new Uint8Array(1400), 0, 1400, 0), 1400);
+    turn();
+    t.deepEqual(nextError(fd), [EMSGSIZE, ORIGIN_ICMP, 3, 4, 1000, R]);
+  }
+  t.is(send(fd, new Uint8Array(1473), 0, 1473, 0), -EMSGSIZE);
+  close(fd);
   finish(t);
 });
 
