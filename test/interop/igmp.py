@@ -144,6 +144,7 @@ STEPS = [
     ("version 2: leave", option(0, DROP, H, target, 0)),
     ("version 1", lambda: (old_query(0), option(0, ADD, G, target, 0)())[1]),
     ("version 1: leave", option(0, DROP, G, target, 0)),
+    ("all closed", lambda: [option(0, 0)(), option(1, 0)()]),
 ]
 
 steps = []
