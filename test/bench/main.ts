@@ -4,6 +4,7 @@ import { benchXs } from "./xs.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   xs: benchXs,
+  size: async () => (await import("./size.ts")).benchSize(),
   spi: async () => (await import("./spi.ts")).benchSpi(),
   // These boot kernels when they are loaded.
   host: async () => (await import("./host/bench.ts")).benchHost(),
