@@ -126,6 +126,14 @@ export interface SynGuardOps {
   retries(sk: TcpSk, retries: number): number;
 }
 
+/** Options of level SOL_IP that belong to no socket but to the namespace (iptables). Linux: struct nf_sockopt_ops. */
+export interface SockoptOps {
+  /** 0, or a negative errno: -ENOPROTOOPT when the option is not theirs. */
+  set(net: Net, name: number, opt: Uint8Array | Int32Array | null): number;
+  /** Elements written, or a negative errno. */
+  get(net: Net, name: number, out: Uint8Array | Int32Array): number;
+}
+
 export let ipFragments: FragmentOps | null = null;
 export let ipOptions: OptionOps | null = null;
 export let ipForwarding: ForwardOps | null = null;
@@ -135,6 +143,7 @@ export let ipPing: PingOps | null = null;
 export let ipHooks: HookOps | null = null;
 export let ipMulticast: MulticastOps | null = null;
 export let synGuard: SynGuardOps | null = null;
+export let ipSockopts: SockoptOps | null = null;
 
 /** Boot: no part is there. */
 export function ipPartsInit(): void {
@@ -147,6 +156,7 @@ export function ipPartsInit(): void {
   ipHooks = null;
   ipMulticast = null;
   synGuard = null;
+  ipSockopts = null;
 }
 
 export function registerIpFragments(ops: FragmentOps): void {
@@ -183,4 +193,8 @@ export function registerIpMulticast(ops: MulticastOps): void {
 
 export function registerSynGuard(ops: SynGuardOps): void {
   synGuard = ops;
+}
+
+export function registerIpSockopts(ops: SockoptOps): void {
+  ipSockopts = ops;
 }

@@ -34,7 +34,7 @@ import { inetSelectAddr } from "./devinet.ts";
 import {
   INET_FREEBIND, INET_HDRINCL, INET_RECVERR, type InetSk, IP_CMSG_PKTINFO, IP_CMSG_TOS, IP_CMSG_TTL,
 } from "./inet-sock.ts";
-import { ipMulticast, ipOptions } from "./ip-parts.ts";
+import { ipMulticast, ipOptions, ipSockopts } from "./ip-parts.ts";
 import { dstMtu } from "./rtable.ts";
 
 /** Words of the IP_PKTINFO message: ifindex, local address to answer from, destination address of the header. */
@@ -119,8 +119,19 @@ export function ipSetsockopt(sk: InetSk, name: number, value: number, bytes: Uin
       if (words[sk.cold + SK_TYPE] !== SOCK_RAW) return -ENOPROTOOPT;
       return setFlag(sk, INET_HDRINCL, on);
     default:
-      return ipMulticast === null ? -ENOPROTOOPT : ipMulticast.set(sk, name, value, bytes);
+      return setElsewhere(sk, name, value, bytes);
   }
+}
+
+/** Options of parts: of multicast, then of netfilter. */
+function setElsewhere(sk: InetSk, name: number, value: number, bytes: Uint8Array | Int32Array | null): number {
+  const err = ipMulticast === null ? -ENOPROTOOPT : ipMulticast.set(sk, name, value, bytes);
+  return err !== -ENOPROTOOPT || ipSockopts === null ? err : ipSockopts.set(sk.net, name, bytes);
+}
+
+function getElsewhere(sk: InetSk, name: number, out: Uint8Array | Int32Array): number {
+  const err = ipMulticast === null ? -ENOPROTOOPT : ipMulticast.get(sk, name, out);
+  return err !== -ENOPROTOOPT || ipSockopts === null ? err : ipSockopts.get(sk.net, name, out);
 }
 
 function flagOf(sk: InetSk, flag: number): number {
@@ -152,7 +163,7 @@ export function ipGetsockopt(sk: InetSk, name: number, out: Uint8Array | Int32Ar
       value = dstMtu(dst);
       break;
     }
-    default: return ipMulticast === null ? -ENOPROTOOPT : ipMulticast.get(sk, name, out);
+    default: return getElsewhere(sk, name, out);
   }
   out[0] = value;
   return 1;
