@@ -13,6 +13,7 @@ import { bridgeMain } from "./bridge.ts";
 import { Args, type CommandResult, runCommand, splitWords } from "./command.ts";
 import { ifconfigMain } from "./ifconfig.ts";
 import { ipMain } from "./ip.ts";
+import { iptablesMain, iptablesRestoreMain, iptablesSaveMain } from "./iptables.ts";
 import { IpMonitor } from "./ip-monitor.ts";
 import { routeMain } from "./route.ts";
 
@@ -57,4 +58,19 @@ export function route(net: Net, argv: string | readonly string[] = ""): CommandR
 export function arp(net: Net, argv: string | readonly string[] = ""): CommandResult {
   ioctlLoad();
   return runCommand(argv, (words, out) => arpMain(net, words, out));
+}
+
+/** `iptables`: the rules of netfilter, where the part `iptables` was listed at boot. iptables' words, output, complaints and exit status. */
+export function iptables(net: Net, argv: string | readonly string[]): CommandResult {
+  return runCommand(argv, (words, out) => iptablesMain(net, words, out));
+}
+
+/** `iptables-save`: all rules as iptablesRestore() takes them. @param now the date in its comments, "" for none */
+export function iptablesSave(net: Net, argv: string | readonly string[] = "", now = ""): CommandResult {
+  return runCommand(argv, (words, out) => iptablesSaveMain(net, words, out, now));
+}
+
+/** `iptables-restore`: replaces tables by what iptablesSave() wrote. @param input what it reads */
+export function iptablesRestore(net: Net, input: string, argv: string | readonly string[] = ""): CommandResult {
+  return runCommand(argv, (words, out) => iptablesRestoreMain(net, words, input, out));
 }

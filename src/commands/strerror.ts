@@ -1,6 +1,6 @@
 /** The texts of error numbers, as people know them. POSIX: strerror(). */
 import {
-  E2BIG, EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EBADF, EBUSY, ECONNREFUSED, EEXIST, EHOSTUNREACH, EINVAL,
+  E2BIG, EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EBADF, EBUSY, ECONNREFUSED, EEXIST, EHOSTUNREACH, EINVAL, ELOOP,
   EMFILE, EMSGSIZE, ENETDOWN, ENETUNREACH, ENFILE, ENOBUFS, ENODEV, ENOENT, ENOMEM, ENOTTY, ENXIO, EOPNOTSUPP, EPERM,
   EPROTONOSUPPORT, ERANGE, errnoName, ESRCH,
 } from "../uapi/errno.ts";
@@ -26,6 +26,7 @@ export function strerror(error: number): string {
     case EMFILE: return "Too many open files";
     case ENOTTY: return "Inappropriate ioctl for device";
     case ERANGE: return "Numerical result out of range";
+    case ELOOP: return "Too many levels of symbolic links";
     case EMSGSIZE: return "Message too long";
     case EPROTONOSUPPORT: return "Protocol not supported";
     case EOPNOTSUPP: return "Operation not supported";

@@ -91,7 +91,7 @@ export const XT_MATCH_MAC = 5;
 export const XT_MATCH_MARK = 6;
 /** Limit: cost of a packet in XT_LIMIT_SCALE / s, burst in packets; then the stack's own: credit, and jiffies of the last packet. */
 export const XT_MATCH_LIMIT = 7;
-/** State of the connection: bits XT_STATE_*; 1 to invert. */
+/** State of the connection: bits XT_STATE_*; 1 to invert; 0 where it was written as `state`, 1 as `conntrack` (of no effect). */
 export const XT_MATCH_STATE = 8;
 /** A remark, of no effect: the characters, four in a word. */
 export const XT_MATCH_COMMENT = 9;

@@ -126,9 +126,8 @@ function checkEntry(entry: number, table: number): number {
     const err = checkExtension(xtMatches[words[at + XT_TYPE]!], at, entry, table);
     if (err < 0) return err;
   }
-  const err = checkExtension(xtTargets[words[target + XT_TYPE]!], target, entry, table);
-  words[entry + IPTE_COMEFROM]! &= HOOK_BITS;
-  return err;
+  const type = words[target + XT_TYPE]!;
+  return type === XT_TARGET_STANDARD ? 0 : checkExtension(xtTargets[type], target, entry, table);
 }
 
 /**

@@ -1,0 +1,73 @@
+"""Records what iptables 1.8.9 (legacy) answers on Linux: iptables-answers.json beside this file.
+
+Each session runs in a network namespace of its own: unshare --net --mount, /run private. To be run as root with iptables-legacy on PATH.
+"""
+import json
+import os
+import subprocess
+import sys
+
+SESSIONS = [
+    [
+        "-N foo", "-A INPUT -s 10.0.0.0/8 -i eth+ ! -p tcp -j foo",
+        "-A INPUT -p tcp -m tcp --dport 80:90 ! --sport 5 --tcp-flags SYN,ACK SYN -j DROP",
+        "-A INPUT -p tcp --syn --tcp-option 8 -j REJECT --reject-with tcp-reset",
+        "-A FORWARD -p udp -m multiport ! --dports 53,67:68 -j REJECT",
+        "-A FORWARD -p icmp --icmp-type echo-request -m limit --limit 3/minute --limit-burst 7 -j ACCEPT",
+        '-A FORWARD -p icmp ! --icmp-type 3/4 -j LOG --log-prefix "hi there " --log-level debug --log-ip-options',
+        '-A OUTPUT -o lo -m mark --mark 0x1/0xff -m comment --comment "a remark" -g foo',
+        "-A foo -f -d 1.2.3.4 -j RETURN", "-A foo", "-A INPUT -m mac --mac-source 02:00:00:00:00:01 -j ACCEPT", "-P FORWARD DROP",
+        "-S", "-L -n -v", "-nL --line-numbers -x", "-S FORWARD 2", "-nvL INPUT 2", "-vS",
+        "-A INPUT -j NOPE", "-A NOPE -j DROP", "-D INPUT 99", "-D INPUT -j DROP", "-A INPUT -p tcp --dport foo", "-A INPUT --dport 5",
+        "-X INPUT", "-X foo", "-N foo", "-P foo DROP", "-P INPUT REJECT", "-A INPUT -s 1.2.3.4.5", "-Z x", "-A INPUT -p nope",
+        "-t nope -L", "-A INPUT -o eth0 -j DROP", "-A OUTPUT -i eth0", "", "-A", "-A INPUT -j", "-Q", "-A INPUT -m nope",
+        "-A INPUT -p tcp -j REJECT --reject-with foo", "-A INPUT -m limit --limit 0/s", "-A INPUT -p udp -j REJECT --reject-with tcp-reset",
+        "-A FORWARD -t mangle -j TOS", "-L nope", "-E foo bar", "-R INPUT 1 -j DROP", "-I INPUT 3 -j DROP", "-I INPUT 300 -j DROP",
+        "-C INPUT -j DROP", "-C INPUT -j QUEUE", "-F nope", "-N averyveryverylongchainnamethatistoolong", "-N -x", "-A INPUT extra",
+        "-A INPUT -m multiport --dports 1", "-A INPUT -p tcp -m multiport --dports 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16",
+        "-A INPUT -i averylonginterfacename", "-A INPUT -p tcp --tcp-flags FOO SYN", "-A INPUT -s 1.2.3.4/33", "-A INPUT -m mark --mark zz",
+        "-A INPUT -m mac --mac-source zz", "-A INPUT -m state --state FOO", "-A INPUT -m state", "-A INPUT -j LOG --log-level 9",
+        "-A INPUT -j LOG --log-prefix aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "-V", "-A INPUT -A INPUT", "-A INPUT -D INPUT",
+        "-s 1.1.1.1 -L", "-A INPUT -s 1.2.3.4,2.3.4.5 -j DROP", "-A INPUT -s 10.1.2.3/8 -j DROP", "-A INPUT -s localhost -j DROP", "-S",
+    ],
+    [
+        "-t mangle -A PREROUTING -j MARK --set-xmark 0x5/0xff", "-t mangle -A PREROUTING -p tcp -j TOS --set-tos 0x10",
+        "-t mangle -A PREROUTING -j MARK --set-mark 7", "-t mangle -A PREROUTING -j MARK --and-mark 0xf0", "-t mangle -A PREROUTING -j MARK --or-mark 3",
+        "-t mangle -A PREROUTING -j MARK --xor-mark 3", "-t mangle -A PREROUTING -j TOS --and-tos 0xf0", "-t mangle -A PREROUTING -j TOS --or-tos 4",
+        "-t mangle -A PREROUTING -j TOS --xor-tos 4", "-t mangle -S", "-t mangle -nL", "-t mangle -nvL POSTROUTING",
+        "-A INPUT -p tcp -j TOS --set-tos 1", "-t mangle -A INPUT -j REJECT", "-t raw -A PREROUTING -p udp -j DROP", "-t raw -S", "-t raw -P PREROUTING DROP",
+        "-t raw -L -n",
+    ],
+    [
+        "-N a", "-N b", "-A a -j b", "-A b -j a", "-S", "-D b 1", "-A INPUT -j a", "-A b -j b", "-A FORWARD -g b", "-X b", "-F", "-X", "-S",
+        "-N c", "-A c -p icmp --icmp-type 8/0 -j RETURN", "-A c -p icmp -m icmp --icmp-type any", "-A c -p udp --dport :53", "-A c -p udp ! --sport 1024:",
+        "-A c -p 47 -j QUEUE", "-A c ! -f -j ACCEPT", "-A c ! -s 192.168.0.0/255.255.0.0 -d 10.0.0.0/255.0.255.0", "-A c -m mark ! --mark 9",
+        "-A c -m mac ! --mac-source 2:0:0:0:0:1", "-A c -m limit", "-A c -m limit --limit 1/day --limit-burst 1", "-A c -m limit --limit 20000/s",
+        "-A c -m limit --limit 700/hour", "-A c -p sctp -m multiport --ports 1:2,3", "-A c -m comment --comment x", "-A c -i lo -o eth0", "-A c ! -i lo+",
+        "-A c -m icmp --icmp-type 3", "-S c", "-nL c", "-nvL c", "-Z", "-Z c 1", "-Z c 99", "-D c 1", "-D c -p udp --dport 0:53", "-R c 1 -c 5 10 -j DROP",
+        "-vS c 1", "-I c -j LOG", "-I c 2 -s 1.1.1.1,2.2.2.2 -j ACCEPT", "-S c", "-A c -s 1.1.1.1 -s 2.2.2.2", "-A c -p all", "-A c ! -p all", "-L -Z",
+        "-E c INPUT", "-E INPUT d", "-E nope d", "-E c", "-P INPUT", "-P INPUT DROP", "-R c", "-R c x", "-D c 0", "-N ACCEPT", "-A c -j c", "-A c -m mark",
+        "-A c -p tcp --syn ! --syn", "-A c -p tcp ! --syn", "-A c -p tcp --tcp-flags ALL NONE", "-A c -p tcp --tcp-option 0", "-S",
+    ],
+]
+
+
+def record(session):
+    answers = []
+    for line in session:
+        done = subprocess.run(["sh", "-c", "exec iptables-legacy " + line], capture_output=True, text=True)
+        answers.append([line, done.returncode, done.stdout, done.stderr])
+    return answers
+
+
+if len(sys.argv) > 1:
+    print(json.dumps(record(SESSIONS[int(sys.argv[1])])))
+else:
+    sessions = []
+    for n in range(len(SESSIONS)):
+        command = f"mount -t tmpfs tmpfs /run; exec {sys.executable} {os.path.abspath(__file__)} {n}"
+        out = subprocess.run(["unshare", "--net", "--mount", "sh", "-c", command], capture_output=True, text=True, check=True).stdout
+        sessions.append(json.loads(out))
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "iptables-answers.json"), "w", encoding="utf8") as file:
+        json.dump(sessions, file, indent=0)
+        file.write("\n")
