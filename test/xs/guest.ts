@@ -12,6 +12,7 @@
  *   SERVE {}, COLLECT {} starts the services; collects garbage
  */
 import { boot, initNet } from "../../src/boot.ts";
+import { bridge } from "../../src/bridge.ts";
 import type { ConfigOptions } from "../../src/config.ts";
 import { igmp } from "../../src/igmp.ts";
 import { mem8, userBuffer } from "../../src/lib/memory.ts";
@@ -26,6 +27,7 @@ import {
 } from "../../src/index.ts";
 import { EAGAIN } from "../../src/uapi/errno.ts";
 import { AF_INET, SHUT_WR, SOCK_DGRAM, SOCK_STREAM } from "../../src/uapi/socket.ts";
+import { vlan } from "../../src/vlan.ts";
 import { createChipDevice, createMessageDevice, FRAME_MAX, inboxOffset, inject, setFrameSink } from "./device.ts";
 import { startEcho } from "./echo.ts";
 import { PAGE } from "./page.ts";
@@ -152,7 +154,7 @@ function handleCommand(buffer: ArrayBuffer): ArrayBuffer {
   const args = JSON.parse(new TextDecoder().decode(message.subarray(1))) as Record<string, unknown>;
   switch (message[0]) {
     case BOOT:
-      boot({ ...(args["options"] as ConfigOptions), initcalls: args["parts"] === true ? [raw, packet, igmp] : [], hal: platform });
+      boot({ ...(args["options"] as ConfigOptions), initcalls: args["parts"] === true ? [raw, packet, igmp, vlan, bridge] : [], hal: platform });
       return answer({ bufferBytes: (globalThis as { bufferBytes?: number }).bufferBytes ?? 0 });
     case ATTACH:
       attach(args["chip"] === true);

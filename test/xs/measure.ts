@@ -24,7 +24,7 @@ export const PATHS: readonly string[] = [
   "arp", "ping", "udp-echo", "tcp-receive", "tcp-send", "tcp-request", "tcp-connect", "tcp-active",
 ];
 /** Paths of parts that a board lists when it boots: of these only the slots are looked at. */
-export const PART_PATHS: readonly string[] = ["raw", "packet", "multicast"];
+export const PART_PATHS: readonly string[] = ["raw", "packet", "multicast", "link"];
 /** Packets that each path is measured over. */
 export const MEASURED_PACKETS = 10_000;
 
@@ -80,7 +80,7 @@ export class XsBoard {
     return board;
   }
 
-  /** Boots the stack, with no device but loopback. @param parts with raw and packet sockets and multicast */
+  /** Boots the stack, with no device but loopback. @param parts with raw and packet sockets, multicast, VLANs and bridges */
   boot(options: ConfigOptions, parts = false): Promise<Delivery> {
     return this.command(BOOT, { options, parts });
   }

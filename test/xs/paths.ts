@@ -6,6 +6,7 @@ import { memView } from "../../src/lib/memory.ts";
 import {
   accept4, bind, close, connect as connectTo, listen, recv, recvfrom, send, sendto, setsockoptBytes, socket,
 } from "../../src/index.ts";
+import { devGetByName } from "../../src/netif/dev.ts";
 import { SockaddrIn } from "../../src/stack/core/sockaddr.ts";
 import type { Net } from "../../src/stack/core/net.ts";
 import { EAGAIN, EINPROGRESS } from "../../src/uapi/errno.ts";
@@ -15,6 +16,7 @@ import { IP_ADD_MEMBERSHIP, IPPROTO_ICMP } from "../../src/uapi/in.ts";
 import { AF_INET, AF_PACKET, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, SOL_IP } from "../../src/uapi/socket.ts";
 import { TCPHDR_ACK, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN } from "../../src/stack/wire/tcp.ts";
 import { arpRequests, clearArpRequests, framesSent, inject, outboxLength, outboxOffset } from "./device.ts";
+import { isTagged, linkInit, receiveFromStation, stationFrames, writeTagged } from "./link.ts";
 import {
   BOARD_ADDR, PEER_ADDR, sentAck, sentFlags, sentPayload, sentPort, sentSeq, sentSynTsval, sentTsval, writeArp, writePing, writeTcp, writeUdp,
 } from "./peer.ts";
@@ -46,6 +48,7 @@ let ack = 0;
 let tsval = 0;
 let tsecr = 0;
 let unacked = 0;
+let linkBefore = 0;
 
 function must(result: number, what: string): number {
   if (result < 0) throw new Error(`${what}: errno ${-result}`);
@@ -186,6 +189,7 @@ export function pathStart(path: string): void {
   dry = false;
   partFd = openPart(path);
   if (path === "tcp-receive" || path === "tcp-send" || path === "tcp-request") connect();
+  if (path === "link") linkInit(net, devGetByName(net, "eth0")!);
   unacked = 0;
 }
 
@@ -247,6 +251,13 @@ export function pathStep(path: string, i: number): void {
       }
       expect(sentPayload() === REQUEST, "answer the request");
       listenToGuest();
+      return;
+    case "link":
+      if (!dry) receiveFromStation();
+      expect(framesSent === before + 1 && isTagged(outboxOffset), "forward the station's frame with a tag");
+      linkBefore = stationFrames;
+      receive(writeTagged());
+      expect(stationFrames === linkBefore + 1, "forward the frame to the station");
       return;
     case "tcp-connect":
       connect();

@@ -42,6 +42,7 @@ import {
 } from "../wire/arp.ts";
 import { ETH_IPV4_MCAST_HI, ETH_IPV4_MCAST_MASK, ETH_IPV4_MCAST_MID } from "../wire/eth.ts";
 import { IPH_SADDR } from "../wire/ip.ts";
+import { VLAN_HLEN } from "../wire/vlan.ts";
 import { ARP_EVICT_NOCARRIER, ARP_SPECIAL, arpConf, DROP_GRATUITOUS_ARP } from "./arp-conf.ts";
 import { arpAccepts, arpMayAnnounce, arpMayReply } from "./arp-policy.ts";
 import { type InDevice, inDevGet, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
@@ -57,8 +58,8 @@ const ARP_WORD1 = 0x06040000;
 /** First bytes of group addresses, 224 to 239, as the int32's sign leaves them. */
 const CLASS_D_FIRST = -32;
 const CLASS_D_LAST = -17;
-/** Headroom of packets made here. */
-const ARP_HEADROOM = NET_IP_ALIGN + ETH_HLEN;
+/** Headroom of packets made here, for a tag of a VLAN too. */
+const ARP_HEADROOM = NET_IP_ALIGN + ETH_HLEN + VLAN_HLEN;
 
 /** IPv4's neighbours on links with addresses. Linux: arp_tbl. */
 export let arpTbl: NeighTable;
