@@ -264,6 +264,8 @@ export class TCP {
     if (length > 0) {
       const sent = send(edge.fd, bytes, 0, length, MSG_MORE | MSG_NOSIGNAL);
       if (sent < 0) throw stackError(`${NAME}: write of ${length} bytes`, sent);
+      // FIONSPACE has promised more: better heard than lost.
+      if (sent < length) throw new Error(`${NAME}: write of ${length} bytes; only ${sent} were taken`);
       edgeWantsRoom(edge);
     }
     if (!more) {

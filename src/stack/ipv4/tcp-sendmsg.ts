@@ -71,7 +71,8 @@ export function tcpSendSpace(sk: TcpSk): number {
   const tail = sk.sendHead !== null ? sk.writeQueue.tail : null;
   const begun = tail !== null && tail.len < goal && (tail.sacked & TCPCB_EOR) === 0 ? goal - tail.len : 0;
   let segments = ((sk.sndbuf - sk.wmemQueued) / (skbBufferBytes + SKB_OVERHEAD_BYTES)) | 0;
-  const buffers = skbBuffersAvailable() - tcpPoolReserve;
+  // Two for each: loopback and veth copy a segment that leaves at once.
+  const buffers = (skbBuffersAvailable() - tcpPoolReserve) >> 1;
   if (buffers < segments) segments = buffers;
   const pairs = skbHeadsAvailable() >> 1;
   if (pairs < segments) segments = pairs;

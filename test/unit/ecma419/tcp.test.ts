@@ -2,7 +2,9 @@
 import test from "ava";
 import fc from "fast-check";
 import { TCP, type TCPOptions } from "../../../src/ecma419/tcp.ts";
-import { getsockopt, SO_KEEPALIVE, SOL_SOCKET, SOL_TCP, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY } from "../../../src/index.ts";
+import {
+  FIONSPACE, getsockopt, ioctl, MSG_MORE, send, SO_KEEPALIVE, SOL_SOCKET, SOL_TCP, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY,
+} from "../../../src/index.ts";
 import { fdSockets } from "../../../src/stack/socket/files.ts";
 import { isTcp } from "../../lib/check.ts";
 import { parseFrame } from "../../lib/frames.ts";
@@ -385,4 +387,29 @@ test.serial("any bytes in any pieces arrive as they were sent", (t) => {
     { numRuns: 30, seed: 419 },
   );
   t.pass();
+});
+
+test.serial("exactly as much as was told is taken, however much of the pool others hold, also over loopback, which copies", (t) => {
+  const hosts = new Hosts(t, { buffers: 31, skbs: 42, sndbufPackets: 8, rcvbufPackets: 32 });
+  const listener = hosts.listener({ port: 4000 });
+  const holder = hosts.udp({ port: 9 });
+  const answer = new Int32Array(1);
+  for (let held = 0; held < 16; held++) {
+    let told = 0;
+    const before = openFds();
+    const client = hosts.tcp({ address: LOCAL, port: 4000, onWritable: (room) => (told ||= room) });
+    const fd = openFds().find((one) => !before.includes(one))!;
+    hosts.until(() => told > 0);
+    ioctl(fd, FIONSPACE, answer);
+    const room = answer[0]!;
+    t.true(room > 0);
+    t.is(send(fd, new Uint8Array(room), 0, room, MSG_MORE), room, `${held} held`);
+    client.close();
+    hosts.run();
+    listener.read()?.close();
+    hosts.run(120_000);
+    // A datagram that is not read holds a packet buffer.
+    holder.write(new ArrayBuffer(1), LOCAL, 9);
+    hosts.run(1);
+  }
 });
