@@ -5,12 +5,14 @@
  *
  *   ip(initNet, "route add 10.1.0.0/16 via 10.0.0.1 dev eth0 metric 5")  →  { status: 0, text: "", error: "" }
  */
+import { nfConntrackFlush } from "../conntrack.ts";
 import { ioctlLoad } from "../ioctl.ts";
 import { netlinkLoad } from "../netlink.ts";
 import type { Net } from "../stack/core/net.ts";
 import { arpMain } from "./arp.ts";
 import { bridgeMain } from "./bridge.ts";
 import { Args, type CommandResult, runCommand, splitWords } from "./command.ts";
+import { conntrackMain } from "./conntrack.ts";
 import { ifconfigMain } from "./ifconfig.ts";
 import { ipMain } from "./ip.ts";
 import { iptablesMain, iptablesRestoreMain, iptablesSaveMain } from "./iptables.ts";
@@ -73,4 +75,9 @@ export function iptablesSave(net: Net, argv: string | readonly string[] = "", no
 /** `iptables-restore`: replaces tables by what iptablesSave() wrote. @param input what it reads */
 export function iptablesRestore(net: Net, input: string, argv: string | readonly string[] = ""): CommandResult {
   return runCommand(argv, (words, out) => iptablesRestoreMain(net, words, input, out));
+}
+
+/** `conntrack`: the connections that are tracked, where the part `conntrack` was listed at boot: -L, -C, -F as conntrack-tools have them. */
+export function conntrack(net: Net, argv: string | readonly string[]): CommandResult {
+  return runCommand(argv, (words, out) => conntrackMain(net, words, out, nfConntrackFlush));
 }

@@ -1,11 +1,12 @@
 /**
  * The options of iptables' targets: how each is read from a command line, saved as one, and listed. iptables' counterpart is
- * extensions/libipt_REJECT.c, libxt_LOG.c, libxt_MARK.c, libxt_TOS.c. Allocates.
+ * extensions/libipt_REJECT.c, libxt_LOG.c, libxt_MARK.c, libxt_TOS.c, libxt_CT.c. Allocates.
  */
 import {
   IPT_LOG_IPOPT, IPT_LOG_TCPOPT, IPT_LOG_TCPSEQ, IPT_LOG_UID, IPT_REJECT_ADMIN_PROHIBITED, IPT_REJECT_HOST_PROHIBITED,
   IPT_REJECT_HOST_UNREACHABLE, IPT_REJECT_NET_PROHIBITED, IPT_REJECT_NET_UNREACHABLE, IPT_REJECT_PORT_UNREACHABLE,
-  IPT_REJECT_PROT_UNREACHABLE, IPT_REJECT_TCP_RESET, XT_NAME_WORDS, XT_TARGET_LOG, XT_TARGET_MARK, XT_TARGET_REJECT, XT_TARGET_TOS,
+  IPT_REJECT_PROT_UNREACHABLE, IPT_REJECT_TCP_RESET, XT_NAME_WORDS, XT_TARGET_LOG, XT_TARGET_MARK, XT_TARGET_NOTRACK,
+  XT_TARGET_REJECT, XT_TARGET_TOS,
 } from "../uapi/ip-tables.ts";
 import { parseNumber } from "./command.ts";
 import { markText, optionNumber, parseMark, problem, quoted } from "./iptables-matches.ts";
@@ -158,7 +159,18 @@ const tos: TargetKind = Object.freeze<TargetKind>({
 });
 
 /** All kinds by name. */
-export const TARGET_KINDS: readonly TargetKind[] = Object.freeze([reject, log, mark, tos]);
+/** Of CT's options the one that connection tracking here has: not to track. */
+const ct: TargetKind = Object.freeze<TargetKind>({
+  name: "CT",
+  type: XT_TARGET_NOTRACK,
+  empty: Object.freeze([]),
+  needsOption: true,
+  parse: (_data, option) => option === "--notrack",
+  save: () => " --notrack",
+  print: () => " CT notrack",
+});
+
+export const TARGET_KINDS: readonly TargetKind[] = Object.freeze([reject, log, mark, tos, ct]);
 
 export function targetKind(type: number): TargetKind {
   return TARGET_KINDS.find((kind) => kind.type === type)!;

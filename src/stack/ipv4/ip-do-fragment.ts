@@ -57,6 +57,8 @@ function copyMetadata(to: SkBuff, from: SkBuff): void {
   to.pktType = from.pktType;
   to.priority = from.priority;
   to.mark = from.mark;
+  // Netfilter's, between LOCAL_OUT and LOCAL_IN: what loopback brings is known already.
+  to.ackSeq = from.ackSeq;
   to.protocol = ETH_P_IP;
   if (to.dst === null) skbDstSet(to, from.dst!);
 }
