@@ -21,7 +21,7 @@ const LOOKUP = 8;
 
 /** The measured paths (paths.ts says what each does). */
 export const PATHS: readonly string[] = [
-  "arp", "ping", "udp-echo", "tcp-receive", "tcp-send", "tcp-request", "tcp-connect", "tcp-active",
+  "arp", "ping", "udp-echo", "forward", "tcp-receive", "tcp-send", "tcp-request", "tcp-connect", "tcp-active",
 ];
 /** Paths of parts that a board lists when it boots: of these only the slots are looked at. */
 export const PART_PATHS: readonly string[] = ["raw", "packet", "multicast", "link"];

@@ -2,6 +2,8 @@
  * The measured paths: for each, how the peer provokes one packet's worth of work in the guest and checks that it was done.
  * `step(i)` must allocate nothing itself. With `dry` the frames are built but not received: what the generator costs.
  */
+import type { Config } from "../../src/config.ts";
+import { devSetForwarding, forwarding } from "../../src/forwarding.ts";
 import { memView } from "../../src/lib/memory.ts";
 import {
   accept4, bind, close, connect as connectTo, listen, recv, recvfrom, send, sendto, setsockoptBytes, socket,
@@ -9,6 +11,8 @@ import {
 import { devGetByName } from "../../src/netif/dev.ts";
 import { SockaddrIn } from "../../src/stack/core/sockaddr.ts";
 import type { Net } from "../../src/stack/core/net.ts";
+import { IN_DEV_SEND_REDIRECTS, inDevGet } from "../../src/stack/ipv4/devinet.ts";
+import { ipRouteAdd, ipRouteDel } from "../../src/stack/ipv4/fib-frontend.ts";
 import { EAGAIN, EINPROGRESS } from "../../src/uapi/errno.ts";
 import { ARPOP_REPLY, ARPOP_REQUEST } from "../../src/uapi/if-arp.ts";
 import { ETH_P_IP } from "../../src/uapi/if-ether.ts";
@@ -18,7 +22,8 @@ import { TCPHDR_ACK, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN } from "../../src/stack/
 import { arpRequests, clearArpRequests, framesSent, inject, outboxLength, outboxOffset } from "./device.ts";
 import { isTagged, linkInit, receiveFromStation, stationFrames, writeTagged } from "./link.ts";
 import {
-  BOARD_ADDR, PEER_ADDR, sentAck, sentFlags, sentPayload, sentPort, sentSeq, sentSynTsval, sentTsval, writeArp, writePing, writeTcp, writeUdp,
+  BOARD_ADDR, PEER_ADDR, sentAck, sentFlags, sentPayload, sentPort, sentSeq, sentSynTsval, sentTsval, writeArp, writePing, writeTcp,
+  writeTransit, writeUdp,
 } from "./peer.ts";
 import { advanceNow } from "./platform.ts";
 
@@ -30,6 +35,8 @@ const HTTP_PORT = 80;
 const GROUP_PORT = 7007;
 /** 239.1.1.1 */
 const GROUP = -285146879;
+/** 10.9.0.0/16 */
+const BEHIND_PEER = 0x0a090000;
 
 let net: Net;
 let dry = false;
@@ -184,10 +191,24 @@ function readPart(length: number): void {
   if (!dry) expect(recvfrom(partFd, buffer, 0, SEGMENT, 0, null) === length, "give the packet to the socket");
 }
 
+/**
+ * The board is a router between the peer and a network that lies behind the peer too, so that one device will do; and sends no
+ * redirects.
+ */
+function startForwarding(): void {
+  const eth = net.devices!.nextDev!;
+  forwarding.init({} as Config);
+  net.ipv4.confAll &= ~IN_DEV_SEND_REDIRECTS;
+  inDevGet(eth)!.switches &= ~IN_DEV_SEND_REDIRECTS;
+  devSetForwarding(eth, true);
+  must(ipRouteAdd(net, BEHIND_PEER, 16, PEER_ADDR, 0), "route");
+}
+
 /** Makes the path ready: connected, and warm as far as the protocol goes. */
 export function pathStart(path: string): void {
   dry = false;
   partFd = openPart(path);
+  if (path === "forward") startForwarding();
   if (path === "tcp-receive" || path === "tcp-send" || path === "tcp-request") connect();
   if (path === "link") linkInit(net, devGetByName(net, "eth0")!);
   unacked = 0;
@@ -196,6 +217,10 @@ export function pathStart(path: string): void {
 export function pathEnd(path: string): void {
   dry = false;
   if (partFd >= 0) close(partFd);
+  if (path === "forward") {
+    devSetForwarding(net.devices!.nextDev!, false);
+    must(ipRouteDel(net, BEHIND_PEER, 16, PEER_ADDR, 0), "route");
+  }
   if (path === "tcp-receive" || path === "tcp-send" || path === "tcp-request") disconnect();
 }
 
@@ -229,6 +254,10 @@ export function pathStep(path: string, i: number): void {
       receive(writeUdp(ECHO_PORT, REQUEST));
       if (!dry) sendto(udpFd, buffer, 0, recvfrom(udpFd, buffer, 0, SEGMENT, 0, from), 0, from);
       expect(framesSent === before + 1 && outboxLength === 14 + 28 + REQUEST, "echo the datagram");
+      return;
+    case "forward":
+      receive(writeTransit(BEHIND_PEER + 9, REQUEST));
+      expect(framesSent === before + 1 && memView.getUint8(outboxOffset + 22) === 63, "pass the datagram on");
       return;
     case "tcp-receive":
       sendSegment(TCPHDR_ACK, SEGMENT);
