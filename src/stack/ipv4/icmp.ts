@@ -163,7 +163,6 @@ export function icmpSend(skbIn: SkBuff, type: number, code: number, info: number
   const fl = outputFlow;
   const hop = optlen > 0 ? ipOptions!.firstHop(daddr) : daddr;
   flowi4Init(fl, hop, (rtIn.flags & RTCF_LOCAL) !== 0 ? memView.getInt32(nh + IPH_DADDR) : 0, 0, tos, IPPROTO_ICMP);
-  fl.mark = skbIn.mark;
   const rt = daddr === 0 ? null : ipRouteOutputKey(net, fl);
   if (rt === null) {
     net.mib[ICMP_MIB_OUTERRORS]!++;
@@ -187,7 +186,6 @@ export function icmpSend(skbIn: SkBuff, type: number, code: number, info: number
   const at = skbPut(skb, ICMP_HLEN + quoted);
   skb.th = at;
   skb.dst = rt;
-  skb.mark = skbIn.mark;
   memView.setInt32(at, (type << 24) | (code << 16));
   memView.setInt32(at + ICMPH_UN, info);
   memCopy(at + ICMP_HLEN, nh, quoted);
@@ -256,6 +254,8 @@ function icmpEchoInPlace(net: Net, skb: SkBuff): boolean {
   if (skb.data - skb.nh !== IP_HLEN || skbCloned(skb) || net.ipv4.icmpEchoIgnoreAll !== 0) return false;
   if (!ipRouteReply(skb)) return false;
   skb.pktType = PACKET_HOST;
+  // A mark was the question's; the answer has none (net.ipv4.fwmark_reflect 0).
+  skb.mark = 0;
   turnMessage(skb.data);
   ipTurnHeader(skb, IPPROTO_ICMP, net.ipv4.ipDefaultTtl);
   const mib = net.mib;
@@ -305,7 +305,6 @@ function icmpReply(net: Net, skb: SkBuff, rt: Rtable): number {
   }
   const fl = outputFlow;
   flowi4Init(fl, optlen > 0 ? ipOptions!.firstHop(daddr) : daddr, saddr, 0, tos, IPPROTO_ICMP);
-  fl.mark = skb.mark;
   const out = daddr === 0 ? null : ipRouteOutputKey(net, fl);
   if (out === null) {
     net.mib[ICMP_MIB_OUTERRORS]!++;
@@ -327,6 +326,7 @@ function icmpReply(net: Net, skb: SkBuff, rt: Rtable): number {
   dstRelease(reply.dst!);
   reply.dst = out;
   reply.pktType = PACKET_HOST;
+  reply.mark = 0;
   if (stamp) stampMessage(reply);
   else turnMessage(reply.data);
   icmpPush(net, reply, fl.saddr, daddr, tos, optlen > 0);

@@ -345,16 +345,14 @@ export function ipBuildAndSendPkt(
 }
 
 /**
- * Sends a whole transport segment without a socket, with DF, back the way `inSkb` came. Linux: ip_send_unicast_reply().
- * @param skb data at the transport header @param inSkb the packet answered, still its owner's
- * @returns 0 or a negative errno; skb is gone
+ * Sends a whole transport segment without a socket, with DF. Linux: ip_send_unicast_reply().
+ * @param skb data at the transport header @returns 0 or a negative errno; skb is gone
  */
 export function ipSendUnicastReply(
-  net: Net, skb: SkBuff, inSkb: SkBuff, saddr: number, daddr: number, protocol: number, tos: number,
+  net: Net, skb: SkBuff, saddr: number, daddr: number, protocol: number, tos: number,
 ): number {
   const fl = outputFlow;
   flowi4Init(fl, daddr, saddr, 0, tos, protocol);
-  fl.mark = inSkb.mark;
   const rt = ipRouteOutputKey(net, fl);
   if (rt === null) return noRoute(net, skb, fl.error);
   skb.dst = rt;

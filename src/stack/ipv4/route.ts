@@ -318,7 +318,6 @@ function routeReplySlow(skb: SkBuff, rtIn: Rtable): boolean {
   const daddr = memView.getInt32(nh + IPH_SADDR);
   if (daddr === 0) return false;
   flowi4Init(fl, daddr, memView.getInt32(nh + IPH_DADDR), 0, mem8[nh + IPH_TOS]!, IPPROTO_ICMP);
-  fl.mark = skb.mark;
   const rt = ipRouteOutputKey(rtIn.net, fl);
   if (rt === null) return false;
   // Only what a next hop keeps may be remembered.

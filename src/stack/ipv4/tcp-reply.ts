@@ -7,11 +7,12 @@ import { memView } from "../../lib/memory.ts";
 import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { IPPROTO_TCP } from "../../uapi/in.ts";
+import { INET_ECN_MASK } from "../../uapi/ip.ts";
 import { RTN_LOCAL } from "../../uapi/rtnetlink.ts";
 import { TCP_MIB_OUTRSTS, TCP_MIB_OUTSEGS } from "../../uapi/snmp.ts";
 import type { Net } from "../core/net.ts";
 import { allocSkb, MAX_HEADER, skbPut, skbReserve, type SkBuff } from "../core/skbuff.ts";
-import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
+import { IPH_DADDR, IPH_SADDR, IPH_TOS } from "../wire/ip.ts";
 import {
   TCP_HLEN, TCPHDR_ACK, TCPHDR_DOFF_SHIFT, TCPHDR_RST, TCPOLEN_MD5SIG_ALIGNED, TCPOLEN_TSTAMP_ALIGNED, TH_ACK, TH_DPORT, TH_OFF_FLAGS, TH_SEQ,
   TH_SPORT, TH_SUM, TH_WIN,
@@ -64,7 +65,7 @@ function tcpSendReply(
   if (md5 >= 0) tcpMd5Sign(md5, saddr, daddr, th, headerLen, th + plainLen);
   view.setUint16(th + TH_SUM, csumTcpudpMagic(saddr, daddr, headerLen, IPPROTO_TCP, csumPartial(th, headerLen)));
   net.mib[TCP_MIB_OUTSEGS]!++;
-  ipSendUnicastReply(net, skb, inSkb, saddr, daddr, IPPROTO_TCP, tos);
+  ipSendUnicastReply(net, skb, saddr, daddr, IPPROTO_TCP, tos);
 }
 
 /**
@@ -107,8 +108,9 @@ function lostKey(net: Net, skb: SkBuff, at: number): number {
 /** The reset itself (RFC 9293 section 3.10.7.1). */
 function sendReset(net: Net, skb: SkBuff, md5: number): void {
   net.mib[TCP_MIB_OUTRSTS]!++;
-  if ((skb.tcpFlags & TCPHDR_ACK) !== 0) tcpSendReply(net, skb, skb.ackSeq, 0, TCPHDR_RST, 0, 0, false, 0, 0, md5);
-  else tcpSendReply(net, skb, 0, skb.endSeq, TCPHDR_RST | TCPHDR_ACK, 0, 0, false, 0, 0, md5);
+  const tos = memView.getUint8(skb.nh + IPH_TOS) & ~INET_ECN_MASK;
+  if ((skb.tcpFlags & TCPHDR_ACK) !== 0) tcpSendReply(net, skb, skb.ackSeq, 0, TCPHDR_RST, 0, tos, false, 0, 0, md5);
+  else tcpSendReply(net, skb, 0, skb.endSeq, TCPHDR_RST | TCPHDR_ACK, 0, tos, false, 0, 0, md5);
 }
 
 /** The key of a TIME_WAIT entry, or -1. */

@@ -10,7 +10,7 @@ import {
   ICMP_DEST_UNREACH, ICMP_HOST_ANO, ICMP_HOST_UNREACH, ICMP_NET_ANO, ICMP_NET_UNREACH, ICMP_PKT_FILTERED, ICMP_PORT_UNREACH,
   ICMP_PROT_UNREACH,
 } from "../../uapi/icmp.ts";
-import { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE } from "../../uapi/in.ts";
+import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE } from "../../uapi/in.ts";
 import {
   IPT_INV_PROTO, IPT_REJECT_TCP_RESET, IPT_TABLE_FILTER, IPTE_PROTO, XT_DATA, XT_TARGET_REJECT,
 } from "../../uapi/ip-tables.ts";
@@ -85,7 +85,10 @@ function rejectTarget(skb: SkBuff, at: number): number {
   if ((memView.getUint16(nh + IPH_FRAG_OFF) & IP_OFFSET) !== 0) return NF_DROP;
   const th = nh + ((mem8[nh]! & 15) << 2);
   const how = words[at + XT_DATA]!;
+  // While ICMP itself is sending it says nothing else (Linux: icmp_xmit_lock()).
+  const busy = xtHook === NF_INET_LOCAL_OUT && skb.sk === null && mem8[nh + IPH_PROTOCOL] === IPPROTO_ICMP;
   if (how === IPT_REJECT_TCP_RESET) sendReset(xtNet, skb, th);
+  else if (busy) return NF_DROP;
   else if (checksumRight(skb, th)) icmpSend(skb, ICMP_DEST_UNREACH, CODES[how]!, 0);
   return NF_DROP;
 }
