@@ -191,9 +191,9 @@ interop("a path of 600 bytes is discovered by ping and by TCP: iperf3 through th
   await near.must("ip", "route", "flush", "cache");
   far.spawn("iperf3", ["-s"]);
   await far.must("sh", "-c", "for i in $(seq 100); do ss -Hltn sport = 5201 | grep -q . && exit 0; sleep 0.1; done; exit 1");
-  await near.must("iperf3", "-c", FAR, "-t", "2", "-J");
+  await near.must("iperf3", "-c", FAR, "-n", "1M", "-J");
   t.regex(await near.must("ip", "route", "get", FAR), /mtu 600/, "learned from the segments of a connection");
-  await near.must("iperf3", "-c", FAR, "-t", "2", "-J", "-R", "-M", "500");
+  await near.must("iperf3", "-c", FAR, "-n", "1M", "-J", "-R", "-M", "500");
   await capture.judge(t, await linkAddress(near, ROUTER));
   const report = await board!.stop();
   t.is(report.inUseAtEnd, report.inUseAtStart);
