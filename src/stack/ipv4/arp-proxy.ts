@@ -20,6 +20,7 @@ import { ENOBUFS, ENOENT } from "../../uapi/errno.ts";
 import { IFF_UP } from "../../uapi/if.ts";
 import { ARPOP_REPLY } from "../../uapi/if-arp.ts";
 import { RTN_UNICAST } from "../../uapi/rtnetlink.ts";
+import { NEIGH_PROTOCOL_SHIFT } from "../core/neigh-table.ts";
 import { neighEventNs, type NeighParms } from "../core/neighbour.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
@@ -90,10 +91,13 @@ export function pneighAdd(net: Net, key: number, dev: NetDevice | null, flags: n
     entry.net = net;
     entry.key = key;
     entry.dev = dev;
+    entry.flags = 0;
     entry.next = first;
     first = entry;
   }
-  entry.flags = flags;
+  // Who made it stays known until somebody else says so, as the kernel has it.
+  const maker = (flags >> NEIGH_PROTOCOL_SHIFT) & 0xff;
+  entry.flags = maker === 0 ? flags | (entry.flags & (0xff << NEIGH_PROTOCOL_SHIFT)) : flags;
   return 0;
 }
 

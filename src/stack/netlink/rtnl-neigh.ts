@@ -23,7 +23,7 @@ import { nlErrMsg } from "../core/extack.ts";
 import {
   NEIGH_PROTOCOL_SHIFT, NEIGH_REMOVED, NEIGH_SOLICITED, NEIGH_UPDATE_F_ADMIN, NEIGH_UPDATE_F_EXT_LEARNED, NEIGH_UPDATE_F_ISROUTER,
   NEIGH_UPDATE_F_OVERRIDE, NEIGH_UPDATE_F_OVERRIDE_ISROUTER, NEIGH_UPDATE_F_SAME_LLADDR, NEIGH_UPDATE_F_USE, neighChain, neighCreate, neighDelete, neighEventSend,
-  type Neighbour, neighLookup, neighUpdate, NUD_VALID,
+  type Neighbour, neighLookup, neighUpdate, NUD_IN_TIMER, NUD_VALID,
 } from "../core/neighbour.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { consumeSkb, type SkBuff } from "../core/skbuff.ts";
@@ -158,7 +158,9 @@ function putCacheinfo(skb: SkBuff, neigh: Neighbour): boolean {
   memView.setInt32(at, ticks(neigh.confirmed), true);
   memView.setInt32(at + 4, ticks(neigh.used), true);
   memView.setInt32(at + 8, ticks(neigh.updated), true);
-  memView.setInt32(at + 12, neigh.refcnt > 0 ? neigh.refcnt - 1 : 0, true);
+  // On Linux a timer that is armed holds the entry too.
+  const timed = (neigh.nudState & NUD_IN_TIMER) !== 0 ? 1 : 0;
+  memView.setInt32(at + 12, (neigh.refcnt > 0 ? neigh.refcnt - 1 : 0) + timed, true);
   return true;
 }
 

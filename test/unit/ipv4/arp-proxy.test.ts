@@ -126,3 +126,16 @@ test.serial("published addresses: one device or any, as many as there is room fo
   for (const key of [BEYOND, BEYOND + 1]) t.is(pneighDelete(initNet, key, null), 0);
   t.is(pneighFirst(), null);
 });
+
+test.serial("who made a published address stays known until somebody else says so; its flags are those of the last change", (t) => {
+  const PROTO = 4 << 8;
+  t.is(pneighAdd(initNet, ip("10.0.0.9"), null, 0x08 | PROTO), 0);
+  t.is(pneighAdd(initNet, ip("10.0.0.9"), null, 0x88), 0);
+  t.is(pneighFirst()!.flags, 0x88 | PROTO);
+  t.is(pneighAdd(initNet, ip("10.0.0.9"), null, 0x08 | (11 << 8)), 0);
+  t.is(pneighFirst()!.flags, 0x08 | (11 << 8));
+  t.is(pneighDelete(initNet, ip("10.0.0.9"), null), 0);
+  t.is(pneighAdd(initNet, ip("10.0.0.9"), null, 0x08), 0);
+  t.is(pneighFirst()!.flags, 0x08);
+  pneighDelete(initNet, ip("10.0.0.9"), null);
+});
