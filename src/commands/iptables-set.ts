@@ -6,7 +6,6 @@ import type { Net } from "../stack/core/net.ts";
 import { close } from "../stack/socket/files.ts";
 import { getsockopt, setsockoptBytes } from "../stack/socket/sockopt.ts";
 import { socketIn } from "../stack/socket/socket.ts";
-import { ENOPROTOOPT } from "../uapi/errno.ts";
 import {
   IPT_SO_GET_ENTRIES, IPT_SO_GET_INFO, IPT_SO_SET_REPLACE, IPT_TABLE_FILTER, IPT_TABLE_MANGLE, IPT_TABLE_NAT, IPT_TABLE_RAW,
   IPTE_BYTES, IPTE_DMSK, IPTE_DST, IPTE_IFLEN, IPTE_IN, IPTE_NEXT, IPTE_OUT, IPTE_PACKETS, IPTE_PROTO, IPTE_SMSK, IPTE_SRC,
@@ -307,11 +306,6 @@ function encode(set: TableSet): Int32Array {
 /** Writes the table: 0 or a negative errno, and then it is as it was. Linux: iptc_commit(). */
 export function writeTable(net: Net, set: TableSet): number {
   return withSocket(net, (fd) => setsockoptBytes(fd, SOL_IP, IPT_SO_SET_REPLACE, encode(set)));
-}
-
-/** Is iptables not there at all? */
-export function missing(err: number): boolean {
-  return err === -ENOPROTOOPT;
 }
 
 /** Do two rules say the same, whatever they have counted? */

@@ -158,8 +158,8 @@ export function memCopy(dst: number, src: number, length: number): void {
 }
 
 /**
- * Copies within the arena between areas that do not overlap: in words where both begin at the same place of a word, as
- * XS works a copy off element by element.
+ * Copies within the arena between areas that do not overlap: in words where both begin at the same place of a word, as XS's meter
+ * counts a copy by its elements; the copy itself is one memmove either way.
  */
 function copyApart(dst: number, src: number, length: number): void {
   const bytes = ((dst | src) & 3) === 0 ? length & ~3 : 0;

@@ -470,13 +470,6 @@ export function pskbMayPull(skb: SkBuff, length: number): boolean {
   return skb.tail - skb.data >= length;
 }
 
-/** Moves everything behind the first `length` bytes into the empty packet `rest`. Linux: skb_split(). */
-export function skbSplit(skb: SkBuff, rest: SkBuff, length: number): void {
-  const moved = skb.len - length;
-  memCopy(skbPut(rest, moved), skb.data + length, moved);
-  skbTrim(skb, length);
-}
-
 /** Sets the route of a packet, taking a reference. Linux: skb_dst_set(). */
 export function skbDstSet(skb: SkBuff, dst: DstEntry): void {
   dst.refcnt++;

@@ -9,8 +9,9 @@ import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { EFAULT, ENOBUFS, ENOMEM } from "../../uapi/errno.ts";
 import { LINUX_MIB_TCPORIGDATASENT, TCP_MIB_ACTIVEOPENS } from "../../uapi/snmp.ts";
+import { skbSplit } from "../core/skb-copy.ts";
 import {
-  allocSkb, allocSkbFclone, consumeSkb, type SkBuff, skbBufferBytes, skbReserve, skbSplit,
+  allocSkb, allocSkbFclone, consumeSkb, type SkBuff, skbBufferBytes, skbReserve,
 } from "../core/skbuff.ts";
 import { skbAppend, skbDequeue, skbQueueTail, skbUnlink } from "../core/skb-queue.ts";
 import { SOCK_DONE } from "../core/sock.ts";

@@ -13,7 +13,7 @@ import { NF_DROP } from "../../uapi/netfilter.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import type { SkBuff } from "../core/skbuff.ts";
-import { skbEnsureWritable } from "../core/skb-writable.ts";
+import { skbEnsureWritable } from "../core/skb-copy.ts";
 import { IPH_CHECK, IPH_TOS } from "../wire/ip.ts";
 import { XT_CONTINUE, xtHook, xtIn, xtNet, xtOut, xtRegisterTarget } from "./x-tables.ts";
 

@@ -8,7 +8,7 @@ import {
 } from "../../../src/netfilter.ts";
 import { mem8 } from "../../../src/lib/memory.ts";
 import { consumeSkb, skbClone, skbCloned, skbDropCount, type SkBuff } from "../../../src/stack/core/skbuff.ts";
-import { skbEnsureWritable } from "../../../src/stack/core/skb-writable.ts";
+import { skbEnsureWritable } from "../../../src/stack/core/skb-copy.ts";
 import { ipRouteAdd, ipRouteDel } from "../../../src/stack/ipv4/fib-frontend.ts";
 import { bind, recv, sendto, SockaddrIn } from "../../../src/stack/socket/index.ts";
 import { SKB_DROP_REASON_NETFILTER_DROP } from "../../../src/uapi/drop-reason.ts";

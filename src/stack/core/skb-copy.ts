@@ -1,9 +1,9 @@
 /**
- * Bytes of its own for a packet that is to be changed on its way. Linux: skb_ensure_writable() and pskb_expand_head() of
- * net/core/skbuff.c.
+ * Bytes of packets that move to another buffer. Linux: skb_ensure_writable(), pskb_expand_head() and skb_split() of net/core/skbuff.c.
+ * Owns nothing.
  */
 import { memCopy } from "../../lib/memory.ts";
-import { allocSkb, consumeSkb, skbBufferBytes, type SkBuff, skbCloned } from "./skbuff.ts";
+import { allocSkb, consumeSkb, skbBufferBytes, type SkBuff, skbCloned, skbPut, skbTrim } from "./skbuff.ts";
 
 /**
  * Makes the bytes of a packet its own, so that no one else sees them change: what it shares with clones (a capture's, a packet
@@ -28,4 +28,11 @@ export function skbEnsureWritable(skb: SkBuff): boolean {
   spare.head = from;
   consumeSkb(spare);
   return true;
+}
+
+/** Moves everything behind the first `length` bytes into the empty packet `rest`. Linux: skb_split(). */
+export function skbSplit(skb: SkBuff, rest: SkBuff, length: number): void {
+  const moved = skb.len - length;
+  memCopy(skbPut(rest, moved), skb.data + length, moved);
+  skbTrim(skb, length);
 }
