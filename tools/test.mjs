@@ -32,6 +32,8 @@ const INTEROP_TOOLS = {
   "avahi-daemon": "avahi-daemon",
   "avahi-browse": "avahi-utils",
   "dbus-daemon": "dbus-daemon",
+  mosquitto: "mosquitto",
+  mosquitto_pub: "mosquitto-clients",
 };
 
 const stages = [
