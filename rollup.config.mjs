@@ -39,15 +39,18 @@ const inlineConstants = () =>
     format: { beautify: true, indent_level: 2, comments: false },
   });
 
+/** What turns the sources into a bundle for a machine. */
+export const plugins = (platformFile) => [platform(platformFile), esbuild({ target: "es2022", tsconfig: false }), inlineConstants()];
+
 const bundle = (input, platformFile, output, external = []) => ({
   input: path(input),
   external,
   output: { generatedCode: { preset: "es2015" }, ...output },
-  plugins: [platform(platformFile), esbuild({ target: "es2022", tsconfig: false }), inlineConstants()],
+  plugins: plugins(platformFile),
 });
 
 /** Modules that the board's SDK has. */
-const BOARD_MODULES = ["timer", "time", /^embedded:/];
+export const BOARD_MODULES = ["timer", "time", /^embedded:/];
 
 const bundles = {
   board: bundle("src/index.ts", "hal/xs/platform.ts", { file: "dist/linnet.board.js", format: "es" }, BOARD_MODULES),

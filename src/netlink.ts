@@ -3,7 +3,6 @@
  * imports neither this nor the commands carries none of it. A program lists it at boot, `boot({ initcalls: [netlink] })`, to have
  * its memory set aside then and counted in the budget; the commands otherwise load it when the first one is given.
  */
-import { bootConfig, bootParts } from "./boot.ts";
 import type { Config } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { familyKnown } from "./stack/core/socket.ts";
@@ -15,6 +14,7 @@ import { rtnlNeighInit } from "./stack/netlink/rtnl-neigh.ts";
 import { rtnlRouteInit } from "./stack/netlink/rtnl-route.ts";
 import { rtnlRuleInit } from "./stack/netlink/rtnl-rule.ts";
 import { rtnlVethInit } from "./stack/netlink/rtnl-veth.ts";
+import { bootConfig, bootParts } from "./start-kernel.ts";
 import { AF_NETLINK } from "./uapi/socket.ts";
 
 export { SockaddrNl } from "./stack/core/sockaddr.ts";

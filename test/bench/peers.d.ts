@@ -1,4 +1,4 @@
-/** The parts of the npm libraries in `bench route` that it calls; they come without types. */
+/** The parts of what benchmarks call that comes without types. */
 declare module "longest-prefix-match" {
   export default class LongestPrefixMatch {
     addPrefix(prefix: string, payload: number): void;
@@ -11,4 +11,10 @@ declare module "ip-set" {
     add(block: string): void;
     contains(address: number): boolean;
   }
+}
+
+declare module "*/rollup.config.mjs" {
+  import type { Plugin } from "rollup";
+  export const BOARD_MODULES: readonly (string | RegExp)[];
+  export function plugins(platformFile: string): Plugin[];
 }

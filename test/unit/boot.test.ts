@@ -1,10 +1,13 @@
 /** boot(): every pool at its configured size, a reboot that forgets everything, and no boot at all from bad options. */
 import test from "ava";
 import {
-  AF_INET, bind, boot, createNet, EAGAIN, EBADF, initNet, inetAddAddress, listen, poolForEach, poolsInUse, recvfrom, sendto,
-  SOCK_DGRAM, SOCK_STREAM, SockaddrIn, socket, vethCreate,
+  accept4, AF_INET, bind, boot, close, connect, createNet, EAGAIN, EBADF, EINPROGRESS, ESOCKTNOSUPPORT, initNet, inetAddAddress, listen, poolForEach, poolsInUse, recvfrom, sendto,
+  SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, SockaddrIn, socket, vethCreate,
 } from "../../src/index.ts";
 import { type ConfigOption, type ConfigOptions, type Preset, resolveConfig } from "../../src/config.ts";
+import { startKernel } from "../../src/start-kernel.ts";
+import { tcp } from "../../src/tcp.ts";
+import { udp } from "../../src/udp.ts";
 import { devGetByName, devOpen } from "../../src/netif/dev.ts";
 import { skbBufferBytes } from "../../src/stack/core/skbuff.ts";
 
@@ -127,4 +130,29 @@ test.serial("bad options throw before anything is built: the old kernel runs on"
   }
   t.is(recvfrom(fd, new Uint8Array(1), 0, 1, 0, null), -EAGAIN);
   t.true(works());
+});
+
+test.serial("a kernel started with UDP alone has no memory for TCP, and tells a program that asks for it", (t) => {
+  startKernel({ preset: "tiny", hal, initcalls: [udp] });
+  t.true(works());
+  t.is(socket(AF_INET, SOCK_STREAM, 0), -ESOCKTNOSUPPORT);
+  t.false(sizes().has("tcp_sock"));
+  t.true(sizes().has("sock"));
+});
+
+test.serial("a kernel started with TCP alone connects to itself over loopback", (t) => {
+  startKernel({ preset: "small", hal, initcalls: [tcp] });
+  t.is(socket(AF_INET, SOCK_DGRAM, 0), -ESOCKTNOSUPPORT);
+  const server = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  t.is(bind(server, new SockaddrIn(0x7f000001, 80)), 0);
+  t.is(listen(server, 1), 0);
+  const client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  t.is(connect(client, new SockaddrIn(0x7f000001, 80)), -EINPROGRESS);
+  for (let turn = 0; turn < 4; turn++) {
+    now += 1;
+    initNet.poll();
+  }
+  const accepted = accept4(server, null, 0);
+  t.true(accepted >= 0);
+  for (const fd of [accepted, client, server]) close(fd);
 });
