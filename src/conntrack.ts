@@ -1,6 +1,6 @@
 /**
  * Connection tracking as a part to be had or not. A program lists it at boot behind `netfilter`, and behind `iptables` where it
- * wants the match `state` (`conntrack --ctstate`) and the target NOTRACK: `boot({ initcalls: [fragments, netfilter, iptables,
+ * wants the match `state` (`conntrack --ctstate`) and the target CT: `boot({ initcalls: [fragments, netfilter, iptables,
  * conntrack] })`. Fragments are put together before they are judged where `fragments` is there; else each is INVALID but for the
  * first. The size of the table is the option `nfConntracks`.
  */
@@ -11,6 +11,7 @@ import { ipSockopts } from "./stack/ipv4/ip-parts.ts";
 import { nfConntrackInit } from "./stack/netfilter/nf-conntrack.ts";
 import { formatConntrackProc } from "./stack/netfilter/nf-conntrack-proc.ts";
 import { nfCtTableWords } from "./stack/netfilter/nf-conntrack-table.ts";
+import { xtCtInit } from "./stack/netfilter/xt-ct.ts";
 import { xtStateInit } from "./stack/netfilter/xt-state.ts";
 
 export {
@@ -25,7 +26,10 @@ export const conntrack: Initcall<Config> = Object.freeze({
   init(config: Config) {
     nfConntrackInit(config.nfConntracks);
     // Options of SOL_IP that belong to a namespace are iptables': so it is there.
-    if (ipSockopts !== null) xtStateInit();
+    if (ipSockopts !== null) {
+      xtStateInit();
+      xtCtInit();
+    }
     procRegister("net/nf_conntrack", formatConntrackProc);
   },
 });

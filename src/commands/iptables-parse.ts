@@ -107,7 +107,8 @@ class Parser {
   private at = 0;
   private readonly matches: Loaded[] = [];
   private target: Loaded | null = null;
-  private targetOption = false;
+  /** Options of the target that were given, by their whole names. */
+  private readonly targetOptions: string[] = [];
 
   constructor(words: readonly string[]) {
     this.words = words;
@@ -279,10 +280,7 @@ class Parser {
   /** An option of the target or of a match, or of the match that belongs to the protocol. */
   private extension(option: string, inverted: boolean): boolean {
     const value = (): string => this.value(option);
-    if (this.target !== null && (this.target.kind as TargetKind).parse(this.target.ext.data, option, value)) {
-      this.targetOption = true;
-      return true;
-    }
+    if (this.target !== null && this.targetTakes(this.target.kind as TargetKind, this.target.ext.data, option, value)) return true;
     for (let i = this.matches.length - 1; i >= 0; i--) {
       const { kind, ext } = this.matches[i]!;
       if ((kind as MatchKind).parse(ext.data, option, inverted, value)) return true;
@@ -296,13 +294,33 @@ class Parser {
     return true;
   }
 
+  /** The target's own options, which may be cut short where that leaves no doubt. */
+  private targetTakes(kind: TargetKind, data: number[], word: string, value: () => string): boolean {
+    const { options } = kind;
+    const meant = options?.includes(word) === false && word.length > 2 ? options.filter((name) => name.startsWith(word)) : [];
+    const option = meant.length === 1 ? meant[0]! : word;
+    if (options?.includes(option) === true && this.targetOptions.includes(option)) {
+      problem(`${kind.name}: option "${option}" can only be used once.\n`);
+    }
+    if (!kind.parse(data, option, value, this.command.rule.proto)) return false;
+    this.targetOptions.push(option);
+    return true;
+  }
+
   private finish(): void {
     const { command } = this;
     const { rule } = command;
+    if (command.table === "nat" && (rule.jump === "DROP" || (command.letter === "P" && command.second === "DROP"))) {
+      problem('\nThe "nat" table is not intended for filtering, the use of DROP is therefore inhibited.\n\n');
+    }
     for (const { kind, ext } of this.matches) (kind as MatchKind).finish?.(ext.data, rule.proto);
     if (this.target !== null) {
       const kind = this.target.kind as TargetKind;
-      if (kind.needsOption && !this.targetOption) problem(`${kind.name}: An action is required`);
+      const { needsOption } = kind;
+      if (needsOption === true && this.targetOptions.length === 0) problem(`${kind.name}: An action is required`);
+      if (typeof needsOption === "string" && !this.targetOptions.includes(needsOption)) {
+        problem(`${kind.name}: option "${needsOption}" must be specified\n`);
+      }
       rule.target = this.target.ext;
     }
     rule.matches = this.matches.map(({ ext }): Extension => ext);

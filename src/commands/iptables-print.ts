@@ -34,7 +34,7 @@ function maskText(mask: number): string {
 function saveTarget(rule: Rule): string {
   if (rule.target !== null) {
     const kind = targetKind(rule.target.type);
-    return ` -j ${kind.name}${kind.save(rule.target.data)}`;
+    return ` -j ${kind.alias?.(rule.target.data) ?? kind.name}${kind.save(rule.target.data)}`;
   }
   return rule.jump === "" ? "" : ` -${(rule.flags & IPT_F_GOTO) !== 0 ? "g" : "j"} ${rule.jump}`;
 }

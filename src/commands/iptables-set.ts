@@ -10,8 +10,8 @@ import {
   IPT_SO_GET_ENTRIES, IPT_SO_GET_INFO, IPT_SO_SET_REPLACE, IPT_TABLE_FILTER, IPT_TABLE_MANGLE, IPT_TABLE_NAT, IPT_TABLE_RAW,
   IPTE_BYTES, IPTE_DMSK, IPTE_DST, IPTE_IFLEN, IPTE_IN, IPTE_NEXT, IPTE_OUT, IPTE_PACKETS, IPTE_PROTO, IPTE_SMSK, IPTE_SRC,
   IPTE_TARGET, IPTE_WORDS, IPTI_HOOK_ENTRY, IPTI_SIZE, IPTI_TABLE, IPTI_UNDERFLOW, IPTI_VALID_HOOKS, IPTI_WORDS,
-  IPTR_ENTRIES, IPTR_HOOK_ENTRY, IPTR_NUM_ENTRIES, IPTR_SIZE, IPTR_TABLE, IPTR_UNDERFLOW, XT_DATA, XT_MATCH_LIMIT, XT_NAME_WORDS,
-  XT_RETURN, XT_SIZE, XT_TARGET_ERROR, XT_TARGET_STANDARD, XT_TYPE,
+  IPTR_ENTRIES, IPTR_HOOK_ENTRY, IPTR_NUM_ENTRIES, IPTR_SIZE, IPTR_TABLE, IPTR_UNDERFLOW, XT_CT_HELPER_WORDS, XT_DATA, XT_MATCH_LIMIT, XT_NAME_WORDS,
+  XT_RETURN, XT_SIZE, XT_TARGET_CT, XT_TARGET_ERROR, XT_TARGET_STANDARD, XT_TYPE,
 } from "../uapi/ip-tables.ts";
 import { NF_ACCEPT, NF_DROP, NF_INET_NUMHOOKS, NF_QUEUE } from "../uapi/netfilter.ts";
 import { AF_INET, SOCK_DGRAM, SOL_IP } from "../uapi/socket.ts";
@@ -155,10 +155,21 @@ function withSocket<T>(net: Net, body: (fd: number) => T): T | number {
 }
 
 function readExtension(words: Int32Array, at: number): Extension {
-  const data = [...words.subarray(at + XT_DATA, at + words[at + XT_SIZE]!)];
-  // What a limit remembers is the stack's.
-  if (words[at + XT_TYPE] === XT_MATCH_LIMIT) data[2] = data[3] = 0;
-  return { type: words[at + XT_TYPE]!, data };
+  return { type: words[at + XT_TYPE]!, data: [...words.subarray(at + XT_DATA, at + words[at + XT_SIZE]!)] };
+}
+
+/** A match, without what is the stack's own: what a limit remembers. */
+function readMatch(words: Int32Array, at: number): Extension {
+  const match = readExtension(words, at);
+  if (match.type === XT_MATCH_LIMIT) match.data[2] = match.data[3] = 0;
+  return match;
+}
+
+/** A target, without what is the stack's own: a helper's number. */
+function readTarget(words: Int32Array, at: number): Extension {
+  const target = readExtension(words, at);
+  if (target.type === XT_TARGET_CT) target.data[1 + XT_CT_HELPER_WORDS] = 0;
+  return target;
 }
 
 function readRule(words: Int32Array, at: number, chainAt: Map<number, string>): Rule {
@@ -177,9 +188,9 @@ function readRule(words: Int32Array, at: number, chainAt: Map<number, string>): 
   rule.packets = counter(words, at + IPTE_PACKETS);
   rule.bytes = counter(words, at + IPTE_BYTES);
   const target = at + words[at + IPTE_TARGET]!;
-  for (let m = at + IPTE_WORDS; m < target; m += words[m + XT_SIZE]!) rule.matches.push(readExtension(words, m));
+  for (let m = at + IPTE_WORDS; m < target; m += words[m + XT_SIZE]!) rule.matches.push(readMatch(words, m));
   if (words[target + XT_TYPE] !== XT_TARGET_STANDARD) {
-    rule.target = readExtension(words, target);
+    rule.target = readTarget(words, target);
   } else {
     const verdict = words[target + XT_DATA]!;
     // A rule without a target jumps to the next one.

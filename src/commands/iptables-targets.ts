@@ -5,11 +5,12 @@
 import {
   IPT_LOG_IPOPT, IPT_LOG_TCPOPT, IPT_LOG_TCPSEQ, IPT_LOG_UID, IPT_REJECT_ADMIN_PROHIBITED, IPT_REJECT_HOST_PROHIBITED,
   IPT_REJECT_HOST_UNREACHABLE, IPT_REJECT_NET_PROHIBITED, IPT_REJECT_NET_UNREACHABLE, IPT_REJECT_PORT_UNREACHABLE,
-  IPT_REJECT_PROT_UNREACHABLE, IPT_REJECT_TCP_RESET, XT_NAME_WORDS, XT_TARGET_LOG, XT_TARGET_MARK, XT_TARGET_NOTRACK,
-  XT_TARGET_REJECT, XT_TARGET_TOS,
+  IPT_REJECT_PROT_UNREACHABLE, IPT_REJECT_TCP_RESET, XT_CT_HELPER_WORDS, XT_CT_NOTRACK, XT_CT_NOTRACK_ALIAS,
+  XT_NAME_WORDS, XT_TARGET_CT, XT_TARGET_LOG, XT_TARGET_MARK, XT_TARGET_REJECT, XT_TARGET_TOS,
 } from "../uapi/ip-tables.ts";
 import { parseNumber } from "./command.ts";
 import { markText, optionNumber, parseMark, problem, quoted } from "./iptables-matches.ts";
+import { NAT_TARGETS } from "./iptables-nat.ts";
 import { textOf, textWords } from "./iptables-set.ts";
 
 /** A kind of target. `data` is its words. */
@@ -18,10 +19,14 @@ export interface TargetKind {
   readonly type: number;
   /** Data words of one without options. */
   readonly empty: readonly number[];
-  /** An option must be given. */
-  readonly needsOption: boolean;
-  /** Takes an option. @returns false when it is not its own */
-  parse(data: number[], option: string, value: () => string): boolean;
+  /** An option must be given: any of them, or this one. */
+  readonly needsOption: boolean | string;
+  /** Options that may be given once each, and by the beginning of their names. */
+  readonly options?: readonly string[];
+  /** Another name that this one was written by. */
+  alias?(data: readonly number[]): string;
+  /** Takes an option. @param proto protocol of the rule so far @returns false when it is not its own */
+  parse(data: number[], option: string, value: () => string, proto: number): boolean;
   save(data: readonly number[]): string;
   print(data: readonly number[], numeric: boolean): string;
 }
@@ -158,19 +163,43 @@ const tos: TargetKind = Object.freeze<TargetKind>({
   },
 });
 
-/** All kinds by name. */
-/** Of CT's options the one that connection tracking here has: not to track. */
+const CT_NAME_MAX = 15;
+
+function parseCt(data: number[], option: string, value: () => string): boolean {
+  if (option === "--notrack") data[0]! |= XT_CT_NOTRACK;
+  else if (option === "--helper") data.splice(1, XT_CT_HELPER_WORDS, ...textWords(value().substring(0, CT_NAME_MAX), XT_CT_HELPER_WORDS));
+  else return false;
+  return true;
+}
+
+function ctOptions(data: readonly number[], dashes: string): string {
+  if ((data[0]! & XT_CT_NOTRACK_ALIAS) !== 0) return "";
+  const helper = textOf(data, 1, XT_CT_HELPER_WORDS);
+  return `${(data[0]! & XT_CT_NOTRACK) !== 0 ? ` ${dashes}notrack` : ""}${helper === "" ? "" : ` ${dashes}helper ${helper}`}`;
+}
+
 const ct: TargetKind = Object.freeze<TargetKind>({
   name: "CT",
-  type: XT_TARGET_NOTRACK,
-  empty: Object.freeze([]),
-  needsOption: true,
-  parse: (_data, option) => option === "--notrack",
-  save: () => " --notrack",
-  print: () => " CT notrack",
+  type: XT_TARGET_CT,
+  empty: Object.freeze([0, ...textWords("", XT_CT_HELPER_WORDS), 0]),
+  needsOption: false,
+  options: Object.freeze(["--notrack", "--helper"]),
+  alias: (data) => ((data[0]! & XT_CT_NOTRACK_ALIAS) !== 0 ? "NOTRACK" : "CT"),
+  parse: parseCt,
+  save: (data) => ctOptions(data, "--"),
+  print: (data) => ((data[0]! & XT_CT_NOTRACK_ALIAS) !== 0 ? " NOTRACK" : ` CT${ctOptions(data, "")}`),
 });
 
-export const TARGET_KINDS: readonly TargetKind[] = Object.freeze([reject, log, mark, tos, ct]);
+const notrack: TargetKind = Object.freeze<TargetKind>({
+  ...ct,
+  name: "NOTRACK",
+  empty: Object.freeze([XT_CT_NOTRACK | XT_CT_NOTRACK_ALIAS, ...ct.empty.slice(1)]),
+  options: Object.freeze([]),
+  parse: () => false,
+});
+
+/** All kinds; of those with the same number the one that lists them is first. */
+export const TARGET_KINDS: readonly TargetKind[] = Object.freeze([reject, log, mark, tos, ct, notrack, ...NAT_TARGETS]);
 
 export function targetKind(type: number): TargetKind {
   return TARGET_KINDS.find((kind) => kind.type === type)!;

@@ -13,6 +13,27 @@ export function jhash3words(a: number, b: number, c: number, initval: number): n
   return jhashFinal(a, b, c, (initval + JHASH_INITVAL + 12) | 0);
 }
 
+/** Hash of an IPv4 address where Linux hashes one of either family, in network order as a little-endian word: jhash2() of four words. */
+export function jhashAddress(address: number, initval: number): number {
+  const start = (initval + JHASH_INITVAL + 16) | 0;
+  let a = (start + address) | 0;
+  let b = start;
+  let c = start;
+  a = ((a - c) ^ ((c << 4) | (c >>> 28))) | 0;
+  c = (c + b) | 0;
+  b = ((b - a) ^ ((a << 6) | (a >>> 26))) | 0;
+  a = (a + c) | 0;
+  c = ((c - b) ^ ((b << 8) | (b >>> 24))) | 0;
+  b = (b + a) | 0;
+  a = ((a - c) ^ ((c << 16) | (c >>> 16))) | 0;
+  c = (c + b) | 0;
+  b = ((b - a) ^ ((a << 19) | (a >>> 13))) | 0;
+  a = (a + c) | 0;
+  c = ((c - b) ^ ((b << 4) | (b >>> 28))) | 0;
+  b = (b + a) | 0;
+  return jhashFinal(a, b, c, 0);
+}
+
 /** Hash of two words. Linux: jhash_2words(). */
 export function jhash2words(a: number, b: number, initval: number): number {
   return jhashFinal(a, b, 0, (initval + JHASH_INITVAL + 8) | 0);

@@ -128,15 +128,21 @@ export const XT_TARGET_LOG = 3;
 export const XT_TARGET_MARK = 4;
 /** tos = (tos & ~mask) ^ value: value, mask. */
 export const XT_TARGET_TOS = 5;
-/** NF_NAT_RANGE_* flags, lowest and highest address, lowest and highest port (network order as int). */
+/** NF_NAT_RANGE_* flags, lowest and highest address, lowest and highest port. */
 export const XT_TARGET_SNAT = 6;
+/** The same, and the port that the lowest one stands for (NF_NAT_RANGE_PROTO_OFFSET). */
 export const XT_TARGET_DNAT = 7;
 /** NF_NAT_RANGE_* flags, lowest and highest port. */
 export const XT_TARGET_MASQUERADE = 8;
 export const XT_TARGET_REDIRECT = 9;
-/** The packet is not tracked (CT --notrack). */
-export const XT_TARGET_NOTRACK = 10;
+/** How the packet is tracked: XT_CT_*; name of a helper in 4 words; then the stack's own: the helper's number. */
+export const XT_TARGET_CT = 10;
 export const XT_TARGETS = 11;
+
+export const XT_CT_NOTRACK = 1;
+/** With it where it was written as NOTRACK (of no effect). */
+export const XT_CT_NOTRACK_ALIAS = 2;
+export const XT_CT_HELPER_WORDS = 4;
 
 /** As a standard verdict: back to the caller, or to the chain's policy. */
 export const XT_RETURN = -5;
@@ -158,6 +164,8 @@ export const NF_NAT_RANGE_PROTO_SPECIFIED = 2;
 export const NF_NAT_RANGE_PROTO_RANDOM = 4;
 export const NF_NAT_RANGE_PERSISTENT = 8;
 export const NF_NAT_RANGE_PROTO_RANDOM_FULLY = 16;
+/** The port of the range is as far from its lowest as the packet's is from another one. */
+export const NF_NAT_RANGE_PROTO_OFFSET = 32;
 
 export const IPT_LOG_TCPSEQ = 1;
 export const IPT_LOG_TCPOPT = 2;

@@ -6,6 +6,8 @@ export const IP_CT_RELATED = 1;
 /** The first of its connection, or another one before the first answer. */
 export const IP_CT_NEW = 2;
 export const IP_CT_IS_REPLY = 3;
+/** Not tracked yet: it is said how it is to be. */
+export const IP_CT_TEMPLATE = 6;
 /** Somebody does not want it to be tracked. */
 export const IP_CT_UNTRACKED = 7;
 

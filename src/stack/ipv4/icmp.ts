@@ -48,7 +48,7 @@ import { inetSelectAddr } from "./devinet.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
 import { icmpGlobalAllow, icmpPeerAllow, icmpRatelimitInit } from "./icmp-ratelimit.ts";
 import { ipLocalOut, ipPushHeader, ipSendSkb, ipTurnHeader } from "./ip-output.ts";
-import { ipOptions, ipPing, ipRaw } from "./ip-parts.ts";
+import { ipHooks, ipOptions, ipPing, ipRaw } from "./ip-parts.ts";
 import { inetAddProtocol, inetProtocol } from "./protocol.ts";
 import { ipRouteOutputKey, ipRouteReply } from "./route.ts";
 import { ipv4Redirect } from "./route-learn.ts";
@@ -190,6 +190,7 @@ export function icmpSend(skbIn: SkBuff, type: number, code: number, info: number
   memView.setInt32(at + ICMPH_UN, info);
   memCopy(at + ICMP_HLEN, nh, quoted);
   memView.setUint16(at + ICMPH_CHECKSUM, csumFold(csumPartial(at, skb.len)));
+  if (ipHooks !== null) ipHooks.attach(skbIn);
   icmpPush(net, skb, fl.saddr, daddr, tos, optlen > 0);
 }
 

@@ -103,6 +103,8 @@ export interface HookOps {
    * @returns 1 to go on; else the packet is gone or kept, and this is what its sender is told: 0 or a negative errno
    */
   run(hook: number, net: Net, skb: SkBuff, inDev: NetDevice | null, outDev: NetDevice | null): number;
+  /** The next packet of this host, which is sent at once, is an error about this one. */
+  attach(skb: SkBuff): void;
 }
 
 /** Multicast beyond 224.0.0.1 (igmp.ts, ip-mc-socket.ts). */

@@ -70,12 +70,14 @@ export type NfQueueHandler = (
 /** The first entry of each hook. */
 let chains: (NfHookOps | null)[];
 let queueHandler: NfQueueHandler | null = null;
+/** Connection tracking's: the packet that is sent next is an error about this one. */
+let attach: ((skb: SkBuff) => void) | null = null;
 
 /** Boot: no hook has an entry, and IPv4's packets come by. */
 export function nfInit(): void {
   chains = [null, null, null, null, null];
-  queueHandler = null;
-  registerIpHooks(Object.freeze({ run: nfHook }));
+  queueHandler = attach = null;
+  registerIpHooks(Object.freeze({ run: nfHook, attach: nfAttach }));
   setIpHandlers(
     Object.freeze({
       localDeliver: nfLocalDeliver,
@@ -122,6 +124,16 @@ export function nfUnregisterHook(ops: NfHookOps): number {
 /** Who takes packets with the verdict NF_QUEUE; null for nobody. Linux: nf_register_queue_handler(). */
 export function nfRegisterQueueHandler(handler: NfQueueHandler | null): void {
   queueHandler = handler;
+}
+
+/** Who is told of packets that errors are about. Linux: nf_ct_hook. */
+export function nfRegisterAttach(tell: (skb: SkBuff) => void): void {
+  attach = tell;
+}
+
+/** Linux: nf_ct_attach(). */
+export function nfAttach(skb: SkBuff): void {
+  if (attach !== null) attach(skb);
 }
 
 /**

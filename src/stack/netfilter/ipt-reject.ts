@@ -26,6 +26,7 @@ import {
   TH_SEQ, TH_SPORT, TH_SUM, TH_WIN,
 } from "../wire/tcp.ts";
 import { UH_SUM } from "../wire/udp.ts";
+import { nfAttach } from "./hooks.ts";
 import { ipRouteMeHarder } from "./reroute.ts";
 import { xtHook, xtNet, xtRegisterTarget } from "./x-tables.ts";
 
@@ -75,8 +76,12 @@ function sendReset(net: Net, old: SkBuff, oldTh: number): void {
   const daddr = view.getInt32(oldNh + IPH_SADDR);
   view.setUint16(th + TH_SUM, csumTcpudpMagic(saddr, daddr, TCP_HLEN, IPPROTO_TCP, csumPartial(th, TCP_HLEN)));
   ipPushHeader(skb, null, saddr, daddr, IPPROTO_TCP, net.ipv4.ipDefaultTtl, 0, true);
-  if (ipRouteMeHarder(net, skb) < 0) consumeSkb(skb);
-  else ipLocalOut(net, skb);
+  if (ipRouteMeHarder(net, skb) < 0) {
+    consumeSkb(skb);
+    return;
+  }
+  nfAttach(old);
+  ipLocalOut(net, skb);
 }
 
 /** Linux: reject_tg(). */

@@ -15,6 +15,7 @@ import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.
 import { createTimer, delTimer, jiffies, modTimer, TIMER_WORDS, timerReduce } from "../../lib/timer.ts";
 import { IPS_ASSURED, IPS_CONFIRMED } from "../../uapi/nf-conntrack.ts";
 import type { Net } from "../core/net.ts";
+import { ctNat, nfCtPartsInit } from "./nf-conntrack-parts.ts";
 
 /*
  * A row: two tuples, of the direction of the first packet and of the answers. Linux: struct nf_conntrack_tuple.
@@ -87,6 +88,7 @@ export function nfCtTableWords(count: number): number {
 
 /** Boot time. @param count connections of all namespaces, up to 32766 */
 export function nfCtTableInit(count: number): void {
+  nfCtPartsInit();
   rowCount = count;
   rows = wordTable("nf_conntrack", count * CT_WORDS);
   for (let i = 0; i < count; i++) words[rows + i * CT_WORDS + CT_STATUS] = 1 << GENERATION_SHIFT;
@@ -117,6 +119,11 @@ function bucketOf(saddr: number, daddr: number, ports: number, l4: number): numb
 /** Where the row of an index begins in `words`. */
 function rowAt(index: number): number {
   return rows + index * CT_WORDS;
+}
+
+/** The number of a row, from 0: for tables of parts that keep more of each connection. */
+export function nfCtIndex(row: number): number {
+  return ((row - rows) / CT_WORDS) | 0;
 }
 
 /** What a packet keeps of its connection. @param ctinfo IP_CT_* */
@@ -203,6 +210,7 @@ function earlyDrop(first: number, l4: number): void {
 
 /** Gives a row back that is in no bucket; packets that refer to it will not find it. */
 function free(row: number): void {
+  if (ctNat !== null) ctNat.destroy(row);
   const generation = words[row + CT_STATUS]! >>> GENERATION_SHIFT;
   words[row + CT_STATUS] = (generation === GENERATIONS ? 1 : generation + 1) << GENERATION_SHIFT;
   slabFree(slab, ((row - rows) / CT_WORDS) | 0);
@@ -235,26 +243,26 @@ function unlink(row: number, direction: number): void {
 
 /**
  * The connection's first packet got through: others find it from now on. Linux: __nf_conntrack_confirm().
- * @returns false when one of its tuples is taken by now: the row is given back
+ * @returns its row; another one's that has the same two tuples, which came in between, or -1 when only one of them is taken: then the
+ * row is given back (nf_ct_resolve_clash())
  */
-export function nfCtConfirm(row: number): boolean {
+export function nfCtConfirm(row: number): number {
   const l4 = words[row + CT_L4]!;
   forgetUnconfirmed(row);
   const reply = row + TUPLE_WORDS;
-  if (
-    nfCtFind(words[row + TUPLE_SADDR]!, words[row + TUPLE_DADDR]!, words[row + TUPLE_PORTS]!, l4) >= 0
-    || nfCtFind(words[reply + TUPLE_SADDR]!, words[reply + TUPLE_DADDR]!, words[reply + TUPLE_PORTS]!, l4) >= 0
-  ) {
+  const there = nfCtFind(words[row + TUPLE_SADDR]!, words[row + TUPLE_DADDR]!, words[row + TUPLE_PORTS]!, l4);
+  const back = nfCtFind(words[reply + TUPLE_SADDR]!, words[reply + TUPLE_DADDR]!, words[reply + TUPLE_PORTS]!, l4);
+  if (there >= 0 || back >= 0) {
     nfCtCount(CT_STAT_INSERT_FAILED);
     free(row);
-    return false;
+    return (there & 1) === 0 && back === there + 1 ? nfCtNodeRow(there) : -1;
   }
   link(row, 0);
   link(row, 1);
   words[row + CT_STATUS]! |= IPS_CONFIRMED;
   nfCtRefresh(row, words[row + CT_TIMEOUT]!);
   nfCtCount(CT_STAT_INSERT);
-  return true;
+  return row;
 }
 
 /** Ends a connection. Linux: nf_ct_kill(). */

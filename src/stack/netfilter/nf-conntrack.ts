@@ -17,7 +17,7 @@ import {
   NF_IP_PRI_CONNTRACK_CONFIRM, NF_IP_PRI_CONNTRACK_DEFRAG, NF_STOLEN, NFPROTO_IPV4,
 } from "../../uapi/netfilter.ts";
 import {
-  IP_CT_ESTABLISHED, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, IP_CT_UNTRACKED, IPS_CONFIRMED, IPS_EXPECTED, IPS_SEEN_REPLY,
+  IP_CT_ESTABLISHED, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, IP_CT_TEMPLATE, IP_CT_UNTRACKED, IPS_CONFIRMED, IPS_EXPECTED, IPS_SEEN_REPLY,
 } from "../../uapi/nf-conntrack.ts";
 import { IPSTATS_MIB_INDISCARDS } from "../../uapi/snmp.ts";
 import type { Net } from "../core/net.ts";
@@ -26,7 +26,7 @@ import type { SkBuff } from "../core/skbuff.ts";
 import { ipFragments } from "../ipv4/ip-parts.ts";
 import { inetProtocol } from "../ipv4/protocol.ts";
 import { IP_FRAGMENT_BITS, IP_OFFSET, IPH_DADDR, IPH_FRAG_OFF, IPH_PROTOCOL, IPH_SADDR } from "../wire/ip.ts";
-import { NfHookOps, nfRegisterHook, nfReinject } from "./hooks.ts";
+import { NfHookOps, nfRegisterAttach, nfRegisterHook, nfReinject } from "./hooks.ts";
 import {
   nfCtIcmpError, nfCtIcmpInverse, nfCtIcmpIsError, nfCtIcmpPacket, nfCtIcmpPorts, nfCtIcmpReplyPorts, nfCtIcmpValid,
 } from "./nf-conntrack-icmp.ts";
@@ -42,10 +42,14 @@ export const CTINFO_MASK = 7;
 
 /** The hook of PRE_ROUTING that puts fragments together: what it gives back goes on behind it. */
 let wholeOps: NfHookOps;
+/** Reference of the error that is sent next; 0 when it is none, or is about nothing that is tracked. */
+let attached = 0;
 
 /** Boot time. @param count connections of all namespaces */
 export function nfConntrackInit(count: number): void {
   nfCtTableInit(count);
+  attached = 0;
+  nfRegisterAttach(attach);
   wholeOps = registerHook(whole, NF_INET_PRE_ROUTING, NF_IP_PRI_CONNTRACK_DEFRAG);
   registerHook(begin, NF_INET_LOCAL_OUT, NF_IP_PRI_CONNTRACK_DEFRAG);
   registerHook(track, NF_INET_PRE_ROUTING, NF_IP_PRI_CONNTRACK);
@@ -60,10 +64,22 @@ function registerHook(fn: NfHookOps["hook"], hooknum: number, priority: number):
   return ops;
 }
 
-/** This host's own packets begin unknown: what TCP left in the field, or a request that became its answer, is of no account. */
+/**
+ * This host's own packets begin unknown: what TCP left in the field, or a request that became its answer, is of no account. But an
+ * error about a packet belongs to that one's connection, which may be known to nobody else yet.
+ */
 function begin(_net: Net, skb: SkBuff): number {
-  skb.ackSeq = 0;
+  skb.ackSeq = attached;
+  attached = 0;
   return NF_ACCEPT;
+}
+
+/** Linux: nf_conntrack_attach(). */
+function attach(skb: SkBuff): void {
+  const ref = skb.ackSeq;
+  const row = nfCtGet(ref);
+  const reply = (ref & CTINFO_MASK) >= IP_CT_IS_REPLY;
+  attached = row < 0 ? 0 : nfCtRef(row, IP_CT_RELATED + (reply ? 0 : IP_CT_IS_REPLY));
 }
 
 /**
@@ -86,7 +102,9 @@ function whole(net: Net, skb: SkBuff, _hook: number, inDev: NetDevice | null): n
 
 /** Finds the packet's connection, or begins one. Linux: nf_conntrack_in(). */
 function track(net: Net, skb: SkBuff, hooknum: number): number {
-  if (skb.ackSeq !== 0) return NF_ACCEPT;
+  const template = skb.ackSeq;
+  if (template !== 0 && (template & CTINFO_MASK) !== IP_CT_TEMPLATE) return NF_ACCEPT;
+  skb.ackSeq = 0;
   const nh = skb.nh;
   const th = nh + ((memView.getUint8(nh) & 15) << 2);
   const protocol = memView.getUint8(nh + IPH_PROTOCOL);
@@ -177,8 +195,11 @@ function confirm(net: Net, skb: SkBuff, hooknum: number): number {
     if (track(net, skb, hooknum) !== NF_ACCEPT) return NF_DROP;
     row = nfCtGet(skb.ackSeq);
   }
-  if (row < 0 || (words[row + CT_STATUS]! & IPS_CONFIRMED) !== 0 || nfCtConfirm(row)) return NF_ACCEPT;
-  return NF_DROP;
+  if (row < 0 || (words[row + CT_STATUS]! & IPS_CONFIRMED) !== 0) return NF_ACCEPT;
+  const winner = nfCtConfirm(row);
+  if (winner < 0) return NF_DROP;
+  if (winner !== row) skb.ackSeq = nfCtRef(winner, ctinfo);
+  return NF_ACCEPT;
 }
 
 /** A protocol that takes no packet with others chained to it gets none, as in deliverFragment() of ip-input.ts. */

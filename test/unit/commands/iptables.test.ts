@@ -3,8 +3,10 @@ import test from "ava";
 import { readFileSync } from "node:fs";
 import { boot, initNet } from "../../../src/boot.ts";
 import { iptables, iptablesRestore, iptablesSave } from "../../../src/commands/index.ts";
+import { conntrack } from "../../../src/conntrack.ts";
 import { iptables as part } from "../../../src/iptables.ts";
 import { poolsInUse } from "../../../src/lib/pool.ts";
+import { nat } from "../../../src/nat.ts";
 import { netfilter } from "../../../src/netfilter.ts";
 
 type Answer = readonly [line: string, status: number, text: string, error: string];
@@ -14,7 +16,7 @@ const SESSIONS = JSON.parse(readFileSync(new URL("iptables-answers.json", import
 let inUse = 0;
 
 test.beforeEach(() => {
-  boot({ preset: "host", initcalls: [netfilter, part] });
+  boot({ preset: "host", initcalls: [netfilter, part, conntrack, nat] });
   inUse = poolsInUse();
 });
 test.afterEach((t) => t.is(poolsInUse(), inUse, "pools full again"));

@@ -76,7 +76,7 @@ test.serial("whatever happens, a connection is found by both its tuples until it
           evicted();
           nfCtRefresh(row, step.ms);
           t.is(find(step.client), -1, "found before it was confirmed");
-          t.true(nfCtConfirm(row));
+          t.is(nfCtConfirm(row), row);
           if (step.assured) words[row + CT_STATUS]! |= IPS_ASSURED;
           model.set(step.client, { row, ref: nfCtRef(row, 0), expires: now + step.ms, assured: step.assured });
         } else if (step.kind === "drop") {
@@ -127,8 +127,10 @@ test.serial("a tuple that is taken meanwhile is not confirmed twice, and the row
   const second = begin(1);
   nfCtRefresh(first, 1000);
   nfCtRefresh(second, 1000);
-  t.true(nfCtConfirm(first));
-  t.false(nfCtConfirm(second));
+  t.is(nfCtConfirm(first), first);
+  t.is(nfCtConfirm(second), first, "the same packets: who came first has both");
+  const other = nfCtAlloc(1, SERVER, portsOf(1), replyOf(2), UDP);
+  t.is(nfCtConfirm(other), -1, "the same packets, translated to something else");
   t.is(inUse(), 1);
   nfConntrackFlush(a);
   t.is(inUse(), 0);
