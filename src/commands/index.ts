@@ -18,6 +18,7 @@ import { ipMain } from "./ip.ts";
 import { iptablesMain, iptablesRestoreMain, iptablesSaveMain } from "./iptables.ts";
 import { IpMonitor } from "./ip-monitor.ts";
 import { routeMain } from "./route.ts";
+import { tcMain } from "./tc.ts";
 
 export type { CommandResult } from "./command.ts";
 export type { IpMonitor } from "./ip-monitor.ts";
@@ -42,6 +43,12 @@ export function ipMonitor(net: Net, argv: string | readonly string[] = ""): IpMo
 export function bridge(net: Net, argv: string | readonly string[]): CommandResult {
   netlinkLoad();
   return runCommand(argv, (words, out) => bridgeMain(net, words, out));
+}
+
+/** `tc`: the queueing discipline of a device, where the part `sched` was listed at boot. iproute2's words, output, complaints and exit status. */
+export function tc(net: Net, argv: string | readonly string[]): CommandResult {
+  netlinkLoad();
+  return runCommand(argv, (words, out) => tcMain(net, words, out));
 }
 
 /** `ifconfig`: net-tools' words, output, complaints and exit status. */

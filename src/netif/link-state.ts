@@ -26,10 +26,9 @@ export function linkStateInit(): void {
   watched = account("netif", []);
 }
 
-/** Registration of a device: its queue and timers. A txqueuelen of 0 means no queue. Allocates. */
+/** Registration of a device: its timers, and no queue before it is up for the first time. Allocates. */
 export function linkStateSetup(dev: NetDevice, linkChanged: (dev: NetDevice) => void): void {
-  dev.qdiscSleeping = createDefaultQdisc(dev);
-  dev.qdisc = noop;
+  dev.qdisc = dev.qdiscSleeping = noop;
   dev.queueStopped = false;
   let place = watched.indexOf(null);
   if (place < 0) place = watched.length;
@@ -38,9 +37,9 @@ export function linkStateSetup(dev: NetDevice, linkChanged: (dev: NetDevice) => 
   workSetup(dev.linkWork, linkChanged, dev);
 }
 
-/** What a device queues with by itself; null for none. Allocates. */
+/** What a device queues with by itself; null for none, with a txqueuelen of 0. Allocates. */
 export function createDefaultQdisc(dev: NetDevice): PfifoFast | null {
-  return dev.txqueuelen === 0 ? null : new PfifoFast(dev);
+  return dev.txqueuelen === 0 ? null : account("net_device", new PfifoFast(dev));
 }
 
 /** The end of a device: nothing of it may run any more. */
@@ -54,8 +53,9 @@ export function linkStateRelease(dev: NetDevice): void {
   dev.qdiscSleeping = null;
 }
 
-/** Attaches the queue, if there is carrier. Linux: dev_activate(). */
+/** Attaches the queue, if there is carrier; the first time the device gets its own. Linux: dev_activate(). */
 export function devActivate(dev: NetDevice): void {
+  if (dev.qdiscSleeping === noop) dev.qdiscSleeping = createDefaultQdisc(dev);
   if (!dev.carrier) return;
   dev.qdisc = dev.qdiscSleeping;
   if (dev.queueStopped) armWatchdog(dev);

@@ -10,6 +10,7 @@ export class NoopQdisc implements Qdisc {
   qlen = 0;
   readonly canBypass = false;
   drops = 0;
+  readonly requeues = 0;
 
   get id(): string {
     return "noop";

@@ -3,7 +3,7 @@
  * together at most the device's txqueuelen. Linux: net/sched/sch_generic.c. Read first: tc-pfifo_fast(8).
  */
 import { SkbQueue, skbDequeue, skbQueueHead, skbQueueTail } from "../../stack/core/skb-queue.ts";
-import type { NetDevice, Qdisc } from "../../stack/core/net-device.ts";
+import type { NetDevice, Qdisc, QdiscInfo } from "../../stack/core/net-device.ts";
 import { kfreeSkb, type SkBuff } from "../../stack/core/skbuff.ts";
 import { SKB_DROP_REASON_DEV_READY, SKB_DROP_REASON_QDISC_OVERLIMIT } from "../../uapi/drop-reason.ts";
 import { ENOBUFS } from "../../uapi/errno.ts";
@@ -19,6 +19,9 @@ export class PfifoFast implements Qdisc {
   readonly band2: SkbQueue = new SkbQueue();
   readonly dev: NetDevice;
   drops = 0;
+  requeues = 0;
+  /** Only one that was asked for has it: not what a device comes with. */
+  declare info?: QdiscInfo;
 
   constructor(dev: NetDevice) {
     this.dev = dev;
@@ -51,6 +54,7 @@ export class PfifoFast implements Qdisc {
   /** Back in front of its band, whatever txqueuelen says. */
   requeue(skb: SkBuff): void {
     this.qlen++;
+    this.requeues++;
     skbQueueHead(this.bandOf(skb), skb);
   }
 

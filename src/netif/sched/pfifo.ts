@@ -2,7 +2,7 @@
  * pfifo: one queue of at most `limit` packets, in the order in which they came. Linux: net/sched/sch_fifo.c. Read first:
  * tc-pfifo(8).
  */
-import type { NetDevice, Qdisc } from "../../stack/core/net-device.ts";
+import type { NetDevice, Qdisc, QdiscInfo } from "../../stack/core/net-device.ts";
 import { SkbQueue, skbDequeue, skbQueueHead, skbQueueTail } from "../../stack/core/skb-queue.ts";
 import { kfreeSkb, type SkBuff } from "../../stack/core/skbuff.ts";
 import { SKB_DROP_REASON_DEV_READY, SKB_DROP_REASON_QDISC_OVERLIMIT } from "../../uapi/drop-reason.ts";
@@ -10,16 +10,20 @@ import { ENOBUFS } from "../../uapi/errno.ts";
 
 export class Pfifo implements Qdisc {
   qlen = 0;
-  readonly canBypass = true;
+  /** Not where nothing may ever wait: Linux drops everything then. */
+  canBypass: boolean;
   /** Most packets that may wait. */
   limit: number;
   drops = 0;
+  requeues = 0;
   readonly queue: SkbQueue = new SkbQueue();
   readonly dev: NetDevice;
+  declare info?: QdiscInfo;
 
   constructor(dev: NetDevice, limit: number) {
     this.dev = dev;
     this.limit = limit;
+    this.canBypass = limit > 0;
   }
 
   get id(): string {
@@ -49,6 +53,7 @@ export class Pfifo implements Qdisc {
   /** Back to the front, whatever the limit says. */
   requeue(skb: SkBuff): void {
     this.qlen++;
+    this.requeues++;
     skbQueueHead(this.queue, skb);
   }
 
@@ -59,4 +64,10 @@ export class Pfifo implements Qdisc {
       kfreeSkb(skb, SKB_DROP_REASON_DEV_READY);
     }
   }
+}
+
+/** Another limit; what waits beyond it goes out all the same. Linux: fifo_change(). */
+export function pfifoChange(qdisc: Pfifo, limit: number): void {
+  qdisc.limit = limit;
+  qdisc.canBypass = limit > 0;
 }

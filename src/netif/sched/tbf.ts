@@ -3,12 +3,12 @@
  * first: tc-tbf(8). Owns the table of those that wait for their timer.
  *
  * Tokens are thousandths of a byte: a millisecond brings as many as the rate has bytes for each second. A packet goes when there are
- * tokens for all of it; else the timer wakes the device's queue when there will be. There is no peak rate, and the inner queue is
- * one of bytes (Linux: bfifo).
+ * tokens for all of it; else the timer wakes the device's queue when there will be. A second, small bucket may hold a burst to a
+ * peak rate. The inner queue is one of bytes (Linux: bfifo).
  */
 import { account } from "../../lib/account.ts";
 import { createTimer, delTimer, jiffies, modTimer, timerFree } from "../../lib/timer.ts";
-import type { NetDevice, Qdisc } from "../../stack/core/net-device.ts";
+import type { NetDevice, Qdisc, QdiscInfo } from "../../stack/core/net-device.ts";
 import { SkbQueue, skbDequeue, skbQueueTail } from "../../stack/core/skb-queue.ts";
 import { kfreeSkb, type SkBuff } from "../../stack/core/skbuff.ts";
 import {
@@ -35,6 +35,10 @@ export class Tbf implements Qdisc {
   rate: number;
   burst: number;
   limit: number;
+  /** Bytes for each second within a burst, 0 for as fast as the device can, and most bytes that go at once then. */
+  peak = 0;
+  mtu = 0;
+  peakTokens = 0;
   /** Tokens at `since`, in jiffies. */
   tokens: number;
   since: number = jiffies;
@@ -44,10 +48,12 @@ export class Tbf implements Qdisc {
   /** What the driver was too busy for: it has had its tokens. */
   returned: SkBuff | null = null;
   drops = 0;
+  requeues = 0;
   /** How often a packet had to wait for tokens. */
   overlimits = 0;
   readonly dev: NetDevice;
   timer: number;
+  declare info?: QdiscInfo;
 
   constructor(dev: NetDevice, rate: number, burst: number, limit: number) {
     this.dev = dev;
@@ -68,7 +74,7 @@ export class Tbf implements Qdisc {
   /** 0, or -ENOBUFS after dropping a packet that is longer than a burst, or for which no room is left. */
   enqueue(skb: SkBuff): number {
     const backlog = this.backlog + skb.len;
-    const long = skb.len > this.burst;
+    const long = skb.len > this.burst || (this.peak > 0 && skb.len > this.mtu);
     if (long || backlog > this.limit) {
       this.drops++;
       this.dev.stats.txDropped++;
@@ -96,10 +102,21 @@ export class Tbf implements Qdisc {
     // Less than nothing: it was idle for more than 24 days.
     let tokens = passed < 0 ? full : this.tokens + passed * this.rate;
     if (tokens > full) tokens = full;
-    const left = tokens - next.len * TOKENS;
-    if (left < 0) {
+    const cost = next.len * TOKENS;
+    const left = tokens - cost;
+    let wait = left < 0 ? -left / this.rate : 0;
+    const peak = this.peak;
+    if (peak > 0) {
+      const mtu = this.mtu * TOKENS;
+      let peakLeft = passed < 0 ? mtu : this.peakTokens + passed * peak;
+      if (peakLeft > mtu) peakLeft = mtu;
+      peakLeft -= cost;
+      if (-peakLeft > wait * peak) wait = -peakLeft / peak;
+      if (wait === 0) this.peakTokens = peakLeft;
+    }
+    if (wait > 0) {
       this.overlimits++;
-      modTimer(this.timer, (now + Math.ceil(-left / this.rate)) | 0);
+      modTimer(this.timer, (now + Math.ceil(wait)) | 0);
       return null;
     }
     this.tokens = left;
@@ -111,6 +128,7 @@ export class Tbf implements Qdisc {
 
   requeue(skb: SkBuff): void {
     this.qlen++;
+    this.requeues++;
     this.returned = skb;
   }
 
@@ -121,8 +139,7 @@ export class Tbf implements Qdisc {
     if (returned !== null) this.lose(returned);
     for (let skb = skbDequeue(this.queue); skb !== null; skb = skbDequeue(this.queue)) this.lose(skb);
     this.qlen = this.backlog = 0;
-    this.tokens = this.burst * TOKENS;
-    this.since = jiffies;
+    tbfFill(this);
   }
 
   /** The device goes down, or has another discipline. */
@@ -137,6 +154,24 @@ export class Tbf implements Qdisc {
     timerFree(this.timer);
     waiting[waiting.indexOf(this)] = null;
   }
+}
+
+/** Both buckets are full. */
+function tbfFill(tbf: Tbf): void {
+  tbf.tokens = tbf.burst * TOKENS;
+  tbf.peakTokens = tbf.mtu * TOKENS;
+  tbf.since = jiffies;
+}
+
+/** Another rate and other sizes, with full buckets; what waits stays. Linux: tbf_change(). */
+export function tbfChange(tbf: Tbf, rate: number, burst: number, limit: number, peak: number, mtu: number): void {
+  tbf.rate = rate;
+  tbf.burst = burst;
+  tbf.limit = limit;
+  tbf.peak = peak;
+  tbf.mtu = mtu;
+  tbfFill(tbf);
+  if (tbf.qlen > 0) netifSchedule(tbf.dev);
 }
 
 /** There are tokens for the packet that waits. Linux: qdisc_watchdog(). */

@@ -48,6 +48,15 @@ export interface HeaderOps {
   create(skb: SkBuff, dev: NetDevice, type: number, dstHi: number, dstLo: number): number;
 }
 
+/** What a person's discipline has beside its queue (netif/sched/sch-api.ts). */
+export interface QdiscInfo {
+  /** Its number in the upper 16 bits. */
+  handle: number;
+  /** What the device had sent before it had the discipline. */
+  readonly packets: number;
+  readonly bytes: number;
+}
+
 /** Link-layer queue. Linux: struct Qdisc with its ops. */
 export interface Qdisc {
   /** 0, or a negative errno after dropping the packet itself. */
@@ -66,6 +75,11 @@ export interface Qdisc {
   /** Packets waiting. */
   qlen: number;
   drops: number;
+  /** How often the driver was too busy for a packet. */
+  readonly requeues: number;
+  /** How often a packet had to wait for its time, of a kind that does that. */
+  readonly overlimits?: number;
+  info?: QdiscInfo;
 }
 
 export class NetDeviceStats {

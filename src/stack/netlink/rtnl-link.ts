@@ -149,7 +149,7 @@ function fillLink(skb: SkBuff, nlh: number, dev: NetDevice, change: number): num
     && nlaPutU32(skb, IFLA_NUM_RX_QUEUES, 1)
     && (peer === null || peer.net !== dev.net || nlaPutU32(skb, IFLA_LINK, peer.ifindex))
     && (master === null || nlaPutU32(skb, IFLA_MASTER, master.ifindex))
-    && nlaPutString(skb, IFLA_QDISC, dev.qdisc?.id ?? "noqueue")
+    && nlaPutString(skb, IFLA_QDISC, dev.qdiscSleeping?.id ?? "noqueue")
     && nlaPutU8(skb, IFLA_CARRIER, dev.running && dev.carrier ? 1 : 0)
     && putAddresses(skb, dev)
     && linkInfoPut(skb, dev)

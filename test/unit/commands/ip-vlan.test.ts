@@ -34,7 +34,7 @@ const ANSWERS: readonly (readonly [string, string, number])[] = [
   ["link set d0.10 down", "", 0],
   ["link set d0 down", "", 0],
   ["link set d0.10 type vlan ingress-qos-map 5:6 7:1 egress-qos-map 6:5", "", 0],
-  ["-d link show d0.10", "4: d0.10@d0: <BROADCAST,NOARP,M-DOWN> mtu 1500 qdisc noop state DOWN mode DEFAULT group default \n"
+  ["-d link show d0.10", "4: d0.10@d0: <BROADCAST,NOARP,M-DOWN> mtu 1500 qdisc noqueue state DOWN mode DEFAULT group default \n"
     + "    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff promiscuity 0  allmulti 0 minmtu 0 maxmtu 65535 \n"
     + "    vlan protocol 802.1Q id 10 <LOOSE_BINDING> \n      ingress-qos-map { 5:6 7:1 } \n      egress-qos-map { 6:5 } "
     + "numtxqueues 1 numrxqueues 1 \n", 0],

@@ -4,8 +4,8 @@ import fc from "fast-check";
 import { jiffies, nextTimerDelay } from "../../../src/lib/timer.ts";
 import { devClose, devOpen, netifStopQueue, netifWakeQueue, unregisterNetdev } from "../../../src/netif/dev.ts";
 import type { Pfifo } from "../../../src/netif/sched/pfifo.ts";
-import { qdiscReset, qdiscSetPfifo, qdiscSetTbf } from "../../../src/netif/sched/sch-api.ts";
-import { type Tbf, tbfInit } from "../../../src/netif/sched/tbf.ts";
+import { qdiscReset, qdiscSetPfifo, qdiscSetTbf, schedInit } from "../../../src/netif/sched/sch-api.ts";
+import type { Tbf } from "../../../src/netif/sched/tbf.ts";
 import { devQueueXmit } from "../../../src/netif/xmit.ts";
 import {
   SKB_DROP_REASON_DEV_READY, SKB_DROP_REASON_PKT_TOO_BIG, SKB_DROP_REASON_QDISC_OVERLIMIT,
@@ -18,7 +18,7 @@ let eth0: FakeDevice;
 
 function boot(): void {
   bootNetif(64);
-  tbfInit();
+  schedInit();
   eth0 = register(fakeDevice());
   devOpen(eth0);
 }
@@ -60,6 +60,13 @@ test.serial("pfifo keeps the order, whatever the priorities, and drops behind it
   t.deepEqual(sent(), [0, 1, 2]);
   send(4);
   t.deepEqual(sent(), [4], "straight to the driver while nothing waits");
+});
+
+test.serial("pfifo with a limit of 0 lets nothing through", (t) => {
+  qdiscSetPfifo(eth0, 0);
+  t.is(send(0), -ENOBUFS);
+  t.deepEqual(sent(), []);
+  t.deepEqual(drops, [SKB_DROP_REASON_QDISC_OVERLIMIT]);
 });
 
 test.serial("pfifo: what the driver was too busy for comes first again", (t) => {
@@ -148,7 +155,8 @@ test.serial("a device that is down takes its discipline when it comes up; what m
   for (const [rate, burst, limit] of [[0, 1, 1], [1, 0, 1], [1, 1, 0], [1.5, 1, 1], [NaN, 1, 1]] as const) {
     t.is(qdiscSetTbf(eth0, rate, burst, limit), -EINVAL);
   }
-  t.is(qdiscSetPfifo(eth0, 0), -EINVAL);
+  t.is(qdiscSetPfifo(eth0, -1), -EINVAL);
+  t.is(qdiscSetTbf(eth0, 1000, 100, 2000, 1000, 100), -EINVAL, "a peak that is none");
   t.is(eth0.qdisc?.id, "tbf");
   const other = fakeDevice();
   t.is(qdiscSetPfifo(other), -EOPNOTSUPP);
