@@ -77,7 +77,7 @@ export const CONFIG_TABLE = Object.freeze({
   unixSocks: row("UNIX sockets among them, where `unix` is started", [2, 2, 4, 64], 2, 1024),
   bridgeFdb: row("stations that bridges know, addresses of their own included, where `bridge` is started", [8, 32, 64, 4096], 4, 16384),
   nfRuleWords: row("words for iptables' rules of all namespaces, about 30 a rule, where `iptables` is started; to change a set takes as many again", [512, 1024, 4096, 65536], 256, 1048576),
-  nfConntracks: row("connections that netfilter tracks, about 53 bytes each, where `conntrack` is started", [16, 32, 128, 4096], 8, 32766),
+  nfConntracks: row("connections that netfilter tracks, about 101 bytes each, where `conntrack` is started", [16, 32, 128, 4096], 8, 32766),
   netlinkSocks: row("netlink sockets among them, where netlink is started", [1, 1, 2, 64], 1, 1024),
   backlog: row("packets waiting on loopback and veth (netdev_max_backlog)", [6, 12, 40, 1000], 1, 16384),
 } satisfies Record<string, Row>);

@@ -17,6 +17,7 @@ import { xtStateInit } from "./stack/netfilter/xt-state.ts";
 export {
   CT_STAT_DROP, CT_STAT_EARLY_DROP, CT_STAT_ERROR, CT_STAT_INSERT, CT_STAT_INSERT_FAILED, CT_STAT_INVALID, nfConntrackFlush, nfCtStat,
 } from "./stack/netfilter/nf-conntrack-table.ts";
+export { netnsCt, type NetnsCt } from "./stack/netfilter/netns-ct.ts";
 
 /** For boot()'s option `initcalls`. */
 export const conntrack: Initcall<Config> = Object.freeze({

@@ -20,9 +20,9 @@ import { IP_HLEN, IP_OFFSET, IPH_DADDR, IPH_FRAG_OFF, IPH_PROTOCOL, IPH_SADDR } 
 import {
   CT_STATUS, nfCtFind, nfCtNodeRow, nfCtRefresh, TUPLE_DADDR, TUPLE_WORDS,
 } from "./nf-conntrack-table.ts";
+import type { NetnsCt } from "./netns-ct.ts";
 
-/** Default of nf_conntrack_icmp_timeout, ms. */
-const ICMP_TIMEOUT_MS = 30_000;
+const MS_PER_SECOND = 1000;
 /** Bytes of a transport header that hold its ports. */
 const PORTS_BYTES = 4;
 
@@ -56,7 +56,7 @@ export function nfCtIcmpReplyPorts(ports: number): number {
   return (ports & ~0xff00) | (nfCtIcmpInverse((ports >> 8) & 0xff) << 8);
 }
 
-/** @param check whether the packet came in just now @returns whether it can be a message at all */
+/** @param check whether its checksum is looked at @returns whether it can be a message at all */
 export function nfCtIcmpValid(skb: SkBuff, th: number, check: boolean): boolean {
   if (skb.tail - th < ICMP_HLEN || memView.getUint8(th + ICMPH_TYPE) > NR_ICMP_TYPES) return false;
   if (!check || skb.ipSummed === CHECKSUM_UNNECESSARY) return true;
@@ -71,9 +71,9 @@ export function nfCtIcmpIsError(th: number): boolean {
 }
 
 /** An answer to nothing is invalid. Linux: nf_conntrack_icmp_packet(). @returns whether the message belongs to the connection */
-export function nfCtIcmpPacket(th: number, row: number): boolean {
+export function nfCtIcmpPacket(th: number, row: number, ct: NetnsCt): boolean {
   if ((words[row + CT_STATUS]! & IPS_CONFIRMED) === 0 && (QUESTIONS & (1 << memView.getUint8(th + ICMPH_TYPE))) === 0) return false;
-  nfCtRefresh(row, ICMP_TIMEOUT_MS);
+  nfCtRefresh(row, ct.nfConntrackIcmpTimeout * MS_PER_SECOND);
   return true;
 }
 

@@ -8,9 +8,8 @@ import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../uapi/in.ts";
 import { IPS_ASSURED, IPS_SEEN_REPLY } from "../../uapi/nf-conntrack.ts";
 import type { Net } from "../core/net.ts";
 import {
-  CT_L4, CT_STATUS, CT_TIMEOUT, nfCtNext, TUPLE_DADDR, TUPLE_PORTS, TUPLE_SADDR, TUPLE_WORDS,
+  CT_L4, CT_STATUS, CT_TIMEOUT, nfCtNext, nfCtTcpState, TUPLE_DADDR, TUPLE_PORTS, TUPLE_SADDR, TUPLE_WORDS,
 } from "./nf-conntrack-table.ts";
-import { nfCtTcpState } from "./nf-conntrack-tcp.ts";
 
 const TCP_STATES: readonly string[] = Object.freeze([
   "NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2",

@@ -9,11 +9,12 @@
  * A packet refers to its row by a number that holds the row's generation: a row that is gone is noticed, never mistaken.
  */
 import { jhash3words } from "../../lib/jhash.ts";
-import { POOL_FREE, type Slab, slabAlloc, slabCreate, slabFree, slabWords } from "../../lib/pool.ts";
+import { POOL_FREE, POOL_IN_USE, type Slab, slabAlloc, slabCreate, slabFree, slabWords } from "../../lib/pool.ts";
 import { getRandomU32 } from "../../lib/random.ts";
 import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.ts";
 import { createTimer, delTimer, jiffies, modTimer, TIMER_WORDS, timerReduce } from "../../lib/timer.ts";
-import { IPS_ASSURED, IPS_CONFIRMED } from "../../uapi/nf-conntrack.ts";
+import { IPPROTO_TCP } from "../../uapi/in.ts";
+import { IPS_ASSURED, IPS_CONFIRMED, TCP_CONNTRACK_CLOSE, TCP_CONNTRACK_FIN_WAIT } from "../../uapi/nf-conntrack.ts";
 import type { Net } from "../core/net.ts";
 import { ctNat, nfCtPartsInit } from "./nf-conntrack-parts.ts";
 
@@ -33,9 +34,12 @@ const CT_NEXT = 7;
 export const CT_TIMEOUT = 8;
 /** IPS_* | generation << 16. */
 export const CT_STATUS = 9;
-/** The protocol's own, two words. */
+/** The protocol's own: of TCP see nf-conntrack-tcp-window.ts, of UDP when a flow begins to count as a stream. */
 export const CT_PROTO = 10;
-const CT_WORDS = 12;
+export const CT_PROTO_WORDS = 14;
+/** In CT_PROTO of TCP: TCP_CONNTRACK_*. */
+export const CT_TCP_STATE = 15;
+const CT_WORDS = CT_PROTO + CT_PROTO_WORDS;
 
 /** Counters. Linux: struct ip_conntrack_stat. */
 export const CT_STAT_INVALID = 0;
@@ -61,6 +65,9 @@ const UNCONFIRMED = 4;
 const GC_MS = 1000;
 /** Buckets that are searched for somebody to drop. Linux: NF_CT_EVICTION_RANGE. */
 const EVICTION_RANGE = 8;
+
+/** In a table that full, hundredths, the sweep takes out what may go. Linux: nf_conntrack_max95. */
+const PRESSURE_PERCENT = 95;
 
 let rows = 0;
 let rowCount = 0;
@@ -167,7 +174,11 @@ export function nfCtFind(saddr: number, daddr: number, ports: number, l4: number
 export function nfCtAlloc(saddr: number, daddr: number, ports: number, replyPorts: number, l4: number): number {
   if (words[slab + POOL_FREE]! < 0) earlyDrop(bucketOf(saddr, daddr, ports, l4), l4);
   const index = slabAlloc(slab);
-  if (index < 0) return -1;
+  if (index < 0) {
+    // Those that are about to end make room, but not now.
+    timerReduce(gcTimer, jiffies);
+    return -1;
+  }
   const row = rowAt(index);
   words[row + TUPLE_SADDR] = words[row + TUPLE_WORDS + TUPLE_DADDR] = saddr;
   words[row + TUPLE_DADDR] = words[row + TUPLE_WORDS + TUPLE_SADDR] = daddr;
@@ -287,8 +298,25 @@ export function nfCtRefresh(row: number, timeout: number): void {
   timerReduce(gcTimer, expires);
 }
 
+/** The state of a TCP connection, TCP_CONNTRACK_*. */
+export function nfCtTcpState(row: number): number {
+  return words[row + CT_PROTO]! & CT_TCP_STATE;
+}
+
+/** Is a TCP connection's end under way, so that it may make room for others? Linux: tcp_can_early_drop(). */
+export function nfCtTcpEnding(row: number): boolean {
+  const state = nfCtTcpState(row);
+  return state >= TCP_CONNTRACK_FIN_WAIT && state <= TCP_CONNTRACK_CLOSE;
+}
+
+/** May a connection be taken out before its time? Linux: gc_worker_can_early_drop(). */
+function mayGo(row: number): boolean {
+  return (words[row + CT_STATUS]! & IPS_ASSURED) === 0 || ((words[row + CT_L4]! & 0xff) === IPPROTO_TCP && nfCtTcpEnding(row));
+}
+
 /** Takes out what has expired, and what was never confirmed; sleeps until the next one does. Linux: gc_worker(). */
 function gc(): void {
+  const pressure = ((rowCount * PRESSURE_PERCENT) / 100) | 0;
   for (let i = 0; i < UNCONFIRMED; i++) if (words[unconfirmed + i] !== 0) nfCtDelete(words[unconfirmed + i]!);
   let left = false;
   let soonest = 0;
@@ -296,8 +324,12 @@ function gc(): void {
     const row = rowAt(i);
     if ((words[row + CT_STATUS]! & IPS_CONFIRMED) === 0) continue;
     const delay = (words[row + CT_TIMEOUT]! - jiffies) | 0;
-    if (delay <= 0) nfCtDelete(row);
-    else if (!left || delay < soonest) {
+    if (delay <= 0) {
+      nfCtDelete(row);
+    } else if (words[slab + POOL_IN_USE]! >= pressure && mayGo(row)) {
+      nfCtCount(CT_STAT_EARLY_DROP);
+      nfCtDelete(row);
+    } else if (!left || delay < soonest) {
       left = true;
       soonest = delay;
     }

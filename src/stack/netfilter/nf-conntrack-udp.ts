@@ -15,15 +15,11 @@ import { skbChecksum } from "../core/skb-frags.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import { UDP_HLEN, UH_SUM, UH_ULEN } from "../wire/udp.ts";
 import { CT_PROTO, CT_STATUS, nfCtRefresh } from "./nf-conntrack-table.ts";
+import type { NetnsCt } from "./netns-ct.ts";
 
-/** Default of nf_conntrack_udp_timeout, ms. */
-const UDP_TIMEOUT_MS = 30_000;
-/** Of nf_conntrack_udp_timeout_stream. */
-const UDP_STREAM_TIMEOUT_MS = 120_000;
 /** A flow of that age in which both have spoken is a stream. */
 const UDP_STREAM_AFTER_MS = 2000;
-/** Of nf_conntrack_generic_timeout. */
-const GENERIC_TIMEOUT_MS = 600_000;
+const MS_PER_SECOND = 1000;
 
 /**
  * Is the checksum of a TCP segment or UDP datagram right? Then nobody needs to look again. Linux: nf_ip_checksum().
@@ -40,7 +36,7 @@ export function nfCtChecksumRight(skb: SkBuff, th: number, protocol: number): bo
   return true;
 }
 
-/** Linux: udp_error(). @param check whether the packet came in just now @returns whether it can be a datagram at all */
+/** Linux: udp_error(). @param check whether its checksum is looked at @returns whether it can be a datagram at all */
 export function nfCtUdpValid(skb: SkBuff, th: number, check: boolean): boolean {
   if (skb.tail - th < UDP_HLEN) return false;
   const length = memView.getUint16(th + UH_ULEN);
@@ -49,18 +45,18 @@ export function nfCtUdpValid(skb: SkBuff, th: number, check: boolean): boolean {
 }
 
 /** Linux: nf_conntrack_udp_packet(). */
-export function nfCtUdpPacket(row: number): void {
+export function nfCtUdpPacket(row: number, ct: NetnsCt): void {
   const status = words[row + CT_STATUS]!;
   if ((status & IPS_CONFIRMED) === 0) words[row + CT_PROTO] = (jiffies + UDP_STREAM_AFTER_MS) | 0;
   if ((status & IPS_SEEN_REPLY) === 0 || ((jiffies - words[row + CT_PROTO]!) | 0) <= 0) {
-    nfCtRefresh(row, UDP_TIMEOUT_MS);
+    nfCtRefresh(row, ct.nfConntrackUdpTimeout * MS_PER_SECOND);
     return;
   }
-  nfCtRefresh(row, UDP_STREAM_TIMEOUT_MS);
+  nfCtRefresh(row, ct.nfConntrackUdpTimeoutStream * MS_PER_SECOND);
   words[row + CT_STATUS]! |= IPS_ASSURED;
 }
 
 /** Linux: generic_packet(). */
-export function nfCtGenericPacket(row: number): void {
-  nfCtRefresh(row, GENERIC_TIMEOUT_MS);
+export function nfCtGenericPacket(row: number, ct: NetnsCt): void {
+  nfCtRefresh(row, ct.nfConntrackGenericTimeout * MS_PER_SECOND);
 }

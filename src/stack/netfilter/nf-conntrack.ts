@@ -36,6 +36,7 @@ import {
 } from "./nf-conntrack-table.ts";
 import { CT_AGAIN, CT_INVALID, CT_TRACKED, nfCtTcpPacket, nfCtTcpValid } from "./nf-conntrack-tcp.ts";
 import { nfCtGenericPacket, nfCtUdpPacket, nfCtUdpValid } from "./nf-conntrack-udp.ts";
+import { netnsCt, type NetnsCt, netnsCtInit } from "./netns-ct.ts";
 
 /** A ctinfo in a packet's reference. */
 export const CTINFO_MASK = 7;
@@ -47,6 +48,7 @@ let attached = 0;
 
 /** Boot time. @param count connections of all namespaces */
 export function nfConntrackInit(count: number): void {
+  netnsCtInit();
   nfCtTableInit(count);
   attached = 0;
   nfRegisterAttach(attach);
@@ -108,7 +110,8 @@ function track(net: Net, skb: SkBuff, hooknum: number): number {
   const nh = skb.nh;
   const th = nh + ((memView.getUint8(nh) & 15) << 2);
   const protocol = memView.getUint8(nh + IPH_PROTOCOL);
-  const check = hooknum === NF_INET_PRE_ROUTING;
+  const ct = netnsCt(net);
+  const check = hooknum === NF_INET_PRE_ROUTING && ct.nfConntrackChecksum !== 0;
   let valid = (memView.getUint16(nh + IPH_FRAG_OFF) & IP_OFFSET) === 0;
   if (valid) {
     if (protocol === IPPROTO_TCP) valid = nfCtTcpValid(skb, th, check);
@@ -125,8 +128,8 @@ function track(net: Net, skb: SkBuff, hooknum: number): number {
     else skb.ackSeq = nfCtRef(nfCtNodeRow(node), IP_CT_RELATED + (node & 1) * IP_CT_IS_REPLY);
     return NF_ACCEPT;
   }
-  let answer = resolve(net, skb, th, protocol);
-  if (answer === CT_AGAIN) answer = resolve(net, skb, th, protocol);
+  let answer = resolve(net, skb, th, protocol, ct);
+  if (answer === CT_AGAIN) answer = resolve(net, skb, th, protocol, ct);
   if (answer === CT_TRACKED) return NF_ACCEPT;
   if (answer === NF_DROP) {
     nfCtCount(CT_STAT_DROP);
@@ -137,7 +140,7 @@ function track(net: Net, skb: SkBuff, hooknum: number): number {
 }
 
 /** Linux: resolve_normal_ct(). @returns CT_TRACKED, CT_INVALID or CT_AGAIN; NF_DROP when there is no room for one more connection */
-function resolve(net: Net, skb: SkBuff, th: number, protocol: number): number {
+function resolve(net: Net, skb: SkBuff, th: number, protocol: number, ct: NetnsCt): number {
   const saddr = memView.getInt32(skb.nh + IPH_SADDR);
   const daddr = memView.getInt32(skb.nh + IPH_DADDR);
   const l4 = protocol | (net.id << 8);
@@ -161,7 +164,7 @@ function resolve(net: Net, skb: SkBuff, th: number, protocol: number): number {
   else if ((status & IPS_SEEN_REPLY) !== 0) ctinfo = IP_CT_ESTABLISHED;
   else if ((status & IPS_EXPECTED) !== 0) ctinfo = IP_CT_RELATED;
   const ref = nfCtRef(row, ctinfo);
-  const answer = packet(skb, th, protocol, row, direction);
+  const answer = packet(skb, th, protocol, row, direction, ct);
   if (answer !== CT_TRACKED) {
     if (answer === CT_INVALID && (status & IPS_CONFIRMED) === 0) nfCtDelete(row);
     return answer;
@@ -173,11 +176,11 @@ function resolve(net: Net, skb: SkBuff, th: number, protocol: number): number {
 }
 
 /** Linux: nf_conntrack_handle_packet(). */
-function packet(skb: SkBuff, th: number, protocol: number, row: number, direction: number): number {
-  if (protocol === IPPROTO_TCP) return nfCtTcpPacket(skb, th, row, direction);
-  if (protocol === IPPROTO_ICMP) return nfCtIcmpPacket(th, row) ? CT_TRACKED : CT_INVALID;
-  if (protocol === IPPROTO_UDP) nfCtUdpPacket(row);
-  else nfCtGenericPacket(row);
+function packet(skb: SkBuff, th: number, protocol: number, row: number, direction: number, ct: NetnsCt): number {
+  if (protocol === IPPROTO_TCP) return nfCtTcpPacket(skb, th, row, direction, ct);
+  if (protocol === IPPROTO_ICMP) return nfCtIcmpPacket(th, row, ct) ? CT_TRACKED : CT_INVALID;
+  if (protocol === IPPROTO_UDP) nfCtUdpPacket(row, ct);
+  else nfCtGenericPacket(row, ct);
   return CT_TRACKED;
 }
 

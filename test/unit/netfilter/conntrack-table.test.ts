@@ -66,6 +66,8 @@ test.serial("whatever happens, a connection is found by both its tuples until it
         if (step.kind === "wait") {
           turn(step.ms);
           now += step.ms;
+          for (const [client, entry] of model) if (entry.expires <= now) model.delete(client);
+          evicted();
         } else if (step.kind === "open" && !model.has(step.client)) {
           const full = [...model.values()].every((entry) => entry.assured) && inUse() === ROWS;
           const row = begin(step.client);
