@@ -65,7 +65,7 @@ const IG = STATES + 1;
 const NEXT_STATE: readonly number[] = Object.freeze([
   // None, SS, SR, ES, FW, CW, LA, TW, CL, S2
   SS, SS, IG, IG, IG, IG, IG, SS, SS, S2,
-  IV, IV, IG, IG, IG, IG, IG, IG, IG, SR,
+  IV, IV, SR, IV, IV, IV, IV, IV, IV, SR,
   IV, IV, FW, FW, LA, LA, LA, TW, CL, IV,
   ES, IV, ES, ES, CW, CW, TW, TW, CL, IV,
   IV, CL, CL, CL, CL, CL, CL, CL, CL, CL,
