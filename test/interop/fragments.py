@@ -34,6 +34,10 @@ def fragment(number, offset, length, flags, tos=0):
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + data
 
 
+# A piece that is not of the datagram but of another one of its source.
+OTHER = (0, 8, 1)
+ANOTHER = 9999
+
 # name: pieces of (offset, length, more) and, where they matter, flags and TOS
 CASES = {
     "in order": [(0, 24, 1), (24, 24, 1), (48, 16, 0)],
@@ -68,6 +72,10 @@ CASES = {
     "both kinds of capable": [(0, 24, 1, 0, 1), (24, 40, 0, 0, 2)],
     "the end again, afterwards": [(0, 24, 1), (24, 40, 0), (24, 40, 0)],
     "the begin again, afterwards": [(0, 24, 1), (24, 40, 0), (0, 24, 1)],
+    "63 others between": [(0, 24, 1), *[OTHER] * 63, (24, 40, 0)],
+    "64 others between": [(0, 24, 1), *[OTHER] * 64, (24, 40, 0)],
+    "64 others between, and the begin again": [(0, 24, 1), *[OTHER] * 64, (24, 40, 0), (0, 24, 1)],
+    "40 others twice": [(0, 16, 1), *[OTHER] * 40, (16, 16, 1), *[OTHER] * 40, (32, 32, 0)],
 }
 
 for line in open("/proc/net/arp"):
@@ -100,9 +108,11 @@ def listen():
 
 
 for number, pieces in enumerate(CASES.values(), 1):
-    for offset, length, more, *rest in pieces:
+    for piece in pieces:
+        offset, length, more, *rest = piece
         flags, tos = (rest + [0, 0])[:2]
-        frame = link + own + b"\x08\x00" + fragment(number, offset, length, flags | (MF if more else 0), tos)
+        frame = link + own + b"\x08\x00" + fragment(
+            ANOTHER if piece is OTHER else number, offset, length, flags | (MF if more else 0), tos)
         out.send(frame.ljust(60, b"\0"))
         listen()
 until = time.time() + seconds

@@ -29,6 +29,8 @@ export class NetnsIpv4 {
   icmpMsgsBurst = 50;
   /** Seconds in which all fragments of a datagram must come. */
   ipfragTime = 30;
+  /** Fragments that a source may send of other datagrams before the next one of a datagram; 0 for any number. */
+  ipfragMaxDist = 64;
   ipLocalPortRangeLow = 32768;
   ipLocalPortRangeHigh = 60999;
   /** First port that needs no privilege; 0 on a board, where there are no users. */

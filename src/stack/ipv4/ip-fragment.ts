@@ -8,9 +8,12 @@
  * and reaches beyond it ends the queue (RFC 5722's rule, which Linux applies to IPv4 too). When all is there the first is
  * the datagram and the others hang behind it, unless everything fits its buffer.
  *
- * As in Linux nothing is evicted when the memory is used up: what is begun has `ipfragTime` to become whole.
+ * As in Linux nothing is evicted when the memory is used up: what is begun has `ipfragTime` to become whole. But a datagram
+ * begins anew when its source has sent more than `ipfragMaxDist` fragments of others meanwhile: by then the identification may
+ * have come round, and what is there be of another datagram (RFC 4963). Linux counts in each source's inet_peer; here the few
+ * queues count what passed them.
  *
- * Read first: RFC 791 section 3.2, RFC 815 (not its algorithm), RFC 1858 and 3128 (attacks), RFC 3168 section 5.3 (ECN).
+ * Read first: RFC 791 section 3.2, RFC 815 (not its algorithm), RFC 1858 and 3128 (attacks), RFC 4963, RFC 3168 section 5.3 (ECN).
  */
 import { account } from "../../lib/account.ts";
 import { ipFastCsum } from "../../lib/checksum.ts";
@@ -19,8 +22,8 @@ import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree } from "../../l
 import { createTimer, delTimer, jiffies, modTimer, TIMER_WORDS } from "../../lib/timer.ts";
 import { devGetByIndex } from "../../netif/dev.ts";
 import {
-  SKB_DROP_REASON_DUP_FRAG, SKB_DROP_REASON_FRAG_FAILED, SKB_DROP_REASON_FRAG_REASM_TIMEOUT, SKB_DROP_REASON_NOMEM,
-  SKB_DROP_REASON_NOT_SPECIFIED,
+  SKB_DROP_REASON_DUP_FRAG, SKB_DROP_REASON_FRAG_FAILED, SKB_DROP_REASON_FRAG_REASM_TIMEOUT, SKB_DROP_REASON_FRAG_TOO_FAR,
+  SKB_DROP_REASON_NOMEM, SKB_DROP_REASON_NOT_SPECIFIED,
 } from "../../uapi/drop-reason.ts";
 import { ICMP_EXC_FRAGTIME, ICMP_TIME_EXCEEDED } from "../../uapi/icmp.ts";
 import { INET_ECN_CE, INET_ECN_MASK } from "../../uapi/ip.ts";
@@ -65,6 +68,8 @@ class FragQueue implements Pooled {
   /** Longest fragment, and longest of those with DF: header included. */
   maxSize = 0;
   maxDfSize = 0;
+  /** Fragments that its source has sent of other datagrams since the last one of this. */
+  passed = 0;
   /** Device the last fragment came in by. */
   iif = 0;
   /** Next queue in use. */
@@ -116,12 +121,50 @@ function ipFind(net: Net, nh: number): FragQueue | null {
   q.daddr = daddr;
   q.idProtocol = idProtocol;
   q.head = q.tail = q.lastRun = null;
-  q.meat = q.length = q.ecn = q.maxSize = q.maxDfSize = 0;
-  q.lastIn = false;
+  q.passed = q.maxSize = q.maxDfSize = 0;
   q.next = inUse;
   inUse = q;
-  modTimer(q.timer, (jiffies + net.ipv4.ipfragTime * 1000) | 0);
+  fragBegin(q, net);
   return q;
+}
+
+/** Nothing of the datagram is there, and all its time is left. */
+function fragBegin(q: FragQueue, net: Net): void {
+  q.meat = q.length = q.ecn = 0;
+  q.lastIn = false;
+  modTimer(q.timer, (jiffies + net.ipv4.ipfragTime * 1000) | 0);
+}
+
+/** A fragment is there for one queue and passes the others of its source by: has it come too late? Linux: ip_frag_too_far(). */
+function fragTooFar(q: FragQueue, net: Net): boolean {
+  const max = net.ipv4.ipfragMaxDist;
+  if (max === 0) return false;
+  for (let other = inUse; other !== null; other = other.next) {
+    if (other.saddr === q.saddr && other.net === net && other !== q) other.passed++;
+  }
+  const tooFar = q.tail !== null && q.passed >= max;
+  q.passed = 0;
+  return tooFar;
+}
+
+/** Forgets what is there of a datagram, which begins anew. Linux: ip_frag_reinit(). */
+function fragReinit(q: FragQueue, net: Net): void {
+  net.mib[IPSTATS_MIB_REASMFAILS]!++;
+  fragPurge(q, SKB_DROP_REASON_FRAG_TOO_FAR);
+  fragBegin(q, net);
+}
+
+/** Drops a queue's fragments. Linux: inet_frag_rbtree_purge(). */
+function fragPurge(q: FragQueue, reason: number): void {
+  let skb = q.head;
+  q.head = q.tail = q.lastRun = null;
+  while (skb !== null) {
+    const next: SkBuff | null = skb.next;
+    skb.next = skb.prev = null;
+    held--;
+    kfreeSkb(skb, reason);
+    skb = next;
+  }
 }
 
 /** Takes a queue out of use; its fragments, if any are left, are dropped. Linux: inet_frag_kill(), inet_frag_destroy(). */
@@ -134,15 +177,7 @@ function fragKill(q: FragQueue, reason: number): void {
     while (before.next !== q) before = before.next!;
     before.next = q.next;
   }
-  let skb = q.head;
-  q.head = q.tail = q.lastRun = null;
-  while (skb !== null) {
-    const next: SkBuff | null = skb.next;
-    skb.next = skb.prev = null;
-    held--;
-    kfreeSkb(skb, reason);
-    skb = next;
-  }
+  fragPurge(q, reason);
   poolFree(queues, q);
 }
 
@@ -233,6 +268,7 @@ export function ipDefrag(skb: SkBuff): SkBuff | null {
     kfreeSkb(skb, SKB_DROP_REASON_NOMEM);
     return null;
   }
+  if (fragTooFar(q, net)) fragReinit(q, net);
   const word = memView.getUint16(nh + IPH_FRAG_OFF);
   const headerLength = skb.th - nh;
   const offset = (word & IP_OFFSET) << 3;

@@ -13,7 +13,7 @@ import { ipRcv } from "../../../src/stack/ipv4/ip-input.ts";
 import { registerIpFragments } from "../../../src/stack/ipv4/ip-parts.ts";
 import { inetAddProtocol } from "../../../src/stack/ipv4/protocol.ts";
 import {
-  SKB_DROP_REASON_DUP_FRAG, SKB_DROP_REASON_FRAG_REASM_TIMEOUT, SKB_DROP_REASON_NOMEM,
+  SKB_DROP_REASON_DUP_FRAG, SKB_DROP_REASON_FRAG_REASM_TIMEOUT, SKB_DROP_REASON_FRAG_TOO_FAR, SKB_DROP_REASON_NOMEM,
 } from "../../../src/uapi/drop-reason.ts";
 import {
   IPSTATS_MIB_REASM_OVERLAPS, IPSTATS_MIB_REASMFAILS, IPSTATS_MIB_REASMOKS, IPSTATS_MIB_REASMREQDS,
@@ -192,6 +192,36 @@ test.serial("a flood of fragments takes what was set aside for them and nothing 
   t.is(taken.length, 2);
 });
 
+test.serial("a source that has sent more than ipfragMaxDist others meanwhile begins the datagram anew, with all its time", (t) => {
+  const others = (count: number, fields: object = {}): void => {
+    for (let i = 0; i < count; i++) receive(eth, fragment(0, 8, true, { id: 2, ...fields }));
+  };
+  receive(eth, fragment(0, 16, true));
+  others(63);
+  receive(eth, fragment(16, 16, true));
+  t.is(mib(IPSTATS_MIB_REASMFAILS), 0, "63 others and itself");
+  others(64, { saddr: ip("10.0.0.8") });
+  later(TIMEOUT_MS - 1);
+  receive(eth, fragment(32, 16, true));
+  t.is(mib(IPSTATS_MIB_REASMFAILS), 0, "others' fragments are no matter");
+  drops.length = 0;
+  others(64);
+  receive(eth, fragment(48, 16, false));
+  t.is(mib(IPSTATS_MIB_REASMFAILS), 1);
+  t.deepEqual(drops.filter((reason) => reason !== SKB_DROP_REASON_DUP_FRAG), Array(3).fill(SKB_DROP_REASON_FRAG_TOO_FAR));
+  later(TIMEOUT_MS - 1);
+  receive(eth, fragment(0, 48, true));
+  t.deepEqual(taken, [pattern(0, 64)]);
+});
+
+test.serial("ipfragMaxDist 0: however many came between", (t) => {
+  initNet.ipv4.ipfragMaxDist = 0;
+  receive(eth, fragment(0, 16, true));
+  for (let i = 0; i < 200; i++) receive(eth, fragment(0, 8, true, { id: 2 }));
+  receive(eth, fragment(16, 16, false));
+  t.deepEqual(taken, [pattern(0, 32)]);
+});
+
 test.serial("a datagram beyond 65535 bytes is none", (t) => {
   receive(eth, fragment(65528, 8, false));
   t.is(mib(IPSTATS_MIB_REASMFAILS), 0, "its end alone does not say so");
@@ -243,12 +273,18 @@ interface Piece {
   readonly more: boolean;
 }
 
-/** The kernel's rules over plain lists of byte ranges. */
+/** Fragments that may come between two of a datagram, and how many sources there are: the model's only. */
+const MAX_DIST = 2;
+const SOURCES = 2;
+
+/** The kernel's rules over plain lists of byte ranges; each source counts its fragments, and each datagram remembers the count. */
 class Model {
-  private readonly queues = new Map<number, { runs: [number, number][]; count: number; end: number; last: boolean }>();
+  private readonly queues = new Map<number, { runs: [number, number][]; count: number; end: number; last: boolean; rid: number }>();
+  private readonly rids = Array<number>(SOURCES).fill(0);
   delivered: Uint8Array[] = [];
   fails = 0;
   overlaps = 0;
+  tooFar = 0;
 
   private kill(id: number): void {
     this.queues.delete(id);
@@ -261,8 +297,15 @@ class Model {
       this.fails++;
       return;
     }
-    const queue = this.queues.get(id) ?? { runs: [], count: 0, end: 0, last: false };
+    const queue = this.queues.get(id) ?? { runs: [], count: 0, end: 0, last: false, rid: 0 };
     this.queues.set(id, queue);
+    const rid = ++this.rids[id % SOURCES]!;
+    if (queue.count > 0 && rid - queue.rid > MAX_DIST) {
+      Object.assign(queue, { runs: [], count: 0, end: 0, last: false });
+      this.fails++;
+      this.tooFar++;
+    }
+    queue.rid = rid;
     const end = offset + (more ? length - (length % 8) : length);
     const wrong = more ? queue.last && end > queue.end : end < queue.end || (queue.last && end !== queue.end);
     if (wrong || end === offset) return this.kill(id);
@@ -299,6 +342,8 @@ test.serial("any mixture of whole, doubled, overlapping, missing and false fragm
   });
   const script = fc.array(fc.oneof({ weight: 3, arbitrary: whole }, { weight: 1, arbitrary: wild.map((piece) => [piece]) }), { maxLength: 12 });
   let delivered = 0;
+  let tooFar = 0;
+  initNet.ipv4.ipfragMaxDist = MAX_DIST;
   fc.assert(
     fc.property(script, (groups) => {
       const model = new Model();
@@ -308,9 +353,10 @@ test.serial("any mixture of whole, doubled, overlapping, missing and false fragm
         // What is neither offset nor more is no fragment.
         if (piece.offset === 0 && !piece.more) continue;
         model.take(piece);
-        receive(eth, fragment(piece.offset, piece.length, piece.more, { id: piece.id }));
+        receive(eth, fragment(piece.offset, piece.length, piece.more, { id: piece.id, saddr: PEER - (piece.id % SOURCES) }));
       }
       delivered += taken.length;
+      tooFar += model.tooFar;
       t.deepEqual(taken, model.delivered);
       t.is(mib(IPSTATS_MIB_REASMFAILS) - fails, model.fails);
       t.is(mib(IPSTATS_MIB_REASM_OVERLAPS) - overlaps, model.overlaps);
@@ -319,5 +365,5 @@ test.serial("any mixture of whole, doubled, overlapping, missing and false fragm
     }),
     { numRuns: 400 },
   );
-  t.true(delivered > 100, `${delivered} datagrams`);
+  t.true(delivered > 100 && tooFar > 20, `${delivered} datagrams, ${tooFar} begun anew`);
 });
