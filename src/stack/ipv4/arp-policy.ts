@@ -11,14 +11,14 @@ import { dstRelease } from "../core/dst.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { ARP_ACCEPT, ARP_ANNOUNCE, ARP_FILTER, ARP_IGNORE, arpConf } from "./arp-conf.ts";
-import { type InDevice, inDevGet, inetIfaMatch } from "./devinet.ts";
+import { IN_DEV_ROUTE_LOCALNET, type InDevice, inDevGet, inDevOrconf, inetIfaMatch } from "./devinet.ts";
 import { inetAddrType } from "./fib-lookup.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
 import { ipRouteOutputKey } from "./route.ts";
 
 /** Linux: confirm_addr_indev(). */
 function confirmAddrOf(inDev: InDevice, dst: number, local: number, scope: number): number {
-  const localnetScope = inDev.routeLocalnet !== 0 ? RT_SCOPE_LINK : RT_SCOPE_HOST;
+  const localnetScope = inDevOrconf(inDev, IN_DEV_ROUTE_LOCALNET) ? RT_SCOPE_LINK : RT_SCOPE_HOST;
   let addr = 0;
   let same = false;
   for (let ifa = inDev.ifaList; ifa !== null; ifa = ifa.next) {

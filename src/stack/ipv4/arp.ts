@@ -45,7 +45,7 @@ import { IPH_SADDR } from "../wire/ip.ts";
 import { VLAN_HLEN } from "../wire/vlan.ts";
 import { ARP_EVICT_NOCARRIER, ARP_SPECIAL, arpConf, DROP_GRATUITOUS_ARP } from "./arp-conf.ts";
 import { arpAccepts, arpMayAnnounce, arpMayReply } from "./arp-policy.ts";
-import { type InDevice, inDevGet, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
+import { IN_DEV_ROUTE_LOCALNET, type InDevice, inDevGet, inDevOrconf, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
 import { inetAddrType } from "./fib-lookup.ts";
 import { ipArpProxy } from "./ip-parts.ts";
 import { ipRouteInput } from "./route.ts";
@@ -245,7 +245,7 @@ function arpProcess(skb: SkBuff, dev: NetDevice, inDev: InDevice, op: number): n
   if (!forUs) {
     const net8 = tip >> 24;
     if (net8 >= CLASS_D_FIRST && net8 <= CLASS_D_LAST) return arpDrop(skb, SKB_DROP_REASON_IP_INVALID_DEST);
-    if (net8 === IN_LOOPBACKNET && inDev.routeLocalnet === 0) return arpDrop(skb, SKB_DROP_REASON_IP_LOCALNET);
+    if (net8 === IN_LOOPBACKNET && !inDevOrconf(inDev, IN_DEV_ROUTE_LOCALNET)) return arpDrop(skb, SKB_DROP_REASON_IP_LOCALNET);
     if (special && sip === tip && arpConf(inDev, DROP_GRATUITOUS_ARP) !== 0) {
       return arpDrop(skb, SKB_DROP_REASON_NOT_SPECIFIED);
     }

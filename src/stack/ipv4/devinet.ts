@@ -69,14 +69,14 @@ export const IN_DEV_SHARED_MEDIA = 8;
 export const IN_DEV_SECURE_REDIRECTS = 16;
 /** Redirects are followed: by a host if conf.all or the device says so, by a router if both do. Linux: accept_redirects. */
 export const IN_DEV_ACCEPT_REDIRECTS = 32;
+/** Packets that carry an address of this host as their source are taken. Linux: accept_local; as the next one of conf.all or the device. */
+export const IN_DEV_ACCEPT_LOCAL = 64;
+/** Packets from and to 127/8 may pass the wire. Linux: route_localnet. */
+export const IN_DEV_ROUTE_LOCALNET = 128;
 
 /** What IPv4 knows of a device. Linux: struct in_device; the switches are net.ipv4.conf.DEV.* of ip-sysctl. */
 export class InDevice implements DevicePrivate {
   ifaList: InIfaddr | null = null;
-  /** Packets from and to 127/8 may pass the wire. */
-  routeLocalnet = 0;
-  /** Packets that carry an address of this host as their source are taken. */
-  acceptLocal = 0;
   /** Reverse path filter (RFC 3704): 0 none, 1 the way back must be the way in, 2 there must be a way back. */
   rpFilter = 0;
   /** IN_DEV_*, and the settings of ARP (arp-conf.ts). */
@@ -339,7 +339,7 @@ export function inetDelAddress(net: Net, dev: NetDevice, addr: number, prefixlen
 export function inetSelectAddr(net: Net, dev: NetDevice, dst: number, scope: number): number {
   const inDev = inDevGet(dev);
   if (inDev !== null) {
-    const localnetScope = inDev.routeLocalnet !== 0 ? RT_SCOPE_LINK : RT_SCOPE_HOST;
+    const localnetScope = inDevOrconf(inDev, IN_DEV_ROUTE_LOCALNET) ? RT_SCOPE_LINK : RT_SCOPE_HOST;
     let addr = 0;
     for (let ifa = inDev.ifaList; ifa !== null; ifa = ifa.next) {
       if ((ifa.flags & IFA_F_SECONDARY) !== 0) continue;

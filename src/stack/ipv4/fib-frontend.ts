@@ -28,7 +28,7 @@ import { neighIfdown } from "../core/neighbour.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { arpTbl } from "./arp.ts";
 import {
-  inDevGet, type InDevice, inetaddrChain, inetIfaByprefix, inetLookupIfaddr, type InIfaddr,
+  IN_DEV_ACCEPT_LOCAL, inDevGet, inDevOrconf, type InDevice, inetaddrChain, inetIfaByprefix, inetLookupIfaddr, type InIfaddr,
 } from "./devinet.ts";
 import {
   faIsOf, fibAliasDelete, fibAliasInit, fibAliasInsert, fibDeletedInfo, fibChangedWord, fibGetTable, fibInserted, fibInsertFlags, fibNewTable,
@@ -433,7 +433,7 @@ export function fibValidateSource(net: Net, inDev: InDevice, saddr: number, dadd
   const fib = net.fib as NetFib;
   const rpFilter = inDev.rpFilter > net.ipv4.rpFilter ? inDev.rpFilter : net.ipv4.rpFilter;
   if (rpFilter === 0 && inDev.dev.ifindex !== oif) {
-    if (inDev.acceptLocal !== 0) return 0;
+    if (inDevOrconf(inDev, IN_DEV_ACCEPT_LOCAL)) return 0;
     if (!fib.customRules && !fib.customLocal) return inetLookupIfaddr(net, saddr) !== null ? -EINVAL : 0;
   }
   return validateByRoute(net, inDev, saddr, daddr, tos, oif, rpFilter);
@@ -450,7 +450,7 @@ function validateByRoute(
   const none = rpFilter !== 0 ? -EXDEV : 0;
   if (fibLookup(net, flow, res) !== 0) return none;
   if (res.type === RTN_LOCAL) {
-    if (inDev.acceptLocal === 0) return -EINVAL;
+    if (!inDevOrconf(inDev, IN_DEV_ACCEPT_LOCAL)) return -EINVAL;
   } else if (res.type !== RTN_UNICAST) return -EINVAL;
   const ifindex = inDev.dev.ifindex;
   if (usesDev(res.fi, ifindex) || (res.type === RTN_LOCAL && inDev.dev === net.loopbackDev)) {

@@ -30,7 +30,7 @@ import type { NetDevice } from "../core/net-device.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import type { Sock } from "../core/sock.ts";
 import { IPH_DADDR, IPH_PROTOCOL, IPH_SADDR, IPH_TOS } from "../wire/ip.ts";
-import { IN_DEV_FORWARDING, inDevGet, type InDevice, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
+import { IN_DEV_FORWARDING, IN_DEV_ROUTE_LOCALNET, inDevGet, inDevOrconf, type InDevice, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
 import { fibValidateSource } from "./fib-frontend.ts";
 import { fibSelectDefault } from "./fib-default.ts";
 import { FE_EXPIRES, FE_GW, FE_PMTU, fnheFind, fnheKeep, fnheKept } from "./fib-exception.ts";
@@ -128,7 +128,7 @@ export function ipRouteInput(skb: SkBuff, daddr: number, saddr: number, tos: num
   if (saddr === 0) return refuse(SKB_DROP_REASON_IP_INVALID_SOURCE);
   if (daddr === 0) return refuse(SKB_DROP_REASON_IP_INVALID_DEST);
   const loopback = daddr >> 24 === IN_LOOPBACKNET || saddr >> 24 === IN_LOOPBACKNET;
-  if (loopback && inet.routeLocalnet === 0) return refuse(SKB_DROP_REASON_IP_LOCALNET);
+  if (loopback && !inDevOrconf(inet, IN_DEV_ROUTE_LOCALNET)) return refuse(SKB_DROP_REASON_IP_LOCALNET);
   const flow = outputFlow;
   flowi4Init(flow, daddr, saddr, 0, tos, 0);
   flow.iif = dev.ifindex;
@@ -191,7 +191,7 @@ function routeInputBroadcast(
 /** A packet to a group: taken when the device is a member. Linux: ip_route_input_mc(). */
 function routeInputMc(skb: SkBuff, net: Net, inDev: InDevice, daddr: number, saddr: number, tos: number): number {
   if (inClassD(saddr) || saddr === -1) return refuse(SKB_DROP_REASON_IP_INVALID_SOURCE);
-  if (saddr >> 24 === IN_LOOPBACKNET && inDev.routeLocalnet === 0) return refuse(SKB_DROP_REASON_IP_LOCALNET);
+  if (saddr >> 24 === IN_LOOPBACKNET && !inDevOrconf(inDev, IN_DEV_ROUTE_LOCALNET)) return refuse(SKB_DROP_REASON_IP_LOCALNET);
   if (saddr === 0) {
     if (!ipv4IsLocalMulticast(daddr)) return refuse(SKB_DROP_REASON_IP_INVALID_SOURCE);
   } else {
@@ -358,7 +358,7 @@ function makeOutput(net: Net, fl: Flowi4, dev: NetDevice, type: number, nh: numb
   }
   const loopback = (dev.flags & IFF_LOOPBACK) !== 0;
   const inDev = inDevGet(dev);
-  if (inDev === null || (fl.saddr >> 24 === IN_LOOPBACKNET && !loopback && inDev.routeLocalnet === 0)) {
+  if (inDev === null || (fl.saddr >> 24 === IN_LOOPBACKNET && !loopback && !inDevOrconf(inDev, IN_DEV_ROUTE_LOCALNET))) {
     return fail(fl, -EINVAL);
   }
   // One destination of many may have a way of its own.
