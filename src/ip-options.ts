@@ -1,11 +1,14 @@
 /**
  * IP options as a part to be had or not: record route and timestamps filled in and echoed, source routes followed where a device
- * accepts them, and IP_OPTIONS of datagram sockets. A program lists it at boot, `boot({ initcalls: [ipOptions] })`; without it
+ * accepts them, IP_OPTIONS of datagram sockets, and options as control messages. A program lists it at boot, `boot({ initcalls: [ipOptions] })`; without it
  * options are skipped. Its size is the option `ipOptionSocks`.
  */
 import type { Config } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
-import { ipOptionsDone, ipOptionsForward, ipOptionsInit, ipOptionsReceive, ipOptionsSourceRoute } from "./stack/ipv4/ip-options.ts";
+import {
+  ipOptionsDone, ipOptionsForward, ipOptionsInit, ipOptionsReceive, ipOptionsRouterAlert, ipOptionsSourceRoute,
+} from "./stack/ipv4/ip-options.ts";
+import { ipOptionsCmsgInit, ipOptionsCmsgRecv, ipOptionsCmsgSend } from "./stack/ipv4/ip-options-cmsg.ts";
 import {
   ipOptionsEcho, ipOptionsFirstHop, ipOptionsGet, ipOptionsPrepare, ipOptionsPush, ipOptionsRelease, ipOptionsSendInit, ipOptionsSet,
 } from "./stack/ipv4/ip-options-send.ts";
@@ -18,13 +21,17 @@ export const ipOptions: Initcall<Config> = Object.freeze({
   init(config: Config) {
     ipOptionsInit();
     ipOptionsSendInit(config.ipOptionSocks);
+    ipOptionsCmsgInit();
     registerIpOptions(Object.freeze({
       receive: ipOptionsReceive,
       done: ipOptionsDone,
       sourceRoute: ipOptionsSourceRoute,
+      routerAlert: ipOptionsRouterAlert,
       forward: ipOptionsForward,
       echo: ipOptionsEcho,
       prepare: ipOptionsPrepare,
+      prepareCmsg: ipOptionsCmsgSend,
+      receiveCmsg: ipOptionsCmsgRecv,
       firstHop: ipOptionsFirstHop,
       push: ipOptionsPush,
       set: ipOptionsSet,

@@ -20,6 +20,10 @@ export class NetnsIpv4 {
   confDefault = 0x30003c;
   icmpEchoIgnoreAll = 0;
   icmpEchoIgnoreBroadcasts = 1;
+  /** Errors about broadcasts, which nobody should send, reach the socket; 0: they do not. */
+  icmpIgnoreBogusErrorResponses = 1;
+  /** Errors about packets that came in are sent from an address of the device they came in by, not of the one the error leaves by. */
+  icmpErrorsUseInboundIfaddr = 0;
   /** Milliseconds between two rate-limited ICMP errors to one destination. */
   icmpRatelimit = 1000;
   /** Bit n: ICMP type n is rate limited (default: unreachable, source quench, time exceeded, parameter problem). */

@@ -59,13 +59,13 @@ export function datagramSendRoute(sk: InetSk, msg: Msghdr, length: number): Rtab
   cookie.mark = words[sk.cold + SK_MARK]!;
   cookie.optlen = 0;
   if (msg.controllen > 0) {
-    const err = ipCmsgSend(msg, cookie);
+    const err = ipCmsgSend(sk, msg, cookie);
     if (err < 0) return failed(err);
   }
   let hop = daddr;
-  if ((inet.flags & IP_CMSG_OPTIONS) !== 0) {
+  if (cookie.optlen === 0 && (inet.flags & IP_CMSG_OPTIONS) !== 0) cookie.optlen = ipOptions!.prepare(sk);
+  if (cookie.optlen > 0) {
     if ((inet.flags & INET_HDRINCL) !== 0) return failed(-EINVAL);
-    cookie.optlen = ipOptions!.prepare(sk);
     hop = ipOptions!.firstHop(daddr);
     if (daddr === 0 && hop !== 0) return failed(-EINVAL);
   }

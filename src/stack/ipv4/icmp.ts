@@ -8,6 +8,7 @@
 import { csumFold, csumPartial } from "../../lib/checksum.ts";
 import { mem8, memCopy, memView } from "../../lib/memory.ts";
 import { jiffies } from "../../lib/timer.ts";
+import { devGetByIndex } from "../../netif/dev.ts";
 import {
   SKB_DROP_REASON_ICMP_CSUM, SKB_DROP_REASON_INVALID_PROTO, SKB_DROP_REASON_IP_INHDR, SKB_DROP_REASON_IP_OUTNOROUTES,
   SKB_DROP_REASON_NOMEM, SKB_DROP_REASON_PKT_TOO_SMALL, SKB_DROP_REASON_UNHANDLED_PROTO,
@@ -23,7 +24,7 @@ import {
 import { IFF_LOOPBACK } from "../../uapi/if.ts";
 import { IPPROTO_ICMP, IPPROTO_TCP } from "../../uapi/in.ts";
 import { IPTOS_PREC_INTERNETCONTROL, IPTOS_TOS_MASK } from "../../uapi/ip.ts";
-import { RT_SCOPE_UNIVERSE } from "../../uapi/rtnetlink.ts";
+import { RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RTN_BROADCAST } from "../../uapi/rtnetlink.ts";
 import {
   ICMP_MIB_CSUMERRORS, ICMP_MIB_INADDRMASKREPS, ICMP_MIB_INADDRMASKS, ICMP_MIB_INDESTUNREACHS, ICMP_MIB_INECHOREPS,
   ICMP_MIB_INECHOS, ICMP_MIB_INERRORS, ICMP_MIB_INMSGS, ICMP_MIB_INPARMPROBS, ICMP_MIB_INREDIRECTS,
@@ -45,6 +46,7 @@ import {
 } from "../wire/icmp.ts";
 import { IP_HLEN, IP_OFFSET, IPH_DADDR, IPH_FRAG_OFF, IPH_PROTOCOL, IPH_SADDR, IPH_TOS } from "../wire/ip.ts";
 import { inetSelectAddr } from "./devinet.ts";
+import { inetAddrType } from "./fib-lookup.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
 import { icmpGlobalAllow, icmpPeerAllow, icmpRatelimitInit } from "./icmp-ratelimit.ts";
 import { ipLocalOut, ipPushHeader, ipSendSkb, ipTurnHeader } from "./ip-output.ts";
@@ -141,6 +143,14 @@ function mayReport(skbIn: SkBuff, type: number): boolean {
   return inner < end && !isErrorType(mem8[inner]!);
 }
 
+/** The source of an error about a packet: its destination where that is this host, else 0 to have one selected for the way. */
+function errorSource(net: Net, skbIn: SkBuff, rtIn: Rtable, daddr: number): number {
+  if ((rtIn.flags & RTCF_LOCAL) !== 0) return memView.getInt32(skbIn.nh + IPH_DADDR);
+  if (net.ipv4.icmpErrorsUseInboundIfaddr === 0 || skbIn.iif === 0) return 0;
+  const dev = devGetByIndex(net, skbIn.iif);
+  return dev === null ? 0 : inetSelectAddr(net, dev, daddr, RT_SCOPE_LINK);
+}
+
 /**
  * Sends an error about a packet to its source, quoting as much as fits 576 bytes; not about ICMP errors, broadcasts,
  * later fragments, nor faster than the limits allow. A packet of this host is reported to this host, through loopback.
@@ -162,7 +172,7 @@ export function icmpSend(skbIn: SkBuff, type: number, code: number, info: number
   if (optlen < 0) return;
   const fl = outputFlow;
   const hop = optlen > 0 ? ipOptions!.firstHop(daddr) : daddr;
-  flowi4Init(fl, hop, (rtIn.flags & RTCF_LOCAL) !== 0 ? memView.getInt32(nh + IPH_DADDR) : 0, 0, tos, IPPROTO_ICMP);
+  flowi4Init(fl, hop, errorSource(net, skbIn, rtIn, daddr), 0, tos, IPPROTO_ICMP);
   const rt = daddr === 0 ? null : ipRouteOutputKey(net, fl);
   if (rt === null) {
     net.mib[ICMP_MIB_OUTERRORS]!++;
@@ -362,6 +372,7 @@ function icmpUnreach(net: Net, skb: SkBuff, type: number): number {
   } else if (type === ICMP_TIME_EXCEEDED && code === ICMP_EXC_FRAGTIME) {
     deliver = false;
   }
+  if (net.ipv4.icmpIgnoreBogusErrorResponses === 0 && inetAddrType(net, memView.getInt32(quoted + IPH_DADDR)) === RTN_BROADCAST) deliver = false;
   if (deliver) {
     if (length < (ihl << 2) + 8) return icmpError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
     if (ipRaw !== null) ipRaw.error(skb, info);

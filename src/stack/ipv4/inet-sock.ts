@@ -29,6 +29,11 @@ export const INET_MC_LOOP = 256;
 export const INET_MC_ALL = 512;
 /** The socket is a member of groups. */
 export const INET_MC_MEMBER = 1024;
+/** Control messages again: options of packets, as they are and as an answer has them, where ipOptions was listed at boot. */
+export const IP_CMSG_RECVOPTS = 2048;
+export const IP_CMSG_RETOPTS = 4096;
+/** The raw socket takes packets on their way through that have a router alert (IP_ROUTER_ALERT). */
+export const INET_ROUTER_ALERT = 8192;
 
 export class InetSock {
   /** Peer address; 0 when not connected. */

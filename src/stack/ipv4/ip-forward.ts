@@ -42,7 +42,7 @@ import { fibResult } from "./fib-lookup.ts";
 import { fibExceptionRows } from "./fib-memory.ts";
 import { FI_MTU, fibSelectMultipath, NH_GW, NH_NEXT, NH_OIF, nhDev, nhKeep, nhKept, nhScope } from "./fib-semantics.ts";
 import { icmpSend } from "./icmp.ts";
-import { ipHooks, ipOptions } from "./ip-parts.ts";
+import { ipHooks, ipOptions, ipRaw } from "./ip-parts.ts";
 import { rtTos2priority } from "./ip-sockglue.ts";
 import { ipRouteInputRefuse } from "./route.ts";
 import { rtCacheFlush } from "./route-cache.ts";
@@ -218,12 +218,13 @@ function ipForward(packet: SkBuff): number {
   packet.tcpFlags = 0;
   if (packet.pktType !== PACKET_HOST || packet.sk !== null) return drop(packet, SKB_DROP_REASON_NOT_SPECIFIED, -EINVAL);
   const nh = packet.nh;
+  const options = packet.th - nh > IP_HLEN ? ipOptions : null;
+  if (options !== null && ipRaw !== null && options.routerAlert(packet) && ipRaw.routerAlert(packet)) return 0;
   if (mem8[nh + IPH_TTL]! <= 1) {
     mib[IPSTATS_MIB_INHDRERRORS]!++;
     icmpSend(packet, ICMP_TIME_EXCEEDED, ICMP_EXC_TTL, 0);
     return drop(packet, SKB_DROP_REASON_IP_INHDR, -EINVAL);
   }
-  const options = packet.th - nh > IP_HLEN ? ipOptions : null;
   const route = options === null ? 0 : options.sourceRoute(packet);
   if (route === 2 && rt.gateway !== 0) {
     icmpSend(packet, ICMP_DEST_UNREACH, ICMP_SR_FAILED, 0);

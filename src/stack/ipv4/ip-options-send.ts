@@ -63,11 +63,8 @@ export function ipOptionsSet(sk: Sock, bytes: Uint8Array | Int32Array): number {
     ipOptionsRelease(sk);
     return 0;
   }
-  // Read where nobody's are, so that the socket's own stay when these are faulty.
-  const read = answer;
-  for (let i = 0; i < MAX_IPOPTLEN; i++) read.data[i] = i < length ? bytes[i]! : IPOPT_END;
-  ipOptionsClear(read, (length + 3) & ~3);
-  if (ipOptionsCompile(sk.net, read, read.data, 0, null) !== 0) return -EINVAL;
+  if (!ipOptionsPrepareFrom(sk.net, bytes, length)) return -EINVAL;
+  const read = prepared;
   const index = find(sk);
   const opt = index < 0 ? poolAlloc(pool) : sockets[index]!;
   if (opt === null) return -ENOBUFS;
@@ -76,6 +73,15 @@ export function ipOptionsSet(sk: Sock, bytes: Uint8Array | Int32Array): number {
   opt.sk = sk;
   (sk as InetSk).inet.flags |= IP_CMSG_OPTIONS;
   return 0;
+}
+
+/** The next packet gets these options, where nobody else's are; false when they are faulty. @param length at most 40 */
+export function ipOptionsPrepareFrom(net: Net, bytes: Uint8Array | Int32Array, length: number): boolean {
+  const read = answer;
+  for (let i = 0; i < MAX_IPOPTLEN; i++) read.data[i] = i < length ? bytes[i]! : IPOPT_END;
+  ipOptionsClear(read, (length + 3) & ~3);
+  prepared = read;
+  return ipOptionsCompile(net, read, read.data, 0, null) === 0;
 }
 
 function copyOptions(from: IpOptions, to: IpOptions): void {
@@ -91,23 +97,39 @@ function copyOptions(from: IpOptions, to: IpOptions): void {
   to.data.set(from.data);
 }
 
-/** getsockopt(IP_OPTIONS): as they were set; the bytes, or -EINVAL when they do not fit. Linux: ip_options_undo(). */
+/** getsockopt(IP_OPTIONS): as they were set; the bytes, or -EINVAL when they do not fit. */
 export function ipOptionsGet(sk: Sock, out: Uint8Array | Int32Array): number {
   const index = find(sk);
   if (index < 0) return 0;
-  const opt = sockets[index]!;
+  if (out.length < sockets[index]!.optlen) return -EINVAL;
+  return undo(sockets[index]!, out);
+}
+
+/** The prepared options as a program writes them: their bytes. */
+export function ipOptionsUndo(out: Uint8Array): number {
+  return undo(prepared, out);
+}
+
+/** The word that this host was to fill in is empty, and the next one to be filled in. */
+function takeBack(out: Uint8Array | Int32Array, at: number): void {
+  const pointer = out[at + IPOPT_OFFSET]! - 4;
+  out[at + IPOPT_OFFSET] = pointer;
+  for (let i = 0; i < 4; i++) out[at + pointer - 1 + i] = 0;
+}
+
+/** Linux: ip_options_undo(). */
+function undo(opt: IpOptions, out: Uint8Array | Int32Array): number {
   const { data, optlen } = opt;
-  if (out.length < optlen) return -EINVAL;
   for (let i = 0; i < optlen; i++) out[i] = data[i]!;
   if (opt.srr !== 0) {
     const at = opt.srr - IP_HLEN;
     for (let i = at + data[at + IPOPT_OLEN]! - 1; i >= at + 7; i--) out[i] = out[i - 4]!;
     for (let i = 0; i < 4; i++) out[at + 3 + i] = (opt.faddr >> (24 - 8 * i)) & 255;
   }
-  if (opt.rrNeedaddr) out[opt.rr - IP_HLEN + IPOPT_OFFSET]! -= 4;
+  if (opt.rrNeedaddr) takeBack(out, opt.rr - IP_HLEN);
   if (opt.ts !== 0 && opt.tsNeedtime) {
-    const step = opt.tsNeedaddr || (data[opt.ts - IP_HLEN + IPOPT_TS_FLAGS]! & 15) === IPOPT_TS_PRESPEC ? 8 : 4;
-    out[opt.ts - IP_HLEN + IPOPT_OFFSET]! -= step;
+    takeBack(out, opt.ts - IP_HLEN);
+    if (opt.tsNeedaddr || (data[opt.ts - IP_HLEN + IPOPT_TS_FLAGS]! & 15) === IPOPT_TS_PRESPEC) takeBack(out, opt.ts - IP_HLEN);
   }
   return optlen;
 }
@@ -199,8 +221,12 @@ function echoSourceRoute(from: IpOptions, opt: IpOptions, src: number, saddr: nu
  */
 export function ipOptionsEcho(net: Net, skb: SkBuff): number {
   const from = ipOptionsOf(net, skb);
+  return from === null ? -1 : ipOptionsEchoOf(net, from, skb);
+}
+
+/** The same where it is known what the packet's options say. */
+export function ipOptionsEchoOf(net: Net, from: IpOptions, skb: SkBuff): number {
   const opt = answer;
-  if (from === null) return -1;
   ipOptionsClear(opt, 0);
   const nh = skb.nh;
   if (from.rr !== 0 && !echoRecordRoute(from, opt, nh + from.rr)) return -1;

@@ -345,6 +345,12 @@ export function ipOptionsSourceRoute(skb: SkBuff): number {
   return opt === null || opt.srr === 0 ? 0 : opt.strict ? 2 : 1;
 }
 
+/** Are routers to look at a packet (RFC 2113)? */
+export function ipOptionsRouterAlert(skb: SkBuff): boolean {
+  const opt = ipOptionsOf((skb.dst as Rtable).net, skb);
+  return opt !== null && opt.routerAlert !== 0;
+}
+
 /**
  * A packet with options is forwarded: this host's address by the way out is entered, and a source route takes its next step.
  * Linux: ip_forward_options(). @param skb its route is that on
@@ -363,7 +369,9 @@ export function ipOptionsForward(skb: SkBuff): void {
   }
   if (opt.srrHit) {
     const at = nh + opt.srr;
-    const pointer = mem8[at + IPOPT_OFFSET]!;
+    let pointer = mem8[at + IPOPT_OFFSET]!;
+    // Hops that were this host itself lie behind, too.
+    while (wordAt(mem8, at + pointer - 1) !== opt.faddr) pointer += 4;
     memView.setInt32(nh + IPH_DADDR, opt.faddr);
     putWord(mem8, at + pointer - 1, own);
     mem8[at + IPOPT_OFFSET] = pointer + 4;

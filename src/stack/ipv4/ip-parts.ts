@@ -36,12 +36,18 @@ export interface OptionOps {
   done(): void;
   /** Has a packet that came in a source route? 0 none, 1 a loose one, 2 a strict one. */
   sourceRoute(skb: SkBuff): number;
+  /** Are routers to look at a packet that came in? */
+  routerAlert(skb: SkBuff): boolean;
   /** A packet with options is forwarded, by its route. */
   forward(skb: SkBuff): void;
   /** Prepares the options of an answer to a packet: their bytes, or -1 when there must be no answer. */
   echo(net: Net, skb: SkBuff): number;
   /** Prepares a socket's options: their bytes. */
   prepare(sk: Sock): number;
+  /** Prepares those of a control message, IP_RETOPTS: their bytes, or -EINVAL. @param at, words where they are in `control` */
+  prepareCmsg(sk: Sock, control: Int32Array, at: number, words: number): number;
+  /** Delivers the control messages about a packet's options, IP_RECVOPTS and IP_RETOPTS. */
+  receiveCmsg(sk: InetSk, msg: Msghdr, skb: SkBuff): void;
   /** Where a packet with the prepared options is sent to first. */
   firstHop(daddr: number): number;
   /** Like ipPushHeader(), with the prepared options. */
@@ -86,6 +92,10 @@ export interface RawOps {
   deliver(skb: SkBuff): boolean;
   /** An ICMP error about a packet this host sent, as NetProtocol.errHandler() gets it. */
   error(skb: SkBuff, info: number): void;
+  /** IP_ROUTER_ALERT: 0, -EINVAL, -EADDRINUSE (it is on), -ENOBUFS (it is off). */
+  setRouterAlert(sk: InetSk, on: boolean): number;
+  /** Gives a packet on its way through to the sockets that hear router alerts: is it theirs now? */
+  routerAlert(skb: SkBuff): boolean;
 }
 
 /** Ping sockets (ping.ts). */

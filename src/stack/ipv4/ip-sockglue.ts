@@ -7,7 +7,7 @@ import { EAGAIN, EINVAL, ENOPROTOOPT, ENOTCONN } from "../../uapi/errno.ts";
 import { SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_LOCAL } from "../../uapi/icmp.ts";
 import {
   IP_FREEBIND, IP_HDRINCL, IP_MTU, IP_MTU_DISCOVER, IP_OPTIONS, IP_PKTINFO, IP_PMTUDISC_DONT, IP_PMTUDISC_OMIT, IP_RECVERR,
-  IP_RECVTOS, IP_RECVTTL, IP_TOS, IP_TTL,
+  IP_RECVOPTS, IP_RECVTOS, IP_RECVTTL, IP_RETOPTS, IP_ROUTER_ALERT, IP_TOS, IP_TTL,
 } from "../../uapi/in.ts";
 import {
   INET_ECN_MASK, IPTOS_LOWDELAY, IPTOS_THROUGHPUT, TC_PRIO_BESTEFFORT, TC_PRIO_BULK, TC_PRIO_INTERACTIVE,
@@ -15,10 +15,10 @@ import {
 } from "../../uapi/ip.ts";
 import { RT_SCOPE_UNIVERSE } from "../../uapi/rtnetlink.ts";
 import {
-  AF_INET, MSG_ERRQUEUE, MSG_TRUNC, SO_MARK, SOCK_RAW, SOCK_STREAM, SOL_IP, SOL_SOCKET,
+  AF_INET, MSG_ERRQUEUE, SO_MARK, SOCK_RAW, SOCK_STREAM, SOL_IP, SOL_SOCKET,
 } from "../../uapi/socket.ts";
 import { mem8, memView, memZero } from "../../lib/memory.ts";
-import { putCmsg, skbCopyDatagramMsg, sockRecvTimestamp } from "../core/datagram.ts";
+import { putCmsg, skbCopyDatagram, sockRecvTimestamp, sockTimestampSet } from "../core/datagram.ts";
 import { SKB_DROP_REASON_SOCKET_RCVBUFF } from "../../uapi/drop-reason.ts";
 import {
   allocSkb, consumeSkb, kfreeSkb, PACKET_HOST, type SkBuff, skbClone, skbDstDrop, skbPull, skbPut,
@@ -32,9 +32,9 @@ import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
 import { IP_HLEN, IPH_DADDR, IPH_SADDR, IPH_TOS, IPH_TTL } from "../wire/ip.ts";
 import { inetSelectAddr } from "./devinet.ts";
 import {
-  INET_FREEBIND, INET_HDRINCL, INET_RECVERR, type InetSk, IP_CMSG_PKTINFO, IP_CMSG_TOS, IP_CMSG_TTL,
+  INET_FREEBIND, INET_HDRINCL, INET_RECVERR, type InetSk, IP_CMSG_PKTINFO, IP_CMSG_RECVOPTS, IP_CMSG_RETOPTS, IP_CMSG_TOS, IP_CMSG_TTL,
 } from "./inet-sock.ts";
-import { ipMulticast, ipOptions, ipSockopts } from "./ip-parts.ts";
+import { ipMulticast, ipOptions, ipRaw, ipSockopts } from "./ip-parts.ts";
 import { dstMtu } from "./rtable.ts";
 
 /** Words of the IP_PKTINFO message: ifindex, local address to answer from, destination address of the header. */
@@ -54,7 +54,7 @@ export class IpcmCookie {
   /** -1 for the socket's. */
   tos = -1;
   mark = 0;
-  /** Bytes of the socket's IP options. */
+  /** Bytes of the IP options that are prepared for the packet: the call's, or the socket's. */
   optlen = 0;
 }
 
@@ -106,6 +106,12 @@ export function ipSetsockopt(sk: InetSk, name: number, value: number, bytes: Uin
       return setFlag(sk, IP_CMSG_TTL, on);
     case IP_RECVTOS:
       return setFlag(sk, IP_CMSG_TOS, on);
+    case IP_RECVOPTS:
+    case IP_RETOPTS:
+      if (ipOptions === null) return -ENOPROTOOPT;
+      return setFlag(sk, name === IP_RECVOPTS ? IP_CMSG_RECVOPTS : IP_CMSG_RETOPTS, on);
+    case IP_ROUTER_ALERT:
+      return ipRaw === null ? -EINVAL : ipRaw.setRouterAlert(sk, on);
     case IP_MTU_DISCOVER:
       if (value < IP_PMTUDISC_DONT || value > IP_PMTUDISC_OMIT) return -EINVAL;
       inet.pmtudisc = value;
@@ -153,6 +159,8 @@ export function ipGetsockopt(sk: InetSk, name: number, out: Uint8Array | Int32Ar
     case IP_PKTINFO: value = flagOf(sk, IP_CMSG_PKTINFO); break;
     case IP_RECVTTL: value = flagOf(sk, IP_CMSG_TTL); break;
     case IP_RECVTOS: value = flagOf(sk, IP_CMSG_TOS); break;
+    case IP_RECVOPTS: value = flagOf(sk, IP_CMSG_RECVOPTS); break;
+    case IP_RETOPTS: value = flagOf(sk, IP_CMSG_RETOPTS); break;
     case IP_MTU_DISCOVER: value = inet.pmtudisc; break;
     case IP_FREEBIND: value = flagOf(sk, INET_FREEBIND); break;
     case IP_RECVERR: value = flagOf(sk, INET_RECVERR); break;
@@ -200,14 +208,15 @@ export function ipCmsgRecv(sk: InetSk, msg: Msghdr, skb: SkBuff): void {
     const at = putCmsg(msg, SOL_IP, IP_TOS, 1);
     if (at >= 0) msg.control[at] = mem8[nh + IPH_TOS]!;
   }
+  if ((flags & (IP_CMSG_RECVOPTS | IP_CMSG_RETOPTS)) !== 0) ipOptions!.receiveCmsg(sk, msg, skb);
 }
 
 /**
  * Reads the control messages of sendmsg() into the cookie: IP_PKTINFO (device and source address), IP_TTL, IP_TOS,
- * SO_MARK.
+ * SO_MARK, IP_RETOPTS (the packet's options, which are prepared then).
  * @returns 0, or -EINVAL for a malformed or unknown one. Linux: ip_cmsg_send()
  */
-export function ipCmsgSend(msg: Msghdr, ipc: IpcmCookie): number {
+export function ipCmsgSend(sk: Sock, msg: Msghdr, ipc: IpcmCookie): number {
   const control = msg.control;
   if (control === null) return 0;
   const end = msg.controllen;
@@ -216,7 +225,7 @@ export function ipCmsgSend(msg: Msghdr, ipc: IpcmCookie): number {
     const words = control[at + 2]!;
     const value = at + CMSG_WORDS;
     if (words < 1 || words > end - value) return -EINVAL;
-    const err = cmsgSendOne(ipc, control, control[at]!, control[at + 1]!, value, words);
+    const err = cmsgSendOne(sk, ipc, control, control[at]!, control[at + 1]!, value, words);
     if (err < 0) return err;
     at = value + words;
   }
@@ -224,7 +233,7 @@ export function ipCmsgSend(msg: Msghdr, ipc: IpcmCookie): number {
 }
 
 function cmsgSendOne(
-  ipc: IpcmCookie, control: Int32Array, level: number, type: number, at: number, words: number,
+  sk: Sock, ipc: IpcmCookie, control: Int32Array, level: number, type: number, at: number, words: number,
 ): number {
   const value = control[at]!;
   if (level === SOL_SOCKET) {
@@ -248,6 +257,10 @@ function cmsgSendOne(
       if (value < 0 || value > 255) return -EINVAL;
       ipc.tos = value;
       return 0;
+    case IP_RETOPTS:
+      if (ipOptions === null) return -EINVAL;
+      ipc.optlen = ipOptions.prepareCmsg(sk, control, at, words);
+      return ipc.optlen < 0 ? ipc.optlen : 0;
     default:
       return -EINVAL;
   }
@@ -274,6 +287,7 @@ export function ipIcmpError(sk: Sock, skb: SkBuff, err: number, port: number, pa
   clone.ackSeq = info;
   clone.endSeq = clone.data;
   clone.sacked = SO_EE_ORIGIN_ICMP;
+  sockTimestampSet(sk, clone);
   if (skbPull(clone, payload) < 0) skbPull(clone, clone.len);
   skbSetOwnerR(clone, sk);
   sk.errorQueue = skbChainTail(sk.errorQueue, clone);
@@ -312,22 +326,19 @@ export function ipRecvError(sk: InetSk, msg: Msghdr, length: number): number {
   const next = skb.next;
   sk.errorQueue = next;
   skb.next = null;
-  let copied = skb.len;
-  if (copied > length) {
-    msg.flags |= MSG_TRUNC;
-    copied = length;
-  }
-  skbCopyDatagramMsg(skb, 0, msg, copied);
+  const copied = skbCopyDatagram(skb, msg, length);
   const name = msg.name as SockaddrIn | null;
   if (name !== null) {
     name.family = AF_INET;
     name.addr = memView.getInt32(skb.endSeq + IPH_DADDR);
     name.port = skb.seq;
   }
+  const icmp = skb.sacked === SO_EE_ORIGIN_ICMP;
+  // What the socket wants to know of packets it wants to know of the one with the error, too.
+  if (icmp) ipCmsgRecv(sk, msg, skb);
   const at = putCmsg(msg, SOL_IP, IP_RECVERR, RECVERR_WORDS);
   if (at >= 0) {
     const control = msg.control!;
-    const icmp = skb.sacked === SO_EE_ORIGIN_ICMP;
     control[at] = skb.tcpFlags;
     control[at + 1] = skb.sacked;
     control[at + 2] = icmp ? mem8[skb.th + ICMPH_TYPE]! : 0;

@@ -8,7 +8,7 @@ import { mem8, memView } from "../../lib/memory.ts";
 import { words } from "../../lib/table.ts";
 import { SKB_DROP_REASON_NOT_SPECIFIED } from "../../uapi/drop-reason.ts";
 import {
-  EADDRNOTAVAIL, EHOSTUNREACH, EINVAL, EMSGSIZE, ENOBUFS, ENOPROTOOPT, EOPNOTSUPP, EPROTO,
+  EADDRINUSE, EADDRNOTAVAIL, EHOSTUNREACH, EINVAL, EMSGSIZE, ENOBUFS, ENOPROTOOPT, EOPNOTSUPP, EPROTO,
 } from "../../uapi/errno.ts";
 import {
   ICMP_DEST_UNREACH, ICMP_FILTER, ICMP_FRAG_NEEDED, ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_SOURCE_QUENCH, NR_ICMP_UNREACH,
@@ -24,12 +24,12 @@ import type { Net } from "../core/net.ts";
 import { kfreeSkb, skbClone, skbDstDrop, type SkBuff } from "../core/skbuff.ts";
 import { skbChainPurge, skbQueuePurge } from "../core/skb-queue.ts";
 import {
-  type Proto, SK_ACK_BACKLOG, SK_DROPS, SK_PROTOCOL, skDstReset, type Sock, SOCK_FILTERED, SOCK_TIMESTAMP, sockDefErrorReport,
+  type Proto, SK_ACK_BACKLOG, SK_DROPS, SK_PROTOCOL, SK_TYPE, skDstReset, type Sock, SOCK_FILTERED, SOCK_TIMESTAMP, sockDefErrorReport,
   sockDefWriteSpace, sockOrphan, sockPut, sockQueueRcvSkb,
 } from "../core/sock.ts";
 import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
 import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
-import { IP_HLEN, IPH_CHECK, IPH_DADDR, IPH_ID, IPH_PROTOCOL, IPH_SADDR, IPH_TOT_LEN } from "../wire/ip.ts";
+import { IP_FRAGMENT_BITS, IP_HLEN, IPH_CHECK, IPH_DADDR, IPH_FRAG_OFF, IPH_ID, IPH_PROTOCOL, IPH_SADDR, IPH_TOT_LEN } from "../wire/ip.ts";
 import { inetAddrValidOrNonlocal, inetDgramOps, inetSkAlloc, inetSkFree } from "./af-inet.ts";
 import {
   datagramConnect, datagramDisconnect, datagramIoctl, datagramPutSource, datagramShutdown, datagramUpdatePmtu,
@@ -39,10 +39,10 @@ import {
 } from "./datagram-send.ts";
 import { inetAddrType } from "./fib-lookup.ts";
 import { icmpErrConvert, icmpErrFatal, icmpOutCount } from "./icmp.ts";
-import { INET_HDRINCL, INET_RECVERR, type InetSk } from "./inet-sock.ts";
+import { INET_HDRINCL, INET_RECVERR, INET_ROUTER_ALERT, type InetSk } from "./inet-sock.ts";
 import { INET_PROTOSW_REUSE, inetRegisterProtosw } from "./inetsw.ts";
 import { ipSelectIdent } from "./ip-output.ts";
-import { ipMulticast, registerIpRaw } from "./ip-parts.ts";
+import { ipFragments, ipMulticast, registerIpRaw } from "./ip-parts.ts";
 import { ipCmsgRecv, ipIcmpError, ipRecvError } from "./ip-sockglue.ts";
 import { ipv4Redirect } from "./route-learn.ts";
 
@@ -144,11 +144,50 @@ function rawDeliver(skb: SkBuff): boolean {
     delivered = true;
     if (protocol === IPPROTO_ICMP && icmpFiltered(sk, skb, skb.data)) continue;
     if (ipMulticast !== null && inClassD(daddr) && !ipMulticast.allow(sk, daddr, saddr, dev.ifindex)) continue;
-    const clone = skbClone(skb);
-    if (clone === null) words[sk.cold + SK_DROPS]!++;
-    else rawRcv(sk, clone);
+    deliverClone(sk, skb);
   }
   return delivered;
+}
+
+/** IP_ROUTER_ALERT. Linux: ip_ra_control(). */
+function rawSetRouterAlert(sk: InetSk, on: boolean): number {
+  const inet = sk.inet;
+  if (words[sk.cold + SK_TYPE] !== SOCK_RAW || inet.num === IPPROTO_RAW) return -EINVAL;
+  const was = (inet.flags & INET_ROUTER_ALERT) !== 0;
+  if (was === on) return on ? -EADDRINUSE : -ENOBUFS;
+  inet.flags ^= INET_ROUTER_ALERT;
+  return 0;
+}
+
+/**
+ * A packet with a router alert is on its way through: it ends here when a socket hears those of its protocol, whatever addresses that
+ * has. Linux: ip_call_ra_chain(). @param packet data at its IP header
+ */
+function rawRouterAlert(packet: SkBuff): boolean {
+  const { ifindex, net } = packet.dev!;
+  const protocol = mem8[packet.nh + IPH_PROTOCOL]!;
+  let skb: SkBuff | null = packet;
+  let last: Sock | null = null;
+  for (let sk = socks as InetSk | null; sk !== null; sk = sk.hashNext as InetSk | null) {
+    const inet = sk.inet;
+    if ((inet.flags & INET_ROUTER_ALERT) === 0 || inet.num !== protocol || sk.net !== net) continue;
+    if (sk.boundDevIf !== 0 && sk.boundDevIf !== ifindex) continue;
+    if (last === null && (memView.getUint16(packet.nh + IPH_FRAG_OFF) & IP_FRAGMENT_BITS) !== 0 && ipFragments !== null) {
+      skb = ipFragments.defrag(packet);
+      if (skb === null) return true;
+    }
+    if (last !== null) deliverClone(last, skb);
+    last = sk;
+  }
+  if (last === null) return false;
+  rawRcv(last, skb);
+  return true;
+}
+
+function deliverClone(sk: Sock, skb: SkBuff): void {
+  const clone = skbClone(skb);
+  if (clone === null) words[sk.cold + SK_DROPS]!++;
+  else rawRcv(sk, clone);
 }
 
 /** The IP header is part of what is read. Linux: raw_rcv(). */
@@ -323,7 +362,9 @@ export const rawProt: Proto = Object.freeze({
   writeSpace: sockDefWriteSpace,
 });
 
-const rawOps = Object.freeze({ deliver: rawDeliver, error: rawIcmpError });
+const rawOps = Object.freeze({
+  deliver: rawDeliver, error: rawIcmpError, setRouterAlert: rawSetRouterAlert, routerAlert: rawRouterAlert,
+});
 
 /** Every protocol number of the type. */
 const rawProtosw = Object.freeze({

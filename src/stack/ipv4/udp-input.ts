@@ -22,7 +22,7 @@ import {
 import { AF_INET, MSG_ERRQUEUE, MSG_PEEK, MSG_TRUNC } from "../../uapi/socket.ts";
 import { TCP_ESTABLISHED } from "../../uapi/tcp.ts";
 import {
-  skbCopyDatagramMsg, skbFreeDatagram, skbRecvDatagram, skbRecvError, sockFilterSkb, sockTimestampSet,
+  skbCopyDatagram, skbFreeDatagram, skbRecvDatagram, skbRecvError, sockFilterSkb, sockTimestampSet,
 } from "../core/datagram.ts";
 import type { Net } from "../core/net.ts";
 import {
@@ -144,12 +144,7 @@ export function udpRecvmsg(sk: Sock, msg: Msghdr, length: number, flags: number)
   const skb = skbRecvDatagram(sk, flags);
   if (skb === null) return skbRecvError(sk, flags);
   const ulen = skb.len;
-  let copied = ulen;
-  if (ulen > length) {
-    copied = length;
-    msg.flags |= MSG_TRUNC;
-  }
-  skbCopyDatagramMsg(skb, 0, msg, copied);
+  const copied = skbCopyDatagram(skb, msg, length);
   if ((flags & MSG_PEEK) === 0) sk.net.mib[UDP_MIB_INDATAGRAMS]!++;
   const name = msg.name as SockaddrIn | null;
   if (name !== null) {

@@ -44,6 +44,10 @@ const UDP_HEADROOM = NET_IP_ALIGN + 18 + IP_HLEN;
 /** Longest datagram: what the IP header's length field leaves. */
 const UDP_MAX_PAYLOAD = 0xffff - IP_HLEN - UDP_HLEN;
 
+/** SkBuff.sacked of a corked datagram: its TTL, and the bytes of IP options that there is room for. */
+const TTL_MASK = 0xff;
+const OPTLEN_SHIFT = 8;
+
 let ipc: IpcmCookie;
 
 /** Boot time. */
@@ -63,9 +67,12 @@ function sendAllowed(sk: Sock): number {
   return err === -EAGAIN ? sendRefused(sk, err) : err;
 }
 
-/** Writes both headers and lets the packet go. Linux: udp_send_skb(). 0 or a negative errno; the packet is gone. */
+/**
+ * Writes both headers and lets the packet go. Linux: udp_send_skb(). @param optlen bytes of the prepared IP options
+ * @returns 0 or a negative errno; the packet is gone
+ */
 function udpSendSkb(
-  sk: InetSk, skb: SkBuff, saddr: number, daddr: number, dport: number, ttl: number, tos: number,
+  sk: InetSk, skb: SkBuff, saddr: number, daddr: number, dport: number, ttl: number, tos: number, optlen: number,
 ): number {
   const net = sk.net;
   const uh = skbPush(skb, UDP_HLEN);
@@ -84,7 +91,7 @@ function udpSendSkb(
   skb.priority = words[sk.cold + SK_PRIORITY]!;
   // What has further packets is to go in pieces.
   const df = skb.fragList === null && ipDontFragment(sk);
-  if ((sk.inet.flags & IP_CMSG_OPTIONS) !== 0 && ipOptions!.prepare(sk) > 0) ipOptions!.push(skb, sk, saddr, daddr, IPPROTO_UDP, ttl, tos, df);
+  if (optlen > 0) ipOptions!.push(skb, sk, saddr, daddr, IPPROTO_UDP, ttl, tos, df);
   else ipPushHeader(skb, sk, saddr, daddr, IPPROTO_UDP, ttl, tos, df);
   const err = ipSendSkb(net, skb);
   if (err === -ENOBUFS && (sk.inet.flags & INET_RECVERR) === 0) {
@@ -102,8 +109,8 @@ function tooLong(sk: InetSk, daddr: number, mtu: number): number {
 }
 
 /** Puts the message behind what a datagram has: 0 or a negative errno. Linux: ip_append_data(). */
-function appendData(sk: InetSk, skb: SkBuff, msg: Msghdr, length: number): number {
-  const mtu = ipSkMtu(sk, skb.dst as Rtable) - ((sk.inet.flags & IP_CMSG_OPTIONS) !== 0 ? ipOptions!.prepare(sk) : 0);
+function appendData(sk: InetSk, skb: SkBuff, msg: Msghdr, length: number, optlen: number): number {
+  const mtu = ipSkMtu(sk, skb.dst as Rtable) - optlen;
   const whole = IP_HLEN + UDP_HLEN + skb.len + length;
   if (skb.fragList === null && length <= skbTailroom(skb) && whole <= mtu) {
     return copyFromIter(skbPut(skb, length), msg, length) === length ? 0 : -EFAULT;
@@ -116,7 +123,7 @@ function appendData(sk: InetSk, skb: SkBuff, msg: Msghdr, length: number): numbe
 function appendPending(sk: InetSk, msg: Msghdr, length: number, more: boolean): number {
   const skb = sk.writeQueue.head!;
   let err = sk.err !== 0 ? sockError(sk) : (sk.shutdown & SEND_SHUTDOWN) !== 0 ? -EPIPE : 0;
-  if (err === 0) err = appendData(sk, skb, msg, length);
+  if (err === 0) err = appendData(sk, skb, msg, length, skb.sacked >> OPTLEN_SHIFT);
   if (err < 0) {
     udpFlushPendingFrames(sk);
     return err;
@@ -125,11 +132,16 @@ function appendPending(sk: InetSk, msg: Msghdr, length: number, more: boolean): 
   return err < 0 ? err : length;
 }
 
-/** Sends the corked datagram, if there is one. Linux: udp_push_pending_frames(). 0 or a negative errno. */
+/**
+ * Sends the corked datagram, if there is one. Linux: udp_push_pending_frames(). Its IP options are those that the socket has now,
+ * where there is room for them since the datagram was begun. 0 or a negative errno.
+ */
 export function udpPushPendingFrames(sk: InetSk): number {
   const skb = skbDequeue(sk.writeQueue);
   if (skb === null) return 0;
-  return udpSendSkb(sk, skb, skb.ackSeq, skb.seq, skb.endSeq, skb.sacked, skb.tcpFlags);
+  const room = skb.sacked >> OPTLEN_SHIFT;
+  const optlen = room > 0 && (sk.inet.flags & IP_CMSG_OPTIONS) !== 0 ? ipOptions!.prepare(sk) : 0;
+  return udpSendSkb(sk, skb, skb.ackSeq, skb.seq, skb.endSeq, skb.sacked & TTL_MASK, skb.tcpFlags, optlen > room ? 0 : optlen);
 }
 
 /** Forgets the corked datagram. Linux: udp_flush_pending_frames(). */
@@ -162,7 +174,7 @@ function udpMakeSkb(
   skbReserve(skb, UDP_HEADROOM + optlen + UDP_HLEN);
   skb.dst = rt;
   skbSetOwnerW(skb, sk);
-  err = split ? appendData(sk, skb, msg, length) : copyFromIter(skbPut(skb, length), msg, length) === length ? 0 : -EFAULT;
+  err = split ? appendData(sk, skb, msg, length, optlen) : copyFromIter(skbPut(skb, length), msg, length) === length ? 0 : -EFAULT;
   if (err < 0) {
     consumeSkb(skb);
     return err === -ENOBUFS ? sendRefused(sk, err) : err;
@@ -174,12 +186,12 @@ function udpMakeSkb(
     skb.ackSeq = saddr;
     skb.seq = daddr;
     skb.endSeq = dport;
-    skb.sacked = ttl;
+    skb.sacked = ttl | (optlen << OPTLEN_SHIFT);
     skb.tcpFlags = tos;
     skbQueueTail(sk.writeQueue, skb);
     return length;
   }
-  err = udpSendSkb(sk, skb, saddr, daddr, dport, ttl, tos);
+  err = udpSendSkb(sk, skb, saddr, daddr, dport, ttl, tos, optlen);
   return err < 0 ? err : length;
 }
 
@@ -217,17 +229,19 @@ export function udpSendmsg(sock: Sock, msg: Msghdr, length: number): number {
   cookie.ttl = 0;
   cookie.tos = -1;
   cookie.mark = words[sk.cold + SK_MARK]!;
+  cookie.optlen = 0;
   if (msg.controllen > 0) {
-    const err = ipCmsgSend(msg, cookie);
+    const err = ipCmsgSend(sk, msg, cookie);
     if (err < 0) return err;
+    // A datagram that gathers keeps no options but its socket's.
+    if (more && cookie.optlen > 0) return -EINVAL;
     connected = false;
   }
   let saddr = cookie.addr;
   let rt: Rtable | null = null;
   let hop = daddr;
-  cookie.optlen = 0;
-  if ((inet.flags & IP_CMSG_OPTIONS) !== 0) {
-    cookie.optlen = ipOptions!.prepare(sk);
+  if (cookie.optlen === 0 && (inet.flags & IP_CMSG_OPTIONS) !== 0) cookie.optlen = ipOptions!.prepare(sk);
+  if (cookie.optlen > 0) {
     hop = ipOptions!.firstHop(daddr);
     connected = false;
     if (daddr === 0 && hop !== 0) return -EINVAL;

@@ -13,7 +13,7 @@ import {
 } from "../../../src/uapi/drop-reason.ts";
 import { EINVAL, EMSGSIZE, ENOBUFS, ENOPROTOOPT } from "../../../src/uapi/errno.ts";
 import { IP_OPTIONS } from "../../../src/uapi/in.ts";
-import { SOCK_DGRAM, SOCK_STREAM, SOL_IP } from "../../../src/uapi/socket.ts";
+import { MSG_MORE, SOCK_DGRAM, SOCK_STREAM, SOL_IP } from "../../../src/uapi/socket.ts";
 import {
   addDevice, addLoopback, bootIpv4, checksum, drops, icmpMessage, initNet, ip, ipPacket, receive, shutdownIpv4, type TestDevice,
 } from "./harness.ts";
@@ -161,6 +161,26 @@ test.serial("IP_OPTIONS of a datagram socket: on every packet, readable as set, 
   const stream = open(a, SOCK_STREAM);
   t.is(setsockoptBytes(stream, SOL_IP, IP_OPTIONS, rr), -ENOPROTOOPT);
   turn();
+  finish(t);
+});
+
+test.serial("a gathering datagram has the options that there was room for when it began", (t) => {
+  bootHosts({ initcalls: [part] });
+  const seen = watch(devA);
+  const fd = open(a, SOCK_DGRAM);
+  const to = new SockaddrIn(ADDR_B, 7);
+  const rr = Uint8Array.of(7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+  const sendInTwo = (between: () => void): number => {
+    sendto(fd, new Uint8Array(10), 0, 10, MSG_MORE, to);
+    between();
+    sendto(fd, new Uint8Array(10), 0, 10, 0, to);
+    turn();
+    return seen.pop()!.length;
+  };
+  t.is(sendInTwo(() => setsockoptBytes(fd, SOL_IP, IP_OPTIONS, rr)), 20, "no room for options that came later");
+  t.is(sendInTwo(() => 0), 32);
+  t.is(sendInTwo(() => setsockoptBytes(fd, SOL_IP, IP_OPTIONS, rr.slice(0, 8).fill(7, 1, 2))), 28);
+  t.is(sendInTwo(() => setsockoptBytes(fd, SOL_IP, IP_OPTIONS, new Uint8Array(0))), 20);
   finish(t);
 });
 
