@@ -78,6 +78,8 @@ export const CONFIG_TABLE = Object.freeze({
   bridgeFdb: row("stations that bridges know, addresses of their own included, where `bridge` is started", [8, 32, 64, 4096], 4, 16384),
   nfRuleWords: row("words for iptables' rules of all namespaces, about 30 a rule, where `iptables` is started; to change a set takes as many again", [512, 1024, 4096, 65536], 256, 1048576),
   nfConntracks: row("connections that netfilter tracks, about 101 bytes each, where `conntrack` is started", [16, 32, 128, 4096], 8, 32766),
+  nfHelped: row("connections among them that a helper reads (FTP's control), about 60 bytes each, where `ctHelpers` is started", [1, 2, 4, 64], 1, 8192),
+  nfExpects: row("connections that those have announced", [1, 2, 4, 64], 1, 8192),
   netlinkSocks: row("netlink sockets among them, where netlink is started", [1, 1, 2, 64], 1, 1024),
   backlog: row("packets waiting on loopback and veth (netdev_max_backlog)", [6, 12, 40, 1000], 1, 16384),
 } satisfies Record<string, Row>);

@@ -24,6 +24,8 @@ export const IPS_DST_NAT = 32;
 export const IPS_SEQ_ADJUST = 64;
 export const IPS_SRC_NAT_DONE = 128;
 export const IPS_DST_NAT_DONE = 256;
+/** A helper reads its packets. */
+export const IPS_HELPER = 8192;
 
 export const TCP_CONNTRACK_NONE = 0;
 export const TCP_CONNTRACK_SYN_SENT = 1;

@@ -16,7 +16,7 @@ import { createTimer, delTimer, jiffies, modTimer, TIMER_WORDS, timerReduce } fr
 import { IPPROTO_TCP } from "../../uapi/in.ts";
 import { IPS_ASSURED, IPS_CONFIRMED, TCP_CONNTRACK_CLOSE, TCP_CONNTRACK_FIN_WAIT } from "../../uapi/nf-conntrack.ts";
 import type { Net } from "../core/net.ts";
-import { ctNat, nfCtPartsInit } from "./nf-conntrack-parts.ts";
+import { ctHelpers, ctNat, nfCtPartsInit } from "./nf-conntrack-parts.ts";
 
 /*
  * A row: two tuples, of the direction of the first packet and of the answers. Linux: struct nf_conntrack_tuple.
@@ -222,6 +222,7 @@ function earlyDrop(first: number, l4: number): void {
 /** Gives a row back that is in no bucket; packets that refer to it will not find it. */
 function free(row: number): void {
   if (ctNat !== null) ctNat.destroy(row);
+  if (ctHelpers !== null) ctHelpers.destroy(row);
   const generation = words[row + CT_STATUS]! >>> GENERATION_SHIFT;
   words[row + CT_STATUS] = (generation === GENERATIONS ? 1 : generation + 1) << GENERATION_SHIFT;
   slabFree(slab, ((row - rows) / CT_WORDS) | 0);

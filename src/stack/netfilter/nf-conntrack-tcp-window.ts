@@ -17,13 +17,14 @@
  */
 import { memView } from "../../lib/memory.ts";
 import { words } from "../../lib/table.ts";
-import { TCP_CONNTRACK_SYN_RECV, TCP_CONNTRACK_SYN_SENT } from "../../uapi/nf-conntrack.ts";
+import { IPS_SEQ_ADJUST, TCP_CONNTRACK_SYN_RECV, TCP_CONNTRACK_SYN_SENT } from "../../uapi/nf-conntrack.ts";
 import {
   TCP_HLEN, TCPHDR_ACK, TCPHDR_RST, TCPHDR_SYN, TCPOLEN_SACK_BASE, TCPOLEN_SACK_PERBLOCK, TCPOLEN_SACK_PERM, TCPOLEN_TSTAMP_ALIGNED,
   TCPOLEN_WINDOW, TCPOPT_EOL, TCPOPT_NOP, TCPOPT_SACK, TCPOPT_SACK_PERM, TCPOPT_TSTAMP_WORD, TCPOPT_WINDOW, TH_ACK, TH_DOFF,
   TH_FLAGS, TH_SEQ, TH_WIN,
 } from "../wire/tcp.ts";
-import { CT_PROTO, CT_PROTO_WORDS, nfCtTcpState } from "./nf-conntrack-table.ts";
+import { ctHelpers } from "./nf-conntrack-parts.ts";
+import { CT_PROTO, CT_PROTO_WORDS, CT_STATUS, nfCtTcpState } from "./nf-conntrack-table.ts";
 import type { NetnsCt } from "./netns-ct.ts";
 
 /** The segment is right; it changes nothing, but belongs to the connection; it is INVALID. */
@@ -226,6 +227,12 @@ export function tcpInWindow(row: number, direction: number, th: number, end: num
   let ack = memView.getInt32(th + TH_ACK);
   let sack = (tcpEndFlags(row, direction ^ 1) & TCP_FLAG_SACK_PERM) !== 0 ? highestSack(th, ack) : ack;
   let last = end;
+  // What it acknowledges was made longer or shorter on its way here.
+  if (ctHelpers !== null && (words[row + CT_STATUS]! & IPS_SEQ_ADJUST) !== 0) {
+    const moved = ctHelpers.seqOffset(row, direction ^ 1, (ack - 1) | 0);
+    ack = (ack - moved) | 0;
+    sack = (sack - moved) | 0;
+  }
 
   if (words[sender + MAXWIN] === 0) {
     if (syn) {

@@ -17,7 +17,8 @@ import {
   NF_IP_PRI_CONNTRACK_CONFIRM, NF_IP_PRI_CONNTRACK_DEFRAG, NF_STOLEN, NFPROTO_IPV4,
 } from "../../uapi/netfilter.ts";
 import {
-  IP_CT_ESTABLISHED, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, IP_CT_TEMPLATE, IP_CT_UNTRACKED, IPS_CONFIRMED, IPS_EXPECTED, IPS_SEEN_REPLY,
+  IP_CT_ESTABLISHED, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, IP_CT_TEMPLATE, IP_CT_UNTRACKED, IPS_CONFIRMED, IPS_EXPECTED,
+  IPS_HELPER, IPS_SEEN_REPLY,
 } from "../../uapi/nf-conntrack.ts";
 import { IPSTATS_MIB_INDISCARDS } from "../../uapi/snmp.ts";
 import type { Net } from "../core/net.ts";
@@ -30,6 +31,7 @@ import { NfHookOps, nfRegisterAttach, nfRegisterHook, nfReinject } from "./hooks
 import {
   nfCtIcmpError, nfCtIcmpInverse, nfCtIcmpIsError, nfCtIcmpPacket, nfCtIcmpPorts, nfCtIcmpReplyPorts, nfCtIcmpValid,
 } from "./nf-conntrack-icmp.ts";
+import { ctHelpers } from "./nf-conntrack-parts.ts";
 import {
   CT_STAT_DROP, CT_STAT_ERROR, CT_STAT_INVALID, CT_STATUS, nfCtAlloc, nfCtConfirm, nfCtCount, nfCtDelete, nfCtFind, nfCtGet,
   nfCtNodeRow, nfCtRef, nfCtTableInit,
@@ -40,6 +42,8 @@ import { netnsCt, type NetnsCt, netnsCtInit } from "./netns-ct.ts";
 
 /** A ctinfo in a packet's reference. */
 export const CTINFO_MASK = 7;
+/** Behind it, with IP_CT_TEMPLATE: number of a helper. */
+export const CTINFO_BITS = 3;
 
 /** The hook of PRE_ROUTING that puts fragments together: what it gives back goes on behind it. */
 let wholeOps: NfHookOps;
@@ -128,8 +132,9 @@ function track(net: Net, skb: SkBuff, hooknum: number): number {
     else skb.ackSeq = nfCtRef(nfCtNodeRow(node), IP_CT_RELATED + (node & 1) * IP_CT_IS_REPLY);
     return NF_ACCEPT;
   }
-  let answer = resolve(net, skb, th, protocol, ct);
-  if (answer === CT_AGAIN) answer = resolve(net, skb, th, protocol, ct);
+  const helper = template >> CTINFO_BITS;
+  let answer = resolve(net, skb, th, protocol, ct, helper);
+  if (answer === CT_AGAIN) answer = resolve(net, skb, th, protocol, ct, helper);
   if (answer === CT_TRACKED) return NF_ACCEPT;
   if (answer === NF_DROP) {
     nfCtCount(CT_STAT_DROP);
@@ -139,8 +144,11 @@ function track(net: Net, skb: SkBuff, hooknum: number): number {
   return NF_ACCEPT;
 }
 
-/** Linux: resolve_normal_ct(). @returns CT_TRACKED, CT_INVALID or CT_AGAIN; NF_DROP when there is no room for one more connection */
-function resolve(net: Net, skb: SkBuff, th: number, protocol: number, ct: NetnsCt): number {
+/**
+ * Linux: resolve_normal_ct(). @param helper number of the one that a new connection gets, 0
+ * @returns CT_TRACKED, CT_INVALID or CT_AGAIN; NF_DROP when there is no room for one more connection
+ */
+function resolve(net: Net, skb: SkBuff, th: number, protocol: number, ct: NetnsCt, helper: number): number {
   const saddr = memView.getInt32(skb.nh + IPH_SADDR);
   const daddr = memView.getInt32(skb.nh + IPH_DADDR);
   const l4 = protocol | (net.id << 8);
@@ -158,6 +166,7 @@ function resolve(net: Net, skb: SkBuff, th: number, protocol: number, ct: NetnsC
   const direction = node < 0 ? 0 : node & 1;
   const row = node < 0 ? nfCtAlloc(saddr, daddr, ports, replyPorts, l4) : nfCtNodeRow(node);
   if (row < 0) return NF_DROP;
+  if (node < 0 && ctHelpers !== null) ctHelpers.begin(row, helper);
   const status = words[row + CT_STATUS]!;
   let ctinfo = IP_CT_NEW;
   if (direction !== 0) ctinfo = IP_CT_ESTABLISHED + IP_CT_IS_REPLY;
@@ -191,6 +200,13 @@ function packet(skb: SkBuff, th: number, protocol: number, row: number, directio
 function confirm(net: Net, skb: SkBuff, hooknum: number): number {
   const ref = skb.ackSeq;
   const ctinfo = ref & CTINFO_MASK;
+  if (ctHelpers !== null) {
+    const helped = nfCtGet(ref);
+    if (helped >= 0 && (words[helped + CT_STATUS]! & IPS_HELPER) !== 0) {
+      const verdict = ctHelpers.leave(skb, helped, ctinfo, hooknum);
+      if (verdict !== NF_ACCEPT) return verdict;
+    }
+  }
   if (ref === 0 || (ctinfo !== IP_CT_NEW && ctinfo !== IP_CT_RELATED)) return NF_ACCEPT;
   let row = nfCtGet(ref);
   if (row < 0 && ctinfo === IP_CT_NEW) {

@@ -51,7 +51,7 @@ export function nfNatWords(count: number): number {
 export function nfNatInit(count: number): void {
   nfNatUniqueInit(count);
   masqueraded = halfTable("nf_nat_masquerade", count);
-  registerCtNat(Object.freeze({ destroy: natDestroy }));
+  registerCtNat(Object.freeze({ destroy: natDestroy, setup: natSetup }));
   iptAddTable(IPT_TABLE_NAT);
   registerHook(natPreRouting, NF_INET_PRE_ROUTING, NF_IP_PRI_NAT_DST);
   registerHook(natLocalOut, NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST);
@@ -102,6 +102,10 @@ export function nfNatSetupInfo(
   if (source) nfNatSourceAdd(row);
   words[row + CT_STATUS] = status | done | change;
   return NF_ACCEPT;
+}
+
+function natSetup(row: number, destination: boolean, flags: number, addr: number, port: number): number {
+  return nfNatSetupInfo(row, destination ? NF_NAT_MANIP_DST : NF_NAT_MANIP_SRC, flags, addr, addr, port, port, 0);
 }
 
 /** No rule is about the connection. Linux: nf_nat_alloc_null_binding(). */

@@ -94,9 +94,11 @@ SESSIONS = [
         "-t nat -A POSTROUTING -p tcp -j MASQUERADE --to 7", "-t nat -F POSTROUTING", "-t nat -S POSTROUTING",
     ],
     [
+        "-t raw -A PREROUTING -p tcp --dport 21 -j CT --helper ftp",
         "-t raw -A PREROUTING -p tcp --dport 21 -j CT --helper nope", "-t raw -A PREROUTING -p udp -j CT --helper ftp",
         "-t raw -A PREROUTING -j CT --helper ftp", "-t raw -A PREROUTING -p tcp -j CT --helper",
         "-t raw -A PREROUTING -j CT", "-t raw -A PREROUTING -j CT --notrack", "-t raw -A PREROUTING -j NOTRACK",
+        "-t raw -A PREROUTING -p tcp -j CT --notrack --helper ftp",
         "-t raw -A PREROUTING -p tcp -j CT --helper ftp --helper ftp", "-A INPUT -j CT --notrack", "-A INPUT -j NOTRACK",
         "-t raw -S", "-t raw -L -nv",
     ],

@@ -4,6 +4,8 @@ import { readFileSync } from "node:fs";
 import { boot, initNet } from "../../../src/boot.ts";
 import { iptables, iptablesRestore, iptablesSave } from "../../../src/commands/index.ts";
 import { conntrack } from "../../../src/conntrack.ts";
+import { ftp } from "../../../src/conntrack-ftp.ts";
+import { ctHelpers } from "../../../src/conntrack-helpers.ts";
 import { iptables as part } from "../../../src/iptables.ts";
 import { poolsInUse } from "../../../src/lib/pool.ts";
 import { nat } from "../../../src/nat.ts";
@@ -16,7 +18,7 @@ const SESSIONS = JSON.parse(readFileSync(new URL("iptables-answers.json", import
 let inUse = 0;
 
 test.beforeEach(() => {
-  boot({ preset: "host", initcalls: [netfilter, part, conntrack, nat] });
+  boot({ preset: "host", initcalls: [netfilter, part, conntrack, nat, ctHelpers, ftp] });
   inUse = poolsInUse();
 });
 test.afterEach((t) => t.is(poolsInUse(), inUse, "pools full again"));

@@ -91,7 +91,8 @@ function watch(net: Net, arrived: Uint8Array[]): void {
   }, NFPROTO_IPV4, NF_INET_PRE_ROUTING, -450, net));
 }
 
-export function bootRouter(options: BootOptions = {}): void {
+/** @param wayBack outside knows a way to inside */
+export function bootRouter(options: BootOptions = {}, wayBack = false): void {
   clock = 1000;
   opened = [];
   atInside = [];
@@ -112,6 +113,7 @@ export function bootRouter(options: BootOptions = {}): void {
   inetAddAddress(inside, insideDev, INSIDE, 24);
   inetAddAddress(outside, outsideDev, OUTSIDE, 24);
   ipRouteAdd(inside, 0, 0, INSIDE_GATE, 0);
+  if (wayBack) ipRouteAdd(outside, INSIDE & -256, 24, GATE, 0);
   ipForwardSet(router, true);
   turn(100);
   watch(inside, atInside);
