@@ -20,7 +20,7 @@ import {
 import { ENOBUFS } from "../uapi/errno.ts";
 import { IFF_BROADCAST, IFF_MULTICAST } from "../uapi/if.ts";
 import { ARPHRD_ETHER } from "../uapi/if-arp.ts";
-import { ETH_DATA_LEN, ETH_HLEN, ETH_MIN_MTU, ETH_P_802_2, ETH_P_802_3_MIN, ETH_ZLEN } from "../uapi/if-ether.ts";
+import { ETH_DATA_LEN, ETH_HLEN, ETH_MIN_MTU, ETH_P_802_2, ETH_P_802_3, ETH_P_802_3_MIN, ETH_ZLEN } from "../uapi/if-ether.ts";
 import { NET_RX_DROP, netifReceiveSkb } from "./receive.ts";
 
 /** The broadcast address ff:ff:ff:ff:ff:ff. */
@@ -30,6 +30,8 @@ export const ETH_BROADCAST_LO = -1;
 export const ETH_GROUP_BIT = 0x100;
 /** In the first 2 bytes of an address: locally administered. */
 export const ETH_LOCAL_BIT = 0x200;
+/** How a frame with a length begins that has no LLC header: NetWare's. */
+const NOVELL_RAW = 0xffff;
 
 /** Bytes of a packet buffer that a packet of the largest MTU leaves: alignment, link header, and spare for headers. */
 const BUFFER_SPARE_BYTES = NET_IP_ALIGN + ETH_HLEN + IP_HLEN;
@@ -72,8 +74,8 @@ export function etherSetup(dev: NetDevice): void {
 /**
  * Reads the header of a received frame: sets dev, mac, pktType and moves data behind the header. Linux:
  * eth_type_trans().
- * @returns the EtherType for skb.protocol: ETH_P_802_2 for a frame with an 802.3 length; 0 for a frame that is too
- *   short or too long for the device (one VLAN tag allowed for), which is counted and has no handler
+ * @returns the EtherType for skb.protocol: for a frame with an 802.3 length ETH_P_802_2, or ETH_P_802_3 without LLC header; 0 for a
+ *   frame that is too short or too long for the device (one VLAN tag allowed for), which is counted and has no handler
  */
 export function ethTypeTrans(skb: SkBuff, dev: NetDevice): number {
   const mac = skb.data;
@@ -90,7 +92,8 @@ export function ethTypeTrans(skb: SkBuff, dev: NetDevice): number {
   if (memView.getInt32(mac + 2) === dev.addrLo && memView.getUint16(mac) === dev.addrHi) skb.pktType = PACKET_HOST;
   else skb.pktType = otherPktType(mac);
   const type = memView.getUint16(mac + ETHH_PROTO);
-  return type >= ETH_P_802_3_MIN ? type : ETH_P_802_2;
+  if (type >= ETH_P_802_3_MIN) return type;
+  return length >= 2 && memView.getUint16(mac + ETH_HLEN) === NOVELL_RAW ? ETH_P_802_3 : ETH_P_802_2;
 }
 
 /** PACKET_* of a frame that is not to the device's own address. @param mac where its header is */

@@ -4,7 +4,7 @@
  */
 import { type Net, registerPernetSubsys } from "../stack/core/net.ts";
 import { NETDEV_TX_OK, NETIF_F_CSUM, NETIF_F_SG, NetDevice, type NetDeviceOps } from "../stack/core/net-device.ts";
-import { CHECKSUM_UNNECESSARY, type SkBuff, skbOrphan } from "../stack/core/skbuff.ts";
+import { CHECKSUM_UNNECESSARY, PACKET_BROADCAST, PACKET_MULTICAST, type SkBuff, skbOrphan } from "../stack/core/skbuff.ts";
 import { IFF_LOOPBACK } from "../uapi/if.ts";
 import { ARPHRD_LOOPBACK } from "../uapi/if-arp.ts";
 import { ETH_HLEN } from "../uapi/if-ether.ts";
@@ -26,6 +26,8 @@ function loopbackXmit(sent: SkBuff, dev: NetDevice): number {
   }
   const length = skb.len;
   skb.protocol = ethTypeTrans(skb, dev);
+  // The broadcast address of this device is 0, as its own is.
+  if (skb.pktType === PACKET_BROADCAST) skb.pktType = PACKET_MULTICAST;
   skb.ipSummed = CHECKSUM_UNNECESSARY;
   if (netifRx(skb) === NET_RX_SUCCESS) {
     stats.txPackets++;

@@ -18,21 +18,23 @@ import {
   EAGAIN, EFAULT, EINVAL, EMSGSIZE, ENETDOWN, ENOBUFS, ENODEV, ENOIOCTLCMD, ENOPROTOOPT, ENXIO, EOPNOTSUPP, ESOCKTNOSUPPORT,
 } from "../../uapi/errno.ts";
 import { IFF_LOOPBACK, IFF_NOARP, IFF_UP } from "../../uapi/if.ts";
-import { ETH_ALEN, ETH_P_802_2, ETH_P_802_3_MIN, ETH_P_ALL } from "../../uapi/if-ether.ts";
+import { ARPHRD_ETHER } from "../../uapi/if-arp.ts";
+import { ETH_ALEN, ETH_P_8021Q, ETH_P_ALL } from "../../uapi/if-ether.ts";
 import {
-  PACKET_ADD_MEMBERSHIP, PACKET_DROP_MEMBERSHIP, PACKET_LOOPBACK, PACKET_OUTGOING, PACKET_STATISTICS,
+  AUXDATA_WORDS, PACKET_ADD_MEMBERSHIP, PACKET_AUXDATA, PACKET_DROP_MEMBERSHIP, PACKET_IGNORE_OUTGOING, PACKET_LOOPBACK, PACKET_OUTGOING,
+  PACKET_STATISTICS, TP_STATUS_CSUM_VALID, TP_STATUS_USER,
 } from "../../uapi/if-packet.ts";
 import { SIOCINQ, SIOCOUTQ } from "../../uapi/ioctl.ts";
 import {
   AF_PACKET, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_RAW, SOL_PACKET,
 } from "../../uapi/socket.ts";
 import {
-  datagramPoll, skbCopyDatagram, skbRecvDatagram, skbRecvError, sockRecvTimestamp, sockTimestampSet,
+  datagramPoll, putCmsg, skbCopyDatagram, skbRecvDatagram, skbRecvError, sockRecvTimestamp, sockTimestampSet,
 } from "../core/datagram.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import {
-  allocSkb, consumeSkb, NET_IP_ALIGN, type SkBuff, skbClone, skbDstDrop, skbPut, skbReserve,
+  allocSkb, CHECKSUM_UNNECESSARY, consumeSkb, NET_IP_ALIGN, type SkBuff, skbClone, skbDstDrop, skbPut, skbReserve,
 } from "../core/skbuff.ts";
 import { pskbTrim } from "../core/skb-frags.ts";
 import { skbQueuePurge, skbQueueTail } from "../core/skb-queue.ts";
@@ -45,7 +47,7 @@ import { type ProtoOps, type Socket, sockRegister } from "../core/socket.ts";
 import { ETHH_PROTO, ETHH_SOURCE } from "../wire/eth.ts";
 import { VLAN_HLEN } from "../wire/vlan.ts";
 import {
-  packetFirst, packetHook, packetMcAdd, packetMcDrop, packetMcFlush, packetRemove, type PacketSk, type PacketSock, packetSockAlloc,
+  PACKET_F_AUXDATA, PACKET_F_IGNORE_OUTGOING, packetFirst, packetHook, packetMcAdd, packetMcDrop, packetMcFlush, packetRemove, type PacketSk, type PacketSock, packetSockAlloc,
   packetSockFree, packetSockInit, packetUnhook,
 } from "./packet-sock.ts";
 
@@ -177,7 +179,8 @@ function packetRcv(skb: SkBuff, dev: NetDevice, pt: PacketType): number {
   const sk = po.sk!;
   const outgoing = skb.pktType === PACKET_OUTGOING;
   // One type means what comes in; what the socket itself sent it need not see.
-  const wanted = sk.net === dev.net && skb.pktType !== PACKET_LOOPBACK && (!outgoing || skb.sk !== sk)
+  const wanted = sk.net === dev.net && skb.pktType !== PACKET_LOOPBACK
+    && (!outgoing || (skb.sk !== sk && (po.flags & PACKET_F_IGNORE_OUTGOING) === 0))
     && (po.ifindex === 0 || po.ifindex === dev.ifindex) && (po.num === ETH_P_ALL || (po.num === skb.protocol && !outgoing));
   if (!wanted) {
     consumeSkb(skb);
@@ -204,10 +207,11 @@ function packetQueue(sk: Sock, po: PacketSock, skb: SkBuff, dev: NetDevice, snap
     words[sk.cold + SK_DROPS]!++;
     return;
   }
+  // The control block: the length of the frame before it is cut, and below the device's type.
+  clone.endSeq = clone.len;
   if (snaplen < clone.len) pskbTrim(clone, snaplen);
   skbDstDrop(clone);
   clone.iif = dev.ifindex;
-  // The control block: the device's type.
   clone.seq = dev.type;
   clone.dev = null;
   if ((sk.flags & SOCK_TIMESTAMP) !== 0) sockTimestampSet(sk, clone);
@@ -215,6 +219,20 @@ function packetQueue(sk: Sock, po: PacketSock, skb: SkBuff, dev: NetDevice, snap
   po.packets++;
   skbQueueTail(sk.receiveQueue, clone);
   sockDefReadable(sk);
+}
+
+/** Linux: struct tpacket_auxdata. */
+function putAuxdata(msg: Msghdr, skb: SkBuff, snaplen: number): void {
+  const at = putCmsg(msg, SOL_PACKET, PACKET_AUXDATA, AUXDATA_WORDS);
+  if (at < 0) return;
+  const control = msg.control!;
+  let status = TP_STATUS_USER;
+  if (skb.pktType !== PACKET_OUTGOING && skb.ipSummed === CHECKSUM_UNNECESSARY) status |= TP_STATUS_CSUM_VALID;
+  control[at] = status;
+  control[at + 1] = skb.endSeq;
+  control[at + 2] = snaplen;
+  control[at + 3] = (skb.nh - skb.data) << 16;
+  control[at + 4] = 0;
 }
 
 /** Reads the next frame. Linux: packet_recvmsg(). With MSG_TRUNC the answer is its whole length, as far as the filter let it. */
@@ -226,6 +244,7 @@ function packetRecvmsg(sock: Socket, msg: Msghdr, length: number, flags: number)
   const whole = skb.len;
   const copied = skbCopyDatagram(skb, msg, length);
   sockRecvTimestamp(sk, msg, skb.when);
+  if (((sk as PacketSk).inet.flags & PACKET_F_AUXDATA) !== 0) putAuxdata(msg, skb, whole);
   const name = msg.name as SockaddrLl | null;
   if (name !== null) {
     name.family = AF_PACKET;
@@ -260,7 +279,8 @@ function packetSendmsg(sock: Socket, msg: Msghdr, length: number): number {
   if (dev === null) return -ENXIO;
   if ((dev.flags & IFF_UP) === 0) return -ENETDOWN;
   const header = dev.hardHeaderLen;
-  if (length > dev.mtu + (raw ? header + VLAN_HLEN : 0)) return -EMSGSIZE;
+  const most = dev.mtu + (raw ? header : 0);
+  if (length > most + VLAN_HLEN) return -EMSGSIZE;
   if (raw && length < header) return -EINVAL;
   if (sk.err !== 0) return sockError(sk);
   if (sk.wmemAlloc >= sk.sndbuf) {
@@ -280,10 +300,11 @@ function packetSendmsg(sock: Socket, msg: Msghdr, length: number): number {
   skb.nh = skb.th = raw ? at + header : at;
   let err = copyFromIter(at, msg, length) === length ? 0 : -EFAULT;
   if (err === 0 && raw && header > 0 && (skb.protocol === 0 || skb.protocol === ETH_P_ALL)) {
-    const type = memView.getUint16(at + ETHH_PROTO);
-    skb.protocol = type >= ETH_P_802_3_MIN ? type : ETH_P_802_2;
+    skb.protocol = memView.getUint16(at + ETHH_PROTO);
   }
   if (err === 0 && !raw) err = makeHeader(skb, dev, name);
+  // Only a frame with a tag may be longer by it.
+  if (err === 0 && length > most && (dev.type !== ARPHRD_ETHER || memView.getUint16(skb.data + ETHH_PROTO) !== ETH_P_8021Q)) err = -EMSGSIZE;
   if (err < 0) {
     consumeSkb(skb);
     return err;
@@ -293,20 +314,34 @@ function packetSendmsg(sock: Socket, msg: Msghdr, length: number): number {
 }
 
 function packetSetsockopt(
-  sock: Socket, level: number, name: number, _value: number, opt: Uint8Array | Int32Array | null,
+  sock: Socket, level: number, name: number, value: number, opt: Uint8Array | Int32Array | null,
 ): number {
-  if (level !== SOL_PACKET || (name !== PACKET_ADD_MEMBERSHIP && name !== PACKET_DROP_MEMBERSHIP)) return -ENOPROTOOPT;
-  if (!(opt instanceof Int32Array) || opt.length < MREQ_NUMBERS) return -EINVAL;
+  if (level !== SOL_PACKET) return -ENOPROTOOPT;
   const sk = sock.sk as PacketSk;
+  const po = sk.inet;
+  if (name === PACKET_AUXDATA || name === PACKET_IGNORE_OUTGOING) {
+    if (opt !== null || (name === PACKET_IGNORE_OUTGOING && value !== 0 && value !== 1)) return -EINVAL;
+    const flag = name === PACKET_AUXDATA ? PACKET_F_AUXDATA : PACKET_F_IGNORE_OUTGOING;
+    po.flags = value === 0 ? po.flags & ~flag : po.flags | flag;
+    return 0;
+  }
+  if (name !== PACKET_ADD_MEMBERSHIP && name !== PACKET_DROP_MEMBERSHIP) return -ENOPROTOOPT;
+  if (!(opt instanceof Int32Array) || opt.length < MREQ_NUMBERS) return -EINVAL;
   return name === PACKET_ADD_MEMBERSHIP ? packetMcAdd(sk, opt[0]!, opt[1]!, opt[2]!, opt[3]!)
     : packetMcDrop(sk, opt[0]!, opt[1]!, opt[2]!, opt[3]!);
 }
 
 /** PACKET_STATISTICS: frames seen and those of them without room, counted anew from here on. Linux: packet_getsockopt(). */
 function packetGetsockopt(sock: Socket, level: number, name: number, out: Uint8Array | Int32Array): number {
-  if (level !== SOL_PACKET || name !== PACKET_STATISTICS) return -ENOPROTOOPT;
-  if (out.length < 2) return -EINVAL;
+  if (level !== SOL_PACKET) return -ENOPROTOOPT;
   const po = (sock.sk as PacketSk).inet;
+  if (name === PACKET_AUXDATA || name === PACKET_IGNORE_OUTGOING) {
+    if (out.length < 1) return -EINVAL;
+    out[0] = (po.flags & (name === PACKET_AUXDATA ? PACKET_F_AUXDATA : PACKET_F_IGNORE_OUTGOING)) !== 0 ? 1 : 0;
+    return 1;
+  }
+  if (name !== PACKET_STATISTICS) return -ENOPROTOOPT;
+  if (out.length < 2) return -EINVAL;
   out[0] = po.packets + po.drops;
   out[1] = po.drops;
   po.packets = po.drops = 0;

@@ -8,7 +8,7 @@ import { devMcAdd, devMcDel } from "../../netif/dev-mc.ts";
 import { devAddPack, devRemovePack, PacketType } from "../../netif/receive.ts";
 import { ENOBUFS, ENODEV } from "../../uapi/errno.ts";
 import { ETH_P_ALL } from "../../uapi/if-ether.ts";
-import { PACKET_MR_ALLMULTI, PACKET_MR_MULTICAST, PACKET_MR_PROMISC } from "../../uapi/if-packet.ts";
+import { PACKET_MR_ALLMULTI, PACKET_MR_MULTICAST, PACKET_MR_PROMISC, PACKET_MR_UNICAST } from "../../uapi/if-packet.ts";
 import { DevMcAddr, type NetDevice } from "../core/net-device.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import type { Sock } from "../core/sock.ts";
@@ -26,6 +26,10 @@ export class PacketMembership implements Pooled {
   poolNext: Pooled | null = null;
 }
 
+/** PacketSock.flags: PACKET_AUXDATA and PACKET_IGNORE_OUTGOING are set. */
+export const PACKET_F_AUXDATA = 1;
+export const PACKET_F_IGNORE_OUTGOING = 2;
+
 /** Linux: struct packet_sock. It is a tap of all frames, whatever its type: so it sees those for others too. */
 export class PacketSock extends PacketType implements Pooled {
   sk: Sock | null = null;
@@ -33,6 +37,8 @@ export class PacketSock extends PacketType implements Pooled {
   num = 0;
   /** Device bound to, 0 for all; -1 when it is gone. */
   ifindex = 0;
+  /** PACKET_F_* */
+  flags = 0;
   /** In the list of taps. */
   running = false;
   packets = 0;
@@ -63,7 +69,7 @@ export function packetSockAlloc(sk: Sock): PacketSock | null {
   const po = poolAlloc(parts);
   if (po === null) return null;
   po.sk = sk;
-  po.num = po.ifindex = po.packets = po.drops = 0;
+  po.num = po.ifindex = po.flags = po.packets = po.drops = 0;
   po.running = false;
   po.memberships = null;
   sk.hashNext = socks;
@@ -106,7 +112,8 @@ export function packetUnhook(po: PacketSock): void {
 
 /** Asks the device for what the membership says, or no longer. Linux: packet_dev_mc(). */
 function packetDevMc(dev: NetDevice, member: PacketMembership, on: boolean): void {
-  if (member.type === PACKET_MR_PROMISC) devSetPromiscuity(dev, on ? 1 : -1);
+  // No driver has a list of further addresses: it is given all frames.
+  if (member.type === PACKET_MR_PROMISC || member.type === PACKET_MR_UNICAST) devSetPromiscuity(dev, on ? 1 : -1);
   else if (member.type === PACKET_MR_ALLMULTI) devSetAllmulti(dev, on ? 1 : -1);
   else if (member.type !== PACKET_MR_MULTICAST) return;
   else if (on) devMcAdd(dev, member.group);

@@ -1,10 +1,11 @@
 /** Packet sockets between two hosts: what they see, what they send, filters, memberships, devices that go. */
 import test from "ava";
 import { devClose, devOpen } from "../../../src/netif/dev.ts";
+import { Msghdr, msgSetBuffer } from "../../../src/stack/core/sockaddr.ts";
 import { packet, SockaddrLl, socketFilter } from "../../../src/packet.ts";
 import { ping, raw } from "../../../src/raw.ts";
 import {
-  bind, close, getsockname, getsockopt, recvfrom, sendto, setNs, setsockopt, setsockoptBytes, socket, SockaddrIn,
+  bind, close, getsockname, getsockopt, recvfrom, recvmsg, sendto, setNs, setsockopt, setsockoptBytes, socket, SockaddrIn,
 } from "../../../src/stack/socket/index.ts";
 import {
   EAFNOSUPPORT, EAGAIN, EINVAL, EMSGSIZE, ENETDOWN, ENOBUFS, ENODEV, ENOENT, ENOPROTOOPT, ENXIO, EPERM, ESOCKTNOSUPPORT,
@@ -12,8 +13,8 @@ import {
 import { IFF_PROMISC } from "../../../src/uapi/if.ts";
 import { ETH_P_ALL, ETH_P_ARP, ETH_P_IP } from "../../../src/uapi/if-ether.ts";
 import {
-  PACKET_ADD_MEMBERSHIP, PACKET_BROADCAST, PACKET_DROP_MEMBERSHIP, PACKET_HOST, PACKET_MR_MULTICAST, PACKET_MR_PROMISC,
-  PACKET_OTHERHOST, PACKET_OUTGOING, PACKET_STATISTICS,
+  AUXDATA_WORDS, PACKET_ADD_MEMBERSHIP, PACKET_AUXDATA, PACKET_BROADCAST, PACKET_DROP_MEMBERSHIP, PACKET_HOST, PACKET_MR_MULTICAST, PACKET_MR_PROMISC,
+  PACKET_OTHERHOST, PACKET_OUTGOING, PACKET_STATISTICS, TP_STATUS_USER,
 } from "../../../src/uapi/if-packet.ts";
 import {
   AF_PACKET, SO_ATTACH_FILTER, SO_DETACH_FILTER, SO_GET_FILTER, SO_LOCK_FILTER, SO_RCVBUF, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, SOL_PACKET, SOL_SOCKET,
@@ -234,6 +235,28 @@ test.serial("memberships: promiscuous while anybody wants it, groups, and no mor
   t.is(devA.flags & IFF_PROMISC, 0);
   t.is(devA.promiscuity, 0);
   finish(t);
+});
+
+test.serial("PACKET_AUXDATA: with each frame its length before the filter cut it, and where its network header is", (t) => {
+  start();
+  const msg = new Msghdr(1);
+  const control = new Int32Array(3 + AUXDATA_WORDS);
+  const raws = [SOCK_RAW, SOCK_DGRAM].map((type) => openPacket(b, type, ETH_P_IP));
+  for (const fd of raws) {
+    t.is(setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, 1), 0);
+    t.is(setsockoptBytes(fd, SOL_SOCKET, SO_ATTACH_FILTER, Int32Array.of(6, 0, 0, 20)), 0);
+  }
+  sendUdp();
+  const words = raws.map((fd) => {
+    msgSetBuffer(msg, buffer, 0, buffer.length);
+    msg.control = control;
+    t.is(recvmsg(fd, msg, 0), 20);
+    t.deepEqual([...control.slice(0, 3)], [SOL_PACKET, PACKET_AUXDATA, AUXDATA_WORDS]);
+    t.is(control[3]! & TP_STATUS_USER, TP_STATUS_USER);
+    return [...control.slice(4, 3 + AUXDATA_WORDS)];
+  });
+  t.deepEqual(words, [[47, 20, 14 << 16, 0], [33, 20, 0, 0]]);
+  end(t);
 });
 
 test.serial("PACKET_STATISTICS counts frames and those without room, each time anew", (t) => {
