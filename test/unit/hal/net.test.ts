@@ -6,43 +6,7 @@ import { text } from "node:stream/consumers";
 import test from "ava";
 import { StackServer } from "../../../hal/node/net-server.ts";
 import { addressNumber, createConnection, type StackSocket } from "../../../hal/node/net-socket.ts";
-import { type Loop, run } from "../../../hal/node/run.ts";
-import {
-  boot, createNet, devGetByName, devOpen, inetAddAddress, initNet, type Net, poolsInUse, setNs, vethCreate,
-} from "../../../src/index.ts";
-
-const SERVER = "10.1.0.2";
-
-interface World {
-  readonly client: Net;
-  readonly server: Net;
-  readonly loop: Loop;
-}
-
-/** Two namespaces of one kernel with a cable between them. */
-function start(): World {
-  boot({ preset: "host" });
-  const server = createNet();
-  vethCreate(initNet, "eth0", server, "eth0");
-  [initNet, server].forEach((net, i) => {
-    const dev = devGetByName(net, "eth0")!;
-    devOpen(dev);
-    inetAddAddress(net, dev, 0x0a010001 + i, 24);
-  });
-  setNs(initNet);
-  return { client: initNet, server, loop: run(initNet) };
-}
-
-async function within(body: (world: World) => Promise<void>): Promise<void> {
-  const world = start();
-  const before = poolsInUse();
-  try {
-    await body(world);
-    for (let i = 0; i < 100 && poolsInUse() > before + 20; i++) await new Promise((resolve) => setTimeout(resolve, 10));
-  } finally {
-    world.loop.stop();
-  }
-}
+import { SERVER, within, type World } from "./veth-world.ts";
 
 /** Serves with Node's http on port 80. */
 async function serve(world: World, handler: http.RequestListener): Promise<StackServer> {
@@ -65,7 +29,7 @@ function request(world: World, options: http.RequestOptions): http.ClientRequest
 }
 
 test.serial("http: a request with a body and its answer, a megabyte each way", (t) =>
-  within(async (world) => {
+  within(t, async (world) => {
     const body = randomBytes(1_000_000);
     const sum = createHash("sha256").update(body).digest("hex");
     const server = await serve(world, (incoming, answer) => {
@@ -85,7 +49,7 @@ test.serial("http: a request with a body and its answer, a megabyte each way", (
   }));
 
 test.serial("http: connections are kept by an agent, and the addresses are the stack's", (t) =>
-  within(async (world) => {
+  within(t, async (world) => {
     const ports = new Set<number>();
     const server = await serve(world, ({ socket }, answer) => {
       ports.add(socket.remotePort!);
@@ -104,7 +68,7 @@ test.serial("http: connections are kept by an agent, and the addresses are the s
   }));
 
 test.serial("nobody listens: an error as Node has it", (t) =>
-  within(async (world) => {
+  within(t, async (world) => {
     const socket = createConnection(world.client, 81, SERVER);
     const [error] = (await once(socket, "error")) as [NodeJS.ErrnoException];
     t.like(error, { code: "ECONNREFUSED", syscall: "connect", address: SERVER, port: 81, message: `connect ECONNREFUSED ${SERVER}:81` });
@@ -112,7 +76,7 @@ test.serial("nobody listens: an error as Node has it", (t) =>
   }));
 
 test.serial("a port that is taken: the server's error", (t) =>
-  within(async (world) => {
+  within(t, async (world) => {
     const first = new StackServer(world.server).listen(80);
     await once(first, "listening");
     t.like(first.address(), { port: 80, address: "0.0.0.0" });
@@ -123,7 +87,7 @@ test.serial("a port that is taken: the server's error", (t) =>
   }));
 
 test.serial("half close, end of stream, reset and the timeout come as with net.Socket", (t) =>
-  within(async (world) => {
+  within(t, async (world) => {
     const accepted: StackSocket[] = [];
     const server = new StackServer(world.server, (socket) => void accepted.push(socket)).listen(80);
     await once(server, "listening");
