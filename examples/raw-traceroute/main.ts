@@ -5,7 +5,7 @@
 import { AF_INET, IP_TTL, type Net, recvfrom, sendto, setsockopt, SOCK_RAW, SockaddrIn, socket, SOL_IP } from "linnet";
 import { ICMP_DEST_UNREACH, ICMP_ECHOREPLY, ICMP_TIME_EXCEEDED, raw } from "linnet/raw";
 import { formatIp, parseIp } from "../common/address.ts";
-import { echoRequest, ICMP_HEADER, numberOfQuoted, numberOfReply } from "./probe.ts";
+import { echoRequest, ICMP_HEADER, numberOfQuoted, numberOfReply } from "../common/icmp.ts";
 
 /** The parts that a board must list when it boots for this sketch. */
 export const initcalls = [raw];

@@ -25,6 +25,8 @@ export interface BoardOptions {
   /** net.ipv4 settings by their name in Linux (tcp_sack). */
   readonly sysctls: Readonly<Record<string, number>>;
   readonly tap: string | undefined;
+  /** A second TAP, whose device has no address yet and is down: a sketch's to set up. */
+  readonly tap2: string | undefined;
   /** The board's address in host order, and its prefix length. */
   readonly addr: number;
   readonly prefixLength: number;
@@ -32,6 +34,8 @@ export interface BoardOptions {
   readonly gateway: number;
   /** Address and gateway come from a DHCP server instead. */
   readonly dhcp: boolean;
+  /** Answers to that name with .local behind it. */
+  readonly mdns: string | undefined;
   readonly mac: string | undefined;
   readonly mtu: number | undefined;
   readonly forwards: readonly Forward[];
@@ -45,10 +49,12 @@ export const USAGE = `usage: npm run board -- SKETCH [options] [-- SKETCH ARGUME
   SKETCH                  a folder of examples/: ${sketches().join(", ")}
   --tap NAME              on this Linux TAP (made if it does not exist; takes root or unshare -rn); without it on a
                           simulated ENC28J60, 10 Mbit/s, at a virtual wire
+  --tap2 NAME             a second port on that TAP, without an address and down: the sketch sets it up
   --forward HOST:BOARD    at the virtual wire: forwards 127.0.0.1:HOST to the board's TCP port BOARD (may be repeated)
   --addr A/L              the board's address (10.0.0.2/24)
   --gateway A             default route
   --dhcp                  all that from a DHCP server; at the virtual wire that is the other end, which gives --addr
+  --mdns NAME             answers to NAME.local (mDNS)
   --mac M  --mtu N        the device's address and MTU
   --preset P              tiny, small, default or host; single sizes by --set OPTION=NUMBER (may be repeated)
   --sysctl NAME=NUMBER    a setting of net.ipv4 by its name in Linux, as tcp_sack=0 (may be repeated)
@@ -139,8 +145,8 @@ function checkMac(mac: string | undefined): void {
 }
 
 const TEXT_OPTIONS = [
-  "tap", "addr", "gateway", "mac", "mtu", "preset", "pcap", "snap", "loss", "delay", "jitter", "reorder", "duplicate",
-  "corrupt", "rate", "seed",
+  "tap", "tap2", "addr", "gateway", "mdns", "mac", "mtu", "preset", "pcap", "snap", "loss", "delay", "jitter", "reorder",
+  "duplicate", "corrupt", "rate", "seed",
 ] as const;
 
 /** @throws UsageError saying what is wrong */
@@ -172,6 +178,7 @@ export function parseBoardOptions(args: readonly string[]): BoardOptions {
   if (texts["tap"] !== undefined && forwards.length > 0) {
     throw new UsageError("--tap and --forward exclude each other: on a TAP the board can be reached as it is");
   }
+  if (texts["tap2"] !== undefined && texts["tap"] === undefined) throw new UsageError("--tap2 is a second port beside that of --tap");
   const [address, length = "24"] = (texts["addr"] ?? "10.0.0.2/24").split("/");
   const prefixLength = Number(length);
   if (!/^\d+$/.test(length) || prefixLength > 32) throw new UsageError(`--addr has the prefix length ${length}; it must be 0 to 32`);
@@ -183,10 +190,12 @@ export function parseBoardOptions(args: readonly string[]): BoardOptions {
     config: { preset: texts["preset"] ?? "default", ...parseSettings(parsed.values["set"], "set") } as ConfigOptions,
     sysctls: parseSettings(parsed.values["sysctl"], "sysctl"),
     tap: texts["tap"],
+    tap2: texts["tap2"],
     addr: parseAddress(address!, "--addr"),
     prefixLength,
     gateway: texts["gateway"] === undefined ? 0 : parseAddress(texts["gateway"], "--gateway"),
     dhcp: parsed.values["dhcp"] === true,
+    mdns: texts["mdns"],
     mac: texts["mac"],
     mtu: parseNumber(texts["mtu"], "mtu"),
     forwards,

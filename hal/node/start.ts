@@ -10,6 +10,11 @@ const PRESET = "small";
 const FIRST_PORT = 8080;
 const PORTS_TRIED = 20;
 const BOARD_PORT = 80;
+const NAME = "linnet";
+/** One socket more than the preset has: mDNS takes one, and as many guests are to fit as without. */
+const SIZES = Object.freeze(["--set", "files=7", "--set", "socks=6"]);
+/** The board probes for its name a second before it answers to it. */
+const LOOKUPS = 5;
 
 function chosenPort(): number | null {
   const text = process.env["PORT"];
@@ -37,17 +42,27 @@ async function forward(board: VirtualBoard): Promise<number> {
   }
 }
 
+/** Looks from the other end of the wire who has the name. */
+async function announceName(board: VirtualBoard): Promise<void> {
+  for (let n = 0; n < LOOKUPS; n++) {
+    const addr = await board.host!.lookup(`${NAME}.local`);
+    if (addr === null) continue;
+    console.log(`  ${NAME}.local is ${formatAddress(addr)} to the other end of the wire, by mDNS.\n`);
+    return;
+  }
+}
+
 async function main(): Promise<void> {
   // It boots to count, so it comes first.
-  const bytes = budget({ preset: PRESET }).total;
-  const options = parseBoardOptions(["http-server", "--preset", PRESET, "--dhcp"]);
+  const options = parseBoardOptions(["http-server", "--preset", PRESET, ...SIZES, "--dhcp", "--mdns", NAME]);
+  const bytes = budget(options.config).total;
   const board = await startBoard(options);
   const port = await forward(board);
   console.log(`
   linnet  a virtual board with Linux's network stack is up
 
     open     http://localhost:${port}/
-    sketch   examples/http-server/main.ts, at ${formatAddress(board.addr)} on a virtual wire, by DHCP
+    sketch   examples/http-server/main.ts, at ${formatAddress(board.addr)} on a virtual wire, by DHCP; ${NAME}.local by mDNS
     device   a simulated ENC28J60, by the driver and over the SPI class of a real board
     memory   preset ${PRESET}: ${(bytes / 1024).toFixed(1)} KB on a 32-bit board, all taken at boot
 
@@ -59,6 +74,7 @@ async function main(): Promise<void> {
   };
   process.on("SIGINT", end);
   process.on("SIGTERM", end);
+  await announceName(board);
 }
 
 main().catch((error: unknown) => {

@@ -7,8 +7,10 @@ import { pathToFileURL } from "node:url";
 import { boot, type BootOptions, devOpen, inetAddAddress, initNet, ipRouteAdd, type Net, type NetDevice, poolsInUse } from "../../src/index.ts";
 import { forwarding } from "../../src/forwarding.ts";
 import { fragments } from "../../src/fragments.ts";
+import { igmp } from "../../src/igmp.ts";
 import { ipOptions } from "../../src/ip-options.ts";
 import { dhcp, DHCP_BOUND, type DhcpClient, dhcpStop } from "../../src/services/dhcp.ts";
+import { mdns, type MdnsResponder, mdnsStop } from "../../src/services/mdns.ts";
 import { errnoName } from "../../src/uapi/errno.ts";
 import { Enc28j60 } from "../enc28j60/index.ts";
 import { Enc28j60Simulator } from "../enc28j60/simulator/index.ts";
@@ -35,6 +37,7 @@ interface SketchModule {
 }
 
 const BOARD_MAC = "02:00:0a:00:00:02";
+const SECOND_MAC = "02:00:0a:00:00:03";
 const HOST_MAC = "02:00:0a:00:00:01";
 /** What is still on its way when the board is to end gets this long. */
 const GRACE_MS = 300;
@@ -114,6 +117,14 @@ function attachToTap(options: BoardOptions, tap: string): Attachment {
   return { dev, host: null, close };
 }
 
+/** The board's second port, of which the sketch makes what it likes. @returns what ends it */
+function attachSecond(net: Net, { tap2, mtu }: BoardOptions): () => void {
+  if (tap2 === undefined) return () => undefined;
+  const { dev, close } = asked(() => openTap({ tap: tap2, mac: SECOND_MAC, mtu }));
+  net.register(dev);
+  return close;
+}
+
 function bringUp(net: Net, dev: NetDevice, options: BoardOptions): void {
   net.register(dev);
   must(devOpen(dev), `device ${dev.name}`);
@@ -130,6 +141,11 @@ async function leaseOf(net: Net, dev: NetDevice): Promise<DhcpClient> {
   loop.stop();
   if (client.state !== DHCP_BOUND) throw new UserError(`--dhcp: no server gave an address within ${LEASE_PATIENCE_MS / 1000} s`);
   return client;
+}
+
+/** Answers to the name that was chosen, if one was. */
+function namesOf(net: Net, dev: NetDevice, { mdns: host }: BoardOptions): MdnsResponder | null {
+  return host === undefined ? null : asked(() => mdns(net, dev.name, { host }));
 }
 
 /** Waits until frames can be sent: the driver sets its chip up while the board runs. */
@@ -157,15 +173,18 @@ function applySysctls(net: Net, sysctls: Readonly<Record<string, number>>): void
 export async function startBoard(options: BoardOptions): Promise<VirtualBoard> {
   const file = new URL(`${options.sketch}/main.ts`, EXAMPLES);
   const { default: sketch, initcalls = [] } = (await import(pathToFileURL(file.pathname).href)) as SketchModule;
-  asked(() => boot({ ...options.config, initcalls: [fragments, ipOptions, forwarding, ...initcalls] }));
+  const parts = [fragments, ipOptions, forwarding, ...(options.mdns === undefined ? [] : [igmp]), ...initcalls];
+  asked(() => boot({ ...options.config, initcalls: parts.filter((part, index) => parts.indexOf(part) === index) }));
   const net = initNet;
   applySysctls(net, options.sysctls);
   const attachment = options.tap === undefined ? await attachToWire(options) : attachToTap(options, options.tap);
   const { dev, host } = attachment;
   const bare = poolsInUse();
   bringUp(net, dev, options);
+  const closeSecond = attachSecond(net, options);
   const endCapture = options.pcap === undefined ? null : capturePcap(dev, options.pcap, options.snaplen);
   const client = options.dhcp ? await leaseOf(net, dev) : null;
+  const names = namesOf(net, dev, options);
   (globalThis as { trace?: (text: string) => void }).trace = (text) => process.stdout.write(text);
   const withDevice = poolsInUse();
   const step = sketch(net, ...options.sketchArgs);
@@ -179,7 +198,9 @@ export async function startBoard(options: BoardOptions): Promise<VirtualBoard> {
     }
     loop.stop();
     if (client !== null) dhcpStop(client);
+    if (names !== null) mdnsStop(names);
     endCapture?.();
+    closeSecond();
     attachment.close();
     return finalReport(net, dev, step, bare + inUseAtStart - withDevice);
   }

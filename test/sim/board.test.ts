@@ -35,11 +35,13 @@ const ended = (child: ChildProcess): Promise<number | null> => new Promise((reso
 
 test.serial("npm start serves the page on the port it prints, and Ctrl-C ends it cleanly", async (t) => {
   const child = start(t, "start", [], { PORT: "0" });
+  const named = printed(child, /linnet\.local is 10\.0\.0\.2 to the other end of the wire, by mDNS/);
   const [, port] = await printed(child, /http:\/\/localhost:(\d+)\/[\s\S]*at 10\.0\.0\.2 on a virtual wire, by DHCP/);
   const page = await fetch(`http://127.0.0.1:${port}/`);
   t.is(page.status, 200);
   t.regex(await page.text(), /<title>linnet<\/title>/);
   t.is((await fetch(`http://127.0.0.1:${port}/nothing-here`)).status, 404);
+  await named;
   const over = ended(child);
   child.kill("SIGINT");
   t.is(await over, 0);
@@ -110,6 +112,7 @@ for (const [args, message] of [
   [["udp-echo", "--forward", "80"], /--forward is 80; it must be HOST:BOARD/],
   [["udp-echo", "--forward", "70000:80"], /port from 0 to 65535/],
   [["udp-echo", "--tap", "tap0", "--forward", "1:2"], /exclude each other/],
+  [["router", "--tap2", "tap1"], /--tap2 is a second port beside that of --tap/],
   [["udp-echo", "--mac", "nonsense"], /mac is nonsense/],
   [["udp-echo", "--speed", "9"], /--speed/],
   [["udp-echo", "more"], /unexpected more/],

@@ -3,10 +3,9 @@ import test from "ava";
 import consoleMain, { initcalls as consoleParts } from "../../../examples/tcp-console/main.ts";
 import clockMain from "../../../examples/ntp-clock/main.ts";
 import nameMain, { initcalls as nameParts } from "../../../examples/mdns-name/main.ts";
-import {
-  AF_INET, bind, connect, MSG_DONTWAIT, recv, recvfrom, send, sendto, setNs, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, SockaddrIn,
-} from "../../../src/index.ts";
+import { AF_INET, connect, recv, send, setNs, SOCK_NONBLOCK, SOCK_STREAM, SockaddrIn } from "../../../src/index.ts";
 import { createLab, type Lab, type LabHost } from "../../lib/lab.ts";
+import { serveTime } from "../../lib/ntp.ts";
 
 /** Starts a sketch on a host. */
 function start(lab: Lab, host: LabHost, main: () => () => boolean | number): void {
@@ -58,32 +57,8 @@ test.serial("tcp-console answers commands as they answer, forgives a typing erro
   t.is(recv(fd, new Uint8Array(1), 0, 1, 0), 0);
 });
 
-/** 12:59:58 of some day, and that time as NTP counts. */
+/** 12:59:58 of some day. */
 const START_MS = Date.UTC(2026, 10, 26, 12, 59, 58);
-const TO_1900_SEC = 2208988800;
-
-/** A time server of stratum 2 (RFC 5905): answers what is asked with the time that began at START_MS. */
-function serveTime(lab: Lab, host: LabHost): void {
-  const fd = host.socket(AF_INET, SOCK_DGRAM);
-  bind(fd, new SockaddrIn(0, 123));
-  const message = new Uint8Array(48);
-  const from = new SockaddrIn();
-  lab.addStep(() => {
-    if (recvfrom(fd, message, 0, 48, MSG_DONTWAIT, from) < 0) return false;
-    const view = new DataView(message.buffer);
-    message.copyWithin(24, 40, 48);
-    view.setUint32(0, 0x24020000);
-    view.setUint32(4, 0);
-    view.setUint32(8, 0);
-    for (const at of [16, 32, 40]) {
-      view.setUint32(at, Math.floor((START_MS + lab.nowMs) / 1000) + TO_1900_SEC);
-      view.setUint32(at + 4, (((START_MS + lab.nowMs) % 1000) / 1000) * 2 ** 32);
-    }
-    sendto(fd, message, 0, 48, 0, from);
-    return true;
-  });
-}
-
 test.serial("ntp-clock prints each second once, from the first answer on", (t) => {
   const lab = createLab(t, { hosts: ["a", "b"] });
   let printed = "";
@@ -91,7 +66,7 @@ test.serial("ntp-clock prints each second once, from the first answer on", (t) =
   start(lab, lab.host("a"), () => clockMain(lab.host("a").net, "10.0.0.2"));
   lab.runFor(100);
   t.is(printed, "");
-  serveTime(lab, lab.host("b"));
+  serveTime(lab, lab.host("b"), START_MS);
   lab.runUntil(() => printed !== "", 100_000);
   printed = printed.substring(printed.indexOf("\n") + 1);
   const first = lab.nowMs;
