@@ -123,10 +123,10 @@ test.serial(`${OPERATIONS} operations on 0 to ${MOST_ROUTES} prefixes answer as 
     flowi4Init(flow, addr, 0, 0, tos, 0);
     const best = model.lookup(addr, tos);
     if (present.length <= LISTED && listLookup(present, addr, tos) !== best) throw new Error(`the naive table is wrong of ${addr}`);
-    const found = main !== 0 && fibTableLookup(main, flow, res) === 0;
+    const found = main !== 0 && fibTableLookup(main, flow.daddr, flow, res) === 0;
     if (found !== (best !== undefined)) throw new Error(`lookup of ${addr}: ${found}`);
     if (best !== undefined) {
-      equal(res.prefixlen, best.len, "prefix length");
+      equal(32 - res.slen, best.len, "prefix length");
       equal(words[res.fi + FI_PRIORITY]!, best.priority, "priority");
       equal((words[res.fi + FI_WORD]! >> 8) & 255, best.mark, "protocol");
     }

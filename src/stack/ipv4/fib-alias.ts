@@ -56,7 +56,7 @@ export function fibNewTable(net: Net, id: number): number {
   const num = id === RT_TABLE_UNSPEC ? RT_TABLE_MAIN : id;
   const known = fibGetTable(net, num);
   if (known !== 0 || num < 0 || num > RT_TABLE_LOCAL) return known;
-  const shared = num === RT_TABLE_LOCAL && !fib.customRules ? fibNewTable(net, RT_TABLE_MAIN) : 0;
+  const shared = num === RT_TABLE_LOCAL && fib.rules < 0 ? fibNewTable(net, RT_TABLE_MAIN) : 0;
   if (tablesMade === tablesMost) return 0;
   const tb = fibTables + tablesMade * TB_INTS;
   tablesMade++;

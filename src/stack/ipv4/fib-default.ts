@@ -12,7 +12,7 @@ import type { Net } from "../core/net.ts";
 import { neighLookup, NUD_VALID } from "../core/neighbour.ts";
 import { arpTbl } from "./arp.ts";
 import { faInfo, faIsOf, faTos, faType, fibGetTable } from "./fib-alias.ts";
-import { FI_FLAGS, FI_PRIORITY, FI_WORD, type NetFib, NH_GW, nhDev, nhScope } from "./fib-semantics.ts";
+import { FI_FLAGS, FI_PRIORITY, fiScope, fiTable, type NetFib, NH_GW, nhDev, nhScope } from "./fib-semantics.ts";
 import { faNext, FA_WORD, TB_TRIE, trieFind } from "./fib-trie.ts";
 import type { FibResult, Flowi4 } from "./flow.ts";
 
@@ -49,10 +49,12 @@ function assign(res: FibResult, fi: number): void {
  * @returns were there several? Then the choice is not to be remembered: the neighbours may change it.
  */
 export function fibSelectDefault(net: Net, flow: Flowi4, res: FibResult): boolean {
-  const tb = fibGetTable(net, res.table);
+  const table = fiTable(res.fi);
+  const tb = fibGetTable(net, table);
   const leaf = tb === 0 ? 0 : trieFind(words[tb + TB_TRIE]!, 0);
   const fib = net.fib as NetFib;
   const chosen = fib.defaultOrder;
+  const scope = fiScope(res.fi);
   let priority = words[res.fi + FI_PRIORITY]!;
   let tos = 0;
   let order = -1;
@@ -62,7 +64,7 @@ export function fibSelectDefault(net: Net, flow: Flowi4, res: FibResult): boolea
   for (let alias = leaf; alias !== 0; alias = faNext(alias)) {
     const next = faInfo(alias);
     const aliasTos = faTos(alias);
-    if ((words[alias + FA_WORD]! & SLEN_MASK) !== DEFAULT_SLEN || !faIsOf(alias, res.table)) continue;
+    if ((words[alias + FA_WORD]! & SLEN_MASK) !== DEFAULT_SLEN || !faIsOf(alias, table)) continue;
     if (aliasTos !== 0 && aliasTos !== flow.tos) continue;
     const nextPriority = words[next + FI_PRIORITY]!;
     if (nextPriority > priority && aliasTos === tos) {
@@ -72,7 +74,7 @@ export function fibSelectDefault(net: Net, flow: Flowi4, res: FibResult): boolea
     if ((words[next + FI_FLAGS]! & RTNH_F_DEAD) !== 0) continue;
     tos = aliasTos;
     priority = nextPriority;
-    if ((words[next + FI_WORD]! & 255) !== res.scope || faType(alias) !== RTN_UNICAST) continue;
+    if (fiScope(next) !== scope || faType(alias) !== RTN_UNICAST) continue;
     if (words[next + NH_GW] === 0 || nhScope(next) !== RT_SCOPE_LINK) continue;
     if (fi === 0) {
       if (next !== res.fi) break;

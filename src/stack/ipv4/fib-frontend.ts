@@ -434,7 +434,7 @@ export function fibValidateSource(net: Net, inDev: InDevice, saddr: number, dadd
   const rpFilter = inDev.rpFilter > net.ipv4.rpFilter ? inDev.rpFilter : net.ipv4.rpFilter;
   if (rpFilter === 0 && inDev.dev.ifindex !== oif) {
     if (inDevOrconf(inDev, IN_DEV_ACCEPT_LOCAL)) return 0;
-    if (!fib.customRules && !fib.customLocal) return inetLookupIfaddr(net, saddr) !== null ? -EINVAL : 0;
+    if (fib.rules < 0 && !fib.customLocal) return inetLookupIfaddr(net, saddr) !== null ? -EINVAL : 0;
   }
   return validateByRoute(net, inDev, saddr, daddr, tos, oif, rpFilter);
 }

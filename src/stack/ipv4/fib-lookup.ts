@@ -7,16 +7,16 @@ import { account } from "../../lib/account.ts";
 import { words } from "../../lib/table.ts";
 import { EACCES, EAGAIN, EHOSTUNREACH, EINVAL, ENETUNREACH } from "../../uapi/errno.ts";
 import { inClassD } from "../../uapi/in.ts";
-import { RT_TABLE_LOCAL, RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTNH_F_DEAD } from "../../uapi/rtnetlink.ts";
+import { RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTNH_F_DEAD } from "../../uapi/rtnetlink.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { fibGetTable } from "./fib-alias.ts";
 import { FI_SHIFT, fibTnodes, fibWanted } from "./fib-memory.ts";
 import { fibRulesLookup } from "./fib-rules.ts";
-import { FI_WORD, NH_NEXT, NH_OIF, NH_WORD, type NetFib } from "./fib-semantics.ts";
-import { SLEN_SHIFT, TN_CHILDREN, TN_WORD, tnodeChild, tnodeIndex } from "./fib-tnode.ts";
-import { FA_INFO_SHIFT, FA_LINK, FA_TOS_SHIFT, FA_TYPE_SHIFT, FA_WORD, TB_ROOT, TB_TRIE } from "./fib-trie.ts";
-import { FibKey, FibResult, type Flowi4 } from "./flow.ts";
+import { NH_FIB_SCOPE_SHIFT, NH_NEXT, NH_OIF, NH_WORD, type NetFib } from "./fib-semantics.ts";
+import { SLEN_SHIFT, TN_BITS_SHIFT, TN_CHILDREN, TN_WORD, tnodeChild, tnodeIndex } from "./fib-tnode.ts";
+import { FA_INFO_SHIFT, FA_LINK, FA_MORE, FA_TOS_SHIFT, FA_TYPE_SHIFT, FA_WORD, TB_ROOT, TB_TRIE } from "./fib-trie.ts";
+import { type FibKey, FibResult, type Flowi4 } from "./flow.ts";
 
 /**
  * What a lookup answers that ends at a route of each type (RTN_*); 0: there is a next hop. Linux: fib_props[].error.
@@ -25,19 +25,22 @@ const FIB_TYPE_ERROR: readonly number[] = Object.freeze([
   -EINVAL, 0, 0, 0, 0, 0, -EINVAL, -EHOSTUNREACH, -EACCES, -EAGAIN, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL,
 ]);
 
+/** What an alias's word has set that takes more than a look: another alias behind it, a TOS, the default route's suffix. */
+const FA_INTRICATE = FA_MORE | (63 << FA_TOS_SHIFT) | 32;
+
 /** From an alias's word to the TOS and to the place of its fib_info behind the wanted one. */
 const TOS_SHIFT = FA_TOS_SHIFT - 2;
 const INFO_SHIFT = FA_INFO_SHIFT - FI_SHIFT;
 const INFO_MASK = 0x3fff << FI_SHIFT;
 
+/** Asks for the longest match, whatever it is. */
+const ANY_ROUTE: FibKey = Object.freeze({ oif: 0, tos: 0, scope: RT_SCOPE_UNIVERSE });
+
 /** The answer to whoever asks now: nothing that is called before the answer has been read may ask itself. */
 export let fibResult: FibResult;
-/** The question of inetAddrType(), which is also asked while another is worked on. */
-let typeKey: FibKey;
 
 /** Boot time. */
 export function fibLookupInit(): void {
-  typeKey = account("fib", new FibKey());
   fibResult = account("fib", new FibResult());
 }
 
@@ -49,23 +52,21 @@ function turnAbove(top: number, n: number, key: number): number {
 }
 
 /**
- * The longest match for the flow in a table; fills `res`. Linux: fib_table_lookup().
- * @returns 0, the error of the route's type, or -EAGAIN: nothing here, or a THROW route: the next rule is to be asked
+ * The whole search: down the trie until skipped bits differ, then back to where a shorter prefix may lie. @param top of the trie
+ * @returns as fibTableLookup()
  */
-export function fibTableLookup(tb: number, flow: FibKey, res: FibResult): number {
+function fibTableSearch(top: number, daddr: number, key: FibKey, res: FibResult): number {
   const mem = words;
-  const tnodes = fibTnodes | 0;
-  const key = flow.daddr;
-  const top = mem[mem[tb + TB_TRIE]! + TB_ROOT]!;
+  const tnodes = fibTnodes;
   let n = top;
   // Where to turn back to: a tnode with longer suffixes than its position, and the child we went to.
   let turn = 0;
   let index = 0;
   while (n >= tnodes) {
     const word = mem[n + TN_WORD]!;
-    const i = (key ^ mem[n]!) >>> word;
+    const i = (daddr ^ mem[n]!) >>> word;
     // Do the skipped bits differ?
-    if (i >>> (word >> 5) !== 0) break;
+    if (i >>> (word >> TN_BITS_SHIFT) !== 0) break;
     if (word < 0) {
       turn = n;
       index = i | 0;
@@ -79,34 +80,31 @@ export function fibTableLookup(tb: number, flow: FibKey, res: FibResult): number
     // Once astray only zeros follow: a shorter prefix has none but zeros behind it.
     while (n >= tnodes) {
       const prefix = mem[n]!;
-      n = mem[n + TN_WORD]! < 0 && ((key ^ prefix) & (prefix | -prefix)) === 0 ? mem[n + TN_CHILDREN]! : 0;
+      n = mem[n + TN_WORD]! < 0 && ((daddr ^ prefix) & (prefix | -prefix)) === 0 ? mem[n + TN_CHILDREN]! : 0;
     }
     if (n !== 0) {
       let word = mem[n + FA_WORD]!;
       // The key is behind the last alias.
       let link = n + FA_LINK;
       for (let w = word; w < 0; w = mem[link - FA_LINK + FA_WORD]!) link = mem[link]! + FA_LINK;
-      const differ = key ^ mem[link]!;
+      const differ = daddr ^ mem[link]!;
       for (;;) {
         // The word's low bits are the suffix length; a shift takes five of them, the sixth is the default route's.
         if (differ >>> word === 0 || (word & 32) !== 0) {
           const tos = (word >> TOS_SHIFT) & 0xfc;
-          if (tos === 0 || tos === flow.tos) {
+          if (tos === 0 || tos === key.tos) {
             const fi = fibWanted + ((word >> INFO_SHIFT) & INFO_MASK);
-            const scope = mem[fi + FI_WORD]! & 255;
-            if (scope >= flow.scope) {
+            if (mem[fi + NH_WORD]! >>> NH_FIB_SCOPE_SHIFT >= key.scope) {
               const type = (word >> FA_TYPE_SHIFT) & 15;
               if (type >= RTN_BLACKHOLE) return FIB_TYPE_ERROR[type]!;
-              const oif = flow.oif;
+              const oif = key.oif;
               let nh = fi;
               do {
                 if ((mem[nh + NH_WORD]! & RTNH_F_DEAD) === 0 && (oif === 0 || oif === mem[nh + NH_OIF])) {
                   res.type = type;
                   res.nh = nh;
                   res.fi = fi;
-                  res.prefixlen = 32 - (word & 63);
-                  res.scope = scope;
-                  res.table = mem[tb]!;
+                  res.slen = word & 63;
                   return 0;
                 }
                 nh = mem[nh + NH_NEXT]!;
@@ -131,13 +129,56 @@ export function fibTableLookup(tb: number, flow: FibKey, res: FibResult): number
         n = mem[turn + TN_CHILDREN + index]!;
       } else {
         if (turn === 0 || turn === top) return -EAGAIN;
-        turn = turnAbove(top, turn, key);
+        turn = turnAbove(top, turn, daddr);
         if (turn === 0) return -EAGAIN;
-        index = tnodeIndex(key, turn);
+        index = tnodeIndex(daddr, turn);
         n = 0;
       }
     } while (n === 0);
   }
+}
+
+/**
+ * The longest match for a destination in a table; fills `res`. Linux: fib_table_lookup().
+ *
+ * The leaf to which the bits of the address lead is the answer if it matches at all, as nothing below it is longer: so
+ * neither the skipped bits nor a place to turn back to are looked at on the way. Only when it does not, the walk is made with both.
+ * @returns 0, the error of the route's type, or -EAGAIN: nothing here, or a THROW route: the next rule is to be asked
+ */
+export function fibTableLookup(tb: number, daddr: number, key: FibKey, res: FibResult): number {
+  const mem = words;
+  const tnodes = fibTnodes;
+  const top = mem[mem[tb + TB_TRIE]! + TB_ROOT]!;
+  let n = top;
+  let passed = 0;
+  while (n >= tnodes) {
+    const word = mem[n + TN_WORD]!;
+    passed |= word;
+    n = mem[n + TN_CHILDREN + ((daddr >>> word) & ~(-1 << (word >> TN_BITS_SHIFT)))]!;
+  }
+  if (n !== 0) {
+    const word = mem[n + FA_WORD]!;
+    if ((word & FA_INTRICATE) !== 0) passed = -1;
+    else if ((daddr ^ mem[n + FA_LINK]!) >>> word === 0) {
+      const fi = fibWanted + ((word >> INFO_SHIFT) & INFO_MASK);
+      const hop = mem[fi + NH_WORD]!;
+      const type = (word >> FA_TYPE_SHIFT) & 15;
+      const oif = key.oif;
+      if (
+        hop >>> NH_FIB_SCOPE_SHIFT >= key.scope && (hop & RTNH_F_DEAD) === 0 && type < RTN_BLACKHOLE
+        && (oif === 0 || oif === mem[fi + NH_OIF])
+      ) {
+        res.type = type;
+        res.nh = fi;
+        res.fi = fi;
+        res.slen = word & 63;
+        return 0;
+      }
+      passed = -1;
+    }
+  }
+  // No shorter prefix lies behind when none of the tnodes has a suffix longer than its position.
+  return passed < 0 ? fibTableSearch(top, daddr, key, res) : -EAGAIN;
 }
 
 /**
@@ -147,9 +188,9 @@ export function fibTableLookup(tb: number, flow: FibKey, res: FibResult): number
  */
 export function fibLookup(net: Net, flow: Flowi4, res: FibResult): number {
   const fib = net.fib as NetFib;
-  if (fib.customRules) return fibRulesLookup(net, flow, res);
-  let error = fib.main === 0 ? -EAGAIN : fibTableLookup(fib.main, flow, res);
-  if (error === -EAGAIN && fib.fallback !== 0) error = fibTableLookup(fib.fallback, flow, res);
+  if (fib.rules >= 0) return fibRulesLookup(net, flow, res);
+  let error = fib.main === 0 ? -EAGAIN : fibTableLookup(fib.main, flow.daddr, flow, res);
+  if (error === -EAGAIN && fib.fallback !== 0) error = fibTableLookup(fib.fallback, flow.daddr, flow, res);
   return error === -EAGAIN ? -ENETUNREACH : error;
 }
 
@@ -170,6 +211,5 @@ export function inetAddrTypeTable(net: Net, addr: number, table: number): number
   if (inClassD(addr)) return RTN_MULTICAST;
   const tb = fibGetTable(net, table);
   if (tb === 0) return RTN_UNICAST;
-  typeKey.daddr = addr;
-  return fibTableLookup(tb, typeKey, fibResult) === 0 ? fibResult.type : RTN_UNICAST;
+  return fibTableLookup(tb, addr, ANY_ROUTE, fibResult) === 0 ? fibResult.type : RTN_UNICAST;
 }

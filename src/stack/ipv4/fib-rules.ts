@@ -81,9 +81,9 @@ function act(net: Net, rule: number, action: number, flow: Flowi4, res: FibResul
   switch (action) {
     case FR_ACT_TO_TBL: {
       const tb = fibGetTable(net, (words[rule + RULE_WORD]! >> 8) & 255);
-      const error = tb === 0 ? -EAGAIN : fibTableLookup(tb, flow, res);
+      const error = tb === 0 ? -EAGAIN : fibTableLookup(tb, flow.daddr, flow, res);
       // Suppressed: a route of so short a prefix does not count.
-      return error === 0 && res.prefixlen < words[rule + RULE_LENGTHS]! >>> 24 ? -EAGAIN : error;
+      return error === 0 && 32 - res.slen < words[rule + RULE_LENGTHS]! >>> 24 ? -EAGAIN : error;
     }
     case FR_ACT_UNREACHABLE:
       return -ENETUNREACH;
@@ -168,17 +168,17 @@ function attach(net: Net, rule: number): void {
 
 /** Devices have come, gone or been renamed. Linux: fib_rules_event(). */
 export function fibRulesAttach(net: Net): void {
-  for (let rule = (net.fib as NetFib).rules; rule !== 0; rule = words[rule + RULE_NEXT]!) attach(net, rule);
+  for (let rule = (net.fib as NetFib).rules; rule > 0; rule = words[rule + RULE_NEXT]!) attach(net, rule);
 }
 
 /** Makes the three rules that were only known, and splits local from main. Linux: fib_default_rules_init(), fib_unmerge(). */
 function customise(net: Net): number {
   const fib = net.fib as NetFib;
-  if (fib.customRules) return 0;
+  if (fib.rules >= 0) return 0;
   if (fibRuleRows === null || rowsLeft(fibRuleRows) < 3) return -ENOBUFS;
   const err = fibUnmerge(net);
   if (err !== 0) return err;
-  fib.customRules = true;
+  fib.rules = 0;
   for (let i = 0; i < 3; i++) {
     defaultRule(given, i);
     link(net, given);
@@ -204,7 +204,7 @@ function checkRule(rule: FibRule): number {
 /** The priority of a rule that names none: one less than that of the second rule. Linux: fib_default_rule_pref(). */
 export function fibDefaultRulePref(net: Net): number {
   const fib = net.fib as NetFib;
-  if (!fib.customRules) return PRIORITY_MAIN - 1;
+  if (fib.rules < 0) return PRIORITY_MAIN - 1;
   const second = fib.rules === 0 ? 0 : words[fib.rules + RULE_NEXT]!;
   if (second === 0) return 0;
   const priority = words[second + RULE_PRIORITY]!;
@@ -330,7 +330,7 @@ export function fibRuleWalkNext(walk: FibWalk, rule: FibRule): boolean {
   const fib = net.fib as NetFib;
   const index = walk.index;
   walk.index++;
-  if (!fib.customRules) {
+  if (fib.rules < 0) {
     if (index > 2) return false;
     defaultRule(rule, index);
     rule.net = net;

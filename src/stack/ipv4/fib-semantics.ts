@@ -44,7 +44,7 @@ export const FI_PREFSRC = 6;
 export const FI_MTU = 7;
 export const NH_OIF = 8;
 export const NH_GW = 9;
-/** RTNH_F_* (8 bits), scope of what is behind (8): LINK behind a gateway, HOST on the link, NOWHERE for local addresses; weight (16). */
+/** RTNH_F_* (8 bits), scope of what is behind (8): LINK behind a gateway, HOST on the link, NOWHERE for local addresses; weight less one (8); scope of the route (8). */
 export const NH_WORD = 10;
 /** Highest flow hash that takes this next hop, -1 for none. */
 export const NH_UPPER = 11;
@@ -58,6 +58,7 @@ const NH_KEPT = 15;
 
 const NH_SCOPE_SHIFT = 8;
 const NH_WEIGHT_SHIFT = 16;
+export const NH_FIB_SCOPE_SHIFT = 24;
 /** State of a next hop, which does not make two of them different. */
 const NH_STATE = RTNH_F_DEAD | RTNH_F_LINKDOWN;
 
@@ -75,12 +76,10 @@ export class NetFib {
   local = 0;
   /** First of all tables. */
   tables = 0;
-  /** Have the rules ever been changed? Until then main (with local in it) and default are asked, in that order. */
-  customRules = false;
   /** Has a route of type LOCAL been entered by hand? Then an address of this host need not be one of a device. */
   customLocal = false;
-  /** First rule. */
-  rules = 0;
+  /** First rule; -1: they have never been changed, and main (with local in it) and default are asked, in that order. */
+  rules = -1;
   /** Place of the default route that was chosen last among several, -1 for none; see fib-default.ts. */
   defaultOrder = -1;
 }
@@ -95,6 +94,15 @@ export function nhKeep(nh: number, out: 0 | 1, rt: Rtable | null): void {
   rtKeep(((nh + NH_KEPT) << 1) + out, rt);
 }
 
+export function fiScope(fi: number): number {
+  return words[fi + FI_WORD]! & 255;
+}
+
+/** The table that its routes are in: never two, as it is part of the content. */
+export function fiTable(fi: number): number {
+  return words[fi + FI_WORD]! >>> 24;
+}
+
 export function nhScope(nh: number): number {
   return (words[nh + NH_WORD]! >> NH_SCOPE_SHIFT) & 255;
 }
@@ -104,7 +112,7 @@ function nhSetScope(nh: number, scope: number): void {
 }
 
 function nhWeight(nh: number): number {
-  return words[nh + NH_WORD]! >>> NH_WEIGHT_SHIFT;
+  return ((words[nh + NH_WORD]! >> NH_WEIGHT_SHIFT) & 255) + 1;
 }
 
 /** The device of a next hop, or null. */
@@ -127,13 +135,13 @@ function checkGateway(net: Net, nh: number, table: number, scope: number): numbe
     flowi4Init(outputFlow, gw, 0, words[nh + NH_OIF]!, 0, 0);
     outputFlow.scope = scope + 1 < RT_SCOPE_LINK ? RT_SCOPE_LINK : scope + 1;
     const tb = table === RT_TABLE_UNSPEC || table === RT_TABLE_MAIN ? 0 : fibGetTable(net, table);
-    let err = tb === 0 ? -1 : fibTableLookup(tb, outputFlow, fibResult);
+    let err = tb === 0 ? -1 : fibTableLookup(tb, gw, outputFlow, fibResult);
     if (err !== 0) err = fibLookup(net, outputFlow, fibResult);
     if (err !== 0) return nlErrMsg(err, "Nexthop has invalid gateway");
     if (fibResult.type !== RTN_UNICAST && fibResult.type !== RTN_LOCAL) {
       return nlErrMsg(-EINVAL, "Nexthop has invalid gateway");
     }
-    nhSetScope(nh, fibResult.scope);
+    nhSetScope(nh, fiScope(fibResult.fi));
     words[nh + NH_OIF] = words[fibResult.nh + NH_OIF]!;
     dev = nhDev(net, nh);
     if (dev === null) return nlErrMsg(-EINVAL, "No egress device for nexthop gateway");
@@ -166,11 +174,11 @@ function validPrefsrc(net: Net, cfg: FibConfig): boolean {
       && inetAddrTypeTable(net, cfg.prefsrc, table) === RTN_LOCAL);
 }
 
-function setNexthop(nh: number, oif: number, gw: number, flags: number, weight: number): void {
+function setNexthop(nh: number, scope: number, oif: number, gw: number, flags: number, weight: number): void {
   words[nh + NH_NEXT] = words[nh + FI_REFS] = words[nh + NH_KEPT] = 0;
   words[nh + NH_OIF] = oif;
   words[nh + NH_GW] = gw;
-  words[nh + NH_WORD] = (flags & 255) | (weight << NH_WEIGHT_SHIFT);
+  words[nh + NH_WORD] = (flags & 255) | ((weight - 1) << NH_WEIGHT_SHIFT) | (scope << NH_FIB_SCOPE_SHIFT);
   words[nh + NH_UPPER] = 0;
   words[nh + NH_GENID] = -1;
 }
@@ -189,7 +197,7 @@ function freeFurther(fi: number): void {
 /** Puts the next hops asked for into fibWanted and rows behind it. Linux: fib_get_nhs(), fib_nh_init(). */
 function wantNexthops(cfg: FibConfig): number {
   if (cfg.nhs === 0) {
-    setNexthop(fibWanted, cfg.oif, cfg.gw, cfg.flags, 1);
+    setNexthop(fibWanted, cfg.scope, cfg.oif, cfg.gw, cfg.flags, 1);
     return 0;
   }
   const rows = cfg.nexthops!;
@@ -203,7 +211,7 @@ function wantNexthops(cfg: FibConfig): number {
     }
     const at = i * FIB_NH_INTS;
     const flags = (cfg.flags & ~255) | rows[at + FIB_NH_FLAGS]!;
-    setNexthop(nh, rows[at + FIB_NH_OIF]!, rows[at + FIB_NH_GW]!, flags, rows[at + FIB_NH_WEIGHT]!);
+    setNexthop(nh, cfg.scope, rows[at + FIB_NH_OIF]!, rows[at + FIB_NH_GW]!, flags, rows[at + FIB_NH_WEIGHT]!);
   }
   if (cfg.oif !== 0 && cfg.oif !== words[fibWanted + NH_OIF]) {
     return nlErrMsg(-EINVAL, "Nexthop device index does not match RTA_OIF");
@@ -221,7 +229,7 @@ function workOut(net: Net, cfg: FibConfig): number {
   if ((cfg.flags & NH_STATE) !== 0) {
     return nlErrMsg(-EINVAL, "Invalid rtm_flags - can not contain DEAD or LINKDOWN");
   }
-  words[fibWanted + FI_WORD] = scope | (cfg.protocol << 8) | (type << 16) | (cfg.table << 24);
+  words[fibWanted + FI_WORD] = scope | (cfg.protocol << 8) | (type << 16) | ((cfg.table === RT_TABLE_UNSPEC ? RT_TABLE_MAIN : cfg.table) << 24);
   words[fibWanted + FI_FLAGS] = (cfg.flags & 0xffff) | (net.id << 16);
   words[fibWanted + FI_PRIORITY] = cfg.priority;
   words[fibWanted + FI_PREFSRC] = cfg.prefsrc;

@@ -22,7 +22,7 @@ export const TN_KEY = 0;
 export const TN_WORD = 1;
 export const TN_CHILDREN = 2;
 
-const BITS_SHIFT = 5;
+export const TN_BITS_SHIFT = 5;
 export const SLEN_SHIFT = 10;
 const USED_SHIFT = 16;
 const FULL_SHIFT = 22;
@@ -41,7 +41,7 @@ const LEAST_SHIFT = 2;
 /** Ints for each route: the smallest tnode, and one for a shallower trie. */
 const INTS_FOR_ROUTE = 5;
 /** Lets small tables have the shape of Linux's. */
-const EXTRA_INTS = 8;
+const EXTRA_INTS = 4;
 /** Behind the last block, where its neighbour's word would be. */
 const END_INTS = 2;
 
@@ -49,7 +49,7 @@ const END_INTS = 2;
 const FREE_NEXT = 0;
 const FREE_PREVIOUS = 2;
 
-/** Heads of the bins, by the bits of the largest tnode that fits. */
+/** Heads of the bins, by the bits of the largest tnode that fits; there is none for 0. */
 let binHeads: number;
 let bins: number;
 /** How many of the smallest tnodes the free blocks hold. */
@@ -83,14 +83,14 @@ export function tnodeIntsFor(routes: number): number {
 
 /** Ints of its heads. */
 export function tnodeBinsFor(routes: number): number {
-  return bitsFor(blockInts(routes)) + 1;
+  return bitsFor(blockInts(routes));
 }
 
 /** Boot time, after fibMemoryInit(): all is one free block. */
 export function tnodeInit(routes: number): void {
   const all = blockInts(routes);
   pool = rowPoolCreate("ip_fib_trie", all);
-  bins = tnodeBinsFor(routes);
+  bins = tnodeBinsFor(routes) + 1;
   binHeads = fibTnodes - bins;
   left = reserved = 0;
   linkFree(fibTnodes, all);
@@ -140,7 +140,7 @@ export function tnodeNew(key: number, pos: number, bits: number, part: boolean):
   }
   const shift = pos + bits;
   words[n + TN_KEY] = shift < 32 ? (key >>> shift) << shift : 0;
-  words[n + TN_WORD] = pos | (bits << BITS_SHIFT) | (pos << SLEN_SHIFT) | (part ? TN_NEW : 0);
+  words[n + TN_WORD] = pos | (bits << TN_BITS_SHIFT) | (pos << SLEN_SHIFT) | (part ? TN_NEW : 0);
   words.fill(0, n + TN_CHILDREN, n + tnodeInts(bits));
   return n;
 }
@@ -172,7 +172,7 @@ export function tnodePos(n: number): number {
 }
 
 export function tnodeBits(n: number): number {
-  return (words[n + TN_WORD]! >> BITS_SHIFT) & 31;
+  return (words[n + TN_WORD]! >> TN_BITS_SHIFT) & 31;
 }
 
 /** The longest suffix of the routes below it, at least its position. */

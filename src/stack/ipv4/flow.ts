@@ -8,18 +8,21 @@ import { RT_SCOPE_UNIVERSE, RTN_UNSPEC } from "../../uapi/rtnetlink.ts";
 /** Flowi4.flags: any source address is allowed, local or not (IP_TRANSPARENT, IP_FREEBIND). */
 export const FLOWI_FLAG_ANYSRC = 1;
 
-/** The part of a question that a table looks at. */
-export class FibKey {
-  daddr = 0;
+/** What a table looks at beside the destination. */
+export interface FibKey {
   /** Device to leave by, 0 for any. A successful output lookup sets it. */
-  oif = 0;
+  oif: number;
   /** The bits of IPTOS_RT_MASK. */
-  tos = 0;
+  tos: number;
   /** Only routes of at least this scope: RT_SCOPE_LINK for destinations that must be on a link (SO_DONTROUTE). */
-  scope = RT_SCOPE_UNIVERSE;
+  scope: number;
 }
 
-export class Flowi4 extends FibKey {
+export class Flowi4 implements FibKey {
+  daddr = 0;
+  oif = 0;
+  tos = 0;
+  scope = RT_SCOPE_UNIVERSE;
   saddr = 0;
   /** FLOWI_FLAG_* */
   flags = 0;
@@ -42,16 +45,15 @@ export function flowInit(): void {
   outputFlow = account("route", new Flowi4());
 }
 
+/** The answer. Scope and table of the route are its fib_info's: fiScope(), fiTable(). */
 export class FibResult {
   /** RTN_* */
   type = RTN_UNSPEC;
   /** The chosen next hop and its fib_info (rows: fib-semantics.ts). */
   nh = 0;
   fi = 0;
-  prefixlen = 0;
-  scope = RT_SCOPE_UNIVERSE;
-  /** Table that answered. */
-  table = 0;
+  /** Suffix length: bits that the prefix leaves open, 32 for the default route. */
+  slen = 0;
 }
 
 /**

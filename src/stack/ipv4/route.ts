@@ -150,7 +150,7 @@ export function ipRouteInput(skb: SkBuff, daddr: number, saddr: number, tos: num
         if (err !== 0) return err;
         rt = nhKept(nh, 0)!;
       }
-      const plain = !loopback && (dev.flags & IFF_LOOPBACK) === 0 && !(net.fib as NetFib).customRules;
+      const plain = !loopback && (dev.flags & IFF_LOOPBACK) === 0 && (net.fib as NetFib).rules < 0;
       if (plain) rtInputRemember(rt, dev, saddr, daddr, tos);
       return 0;
     }
@@ -271,13 +271,13 @@ export function ipRouteOutputKey(net: Net, fl: Flowi4): Rtable | null {
   if (fl.oif === 0) {
     if (words[res.fi + NH_NEXT] !== 0) {
       res.nh = fibSelectMultipath(res.fi, jhash2words(daddr, fl.saddr, net.id) >>> 1, res.nh);
-    } else if (res.prefixlen === 0 && res.type === RTN_UNICAST) {
+    } else if (res.slen === 32 && res.type === RTN_UNICAST) {
       wavering = fibSelectDefault(net, fl, res);
     }
   }
   const nh = res.nh;
   if (fl.saddr === 0) fl.saddr = fibResultPrefsrc(net, res.fi, nh);
-  const plain = !wavering && fl.oif === 0 && fl.flags === 0 && fl.scope === RT_SCOPE_UNIVERSE && !(net.fib as NetFib).customRules;
+  const plain = !wavering && fl.oif === 0 && fl.flags === 0 && fl.scope === RT_SCOPE_UNIVERSE && (net.fib as NetFib).rules < 0;
   if (plain && res.type === RTN_UNICAST) {
     outNh = nh;
     outNet = net;

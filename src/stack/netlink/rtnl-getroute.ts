@@ -8,7 +8,7 @@ import { devGetByIndex } from "../../netif/dev.ts";
 import { EHOSTUNREACH, EINVAL, ENOBUFS, ENODEV } from "../../uapi/errno.ts";
 import { NLMSG_HDRLEN } from "../../uapi/netlink.ts";
 import {
-  RT_TABLE_COMPAT, RT_TABLE_MAIN, RTA_CACHEINFO, RTA_DST, RTA_GATEWAY, RTA_IIF, RTA_MARK, RTA_OIF, RTA_PREFSRC, RTA_SRC,
+  RT_TABLE_COMPAT, RT_TABLE_LOCAL, RT_TABLE_MAIN, RTA_CACHEINFO, RTA_DST, RTA_GATEWAY, RTA_IIF, RTA_MARK, RTA_OIF, RTA_PREFSRC, RTA_SRC,
   RTA_TABLE, RTA_UID, RTM_F_CLONED, RTM_F_FIB_MATCH, RTM_F_LOOKUP_TABLE, RTM_NEWROUTE, RTN_LOCAL, RTN_UNREACHABLE,
 } from "../../uapi/rtnetlink.ts";
 import { AF_INET } from "../../uapi/socket.ts";
@@ -19,6 +19,7 @@ import { inetMakeMask } from "../ipv4/devinet.ts";
 import { type FibConfig, fibConfigReset, type FibWalk } from "../ipv4/fib-config.ts";
 import { fibWalkNext, fibWalkStart } from "../ipv4/fib-frontend.ts";
 import { fibLookup } from "../ipv4/fib-lookup.ts";
+import { fiTable, type NetFib } from "../ipv4/fib-semantics.ts";
 import { FibResult, Flowi4, flowi4Init } from "../ipv4/flow.ts";
 import { ipRouteInput, ipRouteOutputKey } from "../ipv4/route.ts";
 import type { Rtable } from "../ipv4/rtable.ts";
@@ -81,6 +82,12 @@ function askTable(net: Net, saddr: number): boolean {
   return found;
 }
 
+/** The table that was asked for the answer: main, in which local is until the rules are changed. */
+function askedTable(net: Net): number {
+  const table = fiTable(result.fi);
+  return table === RT_TABLE_LOCAL && (net.fib as NetFib).rules < 0 ? RT_TABLE_MAIN : table;
+}
+
 function askOutput(net: Net, skb: SkBuff, nlh: number, flags: number): number {
   const src = flow.saddr;
   const dst = flow.daddr;
@@ -93,7 +100,7 @@ function askOutput(net: Net, skb: SkBuff, nlh: number, flags: number): number {
   if ((flags & RTM_F_FIB_MATCH) !== 0) {
     err = found && findMatch(net, dst) ? fillRoute(skb, begin(skb, nlh), scratch) : -EHOSTUNREACH;
   } else {
-    const table = found && (flags & RTM_F_LOOKUP_TABLE) !== 0 ? result.table : RT_TABLE_MAIN;
+    const table = found && (flags & RTM_F_LOOKUP_TABLE) !== 0 ? askedTable(net) : RT_TABLE_MAIN;
     if (!found || !findMatch(net, dst)) fibConfigReset(scratch);
     err = fillDecision(skb, nlh, rt, table, dst, src, 0);
   }
@@ -116,7 +123,7 @@ function askInput(net: Net, skb: SkBuff, nlh: number, iif: number): number {
     if (rt.type === RTN_UNREACHABLE) err = rt.error !== 0 ? rt.error : -EHOSTUNREACH;
     else {
       if (!found || !findMatch(net, dst)) fibConfigReset(scratch);
-      err = fillDecision(skb, nlh, rt, found ? result.table : RT_TABLE_MAIN, dst, src, iif);
+      err = fillDecision(skb, nlh, rt, found ? askedTable(net) : RT_TABLE_MAIN, dst, src, iif);
     }
   } else if (err === 0) {
     err = -EINVAL;
@@ -128,15 +135,16 @@ function askInput(net: Net, skb: SkBuff, nlh: number, iif: number): number {
 /** Finds the route that answered the lookup in its table again, into the record. */
 function findMatch(net: Net, dst: number): boolean {
   const cfg = scratch;
-  const length = result.prefixlen;
+  const length = 32 - result.slen;
   const prefix = dst & inetMakeMask(length);
-  fibWalkStart(walk, net, result.table);
+  fibWalkStart(walk, net, fiTable(result.fi));
   walk.key = prefix;
   let found = false;
   while (!found && fibWalkNext(walk, cfg) && cfg.dst === prefix) {
     found = cfg.dstLen === length && cfg.type === result.type && (cfg.tos === 0 || cfg.tos === flow.tos);
   }
   walk.net = null;
+  cfg.table = askedTable(net);
   return found;
 }
 

@@ -68,6 +68,7 @@ const ANSWERS: readonly (readonly [string, string, number])[] = [
   ["route get 10.0.0.255", "broadcast 10.0.0.255 dev d0 src 10.0.0.1 uid 0 \n    cache <local,brd> \n", 0],
   ["route get 10.5.1.1", "RTNETLINK answers: Invalid argument\n", 2],
   ["route get fibmatch 10.2.7.7", "10.2.0.0/16 via 10.0.0.77 dev d0 metric 5 \n", 0],
+  ["route get fibmatch 127.0.0.1", "local 127.0.0.1 dev lo proto kernel scope host src 127.0.0.1 \n", 0],
   ["rule", "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n32767:\tfrom all lookup default\n", 0],
   ["rule add bogus", 'Error: argument "bogus" is wrong: Failed to parse rule type\n', 255],
   ["rule add from 300.1.1.1", 'Error: any valid prefix is expected rather than "300.1.1.1".\n', 1],

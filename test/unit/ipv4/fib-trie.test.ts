@@ -71,9 +71,9 @@ test.serial("any inserts, deletes and replaces answer and look up as the naive t
     for (const q of queries) {
       flowi4Init(fl, q.addr, 0, 0, q.tos, 0);
       const best = model.lookup(q.addr, q.tos);
-      const found = main !== 0 && fibTableLookup(main, fl, res) === 0;
+      const found = main !== 0 && fibTableLookup(main, fl.daddr, fl, res) === 0;
       t.is(found, best !== undefined);
-      if (best !== undefined) t.deepEqual([res.prefixlen, words[res.fi + FI_PRIORITY]], [best.len, best.priority]);
+      if (best !== undefined) t.deepEqual([32 - res.slen, words[res.fi + FI_PRIORITY]], [best.len, best.priority]);
     }
     // A dump shows each once, in the order of keys.
     const dumped = routesOf(RT_TABLE_MAIN);
@@ -237,7 +237,7 @@ test.serial("the preferred source of a replaced route is the new one's", (t) => 
   const fl = new Flowi4();
   const res = new FibResult();
   flowi4Init(fl, 0x0a010203, 0, 0, 0, 0);
-  t.is(fibTableLookup(fibGetTable(initNet, RT_TABLE_MAIN), fl, res), 0);
+  t.is(fibTableLookup(fibGetTable(initNet, RT_TABLE_MAIN), fl.daddr, fl, res), 0);
   t.is(routesOf(RT_TABLE_MAIN)[0]!.protocol, 99);
   t.is(words[res.fi + FI_PREFSRC], 0);
 });
