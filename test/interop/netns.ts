@@ -8,6 +8,7 @@ import { accessSync, constants } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { ExecutionContext } from "ava";
 import type { BoardPlan } from "./board.ts";
+import type { ClientsPlan } from "./clients.ts";
 import type { ServicesPlan } from "./services.ts";
 
 export const LINUX_ADDR = "10.0.0.1";
@@ -151,6 +152,13 @@ export class Netns {
     return board;
   }
 
+  /** Boots a board for tests of clients and servers (clients.ts). */
+  async clients(plan: ClientsPlan): Promise<Board> {
+    const board = new Board(this.spawn(process.execPath, ["--import=tsx", "test/interop/clients.ts", JSON.stringify(plan)]));
+    await board.ready();
+    return board;
+  }
+
   /** Joins this namespace to another one, which plays a Linux host: veth0 here, veth1 there. */
   async joinLinux(other: Netns, here: string, there: string): Promise<void> {
     await this.must("ip", "link", "add", "veth0", "type", "veth", "peer", "name", "veth1", "netns", String(other.pid));
@@ -226,6 +234,11 @@ export class Board {
       }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+  }
+
+  /** Ends it as a power cut does. */
+  kill(): void {
+    this.child.kill("SIGKILL");
   }
 
   get alive(): boolean {
