@@ -21,6 +21,8 @@ import { registerIpMulticast } from "./stack/ipv4/ip-parts.ts";
 import { inetAddProtocol } from "./stack/ipv4/protocol.ts";
 import { IPPROTO_IGMP } from "./uapi/in.ts";
 
+export { igmpForceVersion } from "./stack/ipv4/igmp-memory.ts";
+
 /** For boot()'s option `initcalls`. */
 export const igmp: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,

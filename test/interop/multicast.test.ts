@@ -1,5 +1,5 @@
 /** Multicast against the real kernel: the same joins, leaves and queries on a board and on a Linux host; a multicast echo; tshark as the judge. */
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import { BOARD_ADDR, interopMissing, LINUX_ADDR, Netns } from "./netns.ts";
 import { assertCleanCapture, captureFile, tsharkLines } from "./tshark.ts";
 
@@ -10,17 +10,27 @@ const GROUP = "239.255.7.7";
 
 type Step = [name: string, answer: number | null, heard: string[]];
 
-interop("IGMP in versions 3, 2 and 1: a querier hears from the board what it hears from Linux", async (t) => {
+/** net.ipv4.conf.all: what every namespace begins with, and where force_igmp_version is in it. */
+const CONF_ALL = 0x20003c;
+const FORCE_IGMP_ONE = 0x400000;
+
+for (const forced of [0, 2, 1]) {
+  const what = forced === 0 ? "IGMP in versions 3, 2 and 1" : `force_igmp_version ${forced}`;
+  interop(`${what}: a querier hears from the board what it hears from Linux`, async (t) => await querier(t, forced));
+}
+
+async function querier(t: ExecutionContext, forced: number): Promise<void> {
   t.timeout(240_000);
   const net = await Netns.create(t);
   const kernel = await Netns.create(t);
   await net.joinLinux(kernel, "10.1.0.1/24", "10.1.0.2/24");
+  await kernel.must("sysctl", "-qw", `net.ipv4.conf.all.force_igmp_version=${forced}`);
   const agent = kernel.spawn("python3", ["test/interop/agent.py"]);
   await new Promise((resolve) => agent.stdout!.once("data", resolve));
   const pcap = captureFile(t);
   const tcpdump = net.spawn("tcpdump", ["-Z", "root", "-U", "-i", TAP, "-w", pcap]);
   await new Promise((resolve) => tcpdump.stderr!.once("data", resolve));
-  const board = await net.ipBoard({ taps: [{ tap: TAP, addr: `${BOARD_ADDR}/24` }], agent: true });
+  const board = await net.ipBoard({ taps: [{ tap: TAP, addr: `${BOARD_ADDR}/24` }], agent: true, settings: { confAll: CONF_ALL | (forced * FORCE_IGMP_ONE) } });
   const judge = async (device: string, from: string, to: string): Promise<Step[]> =>
     JSON.parse(await net.must("python3", "test/interop/igmp.py", device, from, to)) as Step[];
   const [linux, ours] = await Promise.all([judge("veth0", "10.1.0.1", "10.1.0.2"), judge(TAP, LINUX_ADDR, BOARD_ADDR)]);
@@ -33,6 +43,50 @@ interop("IGMP in versions 3, 2 and 1: a querier hears from the board what it hea
   await assertCleanCapture(t, pcap);
   t.true((await tsharkLines(pcap, `igmp && ip.src == ${BOARD_ADDR}`)).length > 20);
   t.deepEqual(await tsharkLines(pcap, 'igmp.checksum.status == "Bad" || (igmp && ip.ttl != 1)'), []);
+}
+
+/** Has the board's agent join the group, and leave it, and prints what groups the bridge knows behind the TAP each time. */
+const JOINER = `
+import json, socket, struct, subprocess, time
+control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+control.settimeout(5)
+control.connect(("${BOARD_ADDR}", 9))
+def ask(name):
+    addresses = [struct.unpack(">i", socket.inet_aton(a))[0] for a in ("${GROUP}", "${BOARD_ADDR}")]
+    control.send(json.dumps([0, name, [*addresses, 0]]).encode())
+    assert control.recv(100) == b"0"
+def known():
+    text = json.loads(subprocess.check_output(["bridge", "-j", "mdb", "show", "dev", "br0"]))
+    return [entry["grp"] for entry in text[0]["mdb"] if entry["port"] == "${TAP}" and "." in entry["grp"]]
+def until(wanted):
+    for _ in range(100):
+        if known() == wanted: break
+        time.sleep(0.1)
+    print(*known() or ["none"], flush=True)
+ask(35)
+until(["${GROUP}"])
+ask(36)
+until([])
+control.send(json.dumps([0, 0, []]).encode())
+control.recv(100)
+`;
+
+interop("a Linux bridge that queries knows of the board's memberships, and forgets those it leaves", async (t) => {
+  t.timeout(60_000);
+  const net = await Netns.create(t);
+  const board = await net.ipBoard({ taps: [{ tap: TAP, addr: `${BOARD_ADDR}/24` }], agent: true });
+  await net.must("ip", "addr", "flush", "dev", TAP);
+  await net.must("ip", "link", "add", "br0", "type", "bridge", "mcast_snooping", "1", "mcast_querier", "1", "mcast_igmp_version", "3");
+  await net.must("ip", "link", "set", TAP, "master", "br0");
+  await net.must("ip", "addr", "add", `${LINUX_ADDR}/24`, "dev", "br0");
+  await net.must("ip", "link", "set", "br0", "up");
+  await net.must("sh", "-c", `until ping -q -c 1 -W 1 ${BOARD_ADDR}; do :; done`);
+  const told = await net.must("python3", "-c", JOINER);
+  const [joined, left] = told.trim().split("\n");
+  t.is(joined, GROUP);
+  t.is(left, "none");
+  const report = await board.stop();
+  t.is(report.inUseAtEnd, report.inUseAtStart);
 });
 
 /** Says five things to the group and prints what is said back to it. */

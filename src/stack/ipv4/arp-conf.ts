@@ -1,7 +1,7 @@
 /**
  * The settings of ARP: net.ipv4.conf.{all,default,DEV}.arp_*, proxy_arp and drop_gratuitous_arp. Linux: IN_DEV_ARP_IGNORE() and its
  * like of include/linux/inetdevice.h, Documentation/networking/ip-sysctl. They are fields of one word, InDevice.switches, and those
- * of conf.all and conf.default of a word of the namespace each, so that none takes memory of its own.
+ * of conf.all and conf.default of a word of the namespace each, so that none takes memory of its own. (Bits 22 and 23 are IGMP's.)
  *
  * A device follows the larger of its own value and that of conf.all; ARP_EVICT_NOCARRIER both must allow.
  */

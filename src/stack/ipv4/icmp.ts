@@ -258,17 +258,18 @@ function turnMessage(at: number): void {
 
 /**
  * Answers the usual request: to one address of this host, without IP options, in a buffer that nobody else reads (the header
- * is ours alone: ipRcv() has seen to it). All of it becomes the reply where it lies, the IP header too.
+ * is ours alone: ipRcv() has seen to it), while answers have no limit. All of it becomes the reply where it lies, the IP header too.
  * @returns false, with nothing done, when it is none of that kind
  */
 function icmpEchoInPlace(net: Net, skb: SkBuff): boolean {
-  if (skb.data - skb.nh !== IP_HLEN || skbCloned(skb) || net.ipv4.icmpEchoIgnoreAll !== 0) return false;
+  const conf = net.ipv4;
+  if (skb.data - skb.nh !== IP_HLEN || skbCloned(skb) || (conf.icmpEchoIgnoreAll | (conf.icmpRatemask & 1)) !== 0) return false;
   if (!ipRouteReply(skb)) return false;
   skb.pktType = PACKET_HOST;
   // A mark was the question's; the answer has none (net.ipv4.fwmark_reflect 0).
   skb.mark = 0;
   turnMessage(skb.data);
-  ipTurnHeader(skb, IPPROTO_ICMP, net.ipv4.ipDefaultTtl);
+  ipTurnHeader(skb, IPPROTO_ICMP, conf.ipDefaultTtl);
   const mib = net.mib;
   mib[ICMP_MIB_OUTMSGS]!++;
   mib[ICMP_MIB_OUTECHOREPS]!++;
@@ -314,12 +315,22 @@ function icmpReply(net: Net, skb: SkBuff, rt: Rtable): number {
     kfreeSkb(skb, SKB_DROP_REASON_IP_INHDR);
     return 0;
   }
+  const answer = stamp ? ICMP_TIMESTAMPREPLY : ICMP_ECHOREPLY;
+  if (!icmpGlobalAllow(net, answer, 0)) {
+    consumeSkb(skb);
+    return 0;
+  }
   const fl = outputFlow;
   flowi4Init(fl, optlen > 0 ? ipOptions!.firstHop(daddr) : daddr, saddr, 0, tos, IPPROTO_ICMP);
   const out = daddr === 0 ? null : ipRouteOutputKey(net, fl);
   if (out === null) {
     net.mib[ICMP_MIB_OUTERRORS]!++;
     kfreeSkb(skb, SKB_DROP_REASON_IP_OUTNOROUTES);
+    return 0;
+  }
+  if (!icmpPeerAllow(net, out.dev!, daddr, answer, 0)) {
+    consumeSkb(skb);
+    dstRelease(out);
     return 0;
   }
   let reply = skb;

@@ -9,7 +9,10 @@ import { account } from "../../lib/account.ts";
 import { POOL_FREE, type Slab, slabAlloc, slabCreate, slabFree, slabWords } from "../../lib/pool.ts";
 import { words, wordTable } from "../../lib/table.ts";
 import { createTimer, jiffies, TIMER_WORDS, timeBefore, timerFree } from "../../lib/timer.ts";
+import { EINVAL } from "../../uapi/errno.ts";
+import type { Net } from "../core/net.ts";
 import { DevMcAddr, type NetDevice } from "../core/net-device.ts";
+import { inDevGet } from "./devinet.ts";
 
 export const NONE = -1;
 /** Of every row: the next one of its list. */
@@ -69,6 +72,10 @@ export const M_SOURCES = 6;
 export const M_COUNT = 7;
 const M_WORDS = 8;
 
+/** InDevice.switches and conf.all: 1 or 2 for the version of IGMP that is spoken, 0 for what the queriers speak. Linux: force_igmp_version. */
+const FORCE_IGMP_VERSION = 0xc00000;
+const FORCE_IGMP_ONE = 0x400000;
+
 /** Query interval and query response interval of a querier nobody has heard of (RFC 3376 sections 8.2 and 8.3). */
 const QUERY_INTERVAL_MS = 125000;
 const QUERY_RESPONSE_INTERVAL_MS = 10000;
@@ -87,8 +94,6 @@ export class IgmpDevice {
   /** Queriers of version 1 and 2 are there until then, in jiffies; 0 for not at all. */
   v1Until = 0;
   v2Until = 0;
-  /** net.ipv4.conf.DEV.force_igmp_version: 1 or 2; 0 for what the queriers speak. */
-  forceVersion = 0;
   /** Of the general query that waits for its answer. */
   maxDelayMs = 0;
   /** Reports of changes still to come (version 3). */
@@ -167,7 +172,6 @@ export function igmpDeviceRegister(dev: NetDevice): void {
   if (index === devices.length) devices.push(account("igmp", new IgmpDevice(index)));
   const device = devices[index]!;
   device.dev = dev;
-  device.forceVersion = 0;
   device.generalTimer = createTimer("igmp", generalExpired, index);
   device.changeTimer = createTimer("igmp", changeExpired, index);
   igmpDeviceReset(device, 0);
@@ -187,15 +191,33 @@ export function igmpDeviceReset(device: IgmpDevice, qrv: number): void {
   device.queryResponseMs = QUERY_RESPONSE_INTERVAL_MS;
 }
 
+/** net.ipv4.conf.{DEV,all}.force_igmp_version: 0, -EINVAL for no version. @param dev null for all @param version 0 for what queriers speak */
+export function igmpForceVersion(net: Net, dev: NetDevice | null, version: number): number {
+  if (!Number.isInteger(version) || version < 0 || version > 3) return -EINVAL;
+  const value = version * FORCE_IGMP_ONE;
+  const inDev = dev === null ? null : inDevGet(dev);
+  if (dev === null) net.ipv4.confAll = (net.ipv4.confAll & ~FORCE_IGMP_VERSION) | value;
+  else if (inDev === null) return -EINVAL;
+  else inDev.switches = (inDev.switches & ~FORCE_IGMP_VERSION) | value;
+  return 0;
+}
+
 function seen(until: number): boolean {
   return until !== 0 && timeBefore(jiffies, until);
 }
 
+/** Is that version spoken whatever the queriers speak: on the device, or on all? */
+function forced(device: IgmpDevice, version: number): boolean {
+  const dev = device.dev!;
+  const inDev = inDevGet(dev);
+  const value = version * FORCE_IGMP_ONE;
+  return (inDev !== null && (inDev.switches & FORCE_IGMP_VERSION) === value) || (dev.net!.ipv4.confAll & FORCE_IGMP_VERSION) === value;
+}
+
 /** Which version is spoken on the device's link: 1, 2 or 3. Linux: IGMP_V1_SEEN(), IGMP_V2_SEEN(). */
 export function igmpVersion(device: IgmpDevice): number {
-  const forced = device.forceVersion;
-  if (forced === 1 || seen(device.v1Until)) return 1;
-  if (forced === 2 || seen(device.v2Until)) return 2;
+  if (forced(device, 1) || seen(device.v1Until)) return 1;
+  if (forced(device, 2) || seen(device.v2Until)) return 2;
   // Over for good: the clock must not come round to it again.
   device.v1Until = device.v2Until = 0;
   return 3;

@@ -199,6 +199,7 @@ export function received(dev: NetDevice, bytes: Uint8Array): SkBuff {
   skb.tail += 14;
   skbPutData(skb, bytes);
   skb.protocol = ETH_P_IP;
+  skb.iif = dev.ifindex;
   return skb;
 }
 

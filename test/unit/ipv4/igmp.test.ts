@@ -1,6 +1,7 @@
 /** IGMP on one link, with a querier that the test plays: what is reported, when, and in which version. */
 import test, { type ExecutionContext } from "ava";
-import { igmp } from "../../../src/igmp.ts";
+import { EINVAL } from "../../../src/uapi/errno.ts";
+import { igmp, igmpForceVersion } from "../../../src/igmp.ts";
 import {
   close, devClose, devOpen, IP_ADD_MEMBERSHIP, IP_ADD_SOURCE_MEMBERSHIP, IP_BLOCK_SOURCE, IP_DROP_MEMBERSHIP,
   IP_DROP_SOURCE_MEMBERSHIP, IP_MSFILTER, IP_UNBLOCK_SOURCE, setsockoptBytes, SOCK_DGRAM, SOL_IP,
@@ -248,6 +249,26 @@ test.serial("a querier of version 1: no time of its own, no leaves, until it is 
   lab.runFor(V2_QUERIER_MS);
   set(fd, IP_ADD_MEMBERSHIP, G);
   t.deepEqual(hear(2000).map(([text]) => text), [`TO_EX ${G}`, `TO_EX ${G}`]);
+});
+
+test.serial("force_igmp_version: what queriers speak is no matter, on the device or on all", (t) => {
+  const { host, open, set, texts, query } = start(t);
+  const fd = open();
+  t.is(igmpForceVersion(host.net, host.dev, 2), 0);
+  set(fd, IP_ADD_MEMBERSHIP, G);
+  t.deepEqual(texts(12_000), [`v2 report ${G}`, `v2 report ${G}`]);
+  query();
+  t.deepEqual(texts(11_000), [`v2 report ${G}`]);
+  set(fd, IP_DROP_MEMBERSHIP, G);
+  t.deepEqual(texts(3000), [`leave ${G}`]);
+  t.is(igmpForceVersion(host.net, null, 1), 0);
+  set(fd, IP_ADD_MEMBERSHIP, G);
+  t.deepEqual(texts(12_000), [`v1 report ${G}`, `v1 report ${G}`]);
+  t.is(igmpForceVersion(host.net, null, 0), 0);
+  t.is(igmpForceVersion(host.net, host.dev, 3), 0);
+  query();
+  t.deepEqual(texts(11_000), [`IS_EX ${G}`]);
+  t.is(igmpForceVersion(host.net, host.dev, 4), -EINVAL);
 });
 
 test.serial("the querier's robustness says how often; groups of the link are not reported where that is off", (t) => {

@@ -88,6 +88,16 @@ test.serial("too old, too long with DF: the sender hears of it", (t) => {
   t.is(mib(IPSTATS_MIB_FRAGFAILS), 2);
 });
 
+test.serial("an error comes from the device it leaves by; with icmp_errors_use_inbound_ifaddr, from that the packet came in by", (t) => {
+  const sourceOf = (sent: Uint8Array): number => new DataView(sent.buffer).getInt32(12);
+  const elsewhere = packet({ saddr: ip("10.0.1.50"), ttl: 1 });
+  receive(near, elsewhere);
+  t.is(sourceOf(far.sent.pop()!), ip("10.0.1.1"));
+  initNet.ipv4.icmpErrorsUseInboundIfaddr = 1;
+  receive(near, elsewhere);
+  t.is(sourceOf(far.sent.pop()!), ROUTER);
+});
+
 test.serial("no way on: each sender hears of it five times at once, then once a second", (t) => {
   const heard = (saddr: number, times: number): number => {
     near.sent.length = 0;

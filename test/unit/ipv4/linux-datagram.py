@@ -11,6 +11,7 @@ The host is 10.0.0.1/24 on eth0 (ifindex 2), 10.0.0.2 is this program, at the ot
   get [socket, level, name]                   an int, or the errno
   bind, connect [socket, address, port]       0 or the negative errno; 0 has a ping socket bound to 0x4d
   sysctl [name, value]
+  wait [ms]
   in [packet]                                 comes to the host; answered by the packets that the host sends
   error [type, code, info, tos, ttl]          an ICMP error of 10.0.0.2 about what the host sent last
   send [socket, address, port, data, control] [count or errno, packets]; control messages are [level, type, words]
@@ -198,6 +199,10 @@ class Host:
             run(f"sysctl -qw net.ipv4.{one}={value}")
         if one == "ip_forward":
             run("sysctl -qw net.ipv4.conf.p0.forwarding=0")
+        return 0
+
+    def do_wait(self, ms):
+        time.sleep(ms / 1000)
         return 0
 
     def do_in(self, text):
@@ -411,6 +416,13 @@ for value in (1, 2):
     case(
         f"rp_filter {value}", ("sysctl", ["conf.rp_filter", value]), *odd, *[came(packet(ICMP, asked[0], src=src)) for src in strangers],
         *[came(packet(ICMP, asked[0], src=bytes([10, 9, 0, 7]), dst=dst)) for dst in (HOST, broadcast, group)], ("sysctl", ["conf.rp_filter", 0]))
+# Each destination is owed a message each second, and six at once after silence.
+for name, mask, text in (
+        ("port unreachable", 0x1818, packet(UDP, udp(b"x", dport=99))), ("echo replies", 1, packet(ICMP, asked[0])), ("timestamp replies", 1 << 14, packet(ICMP, asked[1])),
+        ("echo replies, without a limit", 0x1818, packet(ICMP, asked[0])), ("echo replies with options", 1, packet(ICMP, asked[0], RR))):
+    case(
+        f"icmp_ratelimit: {name}", ("wait", [6200]), ("sysctl", ["icmp_ratelimit", 1000]), ("sysctl", ["icmp_ratemask", mask]), *[came(text)] * 10, ("wait", [1500]),
+        *[came(text)] * 4, ("wait", [1800]), *[came(text)] * 4, ("sysctl", ["icmp_ratelimit", 0]), *[came(text)] * 4, ("sysctl", ["icmp_ratemask", 0x1818]))
 
 
 for line in (

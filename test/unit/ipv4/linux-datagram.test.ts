@@ -45,6 +45,8 @@ const SWITCHES: Readonly<Record<string, number>> = Object.freeze({
 /** net.ipv4 by the name of its field here. */
 const SYSCTLS: Readonly<Record<string, string>> = Object.freeze({
   "conf.rp_filter": "rpFilter",
+  icmp_ratelimit: "icmpRatelimit",
+  icmp_ratemask: "icmpRatemask",
   icmp_echo_ignore_broadcasts: "icmpEchoIgnoreBroadcasts",
   icmp_echo_ignore_all: "icmpEchoIgnoreAll",
   icmp_ignore_bogus_error_responses: "icmpIgnoreBogusErrorResponses",
@@ -158,6 +160,11 @@ class Host {
     return packets.map((packet) => masked(packet, false));
   }
 
+  private wait(ms: number): number {
+    this.lab.runFor(ms);
+    return 0;
+  }
+
   private arrive(packet: Uint8Array): string[] {
     const frame = new Uint8Array(Math.max(60, 14 + packet.length));
     const data = view(frame);
@@ -180,6 +187,7 @@ class Host {
       case "bind": return bind(this.fds[args[0] as number]!, this.name(args[1] as string, args[2] as number));
       case "connect": return connect(this.fds[args[0] as number]!, this.name(args[1] as string, args[2] as number));
       case "sysctl": return this.sysctl(...(args as [string, number]));
+      case "wait": return this.wait(args[0] as number);
       case "in": return this.arrive(Buffer.from(args[0] as string, "hex"));
       case "error": return this.error(...(args as [number, number, number, number, number]));
       case "send": return this.send(...(args as [number, string, number, string, Control[]]));
