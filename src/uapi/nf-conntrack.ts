@@ -24,6 +24,8 @@ export const IPS_DST_NAT = 32;
 export const IPS_SEQ_ADJUST = 64;
 export const IPS_SRC_NAT_DONE = 128;
 export const IPS_DST_NAT_DONE = 256;
+/** Out of the table; a packet is still on its way. */
+export const IPS_DYING = 512;
 /** A helper reads its packets. */
 export const IPS_HELPER = 8192;
 

@@ -4,7 +4,7 @@
  *
  * A row is made by the first packet of a connection and is found by others once that packet has left or has arrived (confirmed).
  * If it does not, somebody dropped it, and nobody says so: only the last UNCONFIRMED rows of that kind are kept, and none for longer
- * than until the next sweep.
+ * than until the next sweep. So are rows that their own packet ended (nfCtKill()).
  *
  * A packet refers to its row by a number that holds the row's generation: a row that is gone is noticed, never mistaken.
  */
@@ -14,7 +14,7 @@ import { getRandomU32 } from "../../lib/random.ts";
 import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.ts";
 import { createTimer, delTimer, jiffies, modTimer, TIMER_WORDS, timerReduce } from "../../lib/timer.ts";
 import { IPPROTO_TCP } from "../../uapi/in.ts";
-import { IPS_ASSURED, IPS_CONFIRMED, TCP_CONNTRACK_CLOSE, TCP_CONNTRACK_FIN_WAIT } from "../../uapi/nf-conntrack.ts";
+import { IPS_ASSURED, IPS_CONFIRMED, IPS_DYING, TCP_CONNTRACK_CLOSE, TCP_CONNTRACK_FIN_WAIT } from "../../uapi/nf-conntrack.ts";
 import type { Net } from "../core/net.ts";
 import { ctHelpers, ctNat, nfCtPartsInit } from "./nf-conntrack-parts.ts";
 
@@ -186,13 +186,18 @@ export function nfCtAlloc(saddr: number, daddr: number, ports: number, replyPort
   words[row + TUPLE_WORDS + TUPLE_PORTS] = replyPorts;
   words[row + CT_L4] = l4;
   words[row + CT_TIMEOUT] = words[row + CT_PROTO] = 0;
+  keepForItsPacket(row);
+  return row;
+}
+
+/** A row that is in no bucket: only the packets that refer to it know of it, for as long as they are on their way. */
+function keepForItsPacket(row: number): void {
   const slot = unconfirmed + unconfirmedAt;
   unconfirmedAt = (unconfirmedAt + 1) % UNCONFIRMED;
   const old = words[slot]!;
   words[slot] = row;
   if (old !== 0) free(old);
   timerReduce(gcTimer, (jiffies + GC_MS) | 0);
-  return row;
 }
 
 /** Takes what is not assured out of the buckets from one on, until there was something. Linux: early_drop(). */
@@ -277,7 +282,18 @@ export function nfCtConfirm(row: number): number {
   return row;
 }
 
-/** Ends a connection. Linux: nf_ct_kill(). */
+/**
+ * Ends a connection by a packet of it, which is still on its way and may be translated as its others were: nobody else finds the
+ * connection from now on. Linux: nf_ct_kill(), with the packet's reference.
+ */
+export function nfCtKill(row: number): void {
+  unlink(row, 0);
+  unlink(row, 1);
+  words[row + CT_STATUS] = (words[row + CT_STATUS]! & ~IPS_CONFIRMED) | IPS_DYING;
+  keepForItsPacket(row);
+}
+
+/** Ends a connection; packets that refer to it lose it. */
 export function nfCtDelete(row: number): void {
   if ((words[row + CT_STATUS]! & IPS_CONFIRMED) !== 0) {
     unlink(row, 0);

@@ -19,7 +19,7 @@ import {
   TCP_HLEN, TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, TCPHDR_URG, TH_ACK, TH_DOFF, TH_FLAGS, TH_SEQ, TH_WIN,
 } from "../wire/tcp.ts";
 import {
-  CT_PROTO, CT_STATUS, CT_TCP_STATE, CT_TIMEOUT, nfCtDelete, nfCtRefresh, nfCtTcpEnding, nfCtTcpState,
+  CT_PROTO, CT_STATUS, CT_TCP_STATE, CT_TIMEOUT, nfCtDelete, nfCtKill, nfCtRefresh, nfCtTcpEnding, nfCtTcpState,
 } from "./nf-conntrack-table.ts";
 import {
   CT_TCP_LAST_ACK, CT_TCP_LAST_DIRECTION_SHIFT, CT_TCP_LAST_END, CT_TCP_LAST_FLAGS_SHIFT, CT_TCP_LAST_KIND_SHIFT, CT_TCP_LAST_SEQ,
@@ -319,7 +319,7 @@ function accept(row: number, kind: number, old: number, state: number, ct: Netns
   if ((status & IPS_SEEN_REPLY) === 0) {
     // Nobody listens there: nothing to remember.
     if (kind === RST) {
-      nfCtDelete(row);
+      nfCtKill(row);
       return CT_TRACKED;
     }
     // Who uses a port again and again does not keep the row alive.

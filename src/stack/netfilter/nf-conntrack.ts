@@ -17,8 +17,8 @@ import {
   NF_IP_PRI_CONNTRACK_CONFIRM, NF_IP_PRI_CONNTRACK_DEFRAG, NF_STOLEN, NFPROTO_IPV4,
 } from "../../uapi/netfilter.ts";
 import {
-  IP_CT_ESTABLISHED, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, IP_CT_TEMPLATE, IP_CT_UNTRACKED, IPS_CONFIRMED, IPS_EXPECTED,
-  IPS_HELPER, IPS_SEEN_REPLY,
+  IP_CT_ESTABLISHED, IP_CT_IS_REPLY, IP_CT_NEW, IP_CT_RELATED, IP_CT_TEMPLATE, IP_CT_UNTRACKED, IPS_CONFIRMED, IPS_DYING,
+  IPS_EXPECTED, IPS_HELPER, IPS_SEEN_REPLY,
 } from "../../uapi/nf-conntrack.ts";
 import { IPSTATS_MIB_INDISCARDS } from "../../uapi/snmp.ts";
 import type { Net } from "../core/net.ts";
@@ -179,8 +179,7 @@ function resolve(net: Net, skb: SkBuff, th: number, protocol: number, ct: NetnsC
     return answer;
   }
   skb.ackSeq = ref;
-  // A reset may have ended it.
-  if (direction !== 0 && nfCtGet(ref) >= 0) words[row + CT_STATUS]! |= IPS_SEEN_REPLY;
+  if (direction !== 0) words[row + CT_STATUS]! |= IPS_SEEN_REPLY;
   return CT_TRACKED;
 }
 
@@ -214,7 +213,7 @@ function confirm(net: Net, skb: SkBuff, hooknum: number): number {
     if (track(net, skb, hooknum) !== NF_ACCEPT) return NF_DROP;
     row = nfCtGet(skb.ackSeq);
   }
-  if (row < 0 || (words[row + CT_STATUS]! & IPS_CONFIRMED) !== 0) return NF_ACCEPT;
+  if (row < 0 || (words[row + CT_STATUS]! & (IPS_CONFIRMED | IPS_DYING)) !== 0) return NF_ACCEPT;
   const winner = nfCtConfirm(row);
   if (winner < 0) return NF_DROP;
   if (winner !== row) skb.ackSeq = nfCtRef(winner, ctinfo);

@@ -286,7 +286,8 @@ def record(fds, name, settings, steps):
     return {"name": name, "sysctl": settings, "steps": seen}
 
 
-def main(out, seed, count, every):
+def setup():
+    """The forwarding namespace; its devices' descriptors."""
     fds = open_tun("eth0", "10.0.0.2/24"), open_tun("eth1", "10.0.1.9/24")
     for setting in ("net.ipv6.conf.all.disable_ipv6=1", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.eth0.rp_filter=0",
                     "net.ipv4.conf.eth1.rp_filter=0"):
@@ -295,13 +296,20 @@ def main(out, seed, count, every):
         if state != "UNTRACKED":
             words = f"iptables-legacy -t mangle -A FORWARD -m conntrack --ctstate {state} -j TOS --set-tos {tos}"
             subprocess.run(words.split(), check=True)
+    return fds
+
+
+def main(out, seed, count, every):
+    fds = setup()
     draw = [(f"drawn {n}", {}, drawn(random.Random(seed * 100000 + n))) for n in range(count)]
     recorded = [record(fds, *sequence) for sequence in [*list(written())[::every], *draw]]
     with open(out, "w", encoding="utf8") as file:
         file.write("[\n" + ",\n".join(json.dumps(sequence, separators=(",", ":")) for sequence in recorded) + "\n]\n")
 
 
-if sys.argv[1:2] == ["--inside"]:
+if __name__ != "__main__":
+    pass
+elif sys.argv[1:2] == ["--inside"]:
     main(sys.argv[2], *map(int, sys.argv[3:6]))
 else:
     here = os.path.abspath(__file__)

@@ -186,7 +186,9 @@ def record(fds, seed):
     return {"rules": rules, "counters": counters, "out": [digest.hexdigest()[:16] for digest in digests]}
 
 
-if len(sys.argv) > 1:
+if __name__ != "__main__":
+    pass
+elif len(sys.argv) > 1:
     tuns = setup()
     with open(sys.argv[1], "w", encoding="utf8") as file:
         json.dump([record(tuns, seed) for seed in range(1, SETS + 1)], file, indent=0)
