@@ -67,16 +67,24 @@ export type NfQueueHandler = (
   skb: SkBuff, ops: NfHookOps, queue: number, net: Net, inDev: NetDevice | null, outDev: NetDevice | null,
 ) => number;
 
+/** What hooks ask of connection tracking, where that is. Linux: struct nf_ct_hook. */
+export interface NfCtHook {
+  /** The next packet that this host sends is an error about this one. */
+  attach(skb: SkBuff): void;
+  /** This host has reset the packet's connection. */
+  setClosing(net: Net, skb: SkBuff): void;
+}
+
 /** The first entry of each hook. */
 let chains: (NfHookOps | null)[];
 let queueHandler: NfQueueHandler | null = null;
 /** Connection tracking's: the packet that is sent next is an error about this one. */
-let attach: ((skb: SkBuff) => void) | null = null;
+let ctHook: NfCtHook | null = null;
 
 /** Boot: no hook has an entry, and IPv4's packets come by. */
 export function nfInit(): void {
   chains = [null, null, null, null, null];
-  queueHandler = attach = null;
+  queueHandler = ctHook = null;
   registerIpHooks(Object.freeze({ run: nfHook, attach: nfAttach }));
   setIpHandlers(
     Object.freeze({
@@ -126,14 +134,19 @@ export function nfRegisterQueueHandler(handler: NfQueueHandler | null): void {
   queueHandler = handler;
 }
 
-/** Who is told of packets that errors are about. Linux: nf_ct_hook. */
-export function nfRegisterAttach(tell: (skb: SkBuff) => void): void {
-  attach = tell;
+/** Connection tracking says who it is. */
+export function nfRegisterCtHook(hook: NfCtHook): void {
+  ctHook = hook;
 }
 
 /** Linux: nf_ct_attach(). */
 export function nfAttach(skb: SkBuff): void {
-  if (attach !== null) attach(skb);
+  if (ctHook !== null) ctHook.attach(skb);
+}
+
+/** Linux: nf_ct_set_closing(). */
+export function nfSetClosing(net: Net, skb: SkBuff): void {
+  if (ctHook !== null) ctHook.setClosing(net, skb);
 }
 
 /**

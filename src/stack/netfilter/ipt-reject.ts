@@ -26,7 +26,7 @@ import {
   TH_SEQ, TH_SPORT, TH_SUM, TH_WIN,
 } from "../wire/tcp.ts";
 import { UH_SUM } from "../wire/udp.ts";
-import { nfAttach } from "./hooks.ts";
+import { nfAttach, nfSetClosing } from "./hooks.ts";
 import { ipRouteMeHarder } from "./reroute.ts";
 import { xtHook, xtNet, xtRegisterTarget } from "./x-tables.ts";
 
@@ -81,6 +81,7 @@ function sendReset(net: Net, old: SkBuff, oldTh: number): void {
     return;
   }
   nfAttach(old);
+  nfSetClosing(net, old);
   ipLocalOut(net, skb);
 }
 

@@ -331,3 +331,9 @@ function accept(row: number, kind: number, old: number, state: number, ct: Netns
   nfCtRefresh(row, timeout * MS_PER_SECOND);
   return CT_TRACKED;
 }
+
+/** This host has reset the connection. Linux: nf_conntrack_tcp_set_closing(). */
+export function nfCtTcpSetClosing(row: number, ct: NetnsCt): void {
+  words[row + CT_PROTO] = (words[row + CT_PROTO]! & ~CT_TCP_STATE) | CL;
+  nfCtRefresh(row, ct.nfConntrackTcpTimeoutClose * MS_PER_SECOND);
+}

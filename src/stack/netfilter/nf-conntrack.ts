@@ -27,16 +27,16 @@ import type { SkBuff } from "../core/skbuff.ts";
 import { ipFragments } from "../ipv4/ip-parts.ts";
 import { inetProtocol } from "../ipv4/protocol.ts";
 import { IP_FRAGMENT_BITS, IP_OFFSET, IPH_DADDR, IPH_FRAG_OFF, IPH_PROTOCOL, IPH_SADDR } from "../wire/ip.ts";
-import { NfHookOps, nfRegisterAttach, nfRegisterHook, nfReinject } from "./hooks.ts";
+import { NfHookOps, nfRegisterCtHook, nfRegisterHook, nfReinject } from "./hooks.ts";
 import {
   nfCtIcmpError, nfCtIcmpInverse, nfCtIcmpIsError, nfCtIcmpPacket, nfCtIcmpPorts, nfCtIcmpReplyPorts, nfCtIcmpValid,
 } from "./nf-conntrack-icmp.ts";
 import { ctHelpers } from "./nf-conntrack-parts.ts";
 import {
-  CT_STAT_DROP, CT_STAT_ERROR, CT_STAT_INVALID, CT_STATUS, nfCtAlloc, nfCtConfirm, nfCtCount, nfCtDelete, nfCtFind, nfCtGet,
+  CT_L4, CT_STAT_DROP, CT_STAT_ERROR, CT_STAT_INVALID, CT_STATUS, nfCtAlloc, nfCtConfirm, nfCtCount, nfCtDelete, nfCtFind, nfCtGet,
   nfCtNodeRow, nfCtRef, nfCtTableInit,
 } from "./nf-conntrack-table.ts";
-import { CT_AGAIN, CT_INVALID, CT_TRACKED, nfCtTcpPacket, nfCtTcpValid } from "./nf-conntrack-tcp.ts";
+import { CT_AGAIN, CT_INVALID, CT_TRACKED, nfCtTcpPacket, nfCtTcpSetClosing, nfCtTcpValid } from "./nf-conntrack-tcp.ts";
 import { nfCtGenericPacket, nfCtUdpPacket, nfCtUdpValid } from "./nf-conntrack-udp.ts";
 import { netnsCt, type NetnsCt, netnsCtInit } from "./netns-ct.ts";
 
@@ -55,7 +55,7 @@ export function nfConntrackInit(count: number): void {
   netnsCtInit();
   nfCtTableInit(count);
   attached = 0;
-  nfRegisterAttach(attach);
+  nfRegisterCtHook(Object.freeze({ attach, setClosing }));
   wholeOps = registerHook(whole, NF_INET_PRE_ROUTING, NF_IP_PRI_CONNTRACK_DEFRAG);
   registerHook(begin, NF_INET_LOCAL_OUT, NF_IP_PRI_CONNTRACK_DEFRAG);
   registerHook(track, NF_INET_PRE_ROUTING, NF_IP_PRI_CONNTRACK);
@@ -86,6 +86,12 @@ function attach(skb: SkBuff): void {
   const row = nfCtGet(ref);
   const reply = (ref & CTINFO_MASK) >= IP_CT_IS_REPLY;
   attached = row < 0 ? 0 : nfCtRef(row, IP_CT_RELATED + (reply ? 0 : IP_CT_IS_REPLY));
+}
+
+/** Linux: nf_conntrack_set_closing(). */
+function setClosing(net: Net, skb: SkBuff): void {
+  const row = nfCtGet(skb.ackSeq);
+  if (row >= 0 && (words[row + CT_L4]! & 0xff) === IPPROTO_TCP) nfCtTcpSetClosing(row, netnsCt(net));
 }
 
 /**
