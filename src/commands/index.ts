@@ -10,7 +10,7 @@ import { ioctlLoad } from "../ioctl.ts";
 import { netlinkLoad } from "../netlink.ts";
 import type { Net } from "../stack/core/net.ts";
 import { arpMain } from "./arp.ts";
-import { bridgeMain } from "./bridge.ts";
+import { BridgeMonitor, bridgeMain } from "./bridge.ts";
 import { Args, type CommandResult, runCommand, splitWords } from "./command.ts";
 import { conntrackMain } from "./conntrack.ts";
 import { ifconfigMain } from "./ifconfig.ts";
@@ -21,6 +21,7 @@ import { routeMain } from "./route.ts";
 import { tcMain } from "./tc.ts";
 
 export type { CommandResult } from "./command.ts";
+export type { BridgeMonitor } from "./bridge.ts";
 export type { IpMonitor } from "./ip-monitor.ts";
 
 /** `ip`: address, link, neighbour, route, rule. iproute2's words, output, complaints and exit status. */
@@ -43,6 +44,15 @@ export function ipMonitor(net: Net, argv: string | readonly string[] = ""): IpMo
 export function bridge(net: Net, argv: string | readonly string[]): CommandResult {
   netlinkLoad();
   return runCommand(argv, (words, out) => bridgeMain(net, words, out));
+}
+
+/**
+ * `bridge monitor`: begins to watch; read() gives what has happened since.
+ * @throws CommandEnd for words other than `fdb` and `all`, and when there is no socket left
+ */
+export function bridgeMonitor(net: Net, argv: string | readonly string[] = ""): BridgeMonitor {
+  netlinkLoad();
+  return new BridgeMonitor(net, new Args(typeof argv === "string" ? splitWords(argv) : argv));
 }
 
 /** `tc`: the queueing discipline of a device, where the part `sched` was listed at boot. iproute2's words, output, complaints and exit status. */

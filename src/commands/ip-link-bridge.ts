@@ -1,6 +1,6 @@
 /** The words and the text of bridges and their ports in `ip link`. iproute2's counterparts are ip/iplink_bridge.c and iplink_bridge_slave.c. */
 import {
-  IFLA_BR_AGEING_TIME, IFLA_BR_BRIDGE_ID, IFLA_BR_STP_STATE, IFLA_BRPORT_LEARNING, IFLA_BRPORT_MODE, IFLA_BRPORT_STATE,
+  IFLA_BR_AGEING_TIME, IFLA_BR_BRIDGE_ID, IFLA_BR_STP_STATE, IFLA_BRPORT_LEARNING, IFLA_BRPORT_COST, IFLA_BRPORT_MODE, IFLA_BRPORT_PRIORITY, IFLA_BRPORT_STATE,
   IFLA_BRPORT_UNICAST_FLOOD,
 } from "../uapi/if-link.ts";
 import { type Args, CommandEnd, matches, numberArg } from "./command.ts";
@@ -42,8 +42,17 @@ function onOff(data: Attrs, type: number, name: string): string {
 
 /** What a port of a bridge tells. iproute2: bridge_slave_print_opt(). */
 export function bridgePortText(_ip: IpContext, data: Attrs): string {
+  return bridgePortState(data) + bridgePortFlags(data);
+}
+
+/** Where it is in the spanning tree. */
+export function bridgePortState(data: Attrs): string {
   const state = data.u8(IFLA_BRPORT_STATE);
   const name = PORT_STATES[state];
-  return `state ${name ?? `(${state})`} ${onOff(data, IFLA_BRPORT_MODE, "hairpin")}${onOff(data, IFLA_BRPORT_LEARNING, "learning")}`
-    + onOff(data, IFLA_BRPORT_UNICAST_FLOOD, "flood");
+  return `state ${name ?? `(${state})`} priority ${data.u16(IFLA_BRPORT_PRIORITY)} cost ${data.u32(IFLA_BRPORT_COST)} `;
+}
+
+/** What it does with frames. */
+export function bridgePortFlags(data: Attrs): string {
+  return onOff(data, IFLA_BRPORT_MODE, "hairpin") + onOff(data, IFLA_BRPORT_LEARNING, "learning") + onOff(data, IFLA_BRPORT_UNICAST_FLOOD, "flood");
 }

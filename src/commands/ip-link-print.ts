@@ -35,7 +35,7 @@ const OPER_STATES: readonly string[] = Object.freeze([
 const COLUMNS: readonly number[] = Object.freeze([10, 7, 6, 7, 7, 7, 10]);
 
 /** @param below is there a device below, and is it down? */
-function flagsText(flags: number, below = false): string {
+export function flagsText(flags: number, below = false): string {
   const names: string[] = (flags & IFF_UP) !== 0 && (flags & IFF_RUNNING) === 0 ? ["NO-CARRIER"] : [];
   let rest = flags & ~IFF_RUNNING;
   for (const [bit, name] of FLAG_NAMES) {
@@ -62,7 +62,8 @@ function stateName(attrs: Attrs): string {
   return OPER_STATES[attrs.u8(IFLA_OPERSTATE)] ?? String(attrs.u8(IFLA_OPERSTATE));
 }
 
-function name(ip: IpContext, attrs: Attrs): string {
+/** The name of a device, with that of the one below. */
+export function linkName(ip: IpContext, attrs: Attrs): string {
   const own = attrs.string(IFLA_IFNAME);
   const link = attrs.u32(IFLA_LINK);
   return link === 0 ? own : `${own}@${ip.deviceName(link)}`;
@@ -98,7 +99,7 @@ function statsText(ip: IpContext, attrs: Attrs): string {
 /** The line of -br. */
 export function briefLink(ip: IpContext, answer: Answer): string {
   const attrs = answer.attrs(IFINFOMSG_BYTES);
-  return `${name(ip, attrs).padEnd(16)} ${stateName(attrs).padEnd(14)} `;
+  return `${linkName(ip, attrs).padEnd(16)} ${stateName(attrs).padEnd(14)} `;
 }
 
 /** The end of that line in `ip link`. */
@@ -142,7 +143,7 @@ export function linkText(ip: IpContext, answer: Answer, mode: boolean): string {
   let text = answer.type === RTM_DELLINK ? "Deleted " : "";
   const below = attrs.u32(IFLA_LINK);
   const down = below !== 0 && (ip.deviceFlags(below) & IFF_UP) === 0;
-  text += `${answer.u32(4)}: ${name(ip, attrs)}: ${flagsText(flags, down)} mtu ${attrs.u32(IFLA_MTU)} qdisc ${attrs.string(IFLA_QDISC)} `;
+  text += `${answer.u32(4)}: ${linkName(ip, attrs)}: ${flagsText(flags, down)} mtu ${attrs.u32(IFLA_MTU)} qdisc ${attrs.string(IFLA_QDISC)} `;
   if (attrs.has(IFLA_MASTER)) text += `master ${ip.deviceName(attrs.u32(IFLA_MASTER))} `;
   text += `state ${stateName(attrs)} `;
   if (mode && attrs.has(IFLA_LINKMODE)) text += `mode ${attrs.u8(IFLA_LINKMODE) === 0 ? "DEFAULT" : "DORMANT"} `;

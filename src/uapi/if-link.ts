@@ -63,7 +63,11 @@ export const IFLA_BR_STP_STATE = 5;
 export const IFLA_BR_BRIDGE_ID = 11;
 
 /** Inside IFLA_INFO_SLAVE_DATA of a port of a bridge, and its states. */
+/** Of a link message of AF_BRIDGE: what a port tells. */
+export const IFLA_PROTINFO = 12;
 export const IFLA_BRPORT_STATE = 1;
+export const IFLA_BRPORT_PRIORITY = 2;
+export const IFLA_BRPORT_COST = 3;
 export const IFLA_BRPORT_MODE = 4;
 export const IFLA_BRPORT_LEARNING = 8;
 export const IFLA_BRPORT_UNICAST_FLOOD = 9;

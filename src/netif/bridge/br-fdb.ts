@@ -45,6 +45,8 @@ let secret = 0;
 let timer = -1;
 /** The ageing time of a bridge by its number, in ms. */
 let ageingOf: (bridge: number) => number;
+/** Hears of every change: an entry's offset in `words`, as it is now or was when it went. null: nobody. */
+let told: ((row: number, gone: boolean) => void) | null;
 
 function headCount(size: number): number {
   let heads = 1;
@@ -68,6 +70,12 @@ export function brFdbInit(size: number, ageing: (bridge: number) => number): voi
   secret = getRandomU32() | 0;
   timer = createTimer("bridge_fdb", brFdbGc, 0);
   ageingOf = ageing;
+  told = null;
+}
+
+/** Has a function called for each entry that comes, changes its port or kind, or goes: after the first, and before the last. */
+export function brFdbListen(listener: (row: number, gone: boolean) => void): void {
+  told = listener;
 }
 
 /** The entry of an address, as an offset in `words`, or -1. Linux: br_fdb_find_rcu(). */
@@ -104,12 +112,14 @@ function create(bridge: number, port: number, hi: number, lo: number, flags: num
   words[row + UPDATED] = jiffies;
   words[row + LINK] = (port << PORT_SHIFT) | halves[head]!;
   halves[head] = index;
+  if (told !== null) told(row, false);
   return row;
 }
 
 /** Linux: fdb_delete(). */
 function remove(index: number): void {
   const row = rows + index * ROW_WORDS;
+  if (told !== null) told(row, true);
   const next = words[row + LINK]! & NONE;
   const head = heads + (jhash2words(words[row]! & KEY_MASK, words[row + LO]!, secret) & mask);
   if (halves[head] === index) {
@@ -131,7 +141,9 @@ export function brFdbUpdate(bridge: number, port: number, hi: number, lo: number
     if ((words[row]! & LOCAL) !== 0) return;
     words[row + UPDATED] = jiffies;
     const link = words[row + LINK]!;
-    if (link >>> PORT_SHIFT !== port) words[row + LINK] = (port << PORT_SHIFT) | (link & NONE);
+    if (link >>> PORT_SHIFT === port) return;
+    words[row + LINK] = (port << PORT_SHIFT) | (link & NONE);
+    if (told !== null) told(row, false);
     return;
   }
   const ageing = ageingOf(bridge);
@@ -149,8 +161,12 @@ export function brFdbEnter(bridge: number, port: number, hi: number, lo: number,
   const known = brFdbFind(bridge, hi, lo);
   const flags = local ? LOCAL : STATIC;
   if (known >= 0) {
-    words[known] = (words[known]! & KEY_MASK) | USED | flags;
-    words[known + LINK] = (port << PORT_SHIFT) | (words[known + LINK]! & NONE);
+    const key = (words[known]! & KEY_MASK) | USED | flags;
+    const link = (port << PORT_SHIFT) | (words[known + LINK]! & NONE);
+    const same = words[known] === key && words[known + LINK] === link;
+    words[known] = key;
+    words[known + LINK] = link;
+    if (told !== null && !same) told(known, false);
     return 0;
   }
   if (create(bridge, port, hi, lo, flags) >= 0) return 0;
@@ -181,12 +197,21 @@ export function brFdbFlushPort(port: number, all: boolean): void {
   }
 }
 
-/** Forgets the local addresses of a bridge, or with `all` everything. */
-export function brFdbFlushBridge(bridge: number, all: boolean): void {
+/** Forgets everything of a bridge. */
+export function brFdbFlushBridge(bridge: number): void {
   for (let index = 0; index < count; index++) {
     const key = words[rows + index * ROW_WORDS]!;
-    if ((key & USED) === 0 || (key & KEY_MASK) >> BRIDGE_SHIFT !== bridge) continue;
-    if (all || (key & LOCAL) !== 0) remove(index);
+    if ((key & USED) !== 0 && (key & KEY_MASK) >> BRIDGE_SHIFT === bridge) remove(index);
+  }
+}
+
+/** Forgets those local addresses of a bridge that are nobody's any more. @param owned is it one of the bridge's or its ports'? */
+export function brFdbSweepLocals(bridge: number, owned: (bridge: number, hi: number, lo: number) => boolean): void {
+  for (let index = 0; index < count; index++) {
+    const row = rows + index * ROW_WORDS;
+    const key = words[row]!;
+    if ((key & LOCAL) === 0 || (key & KEY_MASK) >> BRIDGE_SHIFT !== bridge) continue;
+    if (!owned(bridge, key & 0xffff, words[row + LO]!)) remove(index);
   }
 }
 
@@ -228,19 +253,24 @@ export class BrFdbEntry {
   idleMs = 0;
 }
 
+/** Fills in what is shown of an entry. */
+export function brFdbRead(entry: BrFdbEntry, row: number): void {
+  const key = words[row]!;
+  entry.bridge = (key & KEY_MASK) >> BRIDGE_SHIFT;
+  entry.port = words[row + LINK]! >>> PORT_SHIFT;
+  entry.hi = key & 0xffff;
+  entry.lo = words[row + LO]!;
+  entry.local = (key & LOCAL) !== 0;
+  entry.static = (key & STATIC) !== 0;
+  entry.idleMs = (jiffies - words[row + UPDATED]!) | 0;
+}
+
 /** Fills in the first entry in use at that place of the pool or behind it: the place after it, or -1 for none. */
 export function brFdbNext(entry: BrFdbEntry, place: number): number {
   for (let index = place; index < count; index++) {
     const row = rows + index * ROW_WORDS;
-    const key = words[row]!;
-    if ((key & USED) === 0) continue;
-    entry.bridge = (key & KEY_MASK) >> BRIDGE_SHIFT;
-    entry.port = words[row + LINK]! >>> PORT_SHIFT;
-    entry.hi = key & 0xffff;
-    entry.lo = words[row + LO]!;
-    entry.local = (key & LOCAL) !== 0;
-    entry.static = (key & STATIC) !== 0;
-    entry.idleMs = (jiffies - words[row + UPDATED]!) | 0;
+    if ((words[row]! & USED) === 0) continue;
+    brFdbRead(entry, row);
     return index + 1;
   }
   return -1;

@@ -19,7 +19,7 @@ import {
 } from "../dev.ts";
 import { ETH_GROUP_BIT, ETH_LOCAL_BIT, etherSetup } from "../ethernet.ts";
 import { netdevRxHandler, netdevRxHandlerRegister, netdevRxHandlerUnregister, RX_HANDLER_BRIDGE } from "../rx-handler.ts";
-import { brFdbAgeingChanged, brFdbEnter, brFdbFlushBridge, brFdbFlushPort, brFdbInit } from "./br-fdb.ts";
+import { brFdbAgeingChanged, brFdbEnter, brFdbFlushBridge, brFdbFlushPort, brFdbInit, brFdbSweepLocals } from "./br-fdb.ts";
 import { Bridge, BridgePort, brDevXmit, brForwardInit, brPorts } from "./br-forward.ts";
 
 /** Bridges there can be: their number is a byte. */
@@ -193,15 +193,15 @@ function removePort(port: BridgePort): void {
   devSetPromiscuity(dev, -1);
   devSetAllmulti(dev, -1);
   brFdbFlushPort(port.index, true);
-  brPorts[port.index] = null;
   enterLocals(br);
+  brPorts[port.index] = null;
   portsChanged(br);
   updateCarrier(br);
 }
 
-/** Enters the addresses of the ports and of the bridge itself anew: 0, or -1 when there is no room. Linux: br_fdb_add_local(). */
+/** Enters the addresses of the ports and of the bridge itself, and forgets those that are theirs no more: 0, or -1 when there is no room. Linux: br_fdb_add_local(). */
 function enterLocals(br: Bridge): number {
-  brFdbFlushBridge(br.index, false);
+  brFdbSweepLocals(br.index, isOurs);
   let err = 0;
   const { dev, index } = br;
   if ((dev.addrHi | dev.addrLo) !== 0) err = brFdbEnter(index, 0, dev.addrHi, dev.addrLo, true);
@@ -209,6 +209,14 @@ function enterLocals(br: Bridge): number {
     err |= brFdbEnter(index, port.index, port.dev.addrHi, port.dev.addrLo, true);
   }
   return err;
+}
+
+/** Is that the address of a bridge or of one of its ports? */
+function isOurs(bridge: number, hi: number, lo: number): boolean {
+  const { dev, ports } = bridges[bridge]!;
+  if (dev.addrHi === hi && dev.addrLo === lo) return true;
+  for (let port = ports; port !== null; port = port.next) if (port.dev.addrHi === hi && port.dev.addrLo === lo) return true;
+  return false;
 }
 
 /** The bridge has the lowest address of its ports, and the smallest MTU. Linux: br_stp_recalculate_bridge_id(), br_mtu_auto_adjust(). */
@@ -295,6 +303,6 @@ function brDeviceEvent(event: number, dev: NetDevice): number {
 /** A bridge goes: its ports are single devices again. Linux: br_dev_delete(). */
 function releaseBridge(br: Bridge): void {
   while (br.ports !== null) bridgeDelPort(br.dev, br.ports.dev);
-  brFdbFlushBridge(br.index, true);
+  brFdbFlushBridge(br.index);
   bridges[br.index] = null;
 }

@@ -1,12 +1,13 @@
 /**
  * The forwarding database of bridges over rtnetlink: RTM_NEWNEIGH, RTM_DELNEIGH and the dump of the family AF_BRIDGE. Linux:
- * rtnl_fdb_add() of net/core/rtnetlink.c, br_fdb_add() and br_fdb_dump(). Owns the entry that a dump fills in.
- *
- * What stations do is not told to RTNLGRP_NEIGH; a program that wants to know asks.
+ * rtnl_fdb_add() of net/core/rtnetlink.c, br_fdb_add(), br_fdb_dump() and fdb_notify(). Owns the entry that is told of. Stations that
+ * come, move and go are told to RTNLGRP_NEIGH.
  */
 import { account } from "../../lib/account.ts";
 import { mem8, memView } from "../../lib/memory.ts";
-import { BrFdbEntry, brFdbEnter, brFdbFind, brFdbForget, brFdbIsLocal, brFdbNext, brFdbUpdate } from "../../netif/bridge/br-fdb.ts";
+import {
+  BrFdbEntry, brFdbEnter, brFdbFind, brFdbForget, brFdbIsLocal, brFdbListen, brFdbNext, brFdbRead, brFdbUpdate,
+} from "../../netif/bridge/br-fdb.ts";
 import { type BridgePort, brPorts } from "../../netif/bridge/br-forward.ts";
 import { bridgeByIndex, bridgePortOf } from "../../netif/bridge/br-if.ts";
 import { devGetByIndex } from "../../netif/dev.ts";
@@ -14,15 +15,15 @@ import { EEXIST, EINVAL, EMSGSIZE, ENODEV, ENOENT, ENOSPC, EOPNOTSUPP } from "..
 import { NDA_CACHEINFO, NDA_IFINDEX, NDA_LLADDR, NDA_MASTER, NDA_MAX } from "../../uapi/if-link.ts";
 import { NLM_F_CREATE, NLM_F_EXCL, NLMSG_HDRLEN } from "../../uapi/netlink.ts";
 import {
-  NTF_MASTER, NUD_NOARP, NUD_PERMANENT, NUD_REACHABLE, RTM_DELNEIGH, RTM_GETNEIGH, RTM_NEWNEIGH,
+  NTF_MASTER, NUD_NOARP, NUD_PERMANENT, NUD_REACHABLE, RTM_DELNEIGH, RTM_GETNEIGH, RTM_NEWNEIGH, RTNLGRP_NEIGH,
 } from "../../uapi/rtnetlink.ts";
 import { AF_BRIDGE } from "../../uapi/socket.ts";
 import { nlErrMsg } from "../core/extack.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { nlmsgPutDump } from "./netlink-deliver.ts";
 import type { NetlinkSk, NetlinkSock } from "./netlink-sock.ts";
-import { nlaGet, nlaLen, nlaParse, nlaPut, nlaPutLladdr, nlaPutU32, nlaU32Or, nlmsgFinish } from "./nlattr.ts";
-import { nlmsgFlags, nlmsgHeaderOk, nlmsgLength, rtnlRegister } from "./rtnetlink.ts";
+import { nlaGet, nlaLen, nlaParse, nlaPut, nlaPutLladdr, nlaPutU32, nlaU32Or, nlmsgFinish, nlmsgPut } from "./nlattr.ts";
+import { nlmsgFlags, nlmsgHeaderOk, nlmsgLength, rtnlHasListeners, rtnlNotify, rtnlRegister, rtnlSkb } from "./rtnetlink.ts";
 
 /** ndmsg: its size and the offsets of its fields behind the message header. */
 const NDMSG_BYTES = 12;
@@ -45,6 +46,7 @@ export function rtnlFdbInit(): void {
   rtnlRegister(RTM_NEWNEIGH, AF_BRIDGE, fdbAdd, null);
   rtnlRegister(RTM_DELNEIGH, AF_BRIDGE, fdbDel, null);
   rtnlRegister(RTM_GETNEIGH, AF_BRIDGE, null, fdbDump);
+  brFdbListen(fdbNotify);
 }
 
 function fdbPolicy(type: number): number {
@@ -121,6 +123,18 @@ function putCacheinfo(skb: SkBuff): boolean {
   memView.setInt32(at + 8, ticks, true);
   memView.setInt32(at + 12, 0, true);
   return true;
+}
+
+/** Tells the group of an entry's news. Linux: fdb_notify(). */
+function fdbNotify(row: number, gone: boolean): void {
+  brFdbRead(entry, row);
+  const master = bridgeByIndex(entry.bridge).dev;
+  const net = master.net;
+  const skb = net !== null && rtnlHasListeners(net, RTNLGRP_NEIGH) ? rtnlSkb() : null;
+  if (net === null || skb === null) return;
+  const port = entry.port === 0 ? null : brPorts[entry.port]!;
+  const nlh = nlmsgPut(skb, 0, 0, gone ? RTM_DELNEIGH : RTM_NEWNEIGH, NDMSG_BYTES, 0);
+  rtnlNotify(net, skb, RTNLGRP_NEIGH, fillFdb(skb, nlh, (port === null ? master : port.dev).ifindex, master.ifindex));
 }
 
 /** All entries of the namespace's bridges; arg0 is the place in the pool. Linux: rtnl_fdb_dump(). */

@@ -1,11 +1,14 @@
 /** `ip link` of bridges and their ports, and `bridge fdb`: what iproute2 6.1 says and prints. */
 import test from "ava";
-import { bridge as bridgeCommand, ip, ipMonitor } from "../../../src/commands/index.ts";
+import { bridge as bridgeCommand, bridgeMonitor, ip, ipMonitor } from "../../../src/commands/index.ts";
 import { bridge } from "../../../src/bridge.ts";
 import { vlan } from "../../../src/vlan.ts";
+import { devGetByName } from "../../../src/netif/dev.ts";
+import { ethReceive } from "../../../src/netif/ethernet.ts";
+import { packet } from "../netif/harness.ts";
 import { bootIp, boot, initNet, run, shutdownIp } from "./harness.ts";
 
-const PORT = " state forwarding hairpin off learning on flood on ";
+const PORT = " state forwarding priority 32 cost 100 hairpin off learning on flood on ";
 
 /** Words behind `ip` or `bridge`, the answer, the status. */
 const ANSWERS: readonly (readonly [string, string, number])[] = [
@@ -31,8 +34,8 @@ const ANSWERS: readonly (readonly [string, string, number])[] = [
   ["ip link add link d1 name v master br0 type vlan id 5", "", 0],
   ["ip -br link show v", "v@d1             DOWN           02:00:00:00:00:02 <BROADCAST,NOARP> \n", 0],
   ["ip link set v up", "", 0],
-  ["bridge fdb show", "02:00:00:00:00:02 dev v master br0 permanent\n02:00:00:00:00:77 dev br0 master br0 permanent\n"
-    + "02:00:00:00:00:01 dev d0 master br0 permanent\n", 0],
+  ["bridge fdb show", "02:00:00:00:00:77 dev br0 master br0 permanent\n02:00:00:00:00:01 dev d0 master br0 permanent\n"
+    + "02:00:00:00:00:02 dev v master br0 permanent\n", 0],
   ["bridge fdb add 02:aa:00:00:00:01 dev d0 master static", "", 0],
   ["bridge fdb add 02:aa:00:00:00:01 dev d0 master static", "RTNETLINK answers: File exists\n", 2],
   ["bridge fdb replace 02:aa:00:00:00:01 dev v master static", "", 0],
@@ -52,7 +55,14 @@ const ANSWERS: readonly (readonly [string, string, number])[] = [
   ["bridge fdb del 02:00:00:00:00:01 dev d0 master", "RTNETLINK answers: No such file or directory\n", 2],
   ["ip link set br0 type bridge ageing_time 0", "", 0],
   ["bridge fdb show br br0 dynamic", "", 0],
-  ["bridge link", 'Object "link" is unknown, try "bridge help".\n', 255],
+  ["bridge link", "2: d0: <BROADCAST,NOARP,UP,LOWER_UP> mtu 1500 master br0 state forwarding priority 32 cost 100 \n"
+    + "6: v@d1: <BROADCAST,NOARP,UP,LOWER_UP> mtu 1500 master br0 state forwarding priority 32 cost 100 \n", 0],
+  ["bridge -d link show dev d0", "2: d0: <BROADCAST,NOARP,UP,LOWER_UP> mtu 1500 master br0 state forwarding priority 32 cost 100 \n"
+    + "    hairpin off learning on flood on \n", 0],
+  ["bridge link show dev d1", "", 0],
+  ["bridge link show dev d9", 'Cannot find device "d9"\n', 1],
+  ["bridge link bogus", 'Command "bogus" is unknown, try "bridge link help".\n', 255],
+  ["bridge vlan", 'Object "vlan" is unknown, try "bridge help".\n', 255],
   ["ip link set v nomaster", "", 0],
   ["ip link set v nomaster", "", 0],
   ["ip link del v", "", 0],
@@ -68,6 +78,47 @@ test.serial("ip link and bridge fdb answer as iproute2 does", (t) => {
     const result = program === "ip" ? ip(initNet, rest) : bridgeCommand(initNet, rest);
     t.deepEqual([words, result.text + result.error, result.status], [words, text, status]);
   }
+  t.is(shutdownIp(), 0);
+});
+
+/** The same steps gave the same lines with iproute2 6.1 on two veths. */
+const NEWS: readonly (readonly [string, string])[] = [
+  ["ip link set d0 master br0", "02:00:00:00:00:01 dev d0 master br0 permanent\n"],
+  ["ip link set d1 master br0", "02:00:00:00:00:02 dev d1 master br0 permanent\n"],
+  ["bridge fdb add 02:aa:00:00:00:01 dev d0 master static", "02:aa:00:00:00:01 dev d0 master br0 static\n"],
+  ["bridge fdb replace 02:aa:00:00:00:01 dev d1 master static", "02:aa:00:00:00:01 dev d1 master br0 static\n"],
+  ["bridge fdb add 02:aa:00:00:00:02 dev d1 master dynamic", "02:aa:00:00:00:02 dev d1 master br0 \n"],
+  ["bridge fdb del 02:aa:00:00:00:02 dev d1 master", "Deleted 02:aa:00:00:00:02 dev d1 master br0 \n"],
+  ["frame d0 02bb00000001", "02:bb:00:00:00:01 dev d0 master br0 \n"],
+  ["frame d0 02bb00000001", ""],
+  ["frame d1 02bb00000001", "02:bb:00:00:00:01 dev d1 master br0 \n"],
+  ["ip link set d1 down", "Deleted 02:bb:00:00:00:01 dev d1 master br0 \n"],
+  ["ip link set d0 nomaster", "Deleted 02:00:00:00:00:01 dev d0 master br0 permanent\n"],
+];
+
+test.serial("bridge monitor fdb tells of stations that come, move and go, and of people's entries, as Linux does", (t) => {
+  bootIp({ initcalls: [bridge] });
+  run("link add br0 address 02:00:00:00:00:77 type bridge");
+  run("link set br0 up");
+  const monitor = bridgeMonitor(initNet, "fdb");
+  for (const [words, text] of NEWS) {
+    const [program, ...rest] = words.split(" ");
+    if (program === "frame") {
+      const bytes = Buffer.from(`ffffffffffff${rest[1]}88b5`.padEnd(120, "0"), "hex");
+      ethReceive(packet(null, bytes), devGetByName(initNet, rest[0]!)!);
+      initNet.poll();
+    } else {
+      t.is((program === "ip" ? ip(initNet, rest) : bridgeCommand(initNet, rest)).error, "", words);
+    }
+    t.is(monitor.read(), text, words);
+  }
+  run("link del br0");
+  t.deepEqual(monitor.read().split("\n").sort(), [
+    "", "Deleted 02:00:00:00:00:02 dev d1 master br0 permanent", "Deleted 02:00:00:00:00:77 dev br0 master br0 permanent",
+    "Deleted 02:aa:00:00:00:01 dev d1 master br0 static",
+  ]);
+  monitor.close();
+  t.throws(() => bridgeMonitor(initNet, "bogus"), { message: 'Argument "bogus" is unknown, try "bridge monitor help".\n' });
   t.is(shutdownIp(), 0);
 });
 
