@@ -8,8 +8,9 @@
 import { account } from "../lib/account.ts";
 import { skbDequeue, SkbQueue, skbQueueTail, skbUnlink } from "../stack/core/skb-queue.ts";
 import { NapiStruct, NETIF_F_8021Q, type NetDevice } from "../stack/core/net-device.ts";
+import { pskbCopy } from "../stack/core/skb-copy.ts";
 import {
-  consumeSkb, kfreeSkb, PACKET_OTHERHOST, PACKET_OUTGOING, pskbCopy, skbClone, type SkBuff, skbGet,
+  consumeSkb, kfreeSkb, PACKET_OTHERHOST, PACKET_OUTGOING, skbClone, type SkBuff, skbGet,
 } from "../stack/core/skbuff.ts";
 import {
   SKB_DROP_REASON_CPU_BACKLOG, SKB_DROP_REASON_DEV_READY, SKB_DROP_REASON_OTHERHOST, SKB_DROP_REASON_UNHANDLED_PROTO,

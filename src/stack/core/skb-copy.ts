@@ -1,9 +1,29 @@
 /**
- * Bytes of packets that move to another buffer. Linux: skb_ensure_writable(), pskb_expand_head() and skb_split() of net/core/skbuff.c.
+ * Bytes of packets that move to another buffer. Linux: pskb_copy(), skb_ensure_writable(), pskb_expand_head() and skb_split() of net/core/skbuff.c.
  * Owns nothing.
  */
 import { memCopy } from "../../lib/memory.ts";
-import { allocSkb, consumeSkb, skbBufferBytes, type SkBuff, skbCloned, skbPut, skbTrim } from "./skbuff.ts";
+import {
+  allocSkb, consumeSkb, skbBufferBytes, type SkBuff, skbCloned, skbCopyHeader, skbPut, skbShareFrags, skbTrim,
+} from "./skbuff.ts";
+
+/** A packet with its own linear part, the same headroom, and the same fragments. Linux: pskb_copy(). */
+export function pskbCopy(skb: SkBuff): SkBuff | null {
+  const copy = allocSkb(skbBufferBytes);
+  if (copy === null) return null;
+  const head = copy.head;
+  const shift = head - skb.head;
+  skbCopyHeader(skb, copy);
+  copy.head = head;
+  copy.data += shift;
+  copy.tail += shift;
+  copy.th += shift;
+  copy.nh += shift;
+  copy.mac += shift;
+  memCopy(copy.data, skb.data, skb.tail - skb.data);
+  if (skb.fragList !== null) skbShareFrags(skb, copy);
+  return copy;
+}
 
 /**
  * Makes the bytes of a packet its own, so that no one else sees them change: what it shares with clones (a capture's, a packet

@@ -6,7 +6,8 @@
 import { csumPartial } from "../../lib/checksum.ts";
 import { memCopy } from "../../lib/memory.ts";
 import { EFAULT, ENOMEM } from "../../uapi/errno.ts";
-import { consumeSkb, pskbCopy, SKB_OVERHEAD_BYTES, type SkBuff, skbBufferBytes } from "./skbuff.ts";
+import { pskbCopy } from "./skb-copy.ts";
+import { consumeSkb, SKB_OVERHEAD_BYTES, type SkBuff, skbBufferBytes } from "./skbuff.ts";
 
 /** Bytes of the packet that are not in its linear part. Linux: skb->data_len. */
 export function skbDataLen(skb: SkBuff): number {

@@ -13,7 +13,7 @@
  * the 14 bytes of Ethernet is then word aligned. Data beyond one buffer hangs in `fragList` (see skb-frags.ts); `len`
  * counts all of it, `tail - data` the linear part.
  */
-import { mem8, memCopy, memReserve } from "../../lib/memory.ts";
+import { mem8, memReserve } from "../../lib/memory.ts";
 import { type Pool, type Pooled, poolAlloc, poolCreate, poolFree, poolRegister, type PoolStats } from "../../lib/pool.ts";
 import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.ts";
 import { SKB_CONSUMED, SKB_DROP_REASON_MAX } from "../../uapi/drop-reason.ts";
@@ -345,7 +345,8 @@ export function skbCloned(skb: SkBuff): boolean {
   return halves[bufferRefs + (((skb.head - bufferBase) / skbBufferBytes) | 0)] !== 1;
 }
 
-function copyHeader(from: SkBuff, to: SkBuff): void {
+/** Everything that a header says of its packet, for another header. Linux: skb_copy_header(). */
+export function skbCopyHeader(from: SkBuff, to: SkBuff): void {
   to.data = from.data;
   to.len = from.len;
   to.tail = from.tail;
@@ -372,7 +373,7 @@ function copyHeader(from: SkBuff, to: SkBuff): void {
 }
 
 /** Two packets have the same fragments from now on. Linux: skb_clone_fraglist(). */
-function shareFrags(from: SkBuff, to: SkBuff): void {
+export function skbShareFrags(from: SkBuff, to: SkBuff): void {
   const frags = from.fragList;
   to.fragList = frags;
   to.truesize = from.truesize;
@@ -387,27 +388,9 @@ export function skbClone(skb: SkBuff): SkBuff | null {
   clone.head = skb.head;
   skbReset(clone);
   halves[bufferRefs + skbBufferNumber(skb)]!++;
-  copyHeader(skb, clone);
-  if (skb.fragList !== null) shareFrags(skb, clone);
+  skbCopyHeader(skb, clone);
+  if (skb.fragList !== null) skbShareFrags(skb, clone);
   return clone;
-}
-
-/** A packet with its own linear part, the same headroom, and the same fragments. Linux: pskb_copy(). */
-export function pskbCopy(skb: SkBuff): SkBuff | null {
-  const copy = allocSkb(skbBufferBytes);
-  if (copy === null) return null;
-  const head = copy.head;
-  const shift = head - skb.head;
-  copyHeader(skb, copy);
-  copy.head = head;
-  copy.data += shift;
-  copy.tail += shift;
-  copy.th += shift;
-  copy.nh += shift;
-  copy.mac += shift;
-  memCopy(copy.data, skb.data, skb.tail - skb.data);
-  if (skb.fragList !== null) shareFrags(skb, copy);
-  return copy;
 }
 
 function skbOver(skb: SkBuff, what: string, length: number): never {

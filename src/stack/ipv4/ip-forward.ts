@@ -31,7 +31,8 @@ import {
 } from "../../uapi/snmp.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
-import { consumeSkb, kfreeSkb, PACKET_HOST, pskbCopy, type SkBuff, skbCloned } from "../core/skbuff.ts";
+import { pskbCopy } from "../core/skb-copy.ts";
+import { consumeSkb, kfreeSkb, PACKET_HOST, type SkBuff, skbCloned } from "../core/skbuff.ts";
 import { IP_DF, IP_HLEN, IPH_CHECK, IPH_DADDR, IPH_FRAG_OFF, IPH_SADDR, IPH_TOS, IPH_TTL } from "../wire/ip.ts";
 import {
   IN_DEV_ACCEPT_REDIRECTS, IN_DEV_FORWARDING, IN_DEV_SEND_REDIRECTS, IN_DEV_SHARED_MEDIA, inDevGet, type InDevice, inDevOrconf, inetAddrOnlink,

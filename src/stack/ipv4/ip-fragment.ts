@@ -34,8 +34,9 @@ import {
 import { dstRelease } from "../core/dst.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
+import { pskbCopy } from "../core/skb-copy.ts";
 import {
-  CHECKSUM_NONE, consumeSkb, kfreeSkb, pskbCopy, type SkBuff, skbCloned, skbDstDrop, skbOrphan, skbTrim,
+  CHECKSUM_NONE, consumeSkb, kfreeSkb, type SkBuff, skbCloned, skbDstDrop, skbOrphan, skbTrim,
 } from "../core/skbuff.ts";
 import { skbChain, skbLinearize } from "../core/skb-frags.ts";
 import {

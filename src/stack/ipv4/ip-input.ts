@@ -30,8 +30,9 @@ import {
 } from "../../uapi/snmp.ts";
 import { initNet, type Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
+import { pskbCopy } from "../core/skb-copy.ts";
 import {
-  consumeSkb, kfreeSkb, PACKET_OTHERHOST, pskbCopy, type SkBuff, skbClone, skbCloned, skbTrim,
+  consumeSkb, kfreeSkb, PACKET_OTHERHOST, type SkBuff, skbClone, skbCloned, skbTrim,
 } from "../core/skbuff.ts";
 import {
   IP_FRAGMENT_BITS, IP_HLEN, IP_VER_IHL_PLAIN, IPH_DADDR, IPH_FRAG_OFF, IPH_PROTOCOL, IPH_SADDR, IPH_TOS,

@@ -176,23 +176,34 @@ export const TP_CHRONO_START = 99;
 /** The total of each clock in ms: the word behind the last one plus TCP_CHRONO_* (from 1 on). */
 export const TP_CHRONO_TOTALS = 99;
 
-export const TP_STATS_END = 103;
+/*
+ * The receive buffer's growth (tcp-rcvbuf.ts).
+ */
+/** Round trip as the receiver sees it, 8 × ms, 0 for not measured; when the measurement of it began, 0 for none. */
+export const TP_RCV_RTT = 103;
+export const TP_RCV_RTT_TIME = 104;
+/** Bytes read in the last round trip, copiedSeq and the time at the begin of this one. */
+export const TP_RCVQ_SPACE = 105;
+export const TP_RCVQ_SEQ = 106;
+export const TP_RCVQ_TIME = 107;
+
+export const TP_STATS_END = 108;
 
 /** State of the congestion control: CA_PRIV_WORDS words. */
-export const ICSK_CA_PRIV = 103;
+export const ICSK_CA_PRIV = 108;
 /** Words that an algorithm may have. */
 export const CA_PRIV_WORDS = 17;
 
 /** What a new connection finds cleared ends here. */
-export const TP_RESET_END = 120;
+export const TP_RESET_END = 125;
 
 /*
  * The timers (tcp-timer.ts), made once for each row; a timer is where it lies.
  */
-export const ICSK_RETRANSMIT_TIMER = 120;
-export const ICSK_DELACK_TIMER = 124;
+export const ICSK_RETRANSMIT_TIMER = 125;
+export const ICSK_DELACK_TIMER = 129;
 /** Keepalive, FIN_WAIT2 and orphan timer (sk->sk_timer). */
-export const ICSK_KEEPALIVE_TIMER = 128;
+export const ICSK_KEEPALIVE_TIMER = 133;
 
 /** Words of a row. */
 export const TP_WORDS = ICSK_KEEPALIVE_TIMER + TIMER_WORDS;

@@ -30,6 +30,7 @@ import { tcpSendAck } from "./tcp-control.ts";
 import { tcpEcnAcceptCwr, tcpEcnCheckCe } from "./tcp-ecn.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpDataQueueOfo, tcpOfoPurge, tcpOfoQueue, tcpPruneQueue } from "./tcp-ofo.ts";
+import { tcpRcvRttMeasure } from "./tcp-rcvbuf.ts";
 import { tcpDsackSet, tcpSackRemove } from "./tcp-sack.ts";
 import { ICSK_ACK_NOW, ICSK_ACK_PUSHED, ICSK_ACK_PUSHED2, ICSK_ACK_SCHED, type TcpSk } from "./tcp-sock.ts";
 import { TCP_MIN_MSS, tcpFastPathCheck, tcpReceiveWindow, tcpSpace, tcpWinFromSpace } from "./tcp-window.ts";
@@ -98,8 +99,9 @@ function tcpGrowWindow(sk: TcpSk, skb: SkBuff): void {
  */
 export function tcpEventDataRecv(sk: TcpSk, skb: SkBuff): void {
   const icsk = sk.icsk;
+  const tp = sk.tp;
   icsk.ackPending |= ICSK_ACK_SCHED;
-  words[sk.tp.cold + TP_DATA_SEGS_IN]!++;
+  words[tp.cold + TP_DATA_SEGS_IN]!++;
   const len = skb.len;
   if (len === icsk.ackRcvMss) words[icsk.cold + ICSK_ACK_LAST_SEG_SIZE] = 0;
   else tcpMeasureRcvMss(sk, skb);
@@ -124,7 +126,7 @@ export function tcpEventDataRecv(sk: TcpSk, skb: SkBuff): void {
   }
   icsk.ackAto = ato;
   icsk.ackLrcvtime = now;
-  const tp = sk.tp;
+  if (((skb.endSeq - tp.rcvRttSeq) | 0) >= 0) tcpRcvRttMeasure(tp, skb.endSeq);
   if (tp.ecnFlags !== 0) tcpEcnCheckCe(sk, skb);
   if (len >= GROW_MIN_BYTES && tp.rcvSsthresh < words[tp.cold + TP_WINDOW_CLAMP]!) tcpGrowWindow(sk, skb);
 }

@@ -4,22 +4,21 @@
  * net/ipv4/tcp.c, the Fast Open part of net/ipv4/tcp_metrics.c. Read first: RFC 7413 sections 4.1.3 and 4.2. Owns the cache
  * of cookies (tcp_metrics): the oldest entry makes way.
  */
-import { mem8, memView } from "../../lib/memory.ts";
+import { mem8 } from "../../lib/memory.ts";
 import { words, wordTable } from "../../lib/table.ts";
 import { LINUX_MIB_TCPFASTOPENACTIVE, LINUX_MIB_TCPFASTOPENACTIVEFAIL } from "../../uapi/snmp.ts";
 import { allocSkbFclone, consumeSkb, type SkBuff, skbBufferBytes, skbPut, skbReserve } from "../core/skbuff.ts";
 import { skbQueueTail } from "../core/skb-queue.ts";
 import { copyFromIter, type Msghdr } from "../core/sockaddr.ts";
 import {
-  MAX_TCP_OPTION_SPACE, TCP_MAX_HLEN, TCPHDR_ACK, TCPHDR_PSH, TCPHDR_SYN, TCPOLEN_EXP_FASTOPEN_BASE,
-  TCPOLEN_FASTOPEN_BASE, TCPOPT_EXP, TCPOPT_FASTOPEN, TCPOPT_FASTOPEN_MAGIC, TCPOPT_NOP,
+  MAX_TCP_OPTION_SPACE, TCP_MAX_HLEN, TCPHDR_ACK, TCPHDR_PSH, TCPHDR_SYN,
 } from "../wire/tcp.ts";
 import {
   TP_ADVMSS, TP_DELIVERED, TP_SYN_DATA, TP_SYN_DATA_ACKED, TP_SYN_DATA_COPIED, TP_SYN_FASTOPEN, TP_SYN_FASTOPEN_EXP,
   TP_TOTAL_RETRANS,
 } from "./tcp-cold.ts";
 import { tcpFastopenAddSkb } from "./tcp-fastopen.ts";
-import { rxOpt } from "./tcp-options.ts";
+import { rxOpt, tcpFastopenOptionSize, tcpWriteFastopenOption } from "./tcp-options.ts";
 import { tcpMarkSkbLost } from "./tcp-recovery.ts";
 import { tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
 import type { TcpSk } from "./tcp-sock.ts";
@@ -113,31 +112,22 @@ export function tcpFastopenSetMessage(msg: Msghdr | null, length: number): void 
   synMsgLength = length;
 }
 
+/** Bytes of the cookie of the SYN at hand. */
+function synCookieBytes(): number {
+  return synEntry < 0 ? 0 : words[entries + synEntry * ENTRY_WORDS + 3]! & 0xff;
+}
+
 /** Bytes of the Fast Open option of the SYN at hand, padded. */
 export function tcpSynFastopenSize(): number {
-  if (synEntry === -2) return 0;
-  const cookie = synEntry < 0 ? 0 : words[entries + synEntry * ENTRY_WORDS + 3]! & 0xff;
-  return (cookie + (synExp ? TCPOLEN_EXP_FASTOPEN_BASE : TCPOLEN_FASTOPEN_BASE) + 3) & ~3;
+  return synEntry === -2 ? 0 : tcpFastopenOptionSize(synCookieBytes(), synExp);
 }
 
 /** Writes that option. */
 export function tcpWriteSynFastopen(offset: number): void {
-  const view = memView;
-  const cookie = synEntry < 0 ? 0 : words[entries + synEntry * ENTRY_WORDS + 3]! & 0xff;
-  let at = offset;
-  if (synExp) {
-    view.setUint8(at, TCPOPT_EXP);
-    view.setUint8(at + 1, TCPOLEN_EXP_FASTOPEN_BASE + cookie);
-    view.setUint16(at + 2, TCPOPT_FASTOPEN_MAGIC);
-    at += TCPOLEN_EXP_FASTOPEN_BASE;
-  } else {
-    view.setUint8(at, TCPOPT_FASTOPEN);
-    view.setUint8(at + 1, TCPOLEN_FASTOPEN_BASE + cookie);
-    at += TCPOLEN_FASTOPEN_BASE;
-  }
-  const from = synEntry * ENTRY_WORDS + COOKIE_WORD;
-  for (let i = 0; i < cookie; i++) mem8[at++] = words[entries + from + (i >> 2)]! >> ((i & 3) << 3);
-  while (((at - offset) & 3) !== 0) mem8[at++] = TCPOPT_NOP;
+  const cookie = synCookieBytes();
+  const at = tcpWriteFastopenOption(offset, cookie, synExp);
+  const from = entries + synEntry * ENTRY_WORDS + COOKIE_WORD;
+  for (let i = 0; i < cookie; i++) mem8[at + i] = words[from + (i >> 2)]! >> ((i & 3) << 3);
 }
 
 /**

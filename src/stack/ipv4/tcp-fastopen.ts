@@ -7,7 +7,7 @@
  * in the accept queue, its SYN-ACK the first segment of its write queue, so that the retransmission timer sends it again.
  * `tp.fastopenRsk` is its listener until the peer's ACK; at most TCP_FASTOPEN such socks may wait for one.
  */
-import { mem8, memView } from "../../lib/memory.ts";
+import { memView } from "../../lib/memory.ts";
 import { siphash2u32, siphashHi } from "../../lib/siphash.ts";
 import { words } from "../../lib/table.ts";
 import {
@@ -19,8 +19,7 @@ import { skbQueueTail } from "../core/skb-queue.ts";
 import { sockDefReadable, sockHold, sockPut } from "../core/sock.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import {
-  TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TCPOLEN_EXP_FASTOPEN_BASE, TCPOLEN_FASTOPEN_BASE,
-  TCPOPT_EXP, TCPOPT_FASTOPEN, TCPOPT_FASTOPEN_MAGIC, TCPOPT_NOP, TH_OFF_FLAGS, TH_WIN,
+  TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TH_OFF_FLAGS, TH_WIN,
 } from "../wire/tcp.ts";
 import { inetCskPrepareForcedClose, inetCskReqskQueueAdd } from "./inet-connection-sock.ts";
 import {
@@ -31,7 +30,7 @@ import { tcpEcnSendSynack } from "./tcp-ecn.ts";
 import { fastopenKeyAt, fastopenKeyCount, fastopenKeys } from "./tcp-fastopen-key.ts";
 import { tcpInitTransfer } from "./tcp-input.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
-import type { TcpOptionsReceived } from "./tcp-options.ts";
+import { tcpFastopenOptionSize, type TcpOptionsReceived, tcpWriteFastopenOption } from "./tcp-options.ts";
 import { tcpControlSkb, tcpInitNondataSkb } from "./tcp-output.ts";
 import { ICSK_TIME_RETRANS, type TcpSk } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer, TCP_TIMEOUT_INIT } from "./tcp-timer.ts";
@@ -112,7 +111,7 @@ export function tcpTryFastopen(sk: TcpSk, skb: SkBuff, req: number, rx: TcpOptio
   if (match !== 0) {
     cookieGen(sk, skb, 0);
     synackExp = rx.foExp;
-    synackSize = (COOKIE_SIZE + (synackExp ? TCPOLEN_EXP_FASTOPEN_BASE : TCPOLEN_FASTOPEN_BASE) + 3) & ~3;
+    synackSize = tcpFastopenOptionSize(COOKIE_SIZE, synackExp);
   }
   if (match >= 0) {
     const child = createChild(sk, skb, req);
@@ -142,23 +141,11 @@ export function tcpSynackFastopenSize(): number {
   return size;
 }
 
-/** Writes the cookie option of a SYN-ACK, padded to whole words. */
-export function tcpWriteFastopenOption(offset: number): void {
-  const view = memView;
-  let at = offset;
-  if (synackExp) {
-    view.setUint8(at, TCPOPT_EXP);
-    view.setUint8(at + 1, TCPOLEN_EXP_FASTOPEN_BASE + COOKIE_SIZE);
-    view.setUint16(at + 2, TCPOPT_FASTOPEN_MAGIC);
-    at += TCPOLEN_EXP_FASTOPEN_BASE;
-  } else {
-    view.setUint8(at, TCPOPT_FASTOPEN);
-    view.setUint8(at + 1, TCPOLEN_FASTOPEN_BASE + COOKIE_SIZE);
-    at += TCPOLEN_FASTOPEN_BASE;
-  }
-  view.setInt32(at, cookieLow, true);
-  view.setInt32(at + 4, cookieHigh, true);
-  if (!synackExp) mem8[at + 8] = mem8[at + 9] = TCPOPT_NOP;
+/** Writes that option. */
+export function tcpWriteSynackFastopen(offset: number): void {
+  const at = tcpWriteFastopenOption(offset, COOKIE_SIZE, synackExp);
+  memView.setInt32(at, cookieLow, true);
+  memView.setInt32(at + 4, cookieHigh, true);
 }
 
 /** The connection of a good SYN, its SYN-ACK sent; null when a pool or a queue is full. Linux: tcp_fastopen_create_child(). */

@@ -15,7 +15,7 @@ import {
 import { TCP_ECN_CE_SHIFT, TCP_ECN_OK, TCP_ECN_SEEN } from "./tcp-ecn.ts";
 import {
   ICSK_PROBES_OUT, TP_ADVMSS, TP_BYTES_RETRANS, TP_DATA_SEGS_IN, TP_DATA_SEGS_OUT, TP_DELIVERED, TP_DSACK_DUPS, TP_MDEV,
-  TP_MIN_RTT, TP_RCV_OOOPACK, TP_REORD_SEEN, TP_REORDERING, TP_RTO_STAMP, TP_SACK_OK, TP_SEGS_IN, TP_SEGS_OUT,
+  TP_MIN_RTT, TP_RCV_OOOPACK, TP_RCV_RTT, TP_RCVQ_SPACE, TP_REORD_SEEN, TP_REORDERING, TP_RTO_STAMP, TP_SACK_OK, TP_SEGS_IN, TP_SEGS_OUT,
   TP_SYN_DATA_ACKED, TP_TOTAL_RETRANS, TP_TOTAL_RTO, TP_TOTAL_RTO_RECOVERIES, TP_TOTAL_RTO_TIME, TP_WSCALE_OK,
 } from "./tcp-cold.ts";
 import { tcpDeliveryRate, tcpRateIsAppLimited } from "./tcp-rate.ts";
@@ -46,6 +46,7 @@ export const TCPI_SND_SSTHRESH = 19;
 export const TCPI_SND_CWND = 20;
 export const TCPI_ADVMSS = 21;
 export const TCPI_REORDERING = 22;
+export const TCPI_RCV_RTT = 23;
 export const TCPI_RCV_SPACE = 24;
 export const TCPI_TOTAL_RETRANS = 25;
 /** 64-bit fields from here on where two words are left: the low word is at the index. */
@@ -207,7 +208,8 @@ function infoWord(sk: TcpSk, index: number): number {
     case TCPI_SND_CWND: return tp.sndCwnd;
     case TCPI_ADVMSS: return words[tp.cold + TP_ADVMSS]!;
     case TCPI_REORDERING: return words[tp.cold + TP_REORDERING]!;
-    case TCPI_RCV_SPACE: return tp.rcvWnd;
+    case TCPI_RCV_RTT: return (words[tp.cold + TP_RCV_RTT]! >> 3) * 1000;
+    case TCPI_RCV_SPACE: return words[tp.cold + TP_RCVQ_SPACE]!;
     case TCPI_TOTAL_RETRANS: return words[tp.cold + TP_TOTAL_RETRANS]!;
     default: return infoCounter(sk, index);
   }

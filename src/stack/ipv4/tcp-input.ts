@@ -44,6 +44,7 @@ import { tcpV4ConnRequest } from "./tcp-ipv4-open.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpMtupInit } from "./tcp-mtu-probe.ts";
 import { tcpPushPendingFrames, tcpWriteQueuePurge } from "./tcp-output.ts";
+import { tcpRcvRttMeasureTs } from "./tcp-rcvbuf.ts";
 import { skStreamWriteSpace } from "./tcp-sendmsg.ts";
 import { ICSK_ACK_SCHED, type TcpSk } from "./tcp-sock.ts";
 import { tcpRcvSynsent } from "./tcp-synsent.ts";
@@ -132,6 +133,7 @@ export function tcpRcvEstablished(sk: TcpSk, skb: SkBuff): void {
     }
     tcpAck(sk, skb, 0);
     consumeSkb(skb);
+    tp.rcvRttTsecr = tp.rcvTsecr;
     tcpDataSndCheck(sk);
     return;
   }
@@ -140,6 +142,7 @@ export function tcpRcvEstablished(sk: TcpSk, skb: SkBuff): void {
     rcvSlowPath(sk, skb);
     return;
   }
+  if (tp.rcvRttTsecr !== tp.rcvTsecr) tcpRcvRttMeasureTs(sk, payload);
   sk.net.mib[LINUX_MIB_TCPHPHITS]!++;
   skb.data += headerLen;
   skb.len = payload;
@@ -185,6 +188,7 @@ function rcvSlowPath(sk: TcpSk, skb: SkBuff): void {
     kfreeSkb(skb, ackDropReason(answer));
     return;
   }
+  if (sk.tp.rcvRttTsecr !== sk.tp.rcvTsecr) tcpRcvRttMeasureTs(sk, (skb.endSeq - skb.seq) | 0);
   tcpUrg(sk, skb);
   tcpDataQueue(sk, skb);
   if (sk.state === TCP_CLOSE) return;
@@ -210,6 +214,7 @@ export function tcpInitTransfer(sk: TcpSk): void {
 function synRecvAcked(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
   if (tp.srtt === 0 && tp.sawTstamp && tp.rcvTsecr !== 0) tcpSynackRttMeas(sk, (jiffies - tp.rcvTsecr) | 0);
+  if (tp.tstampOk) words[tp.cold + TP_ADVMSS]! -= TCPOLEN_TSTAMP_ALIGNED;
   // A fast open sock carries data since its SYN, and has its SYN-ACK in the write queue.
   if (tp.fastopenRsk === null) {
     words[tp.cold + TP_DELIVERED]!++;
@@ -225,7 +230,6 @@ function synRecvAcked(sk: TcpSk, skb: SkBuff): void {
     words[tp.cold + TP_MAX_WINDOW] = tp.sndWnd;
     tcpSyncMss(sk, sk.icsk.pmtuCookie);
   }
-  if (tp.tstampOk) words[tp.cold + TP_ADVMSS]! -= TCPOLEN_TSTAMP_ALIGNED;
   tp.lsndtime = jiffies;
   tcpInitializeRcvMss(sk);
   tcpFastPathOn(tp);

@@ -56,7 +56,7 @@ import { TCP_TW_ACK, TCP_TW_RST, TCP_TW_SYN, tcpTimewaitStateProcess } from "./t
 import { tcpMtupSetup, tcpMtupWords } from "./tcp-mtu-probe.ts";
 import { tcpOptionsInit } from "./tcp-options.ts";
 import { tcpRateInit, tcpRateWords } from "./tcp-rate.ts";
-import { tcpRcvbufInit, tcpRcvbufWords } from "./tcp-rcvbuf.ts";
+import { tcpRcvbufInit } from "./tcp-rcvbuf.ts";
 import { tcpV4SendAckTw, tcpV4SendReset, tcpV4SendResetTw } from "./tcp-reply.ts";
 import { SECURE_SEQ_WORDS, secureSeqInit } from "./tcp-secure-seq.ts";
 import { tcpRecvmsg } from "./tcp-recvmsg.ts";
@@ -352,8 +352,7 @@ export function tcpV4Words(sizes: TcpSizes): number {
   return inetHashtablesWords(nodes, sizes.ehashBuckets) + inetBindWords(sizes.bindBuckets)
     + tcpSockWords(sizes.tcpSocks) + requestSockWords(sizes.requestSocks) + inetTimewaitWords(sizes.timewaitSocks)
     + tcpMetricsWords(sizes.destinations) + PORT_SECRET_WORDS + SECURE_SEQ_WORDS + SYNCOOKIE_WORDS + TCP_FASTOPEN_KEY_WORDS
-    + tcpRateWords(sizes.deliveryRates * sizes.socks, sizes.buffers) + tcpMd5Words(sizes.md5Keys) + tcpMtupWords(sizes.mtuProbes * sizes.socks)
-    + tcpRcvbufWords(sizes.socks, sizes.rcvbufMaxPackets);
+    + tcpRateWords(sizes.deliveryRates * sizes.socks, sizes.buffers) + tcpMd5Words(sizes.md5Keys) + tcpMtupWords(sizes.mtuProbes * sizes.socks);
 }
 
 /**
@@ -374,7 +373,7 @@ export function tcpV4Init(sizes: TcpSizes): void {
   tcpRateInit(sizes.deliveryRates * sizes.socks, sizes.buffers);
   tcpMd5Init(sizes.md5Keys);
   tcpMtupSetup(sizes.mtuProbes * sizes.socks);
-  tcpRcvbufInit(sizes.socks, sizes.rcvbufMaxPackets);
+  tcpRcvbufInit(sizes.rcvbufMaxPackets);
   tcpSockInit(sizes.tcpSocks, tcpCubic);
   tcpInit(sizes);
   tcpRegisterCongestionControl(tcpCubic);

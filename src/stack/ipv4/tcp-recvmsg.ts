@@ -20,7 +20,7 @@ import { copyToIter, type Msghdr, putCmsg } from "../core/sockaddr.ts";
 import { ipRecvError } from "./ip-sockglue.ts";
 import { TP_URG_DATA, TP_URG_SEQ, TP_WINDOW_CLAMP } from "./tcp-cold.ts";
 import { tcpSendAck } from "./tcp-control.ts";
-import { tcpRcvSpaceAdjust, tcpRmemMax } from "./tcp-rcvbuf.ts";
+import { tcpRcvSpaceAdjust } from "./tcp-rcvbuf.ts";
 import { ICSK_ACK_PUSHED, ICSK_ACK_PUSHED2, ICSK_ACK_SCHED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { tcpRecvUrg, tcpUrgLimit } from "./tcp-urgent.ts";
 import { tcpFastPathCheck, tcpWindowWanted } from "./tcp-window.ts";
@@ -154,7 +154,7 @@ export function tcpRecvmsg(sock: Sock, msg: Msghdr, length: number, flags: numbe
     copied = nothingToRead(sk);
   } else if ((flags & MSG_PEEK) === 0) {
     if (tp.predFlags === 0) tcpFastPathCheck(sk);
-    if (tcpRmemMax !== 0) tcpRcvSpaceAdjust(sk);
+    tcpRcvSpaceAdjust(sk, tp);
     if (sk.state !== TCP_CLOSE) tcpCleanupRbuf(sk, copied);
   }
   if (sk.backlog !== null) releaseSock(sk);

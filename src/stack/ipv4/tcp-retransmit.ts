@@ -16,7 +16,8 @@ import {
   LINUX_MIB_TCPSPURIOUS_RTX_HOSTQUEUES, LINUX_MIB_TCPSYNRETRANS, TCP_MIB_RETRANSSEGS,
 } from "../../uapi/snmp.ts";
 import { TCP_CA_LOSS } from "../../uapi/tcp.ts";
-import { pskbCopy, type SkBuff, skbBufferBytes, skbCloned, skbPull } from "../core/skbuff.ts";
+import { pskbCopy } from "../core/skb-copy.ts";
+import { type SkBuff, skbBufferBytes, skbCloned, skbPull } from "../core/skbuff.ts";
 import { TCPHDR_PSH, TCPHDR_SYN } from "../wire/tcp.ts";
 import { TP_BYTES_RETRANS, TP_PRR_OUT, TP_RETRANS_STAMP, TP_TOTAL_RETRANS, TP_UNDO_RETRANS } from "./tcp-cold.ts";
 import { tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";

@@ -127,6 +127,9 @@ export class TcpSock implements Pooled {
   rcvTsval = 0;
   rcvTsecr = 0;
   sawTstamp = false;
+  /** The receiver's round trip (tcp-rcvbuf.ts): where the window ends that is being filled, and the echo that was measured last. */
+  rcvRttSeq = 0;
+  rcvRttTsecr = 0;
   /** When the last acknowledgment came. */
   rcvTstamp = 0;
 
@@ -218,7 +221,7 @@ function tcpSockReset(tp: TcpSock): void {
   tp.predFlags = tp.rcvNxt = tp.sndUna = tp.copiedSeq = tp.rcvWnd = tp.rcvWup = 0;
   tp.tcpHeaderLen = TCP_HLEN;
   tp.tstampOk = tp.sawTstamp = false;
-  tp.tsRecent = tp.rcvTsval = tp.rcvTsecr = tp.rcvTstamp = 0;
+  tp.tsRecent = tp.rcvTsval = tp.rcvTsecr = tp.rcvTstamp = tp.rcvRttSeq = tp.rcvRttTsecr = 0;
   tp.sndNxt = tp.sndWnd = tp.sndWl1 = tp.sndCwnd = tp.packetsOut = 0;
   tp.lostOut = tp.retransOut = tp.sackedOut = 0;
   tp.mssCache = tp.writeSeq = tp.pushedSeq = tp.sndSsthresh = 0;
@@ -246,7 +249,7 @@ export function tcpRecoveryReset(tp: TcpSock): void {
 
 /** What counts for one connection of a sock, as for a new one: urgent data and TCP_INFO's totals. */
 export function tcpStatsReset(tp: TcpSock): void {
-  tp.ecnFlags = 0;
+  tp.ecnFlags = tp.rcvRttTsecr = 0;
   tp.bytesAcked = tp.bytesReceived = 0;
   words.fill(0, tp.cold + TP_STATS, tp.cold + TP_STATS_END);
 }

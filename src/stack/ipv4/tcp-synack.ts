@@ -23,7 +23,7 @@ import {
   REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskCountRetrans, reqskHas, reqskRcvWscale, reqskRetrans,
 } from "./request-sock.ts";
 import { TP_USER_MSS } from "./tcp-cold.ts";
-import { tcpSynackFastopenSize, tcpWriteFastopenOption } from "./tcp-fastopen.ts";
+import { tcpSynackFastopenSize, tcpWriteSynackFastopen } from "./tcp-fastopen.ts";
 import { tcpMd5Keys, tcpMd5Lookup, tcpMd5Sign } from "./tcp-md5.ts";
 import { OPTION_SACK_ADVERTISE, OPTION_TS, OPTION_WSCALE, tcpSynOptions, tcpWriteSynOptions } from "./tcp-options.ts";
 import type { TcpSk } from "./tcp-sock.ts";
@@ -74,7 +74,7 @@ export function tcpMakeSynack(sk: TcpSk, dst: DstEntry, req: number): SkBuff | n
     th + TCP_HLEN + md5Len, options, tcpAdvmss(sk, dst), reqskRcvWscale(req),
     (jiffies + words[at + REQ_TS_OFFSET]!) | 0, words[at + REQ_TS_RECENT]!,
   );
-  if (cookie !== 0) tcpWriteFastopenOption(end);
+  if (cookie !== 0) tcpWriteSynackFastopen(end);
   const laddr = inetNodeLaddr(node);
   const faddr = inetNodeFaddr(node);
   if (md5 >= 0) tcpMd5Sign(md5, laddr, faddr, th, headerLen, th + TCP_HLEN);

@@ -51,7 +51,7 @@ export let tcpInitialWindow: TcpInitialWindow;
 export let tcpPoolReserve = 0;
 
 /** Bytes of truesize of all buffers beyond the reserve. */
-let poolSpace = 0;
+export let tcpPoolSpace = 0;
 
 const MIN_RESERVE = 2;
 const MAX_RESERVE = 16;
@@ -61,7 +61,7 @@ export function tcpWindowInit(buffers: number): void {
   tcpInitialWindow = account("tcp", new TcpInitialWindow());
   const quarter = buffers >> 2;
   tcpPoolReserve = quarter < MIN_RESERVE ? MIN_RESERVE : quarter > MAX_RESERVE ? MAX_RESERVE : quarter;
-  poolSpace = (buffers - tcpPoolReserve) * (skbBufferBytes + SKB_OVERHEAD_BYTES);
+  tcpPoolSpace = (buffers - tcpPoolReserve) * (skbBufferBytes + SKB_OVERHEAD_BYTES);
 }
 
 /** Data bytes that `space` bytes of receive buffer stand for. Linux: tcp_win_from_space(). */
@@ -81,7 +81,7 @@ export function tcpSpaceFromWin(sk: Sock, window: number): number {
 /** The window when nothing waits to be read, here or in any other socket. Linux: tcp_full_space(). */
 export function tcpFullSpace(sk: Sock): number {
   const rcvbuf = sk.rcvbuf;
-  return tcpWinFromSpace(sk, rcvbuf < poolSpace ? rcvbuf : poolSpace);
+  return tcpWinFromSpace(sk, rcvbuf < tcpPoolSpace ? rcvbuf : tcpPoolSpace);
 }
 
 /** The window that memory allows now: of rcvbuf, and of the pool. Linux: tcp_space(), with tcp_under_memory_pressure(). */
@@ -112,7 +112,7 @@ export function tcpWindowWanted(sk: TcpSk): number {
   const icsk = sk.icsk;
   // tcpFullSpace() and tcpSpace() with the usual scale, spared the calls: every ACK asks twice.
   const rcvbuf = sk.rcvbuf;
-  let allowed = rcvbuf < poolSpace ? rcvbuf : poolSpace;
+  let allowed = rcvbuf < tcpPoolSpace ? rcvbuf : tcpPoolSpace;
   let free = rcvbuf - sk.rmemAlloc;
   const pool = (skbBuffersAvailable() - tcpPoolReserve) * (skbBufferBytes + SKB_OVERHEAD_BYTES);
   if (pool < free) free = pool;
@@ -215,7 +215,7 @@ export function tcpInitBufferSpace(sk: TcpSk): void {
   words[tp.cold + TP_WINDOW_CLAMP] = clamp;
   if (tp.rcvSsthresh > clamp) tp.rcvSsthresh = clamp;
   words[tp.cold + TP_SND_CWND_STAMP] = jiffies;
-  if (tcpRmemMax !== 0) tcpRcvqSpaceInit(sk);
+  tcpRcvqSpaceInit(sk);
 }
 
 /** First guess of the size of the peer's segments: too small would delay no ACK, too large would delay one (RFC 1122 4.2.3.2). */

@@ -22,7 +22,7 @@ import { ipQueueXmit } from "./ip-output.ts";
 import { TP_DATA_SEGS_OUT, TP_DSACK, TP_NUM_SACKS, TP_SACK_OK, TP_SEGS_OUT, TP_WSCALE_OK } from "./tcp-cold.ts";
 import { CA_EVENT_TX_START, tcpCaEvent, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEcnSend } from "./tcp-ecn.ts";
-import { tcpSynackFastopenSize, tcpWriteFastopenOption } from "./tcp-fastopen.ts";
+import { tcpSynackFastopenSize, tcpWriteSynackFastopen } from "./tcp-fastopen.ts";
 import { tcpSynFastopenSize, tcpWriteSynFastopen } from "./tcp-fastopen-client.ts";
 import { tcpMd5Keys, tcpMd5Lookup, tcpMd5Sign } from "./tcp-md5.ts";
 import { tcpEnterCwr } from "./tcp-prr.ts";
@@ -138,7 +138,7 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean, wante
     window = tp.rcvWnd < MAX_WINDOW_FIELD ? tp.rcvWnd : MAX_WINDOW_FIELD;
     const end = tcpWriteSynOptions(options, bits, tcpAdvertiseMss(sk), tp.rcvWscale, tsval, tp.tsRecent);
     if (fastopen !== 0) {
-      if (synack) tcpWriteFastopenOption(end);
+      if (synack) tcpWriteSynackFastopen(end);
       else tcpWriteSynFastopen(end);
     }
   } else {

@@ -10,9 +10,9 @@ import {
 import {
   SkbQueue, skbAppend, skbDequeue, skbQueueBefore, skbQueueHead, skbQueuePurge, skbQueueTail, skbUnlink,
 } from "../../../src/stack/core/skb-queue.ts";
-import { skbSplit } from "../../../src/stack/core/skb-copy.ts";
+import { pskbCopy, skbSplit } from "../../../src/stack/core/skb-copy.ts";
 import {
-  allocSkb, allocSkbFclone, consumeSkb, kfreeSkb, pskbCopy, type SkBuff, skbBuffersAvailable, skbClone, skbCloned,
+  allocSkb, allocSkbFclone, consumeSkb, kfreeSkb, type SkBuff, skbBuffersAvailable, skbClone, skbCloned,
   skbDropCount, skbGet, skbHeadroom, skbInit, skbPull, skbPush, skbPut, skbPutData, skbReserve, skbShared, skbTailroom,
   skbTrim,
 } from "../../../src/stack/core/skbuff.ts";

@@ -2,7 +2,7 @@ import test from "ava";
 import { initNet } from "../../../src/boot.ts";
 import { Msghdr } from "../../../src/stack/core/sockaddr.ts";
 import { getsockopt, recv, recvmsg, setsockopt } from "../../../src/stack/socket/index.ts";
-import { TCP_INFO_WORDS, TCPI_RCV_WND } from "../../../src/stack/ipv4/tcp-info.ts";
+import { TCP_INFO_WORDS, TCPI_RCV_RTT, TCPI_RCV_WND } from "../../../src/stack/ipv4/tcp-info.ts";
 import { SCM_TIMESTAMP, SO_RCVBUF, SO_TIMESTAMP, SOL_SOCKET, SOL_TCP } from "../../../src/uapi/socket.ts";
 import { TCP_INFO } from "../../../src/uapi/tcp.ts";
 import { accepted, bytes, type Conn, end, give } from "./tcp-peer.ts";
@@ -29,6 +29,12 @@ function rcvbuf(conn: Conn): number {
 function window(conn: Conn): number {
   getsockopt(conn.fd, SOL_TCP, TCP_INFO, info);
   return info[TCPI_RCV_WND]!;
+}
+
+/** tcpi_rcv_rtt in ms. */
+function rcvRtt(conn: Conn): number {
+  getsockopt(conn.fd, SOL_TCP, TCP_INFO, info);
+  return info[TCPI_RCV_RTT]! / 1000;
 }
 
 /** In each of so many round trips the peer fills the window, and the program reads all. */
@@ -67,12 +73,14 @@ test.serial("a slow reader's buffer, one the program has set, and all with tcp_m
   bootWire(GROWING);
   const slow = accepted({ rtt: RTT, options: SYN_OPTIONS });
   const first = rcvbuf(slow);
-  for (let i = 0; i < 20; i++) {
-    give(slow, { payload: bytes(500) });
-    slow.rcv += 500;
-    recv(slow.fd, buffer, 0, 500, 0);
+  // Each round trip the peer has a full segment more, and the program reads the half of it.
+  for (let i = 0; i < 20 && window(slow) >= MSS; i++) {
+    give(slow, { payload: bytes(MSS) });
+    slow.rcv += MSS;
+    recv(slow.fd, buffer, 0, MSS >> 1, 0);
     run(RTT);
   }
+  t.true(window(slow) < MSS);
   t.is(rcvbuf(slow), first);
   end(slow);
   sent();
@@ -87,6 +95,35 @@ test.serial("a slow reader's buffer, one the program has set, and all with tcp_m
   stream(off, 20);
   t.is(rcvbuf(off), first);
   end(off);
+  finish(t);
+});
+
+test.serial("without timestamps the time in which the peer fills a window is the round trip, the shortest that was seen", (t) => {
+  bootWire(POOL);
+  const conn = accepted({ rtt: RTT, options: SYN_OPTIONS });
+  t.is(rcvRtt(conn), 0);
+  let edge = 0;
+  const rounds: [number, number][] = [[30, 30], [5, 5], [50, 5]];
+  for (const [interval, shortest] of rounds) {
+    // The first segment that goes to the edge of the window ends a measurement, and begins the next.
+    let spent = 0;
+    do {
+      give(conn, { payload: bytes(MSS) });
+      conn.rcv += MSS;
+      if (edge === 0) edge = conn.rcv + window(conn);
+      if (conn.rcv >= edge) break;
+      recv(conn.fd, buffer, 0, MSS, 0);
+      run(interval);
+      spent += interval;
+    } while (conn.rcv < edge + 1);
+    t.true(spent > 0);
+    const measured = rcvRtt(conn);
+    t.true(interval === shortest ? measured === spent : measured < spent, `${measured} ms in rounds of ${interval}`);
+    edge = conn.rcv + window(conn);
+    recv(conn.fd, buffer, 0, MSS, 0);
+  }
+  sent();
+  end(conn);
   finish(t);
 });
 
