@@ -63,12 +63,28 @@ export function siphash(bytes: Uint8Array, offset: number, length: number, key: 
   return finish(low, high);
 }
 
-/** The state from the key and the constants, which spell "somepseudorandomlygeneratedbytes". */
+/**
+ * Hash of a flow's keys as Linux lays them out for it: 48 bytes, zero but for the protocol (byte 2), the ports (28) and the addresses
+ * (36). Linux: flow_hash_from_keys_seed(). @param ports source in the low half, as all in the order of the wire @param seed each of the
+ * key's four words
+ */
+export function siphashFlow(protocol: number, ports: number, saddr: number, daddr: number, seed: number): number {
+  startWith(seed, seed, seed, seed);
+  compress(protocol << 16, 0);
+  compress(0, 0);
+  compress(0, 0);
+  compress(0, ports);
+  compress(0, saddr);
+  compress(daddr, 0);
+  return finish(0, 48 << 24);
+}
+
 function start(key: Int32Array, at: number): void {
-  const k0l = key[at]!;
-  const k0h = key[at + 1]!;
-  const k1l = key[at + 2]!;
-  const k1h = key[at + 3]!;
+  startWith(key[at]!, key[at + 1]!, key[at + 2]!, key[at + 3]!);
+}
+
+/** The state from the key and the constants, which spell "somepseudorandomlygeneratedbytes". */
+function startWith(k0l: number, k0h: number, k1l: number, k1h: number): void {
   v0l = k0l ^ 0x70736575;
   v0h = k0h ^ 0x736f6d65;
   v1l = k1l ^ 0x6e646f6d;

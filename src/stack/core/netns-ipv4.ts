@@ -18,6 +18,8 @@ export class NetnsIpv4 {
   confAll = 0x20003c;
   /** Those of devices to come, net.ipv4.conf.default: the same, and arp_notify. */
   confDefault = 0x30003c;
+  /** 32 bits that decide which next hop of a multipath route each flow takes; 0: drawn when first needed. */
+  fibMultipathHashSeed = 0;
   icmpEchoIgnoreAll = 0;
   icmpEchoIgnoreBroadcasts = 1;
   /** Errors about broadcasts, which nobody should send, reach the socket; 0: they do not. */

@@ -392,12 +392,6 @@ export function fibRebalance(fi: number): void {
   }
 }
 
-/** The next hop for a flow. Linux: fib_select_multipath(). @param hash 31 bits @param first what the lookup has chosen */
-export function fibSelectMultipath(fi: number, hash: number, first: number): number {
-  for (let nh = fi; nh !== 0; nh = words[nh + NH_NEXT]!) if (hash <= words[nh + NH_UPPER]!) return nh;
-  return first;
-}
-
 /** Does a route with that fib_info match the next hops asked to be deleted? Linux: fib_nh_match(). */
 export function fibMatchesNexthops(cfg: FibConfig, fi: number): boolean {
   if (cfg.priority !== 0 && cfg.priority !== words[fi + FI_PRIORITY]) return false;

@@ -8,7 +8,6 @@
  *
  * Read first: RFC 1812 sections 5.2.1 (forwarding), 5.2.7.2 (redirect), 5.3.7 (martians); RFC 1191 section 4.
  */
-import { jhash2words } from "../../lib/jhash.ts";
 import { mem8, memView } from "../../lib/memory.ts";
 import { POOL_IN_USE } from "../../lib/pool.ts";
 import { words, wordTable } from "../../lib/table.ts";
@@ -40,8 +39,9 @@ import {
 import { FE_GW, fnheFind } from "./fib-exception.ts";
 import { fibValidateSource } from "./fib-frontend.ts";
 import { fibResult } from "./fib-lookup.ts";
+import { fibSelectMultipath } from "./fib-multipath.ts";
 import { fibExceptionRows } from "./fib-memory.ts";
-import { FI_MTU, fibSelectMultipath, NH_GW, NH_NEXT, NH_OIF, nhDev, nhKeep, nhKept, nhScope } from "./fib-semantics.ts";
+import { FI_MTU, NH_GW, NH_NEXT, NH_OIF, nhDev, nhKeep, nhKept, nhScope } from "./fib-semantics.ts";
 import { icmpSend } from "./icmp.ts";
 import { ipHooks, ipOptions, ipRaw } from "./ip-parts.ts";
 import { rtTos2priority } from "./ip-sockglue.ts";
@@ -100,7 +100,7 @@ export function ipForwardRoute(skb: SkBuff, inDev: InDevice, error: number, dadd
   if (fibResult.type !== RTN_UNICAST) return ipRouteInputRefuse(SKB_DROP_REASON_IP_INVALID_DEST);
   const fi = fibResult.fi;
   let nh = fibResult.nh;
-  if (words[fi + NH_NEXT] !== 0) nh = fibSelectMultipath(fi, jhash2words(daddr, saddr, net.id) >>> 1, nh);
+  if (words[fi + NH_NEXT] !== 0) nh = fibSelectMultipath(net, fi, saddr, daddr, nh);
   const outDev = nhDev(net, nh);
   if (outDev === null || inDevGet(outDev) === null) return ipRouteInputRefuse(SKB_DROP_REASON_NOT_SPECIFIED);
   const source = fibValidateSource(net, inDev, saddr, daddr, tos, words[nh + NH_OIF]!);

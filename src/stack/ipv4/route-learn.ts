@@ -4,7 +4,6 @@
  *
  * Read first: RFC 1191 section 3 (path MTU), RFC 1122 section 3.2.2.2 (redirect: what a host may believe).
  */
-import { jhash2words } from "../../lib/jhash.ts";
 import { mem8, memView } from "../../lib/memory.ts";
 import { words } from "../../lib/table.ts";
 import { ICMP_REDIR_HOSTTOS } from "../../uapi/icmp.ts";
@@ -22,7 +21,8 @@ import {
 } from "./devinet.ts";
 import { FE_GW, fnheFind, fnheUpdate } from "./fib-exception.ts";
 import { fibLookup, fibResult, inetAddrType } from "./fib-lookup.ts";
-import { fibSelectMultipath, NH_GW, NH_NEXT, NH_OIF, NH_WORD } from "./fib-semantics.ts";
+import { fibSelectMultipath } from "./fib-multipath.ts";
+import { NH_GW, NH_NEXT, NH_OIF, NH_WORD } from "./fib-semantics.ts";
 import { fibInfoAfter } from "./fib-sync.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
 import { dstMtu, MIN_PMTU, MTU_EXPIRES_MS, type Rtable } from "./rtable.ts";
@@ -36,7 +36,7 @@ function nexthopTo(net: Net, daddr: number): number {
   flowi4Init(fl, daddr, 0, 0, 0, 0);
   if (fibLookup(net, fl, fibResult) !== 0) return 0;
   const fi = fibResult.fi;
-  return words[fi + NH_NEXT] === 0 ? fibResult.nh : fibSelectMultipath(fi, jhash2words(daddr, 0, net.id) >>> 1, fibResult.nh);
+  return words[fi + NH_NEXT] === 0 ? fibResult.nh : fibSelectMultipath(net, fi, 0, daddr, fibResult.nh);
 }
 
 /**

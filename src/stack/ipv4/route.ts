@@ -5,7 +5,6 @@
  * Read first: RFC 1122 sections 3.2.1.3 (addresses that must not appear) and 3.3.4 (multihoming), RFC 1812 section
  * 5.3.7 (martian addresses).
  */
-import { jhash2words } from "../../lib/jhash.ts";
 import { mem8, memView } from "../../lib/memory.ts";
 import { POOL_IN_USE } from "../../lib/pool.ts";
 import { words } from "../../lib/table.ts";
@@ -35,9 +34,10 @@ import { fibValidateSource } from "./fib-frontend.ts";
 import { fibSelectDefault } from "./fib-default.ts";
 import { FE_EXPIRES, FE_GW, FE_PMTU, fnheFind, fnheKeep, fnheKept } from "./fib-exception.ts";
 import { fibLookup, fibResult, inetAddrType } from "./fib-lookup.ts";
+import { fibSelectMultipath } from "./fib-multipath.ts";
 import { fibExceptionRows } from "./fib-memory.ts";
 import {
-  FI_MTU, FI_PREFSRC, fibResultPrefsrc, fibSelectMultipath, type NetFib, NH_GW, NH_NEXT, nhDev, nhKeep, nhKept, nhScope,
+  FI_MTU, FI_PREFSRC, fibResultPrefsrc, type NetFib, NH_GW, NH_NEXT, nhDev, nhKeep, nhKept, nhScope,
 } from "./fib-semantics.ts";
 import { FLOWI_FLAG_ANYSRC, type Flowi4, flowi4Init, flowInit, outputFlow } from "./flow.ts";
 import { ipForwarding, ipMulticast } from "./ip-parts.ts";
@@ -270,7 +270,7 @@ export function ipRouteOutputKey(net: Net, fl: Flowi4): Rtable | null {
   let wavering = false;
   if (fl.oif === 0) {
     if (words[res.fi + NH_NEXT] !== 0) {
-      res.nh = fibSelectMultipath(res.fi, jhash2words(daddr, fl.saddr, net.id) >>> 1, res.nh);
+      res.nh = fibSelectMultipath(net, res.fi, fl.saddr, daddr, res.nh);
     } else if (res.slen === 32 && res.type === RTN_UNICAST) {
       wavering = fibSelectDefault(net, fl, res);
     }

@@ -1,7 +1,7 @@
 import test from "ava";
 import fc from "fast-check";
 import { jhash, jhash1word, jhash2words, jhash3words } from "../../../src/lib/jhash.ts";
-import { siphash, siphash2u32, siphash3u32, siphash4u32, siphashHi } from "../../../src/lib/siphash.ts";
+import { siphash, siphash2u32, siphash3u32, siphash4u32, siphashFlow, siphashHi } from "../../../src/lib/siphash.ts";
 
 function text(s: string, initval: number): number {
   const bytes = new TextEncoder().encode(s);
@@ -105,5 +105,13 @@ test("siphash of words is siphash of their bytes", (t) => {
     t.is(whole(siphash4u32(a, b, c, d, key, 0)), of(16));
     t.is(whole(siphash3u32(a, b, c, key, 0)), of(12));
     t.is(whole(siphash2u32(a, b, key, 0)), of(8));
+  }));
+});
+
+test("siphash of a flow is siphash of its keys as Linux lays them out", (t) => {
+  const int = fc.integer();
+  fc.assert(fc.property(fc.nat(255), int, int, int, int, (protocol, ports, saddr, daddr, seed) => {
+    const keys = littleEndian(protocol << 16, 0, 0, 0, 0, 0, 0, ports, 0, saddr, daddr, 0);
+    t.is(whole(siphashFlow(protocol, ports, saddr, daddr, seed)), whole(siphash(keys, 0, 48, new Int32Array(4).fill(seed), 0)));
   }));
 });
