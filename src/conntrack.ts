@@ -9,13 +9,13 @@ import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { procRegister } from "./stack/core/proc.ts";
 import { ipSockopts } from "./stack/ipv4/ip-parts.ts";
 import { nfConntrackInit } from "./stack/netfilter/nf-conntrack.ts";
-import { formatConntrackProc } from "./stack/netfilter/nf-conntrack-proc.ts";
+import { formatConntrackProc, formatConntrackStat } from "./stack/netfilter/nf-conntrack-proc.ts";
 import { nfCtTableWords } from "./stack/netfilter/nf-conntrack-table.ts";
 import { xtCtInit } from "./stack/netfilter/xt-ct.ts";
 import { xtStateInit } from "./stack/netfilter/xt-state.ts";
 
 export {
-  CT_STAT_DROP, CT_STAT_EARLY_DROP, CT_STAT_ERROR, CT_STAT_INSERT, CT_STAT_INSERT_FAILED, CT_STAT_INVALID, nfConntrackFlush, nfCtStat,
+  CT_STAT_DROP, CT_STAT_EARLY_DROP, CT_STAT_ERROR, CT_STAT_INSERT, CT_STAT_INSERT_FAILED, CT_STAT_INVALID, nfConntrackDelete, nfConntrackFlush, nfCtStat,
 } from "./stack/netfilter/nf-conntrack-table.ts";
 export { netnsCt, type NetnsCt } from "./stack/netfilter/netns-ct.ts";
 
@@ -32,5 +32,6 @@ export const conntrack: Initcall<Config> = Object.freeze({
       xtCtInit();
     }
     procRegister("net/nf_conntrack", formatConntrackProc);
+    procRegister("net/stat/nf_conntrack", formatConntrackStat);
   },
 });

@@ -5,7 +5,7 @@
  *
  *   ip(initNet, "route add 10.1.0.0/16 via 10.0.0.1 dev eth0 metric 5")  →  { status: 0, text: "", error: "" }
  */
-import { nfConntrackFlush } from "../conntrack.ts";
+import { nfConntrackDelete, nfConntrackFlush } from "../conntrack.ts";
 import { ioctlLoad } from "../ioctl.ts";
 import { netlinkLoad } from "../netlink.ts";
 import type { Net } from "../stack/core/net.ts";
@@ -94,7 +94,7 @@ export function iptablesRestore(net: Net, input: string, argv: string | readonly
   return runCommand(argv, (words, out) => iptablesRestoreMain(net, words, input, out));
 }
 
-/** `conntrack`: the connections that are tracked, where the part `conntrack` was listed at boot: -L, -C, -F as conntrack-tools have them. */
+/** `conntrack`: the connections that are tracked, where the part `conntrack` was listed at boot: -L, -G, -D, -C, -F, -S as conntrack-tools have them. */
 export function conntrack(net: Net, argv: string | readonly string[]): CommandResult {
-  return runCommand(argv, (words, out) => conntrackMain(net, words, out, nfConntrackFlush));
+  return runCommand(argv, (words, out) => conntrackMain(net, words, out, { flush: nfConntrackFlush, delete: nfConntrackDelete }));
 }

@@ -137,6 +137,11 @@ export class Tracker {
     return seen;
   }
 
+  /** The packets of these steps come in. */
+  fill(steps: readonly string[]): void {
+    for (const step of steps) this.send(step, []);
+  }
+
   close(): void {
     nfConntrackFlush(initNet);
     for (const device of this.devices) unregisterNetdev(device);

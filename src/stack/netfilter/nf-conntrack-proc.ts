@@ -8,7 +8,8 @@ import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../uapi/in.ts";
 import { IPS_ASSURED, IPS_SEEN_REPLY } from "../../uapi/nf-conntrack.ts";
 import type { Net } from "../core/net.ts";
 import {
-  CT_L4, CT_STATUS, CT_TIMEOUT, nfCtNext, nfCtTcpState, TUPLE_DADDR, TUPLE_PORTS, TUPLE_SADDR, TUPLE_WORDS,
+  CT_L4, CT_STAT_DROP, CT_STAT_EARLY_DROP, CT_STAT_ERROR, CT_STAT_INSERT, CT_STAT_INSERT_FAILED, CT_STAT_INVALID, CT_STATUS,
+  CT_TIMEOUT, nfCtNext, nfCtStat, nfCtTcpState, TUPLE_DADDR, TUPLE_PORTS, TUPLE_SADDR, TUPLE_WORDS,
 } from "./nf-conntrack-table.ts";
 
 const TCP_STATES: readonly string[] = Object.freeze([
@@ -54,4 +55,17 @@ export function formatConntrackProc(net: Net): string {
       + "mark=0 zone=0 use=2\n";
   }
   return text;
+}
+
+const STAT_COLUMNS: readonly (readonly [string, number])[] = Object.freeze([
+  ["entries", -1], ["clashres", -1], ["found", -1], ["invalid", CT_STAT_INVALID], ["insert", CT_STAT_INSERT],
+  ["insert_failed", CT_STAT_INSERT_FAILED], ["drop", CT_STAT_DROP], ["early_drop", CT_STAT_EARLY_DROP], ["icmp_error", CT_STAT_ERROR],
+] as const);
+
+/** What `cat /proc/net/stat/nf_conntrack` prints, of one processor and with the columns that are counted here. Linux: ct_cpu_seq_show(). */
+export function formatConntrackStat(net: Net): string {
+  let entries = 0;
+  for (let row = nfCtNext(net, -1); row >= 0; row = nfCtNext(net, row)) entries++;
+  const values = STAT_COLUMNS.map(([name, stat]) => (stat >= 0 ? nfCtStat(stat) : name === "entries" ? entries : 0));
+  return `${STAT_COLUMNS.map(([name]) => name).join(" ")}\n${values.map((value) => value.toString(16).padStart(8, "0")).join(" ")}\n`;
 }

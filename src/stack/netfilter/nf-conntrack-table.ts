@@ -363,6 +363,13 @@ export function nfCtNext(net: Net, row: number): number {
   return -1;
 }
 
+/** Ends one of them. @param nth as nfCtNext() comes by it, from 0; none there: nothing. For commands. */
+export function nfConntrackDelete(net: Net, nth: number): void {
+  let row = nfCtNext(net, -1);
+  for (let i = 0; i < nth && row >= 0; i++) row = nfCtNext(net, row);
+  if (row >= 0) nfCtDelete(row);
+}
+
 /** Ends all connections of a namespace. Linux: nf_ct_iterate_cleanup(). */
 export function nfConntrackFlush(net: Net): void {
   for (let i = 0; i < UNCONFIRMED; i++) {
