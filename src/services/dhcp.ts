@@ -28,6 +28,7 @@ import {
   OPTION_SERVER_ID,
 } from "./dhcp-message.ts";
 import { Interface, interfaceInit, interfaceRunning } from "./interface.ts";
+import { LinkWatch, linkWatchStart, linkWatchStop } from "./link.ts";
 import {
   scratch, scratchView, Service, serviceClock, serviceClose, serviceOpen, serviceSleep, serviceStart, ServiceSocket, serviceStop,
   serviceWake,
@@ -128,6 +129,8 @@ export class DhcpClient extends Service {
   readonly socket: ServiceSocket = new ServiceSocket(this);
   /** null where addresses are not probed for. */
   acd: Acd | null = null;
+  /** null until the device is known. */
+  link: LinkWatch | null = null;
   readonly to: SockaddrIn = new SockaddrIn(0, BOOTP_SERVER_PORT);
   readonly options: DhcpOptions;
   readonly clientId: Uint8Array;
@@ -165,6 +168,8 @@ export function dhcp(net: Net, name: string, options: DhcpOptions = {}): DhcpCli
     const acd = new Acd(client);
     if (acdOpen(acd, client.iface.ifindex, client.iface.hwHi, client.iface.hwLo) === 0) client.acd = acd;
   }
+  client.link = new LinkWatch(client, client.iface.ifindex);
+  linkWatchStart(client.link);
   serviceStart(client, "dhcp", DHCP_BUFFER_BYTES, dhcpRun);
   client.wanted = options.request ?? 0;
   serviceWake(client);
@@ -188,7 +193,7 @@ function open(client: DhcpClient): number {
   return bind(socket.fd, new SockaddrIn(0, BOOTP_CLIENT_PORT));
 }
 
-/** Asks for more time now, or without a lease begins anew at once: when the link was away for a while. */
+/** Asks for more time now, or without a lease begins anew at once: when something else says that the network is another one. */
 export function dhcpRenew(client: DhcpClient): void {
   if (client.state === DHCP_STOPPED || client.state === DHCP_RELEASING) return;
   serviceClock(client);
@@ -209,10 +214,15 @@ export function dhcpRelease(client: DhcpClient): void {
 
 /** Ends the client; the address stays. */
 export function dhcpStop(client: DhcpClient): void {
+  shut(client);
+  serviceStop(client);
+}
+
+function shut(client: DhcpClient): void {
   client.state = DHCP_STOPPED;
+  if (client.link !== null) linkWatchStop(client.link);
   if (client.acd !== null) acdClose(client.acd);
   serviceClose(client.socket);
-  serviceStop(client);
 }
 
 /** Goes to a state in which something is due at once. */
@@ -228,6 +238,7 @@ function tell(client: DhcpClient, event: number): void {
 
 function dhcpRun(client: DhcpClient): void {
   serviceClock(client);
+  if (client.link!.returned) linkReturned(client);
   const event = receive(client) || checkConflict(client) || act(client);
   if (client.state === DHCP_STOPPED) {
     serviceStop(client);
@@ -239,6 +250,24 @@ function dhcpRun(client: DhcpClient): void {
     serviceSleep(client, sleep > 0 ? sleep : 0);
   }
   if (event !== 0) tell(client, event);
+}
+
+/**
+ * The link was away: it may be another network now. An address is asked for again from whatever server is there, and kept meanwhile
+ * (RFC 2131 section 3.7); what was under way without one begins anew.
+ */
+function linkReturned(client: DhcpClient): void {
+  const { state, acd, lease } = client;
+  client.link!.returned = false;
+  if (client.applied && state >= DHCP_BOUND && state <= DHCP_REBINDING) {
+    client.xid = getRandomU32();
+    client.begunMs = client.clockMs;
+    client.wanted = lease.addr;
+    enter(client, DHCP_REBOOTING);
+  } else if (!client.applied && state !== DHCP_WAITING && state < DHCP_RELEASING) {
+    if (acd !== null) acdIdle(acd);
+    enter(client, DHCP_INIT);
+  }
 }
 
 /** Does what is due in the state. @returns DHCP_EVENT_* or 0 */
@@ -259,9 +288,9 @@ function act(client: DhcpClient): number {
         sendAgain(client, DHCPREQUEST, BROADCAST_ADDR);
         return 0;
       }
-      // The server does not stand by its offer; nobody knows the old address.
-      client.wanted = 0;
-      enter(client, DHCP_INIT);
+      // The server does not stand by its offer; nobody knows the old address. One whose time is not over stays (section 3.2).
+      if (!client.applied) client.wanted = 0;
+      enter(client, client.applied ? DHCP_BOUND : DHCP_INIT);
       return 0;
     case DHCP_BOUND:
       if (client.clockMs >= client.t1Ms) enter(client, DHCP_RENEWING);
@@ -317,7 +346,9 @@ function sendRenewal(client: DhcpClient, addr: number, limitMs: number): void {
 
 /** Writes the message that belongs to the state (RFC 2131 table 5) and sends it. A lost one is sent again by the state. */
 function sendMessage(client: DhcpClient, type: number, addr: number): void {
-  const { options, iface, applied } = client;
+  const { options, iface } = client;
+  // Who verifies an address speaks as if it had none (table 5, INIT-REBOOT).
+  const applied = client.applied && client.state !== DHCP_REBOOTING;
   let at = dhcpBegin(BOOTREQUEST, type, client.xid, iface.hwHi, iface.hwLo);
   const seconds = Math.floor((client.clockMs - client.begunMs) / MSEC_PER_SEC);
   scratchView.setUint16(DHCP_SECS, seconds < 0xffff ? seconds : 0xffff);
@@ -463,8 +494,6 @@ function released(client: DhcpClient): number {
   const had = client.applied;
   if (had) dhcpUnapply(client.lease, client.iface, client.socket.fd);
   client.applied = false;
-  if (client.acd !== null) acdClose(client.acd);
-  serviceClose(client.socket);
-  client.state = DHCP_STOPPED;
+  shut(client);
   return had ? DHCP_EVENT_RELEASED : 0;
 }

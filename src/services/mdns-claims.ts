@@ -8,6 +8,7 @@ import { SockaddrIn } from "../stack/core/sockaddr.ts";
 import { INADDR_MDNS_GROUP } from "../uapi/in.ts";
 import { dnsNameLength } from "./dns-name.ts";
 import { Interface } from "./interface.ts";
+import type { LinkWatch } from "./link.ts";
 import { MdnsBrowser } from "./mdns-browse.ts";
 import { CLAIM_PROBE, createEnumName, MdnsClaim, type MdnsSelf, MOST_CLAIMS, utf8Text } from "./mdns-records.ts";
 import { Service, serviceClock, ServiceSocket } from "./service.ts";
@@ -34,6 +35,8 @@ export class MdnsResponder extends Service implements MdnsSelf {
   readonly browser: MdnsBrowser = new MdnsBrowser();
   readonly iface: Interface;
   readonly socket: ServiceSocket = new ServiceSocket(this);
+  /** null until the device is known. */
+  link: LinkWatch | null = null;
   readonly group: SockaddrIn = new SockaddrIn(INADDR_MDNS_GROUP, MDNS_PORT);
   readonly from: SockaddrIn = new SockaddrIn();
   readonly onName: ((claim: number, name: string) => void) | undefined;

@@ -7,7 +7,7 @@
  *   mdnsPublish(names, "Status page", "_http._tcp", 80, ["path=/"]);
  *   mdnsBrowse(names, "_ipp._tcp", (event, instance) => trace(event === MDNS_FOUND ? "+" : "-", instance));
  *
- * It begins once the device has an address; mdnsRefresh() tells it that this is another one, or that the link was away. IPv4
+ * It begins once the device has an address, and anew when the link was away; mdnsRefresh() tells it that the address is another one. IPv4
  * only; names are not compressed, as few fit into a packet of this size anyway. It does not find what it publishes itself.
  */
 import { getRandomBelow } from "../lib/random.ts";
@@ -24,6 +24,7 @@ import {
   browserBrowse, browserCancel, browserDue, browserExpire, browserLookup, browserNext, browserResolve, browserTell, type MdnsDone,
   type MdnsOnInstance,
 } from "./mdns-browse.ts";
+import { LinkWatch, linkWatchStart, linkWatchStop } from "./link.ts";
 import {
   LONGEST_LABEL, MDNS_MESSAGE_BYTES, MDNS_PORT, mdnsLabel, mdnsProbe, mdnsRename, MdnsResponder, PROBE_MS,
 } from "./mdns-claims.ts";
@@ -65,6 +66,8 @@ export function mdns(net: Net, name: string, options: MdnsOptions): MdnsResponde
     serviceClose(self.socket);
     throw new Error(`mdns: device ${name}: ${errnoName(-err)}`);
   }
+  self.link = new LinkWatch(self, self.iface.ifindex);
+  linkWatchStart(self.link);
   serviceStart(self, "mdns", MDNS_MESSAGE_BYTES, mdnsRun);
   const host = self.claims[0]!;
   host.label = utf8Bytes(options.host);
@@ -152,7 +155,7 @@ function mdnsClaim(self: MdnsResponder, c: number): void {
   serviceWake(self);
 }
 
-/** Tells it that the device has another address, or was away from the link: every name is made sure of, and told, again. */
+/** Tells it that the device has another address: every name is made sure of, and told, again. */
 export function mdnsRefresh(self: MdnsResponder): void {
   self.addr = 0;
   for (let c = 0; c < MOST_CLAIMS; c++) {
@@ -193,6 +196,10 @@ export function mdnsCancel(self: MdnsResponder, handle: number): void {
 
 function mdnsRun(self: MdnsResponder): void {
   const now = serviceClock(self);
+  if (self.link!.returned) {
+    self.link!.returned = false;
+    mdnsRefresh(self);
+  }
   const { fd } = self.socket;
   if (self.addr === 0 && interfaceRunning(self.iface, fd) && interfaceAddr(self.iface, fd) === 0) self.addr = self.iface.ifreq.addr.addr;
   if (self.addr !== 0) {
@@ -232,6 +239,7 @@ function stop(self: MdnsResponder): void {
     const { state } = self.claims[c]!;
     if (self.addr !== 0 && (state === CLAIM_ANNOUNCE || state === CLAIM_UP)) sayGoodbye(self, c);
   }
+  linkWatchStop(self.link!);
   serviceClose(self.socket);
   serviceStop(self);
 }

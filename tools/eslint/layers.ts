@@ -38,9 +38,11 @@ export const LAYERS: Readonly<Record<string, Layer>> = Object.freeze({
   "src/stack/netfilter": { from: [...LINK, "src/stack/ipv4"] },
   "src/stack/unix": { from: LINK },
   "src/stack/socket": { from: CORE },
-  "src/services": { from: [...SOCKET, "src/services/interface.ts"] },
+  "src/services": { from: [...SOCKET, "src/services/interface.ts", "src/services/link.ts"] },
   // Loads the ioctl() requests that services configure devices by.
   "src/services/interface.ts": { from: [...SOCKET, "src/ioctl.ts"] },
+  // Hears of a device's link where a Linux program has rtnetlink.
+  "src/services/link.ts": { from: [...CORE, "src/netif/dev.ts", "src/services/service.ts"] },
   "src/ecma419": { from: [...SOCKET, "src/services"] },
   "src/ecma419/index.ts": { from: ["src/ecma419"] },
   // The device is what Ethernet is about; the other classes know sockets and services only.

@@ -104,6 +104,70 @@ test.serial("it waits for the link", (t) => {
   t.true(board.dev.carrier);
 });
 
+/** The cable is out for a second. */
+function replug({ lab }: Bench): void {
+  lab.wire.setCarrier(false);
+  lab.runFor(1000);
+  lab.wire.setCarrier(true);
+}
+
+test.serial("when the link was away the address is asked for again, as after a restart, and stays meanwhile", (t) => {
+  const bench = setUp(t, dutiful(GIVEN, [...ONE_HOUR, [3, addr(SERVER)]]));
+  const { lab, server, client, events, config } = bench;
+  lab.runFor(100);
+  const before = config();
+  replug(bench);
+  lab.runFor(100);
+  t.deepEqual(server.types, ["DISCOVER", "REQUEST", "REQUEST"]);
+  t.like(server.last, { daddr: "255.255.255.255", requested: GIVEN, server: undefined, ciaddr: "0.0.0.0" });
+  t.not(server.last.xid, server.heard[1]!.xid);
+  t.deepEqual(events, [DHCP_EVENT_BOUND, DHCP_EVENT_RENEWED]);
+  t.is(client.state, DHCP_BOUND);
+  t.is(config(), before);
+});
+
+test.serial("the link came back in another network: its server refuses the address and gives one of its own", (t) => {
+  const bench = setUp(t, dutiful(GIVEN, ONE_HOUR));
+  const { lab, server, events, config } = bench;
+  lab.runFor(100);
+  server.handler = dutiful("192.168.9.9", ONE_HOUR);
+  replug(bench);
+  lab.runFor(1000);
+  t.deepEqual(server.types, ["DISCOVER", "REQUEST", "REQUEST", "DISCOVER", "REQUEST"]);
+  t.deepEqual(events, [DHCP_EVENT_BOUND, DHCP_EVENT_REFUSED, DHCP_EVENT_BOUND]);
+  t.regex(config(), /^192\.168\.9\.9\/24/);
+});
+
+test.serial("the link came back and nobody answers: the address stays until its time is over, renewed when the server is back", (t) => {
+  const bench = setUp(t, dutiful(GIVEN, ONE_HOUR));
+  const { lab, server, client, events } = bench;
+  lab.runFor(100);
+  server.handler = () => null;
+  replug(bench);
+  lab.runFor(60_000);
+  t.is(client.state, DHCP_BOUND);
+  t.is(server.types.length, 5, "three requests");
+  server.handler = dutiful(GIVEN, ONE_HOUR);
+  lab.runFor(HOUR * 500);
+  t.deepEqual(events, [DHCP_EVENT_BOUND, DHCP_EVENT_RENEWED]);
+  server.handler = () => null;
+  replug(bench);
+  lab.runFor(2 * HOUR * 1000);
+  t.is(events[2], DHCP_EVENT_EXPIRED);
+});
+
+test.serial("the link goes and comes before there is an address: it begins anew at once", (t) => {
+  const bench = setUp(t, () => null);
+  const { lab, server, events } = bench;
+  lab.runFor(50_000);
+  const asked = server.heard.length;
+  server.handler = dutiful(GIVEN, ONE_HOUR);
+  replug(bench);
+  lab.runFor(100);
+  t.is(server.heard.length, asked + 2);
+  t.deepEqual(events.slice(-1), [DHCP_EVENT_BOUND]);
+});
+
 test.serial("renewed from the server at T1, without the address leaving the device", (t) => {
   const { lab, server, client, events, config } = setUp(t, dutiful(GIVEN, [...ONE_HOUR, [3, addr(SERVER)]]));
   lab.runFor(100);

@@ -94,6 +94,24 @@ test.serial("three probes 250 ms apart, then two announcements a second apart, a
   t.is(heard.length, 0, "and then there is silence");
 });
 
+test.serial("when the link was away every name is probed for and announced again", (t) => {
+  const { lab, heard, names, start } = setUp(t);
+  start("a", "board7");
+  lab.runFor(10_000);
+  heard.length = names.length = 0;
+  lab.wire.setCarrier(false);
+  lab.runFor(2000);
+  t.is(heard.length, 0);
+  lab.wire.setCarrier(true);
+  lab.runFor(10_000);
+  t.is(heard.filter(isProbe).length, 3);
+  t.is(heard.filter(isResponse).length, 2);
+  t.deepEqual(names, ["a0 board7"]);
+  heard.length = 0;
+  lab.runFor(3_600_000);
+  t.is(heard.length, 0);
+});
+
 test.serial("services are browsed for, resolved, and said goodbye to; letters of all kinds are kept", (t) => {
   const { lab, start } = setUp(t);
   const [a, b] = [start("a", "board7"), start("b", "viewer")];
