@@ -7,10 +7,16 @@ import { finalReport } from "../../hal/node/report.ts";
 import { run } from "../../hal/node/run.ts";
 import { openTap, type TapDevice } from "../../hal/node/tap.ts";
 import { fragments } from "../../src/fragments.ts";
-import { ip } from "../../src/commands/index.ts";
+import { conntrack as conntrackCommand, ip, iptables as iptablesCommand } from "../../src/commands/index.ts";
+import { conntrack, nfConntrackFlush } from "../../src/conntrack.ts";
+import { ftp } from "../../src/conntrack-ftp.ts";
+import { ctHelpers } from "../../src/conntrack-helpers.ts";
 import { forwarding } from "../../src/forwarding.ts";
 import { igmp } from "../../src/igmp.ts";
 import { ipOptions } from "../../src/ip-options.ts";
+import { iptables } from "../../src/iptables.ts";
+import { nat } from "../../src/nat.ts";
+import { netfilter } from "../../src/netfilter.ts";
 import { ping, raw } from "../../src/raw.ts";
 import {
   AF_INET, bind, boot, devOpen, inetAddAddress, initNet, poolsInUse, recvfrom, sendto, setsockopt, SO_RCVBUF, SO_SNDBUF,
@@ -23,13 +29,17 @@ import { addressNumber } from "../lib/frames.ts";
 import { agent } from "./agent.ts";
 
 /** The parts that a plan can ask for. */
-const PARTS = Object.freeze({ fragments, ipOptions, forwarding, vlan, bridge });
+const PARTS = Object.freeze({
+  fragments, ipOptions, forwarding, vlan, bridge, netfilter, iptables, conntrack, nat, ctHelpers, ftp,
+});
 
 export interface BoardPlan {
   readonly taps: readonly { readonly tap: string; readonly addr?: string; readonly mtu?: number }[];
   readonly parts?: readonly (keyof typeof PARTS)[];
   /** Given to the command `ip` once the devices are up: `route add …`, taken back at the end. */
   readonly commands?: readonly string[];
+  /** Given to the command `iptables`. With the part `conntrack` the board prints its connections when it is asked by SIGUSR2. */
+  readonly iptables?: readonly string[];
   /** Settings of net.ipv4 by their field of the namespace. */
   readonly settings?: Readonly<Record<string, number>>;
   /** Runs the agent of agent.ts, with the parts that it needs. */
@@ -85,6 +95,12 @@ function main(plan: BoardPlan): void {
     const { status, error } = ip(initNet, command);
     if (status !== 0) throw new Error(`ip ${command}: ${error}`);
   }
+  for (const rule of plan.iptables ?? []) {
+    const { status, error } = iptablesCommand(initNet, rule);
+    if (status !== 0) throw new Error(`iptables ${rule}: ${error}`);
+  }
+  let asked = 0;
+  process.on("SIGUSR2", () => console.log(`connections ${++asked}: ${JSON.stringify(conntrackCommand(initNet, "-L").text)}`));
   const withDevices = poolsInUse();
   const echoStep = echo();
   const agentStep = plan.agent === true ? agent() : () => false;
@@ -94,6 +110,7 @@ function main(plan: BoardPlan): void {
   process.on("SIGINT", () => {
     setTimeout(() => {
       loop.stop();
+      if (parts.includes(conntrack)) nfConntrackFlush(initNet);
       // Routes that belong to no device.
       for (const command of plan.commands ?? []) ip(initNet, command.replace(" add ", " del "));
       for (const { dev, close } of taps) {

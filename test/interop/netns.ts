@@ -203,6 +203,7 @@ export class Board {
   private readonly child: ChildProcess;
   private output = "";
   private errors = "";
+  private asked = 0;
 
   constructor(child: ChildProcess) {
     this.child = child;
@@ -239,6 +240,13 @@ export class Board {
   /** Ends it as a power cut does. */
   kill(): void {
     this.child.kill("SIGKILL");
+  }
+
+  /** The connections that a board with connection tracking knows, as JSON of a text. */
+  async connections(): Promise<string> {
+    this.asked++;
+    this.child.kill("SIGUSR2");
+    return (await this.printed(new RegExp(`^connections ${this.asked}: (.*)$`, "m"), START_TIMEOUT_MS))[1]!;
   }
 
   get alive(): boolean {

@@ -77,7 +77,7 @@ function sackAdjust(th: number, end: number, way: number): void {
     }
     const length = at + 1 < end ? mem8[at + 1]! : 0;
     if (length < 2 || at + length > end) return;
-    if (kind === TCPOPT_SACK && length >= TCPOLEN_SACK_BASE + TCPOLEN_SACK_PERBLOCK && (length - TCPOLEN_SACK_BASE) % TCPOLEN_SACK_PERBLOCK === 0) {
+    if (kind === TCPOPT_SACK && (length - TCPOLEN_SACK_BASE) % TCPOLEN_SACK_PERBLOCK === 0) {
       for (let edge = at + TCPOLEN_SACK_BASE; edge < at + length; edge += 4) write(th, edge, back(way, memView.getInt32(edge)));
     }
     at += length;
