@@ -98,7 +98,7 @@ export interface Proto {
 /*
  * The cold fields of a sock: `words[sk.cold + SK_…]`, SK_WORDS words each.
  */
-const SK_WORDS = 17;
+const SK_WORDS = 18;
 /** What the program set: sockopt.ts, and those it rules. */
 export const SK_FAMILY = 0;
 export const SK_TYPE = 1;
@@ -123,6 +123,9 @@ export const SK_MAX_ACK_BACKLOG = 13;
 export const SK_MC_TTL = 14;
 export const SK_MC_INDEX = 15;
 export const SK_MC_ADDR = 16;
+/** SO_MAX_PACING_RATE: bytes per second, as 32 bits; SK_PACING_UNLIMITED for no limit. */
+export const SK_MAX_PACING_RATE = 17;
+export const SK_PACING_UNLIMITED = -1;
 
 /** Words of the cold fields of so many socks. */
 export function sockWords(count: number): number {
@@ -260,6 +263,7 @@ export function skAlloc(net: Net, family: number, prot: Proto): Sock | null {
   words.fill(0, cold, cold + SK_WORDS);
   words[cold + SK_FAMILY] = family;
   words[cold + SK_RCVTIMEO_MS] = words[cold + SK_SNDTIMEO_MS] = -1;
+  words[cold + SK_MAX_PACING_RATE] = SK_PACING_UNLIMITED;
   words[cold + SK_RCVLOWAT] = words[cold + SK_MC_TTL] = 1;
   sk.hashNext = sk.bindNext = null;
   return sk;

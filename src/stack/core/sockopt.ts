@@ -7,7 +7,7 @@ import { EDOM, EINVAL, ENODEV, ENOPROTOOPT, EPERM } from "../../uapi/errno.ts";
 import { IFNAMSIZ } from "../../uapi/if.ts";
 import {
   SO_ACCEPTCONN, SO_ATTACH_FILTER, SO_BINDTODEVICE, SO_BINDTOIFINDEX, SO_BROADCAST, SO_DETACH_FILTER, SO_DOMAIN, SO_ERROR,
-  SO_GET_FILTER, SO_KEEPALIVE, SO_LINGER, SO_LOCK_FILTER, SO_MARK, SO_NO_CHECK, SO_OOBINLINE, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF,
+  SO_GET_FILTER, SO_KEEPALIVE, SO_LINGER, SO_LOCK_FILTER, SO_MARK, SO_MAX_PACING_RATE, SO_NO_CHECK, SO_OOBINLINE, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF,
   SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVTIMEO,
   SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMP, SO_TYPE,
 } from "../../uapi/socket.ts";
@@ -16,7 +16,7 @@ import type { Net } from "./net.ts";
 import type { NetDevice } from "./net-device.ts";
 import { SKB_OVERHEAD_BYTES, skbBufferBytes } from "./skbuff.ts";
 import {
-  SK_ERR_SOFT, SK_FAMILY, SK_LINGERTIME_MS, SK_MARK, SK_PRIORITY, SK_PROTOCOL, SK_RCVLOWAT, SK_RCVTIMEO_MS,
+  SK_ERR_SOFT, SK_FAMILY, SK_LINGERTIME_MS, SK_MARK, SK_MAX_PACING_RATE, SK_PRIORITY, SK_PROTOCOL, SK_RCVLOWAT, SK_RCVTIMEO_MS,
   SK_SNDTIMEO_MS, SK_TYPE, SK_USERLOCKS, skDstReset, type SkFilterOps, skFilterOps, skWriteSpace, type Sock, SOCK_BROADCAST,
   SOCK_FILTER_LOCK, SOCK_KEEPOPEN, SOCK_LINGER, SOCK_NO_CHECK, SOCK_RCVBUF_LOCK, SOCK_REUSE, SOCK_REUSEPORT, SOCK_SNDBUF_LOCK, SOCK_TIMESTAMP,
   SOCK_URGINLINE, sockError,
@@ -163,6 +163,10 @@ export function sockSetsockopt(
         skDstReset(sk);
       }
       return 0;
+    case SO_MAX_PACING_RATE:
+      // As 32 bits: all ones are no limit.
+      words[sk.cold + SK_MAX_PACING_RATE] = value | 0;
+      return 0;
     case SO_LINGER:
       if (on) words[sk.cold + SK_LINGERTIME_MS] = (value2 < 0 || value2 > MAX_TIMEO_SEC ? MAX_TIMEO_SEC : value2) * MSEC_PER_SEC;
       sockValboolFlag(sk, SOCK_LINGER, on);
@@ -238,6 +242,7 @@ export function sockGetsockopt(sk: Sock, name: number, out: Uint8Array | Int32Ar
     case SO_TIMESTAMP: value = flagOf(sk, SOCK_TIMESTAMP); break;
     case SO_PRIORITY: value = words[sk.cold + SK_PRIORITY]!; break;
     case SO_MARK: value = words[sk.cold + SK_MARK]!; break;
+    case SO_MAX_PACING_RATE: value = words[sk.cold + SK_MAX_PACING_RATE]!; break;
     case SO_TYPE: value = words[sk.cold + SK_TYPE]!; break;
     case SO_PROTOCOL: value = words[sk.cold + SK_PROTOCOL]!; break;
     case SO_DOMAIN: value = words[sk.cold + SK_FAMILY]!; break;

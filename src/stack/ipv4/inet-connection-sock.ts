@@ -9,7 +9,7 @@ import { IPPROTO_TCP } from "../../uapi/in.ts";
 import { IPSTATS_MIB_OUTNOROUTES, LINUX_MIB_LISTENDROPS, LINUX_MIB_TCPTIMEOUTS } from "../../uapi/snmp.ts";
 import { TCP_CLOSE, TCP_LISTEN, TCP_SYN_RECV } from "../../uapi/tcp.ts";
 import {
-  SK_ACK_BACKLOG, SK_DROPS, SK_LINGERTIME_MS, SK_MARK, SK_MAX_ACK_BACKLOG, SK_PRIORITY, SK_PROTOCOL, SK_RCVLOWAT,
+  SK_ACK_BACKLOG, SK_DROPS, SK_LINGERTIME_MS, SK_MARK, SK_MAX_PACING_RATE, SK_MAX_ACK_BACKLOG, SK_PRIORITY, SK_PROTOCOL, SK_RCVLOWAT,
   SK_RCVTIMEO_MS, SK_SNDTIMEO_MS, SK_TYPE, SK_USERLOCKS, skDstReset, type Sock, SOCK_CA_SETSOCKOPT, SOCK_DEAD, SOCK_DESTROY, SOCK_DONE,
   sockOrphan, sockPut,
 } from "../core/sock.ts";
@@ -258,6 +258,7 @@ export function inetCskCloneLock(sk: TcpSk): TcpSk | null {
   child.boundDevIf = sk.boundDevIf;
   words[child.cold + SK_PRIORITY] = words[sk.cold + SK_PRIORITY]!;
   words[child.cold + SK_MARK] = words[sk.cold + SK_MARK]!;
+  words[child.cold + SK_MAX_PACING_RATE] = words[sk.cold + SK_MAX_PACING_RATE]!;
   words[child.cold + SK_LINGERTIME_MS] = words[sk.cold + SK_LINGERTIME_MS]!;
   words[child.cold + SK_RCVLOWAT] = words[sk.cold + SK_RCVLOWAT]!;
   words[child.cold + SK_RCVTIMEO_MS] = words[sk.cold + SK_RCVTIMEO_MS]!;

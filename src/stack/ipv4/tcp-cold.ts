@@ -187,23 +187,28 @@ export const TP_RCVQ_SPACE = 105;
 export const TP_RCVQ_SEQ = 106;
 export const TP_RCVQ_TIME = 107;
 
-export const TP_STATS_END = 108;
+/* When the next segment may leave, where a rate is set (tcp-pacing.ts): jiffies, and µs beyond. */
+export const TP_PACING_MS = 108;
+export const TP_PACING_US = 109;
+
+export const TP_STATS_END = 110;
 
 /** State of the congestion control: CA_PRIV_WORDS words. */
-export const ICSK_CA_PRIV = 108;
+export const ICSK_CA_PRIV = 110;
 /** Words that an algorithm may have. */
 export const CA_PRIV_WORDS = 17;
 
 /** What a new connection finds cleared ends here. */
-export const TP_RESET_END = 125;
+export const TP_RESET_END = 127;
 
 /*
  * The timers (tcp-timer.ts), made once for each row; a timer is where it lies.
  */
-export const ICSK_RETRANSMIT_TIMER = 125;
-export const ICSK_DELACK_TIMER = 129;
+export const ICSK_RETRANSMIT_TIMER = 127;
+export const ICSK_DELACK_TIMER = 131;
 /** Keepalive, FIN_WAIT2 and orphan timer (sk->sk_timer). */
-export const ICSK_KEEPALIVE_TIMER = 133;
+export const ICSK_KEEPALIVE_TIMER = 135;
+export const TP_PACING_TIMER = 139;
 
 /** Words of a row. */
-export const TP_WORDS = ICSK_KEEPALIVE_TIMER + TIMER_WORDS;
+export const TP_WORDS = TP_PACING_TIMER + TIMER_WORDS;

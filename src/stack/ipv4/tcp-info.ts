@@ -6,7 +6,7 @@
 import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import {
-  TCPF_CLOSE, TCPF_LISTEN, TCPF_SYN_RECV, TCPF_SYN_SENT, TCPI_OPT_ECN, TCPI_OPT_ECN_SEEN, TCPI_OPT_SACK,
+  TCPI_OPT_ECN, TCPI_OPT_ECN_SEEN, TCPI_OPT_SACK,
   TCPI_OPT_SYN_DATA, TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE,
 } from "../../uapi/tcp.ts";
 import {
@@ -18,6 +18,7 @@ import {
   TP_MIN_RTT, TP_RCV_OOOPACK, TP_RCV_RTT, TP_RCVQ_SPACE, TP_REORD_SEEN, TP_REORDERING, TP_RTO_STAMP, TP_SACK_OK, TP_SEGS_IN, TP_SEGS_OUT,
   TP_SYN_DATA_ACKED, TP_TOTAL_RETRANS, TP_TOTAL_RTO, TP_TOTAL_RTO_RECOVERIES, TP_TOTAL_RTO_TIME, TP_WSCALE_OK,
 } from "./tcp-cold.ts";
+import { tcpMaxPacingRate, tcpPacingRate } from "./tcp-pacing.ts";
 import { tcpDeliveryRate, tcpRateIsAppLimited } from "./tcp-rate.ts";
 import { RTT_UNKNOWN, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 
@@ -77,10 +78,6 @@ export const TCPI_RCV_WND = 58;
 export const TCPI_TOTAL_RTO = 60;
 export const TCPI_TOTAL_RTO_TIME = 61;
 
-/** Percent of the window per round trip that is paced in slow start, and later (net.ipv4.tcp_pacing_ss_ratio, tcp_pacing_ca_ratio). */
-const PACING_SS_RATIO = 200;
-const PACING_CA_RATIO = 120;
-
 /** State, congestion state, retransmits and probes as bytes. */
 function stateWord(sk: TcpSk): number {
   const icsk = sk.icsk;
@@ -115,17 +112,9 @@ function minRttUs(tp: TcpSock): number {
   return minRtt === RTT_UNKNOWN ? -1 : minRtt * 1000;
 }
 
-/**
- * Bytes per second at which Linux would pace: what the window sends in a round trip, and more, so that it can grow; all ones before
- * there is a connection. Nothing is paced here: it tells what to expect. Linux: tcp_update_pacing_rate().
- */
-function pacingRate(sk: TcpSk, high: boolean): number {
-  const tp = sk.tp;
-  if (((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN | TCPF_SYN_SENT | TCPF_SYN_RECV)) !== 0) return -1;
-  const percent = tp.sndCwnd < tp.sndSsthresh >> 1 ? PACING_SS_RATIO : PACING_CA_RATIO;
-  const segments = tp.sndCwnd > tp.packetsOut ? tp.sndCwnd : tp.packetsOut;
-  const rate = tp.mssCache * segments * percent * 80000;
-  return word64(tp.srtt === 0 ? rate : Math.floor(rate / (tp.srtt * 1000)), high);
+/** A rate in bytes per second; no limit is all ones. */
+function rateWord(rate: number, high: boolean): number {
+  return rate === Infinity ? -1 : word64(rate, high);
 }
 
 /** The words behind tcpi_total_retrans: totals of the connection. The delivery rate is 0 where it is not measured. */
@@ -133,10 +122,10 @@ function infoCounter(sk: TcpSk, index: number): number {
   const tp = sk.tp;
   const unsent = (tp.writeSeq - tp.sndNxt) | 0;
   switch (index) {
-    case TCPI_PACING_RATE: return pacingRate(sk, false);
-    case TCPI_PACING_RATE + 1: return pacingRate(sk, true);
-    case TCPI_MAX_PACING_RATE:
-    case TCPI_MAX_PACING_RATE + 1: return -1;
+    case TCPI_PACING_RATE: return rateWord(tcpPacingRate(sk), false);
+    case TCPI_PACING_RATE + 1: return rateWord(tcpPacingRate(sk), true);
+    case TCPI_MAX_PACING_RATE: return rateWord(tcpMaxPacingRate(sk), false);
+    case TCPI_MAX_PACING_RATE + 1: return rateWord(tcpMaxPacingRate(sk), true);
     case TCPI_BYTES_ACKED: return word64(tp.bytesAcked, false);
     case TCPI_BYTES_ACKED + 1: return word64(tp.bytesAcked, true);
     case TCPI_BYTES_RECEIVED: return word64(tp.bytesReceived, false);

@@ -27,6 +27,7 @@ import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-c
 import { tcpEcnSendSyn, tcpEcnSendSynack } from "./tcp-ecn.ts";
 import { FASTOPEN_REQ_NONE, FASTOPEN_REQ_WAITS, tcpSendSynData } from "./tcp-fastopen-client.ts";
 import { MTU_PROBE_WAIT, tcpMtuProbe, tcpMtupSearching } from "./tcp-mtu-probe.ts";
+import { tcpPacingCheck } from "./tcp-pacing.ts";
 import { tcpRetransmitSkb } from "./tcp-retransmit.ts";
 import {
   ICSK_TIME_LOSS_PROBE, ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_CHUNK, TCPCB_EOR,
@@ -193,6 +194,7 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
   let sent = 0;
   let limited = false;
   let rwndLimited = false;
+  let paced = false;
   // Segments that the chunk may still hold, and that it holds.
   let room = 0;
   let held = 0;
@@ -202,6 +204,10 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
     if (probe > 0) sent = 1;
   }
   for (let skb = sk.sendHead; skb !== null; skb = sk.sendHead) {
+    if (tcpPacingCheck(sk)) {
+      paced = true;
+      break;
+    }
     const quota = tp.sndCwnd - tcpPacketsInFlight(tp);
     if (quota <= 0) {
       limited = true;
@@ -244,7 +250,7 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
     tcpScheduleLossProbe(sk, false);
     return false;
   }
-  return tp.packetsOut === 0 && sk.sendHead !== null;
+  return !paced && tp.packetsOut === 0 && sk.sendHead !== null;
 }
 
 /** A tail loss probe of new data, whatever the congestion window says (RFC 8985 section 7.3). @returns whether it went */

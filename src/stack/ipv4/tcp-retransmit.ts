@@ -23,6 +23,7 @@ import { TP_BYTES_RETRANS, TP_PRR_OUT, TP_RETRANS_STAMP, TP_TOTAL_RETRANS, TP_UN
 import { tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEcnClearSyn } from "./tcp-ecn.ts";
 import { tcpMtupInconclusive, tcpMtupSearching } from "./tcp-mtu-probe.ts";
+import { tcpPacingCheck } from "./tcp-pacing.ts";
 import { tcpFragment, tcpWriteQueueFree } from "./tcp-output.ts";
 import {
   ICSK_TIME_REO_TIMEOUT, ICSK_TIME_RETRANS, TCPCB_CHUNK, TCPCB_EOR, TCPCB_EVER_RETRANS, TCPCB_LOST, TCPCB_SACKED_ACKED,
@@ -151,7 +152,7 @@ export function tcpXmitRetransmitQueue(sk: TcpSk): void {
   let inChunk = false;
   for (let skb = tp.retransmitHint ?? head; skb !== null && skb !== sk.sendHead; skb = skb.next) {
     tp.retransmitHint = skb;
-    if (tcpPacketsInFlight(tp) >= tp.sndCwnd || tp.lostOut <= tp.retransOut) return;
+    if (tcpPacketsInFlight(tp) >= tp.sndCwnd || tp.lostOut <= tp.retransOut || tcpPacingCheck(sk)) return;
     if (!isDue(skb.sacked)) continue;
     const flags = skb.tcpFlags;
     const goesOn = chunkGoesOn(sk, skb);

@@ -11,9 +11,10 @@ import { TCP_CA_OPEN } from "../../uapi/tcp.ts";
 import { TCP_HLEN } from "../wire/tcp.ts";
 import type { InetSk } from "./inet-sock.ts";
 import {
-  ICSK_BIND_HASH, ICSK_DELACK_TIMER, ICSK_KEEPALIVE_TIMER, ICSK_RETRANSMIT_TIMER, TP_MIN_RTT, TP_REC, TP_REC_END, TP_REO_WND_STEPS, TP_REORDERING, TP_RESET_END, TP_STATS, TP_STATS_END, TP_WORDS,
+  ICSK_BIND_HASH, ICSK_DELACK_TIMER, ICSK_KEEPALIVE_TIMER, ICSK_RETRANSMIT_TIMER, TP_MIN_RTT, TP_PACING_TIMER, TP_REC, TP_REC_END, TP_REO_WND_STEPS, TP_REORDERING, TP_RESET_END, TP_STATS, TP_STATS_END, TP_WORDS,
 } from "./tcp-cold.ts";
 import type { TcpCongestionOps } from "./tcp-cong.ts";
+import { tcpPacingTimer } from "./tcp-pacing.ts";
 import { tcpDelackTimer, tcpKeepaliveTimer, tcpWriteTimer } from "./tcp-timer.ts";
 
 /** A sock with a connection (inet_csk(sk)). */
@@ -203,6 +204,7 @@ export function tcpSockInit(count: number, caOps: TcpCongestionOps): void {
     initTimer(row + ICSK_RETRANSMIT_TIMER, tcpWriteTimer, 0);
     initTimer(row + ICSK_DELACK_TIMER, tcpDelackTimer, 0);
     initTimer(row + ICSK_KEEPALIVE_TIMER, tcpKeepaliveTimer, 0);
+    initTimer(row + TP_PACING_TIMER, tcpPacingTimer, 0);
     return new TcpSock(row, caOps);
   });
 }

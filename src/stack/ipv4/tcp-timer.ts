@@ -24,7 +24,7 @@ import {
 } from "../core/sock.ts";
 import { TCP_TIMEWAIT_LEN } from "./inet-timewait-sock.ts";
 import {
-  ICSK_DELACK_TIMER, ICSK_KEEPALIVE_TIMER, ICSK_PROBES_OUT, ICSK_PROBES_TSTAMP, ICSK_RETRANSMIT_TIMER, ICSK_SYN_RETRIES, ICSK_USER_TIMEOUT_MS, TP_FIN_PENDING, TP_KEEPALIVE_INTVL_MS,
+  ICSK_DELACK_TIMER, ICSK_KEEPALIVE_TIMER, ICSK_PROBES_OUT, ICSK_PROBES_TSTAMP, ICSK_RETRANSMIT_TIMER, ICSK_SYN_RETRIES, ICSK_USER_TIMEOUT_MS, TP_FIN_PENDING, TP_KEEPALIVE_INTVL_MS, TP_PACING_TIMER,
   TP_KEEPALIVE_PROBES, TP_KEEPALIVE_TIME_MS, TP_LINGER2, TP_RETRANS_STAMP, TP_RTO_STAMP, TP_RTTVAR, TP_SACK_OK,
   TP_TOTAL_RTO, TP_TOTAL_RTO_RECOVERIES,
 } from "./tcp-cold.ts";
@@ -94,6 +94,7 @@ export function tcpInitXmitTimers(sk: TcpSk): void {
   timerSetArg(icsk.cold + ICSK_RETRANSMIT_TIMER, sk.index);
   timerSetArg(icsk.cold + ICSK_DELACK_TIMER, sk.index);
   timerSetArg(icsk.cold + ICSK_KEEPALIVE_TIMER, sk.index);
+  timerSetArg(icsk.cold + TP_PACING_TIMER, sk.index);
 }
 
 /** Stops all timers. Linux: tcp_clear_xmit_timers(). */
@@ -103,6 +104,7 @@ export function tcpClearXmitTimers(sk: TcpSk): void {
   delTimer(icsk.cold + ICSK_RETRANSMIT_TIMER);
   delTimer(icsk.cold + ICSK_DELACK_TIMER);
   delTimer(icsk.cold + ICSK_KEEPALIVE_TIMER);
+  delTimer(icsk.cold + TP_PACING_TIMER);
 }
 
 /** The retransmission timeout starts anew, or with nothing in flight stops. Linux: tcp_rearm_rto(). */

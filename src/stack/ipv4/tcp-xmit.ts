@@ -13,7 +13,7 @@ import { IPPROTO_TCP } from "../../uapi/in.ts";
 import { TCP_MIB_OUTSEGS } from "../../uapi/snmp.ts";
 import { NETIF_F_CSUM } from "../core/net-device.ts";
 import { CHECKSUM_UNNECESSARY, type SkBuff, skbClone } from "../core/skbuff.ts";
-import { skbSetOwnerW } from "../core/sock.ts";
+import { SK_MAX_PACING_RATE, SK_PACING_UNLIMITED, skbSetOwnerW } from "../core/sock.ts";
 import {
   MAX_TCP_OPTION_SPACE, TCP_HLEN, TCPHDR_ACK, TCPHDR_SYN, TCPHDR_URG, TCPOLEN_MD5SIG_ALIGNED, TCPOLEN_SACK_BASE_ALIGNED,
   TCPOLEN_SACK_PERBLOCK, TCPOLEN_TSTAMP_ALIGNED, TCPOPT_TSTAMP_WORD, TH_ACK, TH_OFF_FLAGS, TH_OPTIONS, TH_SEQ, TH_SPORT, TH_SUM,
@@ -25,6 +25,7 @@ import { tcpEcnSend } from "./tcp-ecn.ts";
 import { tcpSynackFastopenSize, tcpWriteSynackFastopen } from "./tcp-fastopen.ts";
 import { tcpSynFastopenSize, tcpWriteSynFastopen } from "./tcp-fastopen-client.ts";
 import { tcpMd5Keys, tcpMd5Lookup, tcpMd5Sign } from "./tcp-md5.ts";
+import { tcpPacingSent } from "./tcp-pacing.ts";
 import { tcpEnterCwr } from "./tcp-prr.ts";
 import { tcpRateRows, tcpRateSkbSent } from "./tcp-rate.ts";
 import { tcpSackOptionLength, tcpWriteSackOption } from "./tcp-sack.ts";
@@ -171,7 +172,10 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean, wante
   }
 
   if ((flags & TCPHDR_ACK) !== 0) tcpEventAckSent(sk);
-  if (payload !== 0) tcpEventDataSent(sk);
+  if (payload !== 0) {
+    tcpEventDataSent(sk);
+    if (words[sk.cold + SK_MAX_PACING_RATE] !== SK_PACING_UNLIMITED) tcpPacingSent(sk, payload);
+  }
   words[cold + TP_SEGS_OUT]!++;
   sk.net.mib[TCP_MIB_OUTSEGS]!++;
   const err = ipQueueXmit(sk, skb);
