@@ -1,10 +1,12 @@
 /**
- * The bundles: an ES module for a board, one for a board with an ENC28J60, one for Node, and one classic script for the XS
- * tests. `rollup -c --configOnly xs` makes one of them: board, enc28j60, node or xs, or what a benchmark runs: route, syn.
+ * The bundles: modules and manifests for boards (tools/board-modules.mjs), an ES module for Node, and one classic script for the
+ * XS tests. `rollup -c --configOnly xs` makes one of them: board, node or xs, or what a benchmark runs: route, syn.
  */
 import terser from "@rollup/plugin-terser";
 import { fileURLToPath } from "node:url";
 import esbuild from "rollup-plugin-esbuild";
+import { boardChunk, boardEntries, boardManifests, sharedName } from "./tools/board-modules.mjs";
+import { functionsToArrows, inlineNumbers } from "./tools/flash.mjs";
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 
@@ -49,12 +51,39 @@ const bundle = (input, platformFile, output, external = []) => ({
   plugins: plugins(platformFile),
 });
 
-/** Modules that the board's SDK has. */
-export const BOARD_MODULES = ["timer", "time", /^embedded:/];
+/** Writes functions that are called at one place only where they are called, and what else terser finds. */
+const compress = () =>
+  terser({
+    ecma: 2020,
+    module: true,
+    compress: { ecma: 2020, toplevel: true, passes: 2 },
+    mangle: false,
+    format: { beautify: true, indent_level: 2, comments: false },
+  });
+
+/** What turns the sources into a board's modules: as plugins(), and what saves flash. */
+export const boardPlugins = () => [
+  platform("hal/xs/platform.ts"), esbuild({ target: "es2022", tsconfig: false }), inlineNumbers(), compress(), functionsToArrows(),
+];
+
+/** Modules that the board's SDK has, and what stands for them on Linux. */
+export const BOARD_MODULES = ["timer", "time", "linnet/linux-host", /^embedded:/];
 
 const bundles = {
-  board: bundle("src/index.ts", "hal/xs/platform.ts", { file: "dist/linnet.board.js", format: "es" }, BOARD_MODULES),
-  enc28j60: bundle("hal/xs/enc28j60.ts", "hal/xs/platform.ts", { file: "dist/linnet.enc28j60.js", format: "es" }, BOARD_MODULES),
+  board: {
+    input: boardEntries,
+    external: BOARD_MODULES,
+    preserveEntrySignatures: "allow-extension",
+    output: {
+      dir: "dist/board",
+      format: "es",
+      generatedCode: { preset: "es2015" },
+      chunkFileNames: (chunk) => `${chunk.name === "linnet/uapi" ? chunk.name : sharedName(chunk)}.js`,
+      manualChunks: boardChunk,
+      hoistTransitiveImports: false,
+    },
+    plugins: [...boardPlugins(), boardManifests()],
+  },
   node: bundle("src/index.ts", "hal/node/platform.ts", { file: "dist/linnet.node.js", format: "es" }, [
     "koffi",
     /^node:/,

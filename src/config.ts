@@ -113,9 +113,9 @@ function checkValue(option: ConfigOption, value: unknown): number {
 
 /** Options whose pools stand on each other: the first may not be larger than the second. */
 const AT_MOST: readonly (readonly [ConfigOption, ConfigOption])[] = Object.freeze([
-  ["tcpSocks", "socks"],
-  ["buffers", "skbs"],
-] as const);
+  Object.freeze(["tcpSocks", "socks"] as const),
+  Object.freeze(["buffers", "skbs"] as const),
+]);
 
 /**
  * The sizes for these options, all checked.

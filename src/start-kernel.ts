@@ -72,8 +72,13 @@ function fibOptions(config: Config): FibOptions {
   };
 }
 
-const initcalls = Object.freeze<Initcall<Config>[]>([
-  {
+/** A row of the table, which stays in flash. */
+function initcall(row: Initcall<Config>): Initcall<Config> {
+  return Object.freeze(row);
+}
+
+const initcalls = Object.freeze([
+  initcall({
     level: CORE_INITCALL,
     name: "mm",
     init: (c) =>
@@ -81,15 +86,15 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
         MEM_ZERO_BYTES + c.staging + c.userMemory + c.buffers * c.bufferBytes + c.neighbours * NEIGH_MEMORY_BYTES,
         c.userMemory, c.staging,
       ),
-  },
-  { level: CORE_INITCALL, name: "net_ns", init: () => netInit({ register: registerNetdev, poll: kernelPoll }) },
-  {
+  }),
+  initcall({ level: CORE_INITCALL, name: "net_ns", init: () => netInit({ register: registerNetdev, poll: kernelPoll }) }),
+  initcall({
     level: CORE_INITCALL,
     name: "skb",
     words: (c) => skbWords(c.buffers),
     init: (c) => skbInit(c.skbs, c.buffers, c.bufferBytes),
-  },
-  {
+  }),
+  initcall({
     level: CORE_INITCALL,
     name: "sock",
     words: (c) => sockWords(c.socks) + filesWords(c.files),
@@ -100,9 +105,9 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
       familiesInit();
       socketInit(c.files, c.epolls, c.epollItems, initNet);
     },
-  },
-  { level: SUBSYS_INITCALL, name: "net_dev", words: () => LINK_STATE_WORDS, init: (c) => netdevInit(c.backlog) },
-  {
+  }),
+  initcall({ level: SUBSYS_INITCALL, name: "net_dev", words: () => LINK_STATE_WORDS, init: (c) => netdevInit(c.backlog) }),
+  initcall({
     level: FS_INITCALL,
     name: "inet",
     words: (c) => neighTableWords(c.neighbours) + fibWords(fibOptions(c)) + ipWords(c.destinations),
@@ -114,15 +119,15 @@ const initcalls = Object.freeze<Initcall<Config>[]>([
       inetSockInit(c.socks);
       inetInit();
     },
-  },
-  {
+  }),
+  initcall({
     level: DEVICE_INITCALL,
     name: "loopback",
     init: () => {
       loopbackInit();
       loopbackUp(initNet);
     },
-  },
+  }),
 ]);
 
 /**

@@ -25,18 +25,25 @@ const programs = {
 const tools = {
   lint: () => [[...bin("eslint/bin/eslint.js"), "--max-warnings=0", "."]],
   types: () => typeProjects().map((project) => [...bin("typescript/bin/tsc"), "--noEmit", "-p", project]),
-  build: () => [[...bin("rollup/dist/bin/rollup"), "--silent", "-c", "rollup.config.mjs"]],
+  build: () => [
+    [...bin("typescript/bin/tsc"), "-p", "hal/xs/tsconfig.types.json"],
+    [...bin("rollup/dist/bin/rollup"), "--silent", "-c", "rollup.config.mjs"],
+  ],
+  sdk: () => [[process.execPath, "tools/sdk.mjs"]],
   test: () => [[process.execPath, "tools/test.mjs"]],
 };
 
-/** Every folder with a tsconfig of its own: what runs on a board is checked without Node's types. */
+/**
+ * Every folder with a tsconfig of its own: what runs on a board is checked without Node's types, and a program of the standard's
+ * classes against Moddable's typings of them and against ours.
+ */
 function typeProjects() {
   const boards = ["hal/xs", "hal/esp32"].filter(
     (folder) =>
       existsSync(join(root, folder, "tsconfig.json")) &&
       readdirSync(join(root, folder)).some((name) => name.endsWith(".ts")),
   );
-  return [".", "src", ...boards];
+  return [".", "src", ...boards, "hal/xs/typings", "hal/xs/typings/tsconfig.linnet.json"];
 }
 
 /** True unless every package the lock file asks for is installed in the version it asks for. */

@@ -20,9 +20,9 @@ import { VLAN_HLEN } from "../../src/stack/wire/vlan.ts";
 import { errnoName } from "../../src/uapi/errno.ts";
 import type { Impairment } from "../mock/impair.ts";
 import { formatMac, parseMac } from "../mac.ts";
-import { RealScheduler } from "../mock/schedule.ts";
 import { createWireDevice } from "../mock/wire-device.ts";
 import { Wire, type WirePort } from "../mock/wire.ts";
+import { RealScheduler } from "./real-scheduler.ts";
 
 export interface TapOptions {
   /** The TAP's name on the Linux side; it is made if it does not exist. */

@@ -8,7 +8,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { RealScheduler } from "../../../hal/mock/schedule.ts";
+import { RealScheduler } from "../../../hal/node/real-scheduler.ts";
 import { Wire } from "../../../hal/mock/wire.ts";
 import { attachTap, TapFile } from "../../../hal/node/tap.ts";
 import { RATE_BPS } from "../../sim/sweep.ts";

@@ -1,0 +1,128 @@
+/** The run loop of a board, over a stand-in of the SDK's timer: it is hal/xs/run.ts that is tested, unchanged. */
+import test from "ava";
+import { register } from "node:module";
+
+type Callback = () => void;
+
+/** The SDK's timer: one shots are freed when they fire, a repetition goes on; inside its own callback the two times must be alike. */
+class FakeTimer {
+  static made: FakeTimer[] = [];
+  static firing: FakeTimer | null = null;
+  first: number;
+  repeat: number;
+  freed = false;
+  readonly callback: Callback;
+
+  constructor(callback: Callback, first: number, repeat: number) {
+    this.callback = callback;
+    this.first = first;
+    this.repeat = repeat;
+  }
+
+  static set(callback: Callback, first = 0, repeat = 0): FakeTimer {
+    const timer = new FakeTimer(callback, first, repeat);
+    FakeTimer.made.push(timer);
+    return timer;
+  }
+
+  static schedule(timer: FakeTimer, first: number, repeat = 0): void {
+    if (timer.freed) throw new Error("schedule: the timer is gone");
+    if (FakeTimer.firing === timer && first !== repeat) throw new Error(`schedule: ${first} and ${repeat} inside the timer's callback`);
+    timer.first = first;
+    timer.repeat = repeat;
+  }
+
+  static clear(timer: FakeTimer): void {
+    timer.freed = true;
+  }
+
+  fire(): number {
+    FakeTimer.firing = this;
+    this.callback();
+    FakeTimer.firing = null;
+    if (this.repeat === 0) this.freed = true;
+    return this.first;
+  }
+}
+
+const HOOKS = `
+const FAKES = { timer: "export default globalThis.fakeTimer;", time: "export default { ticks: 0 };" };
+export async function resolve(specifier, context, next) {
+  return Object.hasOwn(FAKES, specifier) ? { url: "data:text/javascript," + encodeURIComponent(FAKES[specifier]), shortCircuit: true } : next(specifier, context);
+}`;
+(globalThis as { fakeTimer?: unknown }).fakeTimer = FakeTimer;
+register(`data:text/javascript,${encodeURIComponent(HOOKS)}`);
+const load = (file: string): Promise<unknown> => import(new URL(`../../../../hal/xs/${file}`, import.meta.url).href);
+interface RunModule {
+  run(net: { poll(): number }, step?: () => boolean | number): { stop(): void };
+}
+const { run } = (await load("run.ts")) as RunModule;
+const { platform } = (await load("platform.ts")) as { platform: { wake(): void } };
+
+const DAY_MS = 86_400_000;
+
+/** A stack whose poll() answers these delays in turn, then -1. */
+function stack(...delays: number[]) {
+  const net = { polls: 0, poll: () => delays[net.polls++] ?? -1 };
+  return net;
+}
+
+test.serial("turns go on while there is work, then the one timer waits for the stack's next", (t) => {
+  const net = stack(0, 0, 250, -1);
+  const loop = run(net);
+  const timer = FakeTimer.made.at(-1)!;
+  t.is(net.polls, 0, "nothing runs inside the call that starts it");
+  t.is(timer.fire(), 250);
+  t.is(net.polls, 3);
+  t.is(timer.fire(), DAY_MS, "nothing is due");
+  t.false(timer.freed);
+  loop.stop();
+  t.true(timer.freed);
+});
+
+test.serial("what a sketch answers counts like the stack's own timers", (t) => {
+  const steps: (boolean | number)[] = [true, 20, 500];
+  const loop = run(stack(100, 100, 100), () => steps.shift()!);
+  const timer = FakeTimer.made.at(-1)!;
+  t.is(timer.fire(), 20, "it did work once, then named its own time");
+  t.is(timer.fire(), 100, "the stack's is earlier");
+  loop.stop();
+});
+
+test.serial("a driver's interrupt brings the next turn at once, however often it wakes", (t) => {
+  const net = stack(-1, -1);
+  const loop = run(net);
+  const timer = FakeTimer.made.at(-1)!;
+  timer.fire();
+  const made = FakeTimer.made.length;
+  platform.wake();
+  platform.wake();
+  t.is(timer.first, 0);
+  t.not(timer.repeat, 0, "the SDK frees a timer without a repetition");
+  t.is(FakeTimer.made.length, made, "no timer is made for an interrupt");
+  t.is(timer.fire(), DAY_MS);
+  t.is(net.polls, 2);
+  loop.stop();
+});
+
+test.serial("a stack that never rests leaves the board's other timers their turn", (t) => {
+  const net = stack(...Array.from({ length: 99 }, () => 0));
+  const loop = run(net);
+  t.is(FakeTimer.made.at(-1)!.fire(), 1);
+  t.is(net.polls, 16);
+  loop.stop();
+});
+
+test.serial("one loop at a time; after an exception in a turn there is a next one", (t) => {
+  let fails = true;
+  const loop = run({ poll: () => {
+    if (fails) throw new Error("a bug");
+    return 50;
+  } });
+  t.throws(() => run(stack()), { message: /a loop runs already/ });
+  const timer = FakeTimer.made.at(-1)!;
+  t.throws(() => timer.callback(), { message: "a bug" });
+  fails = false;
+  t.is(timer.fire(), 50);
+  loop.stop();
+});

@@ -1,0 +1,109 @@
+/** What Moddable's tools are given: module names, manifests, and the bundles' treatment for flash. */
+import test from "ava";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Plugin, rollup } from "rollup";
+import { boardEntries } from "../../../tools/board-modules.mjs";
+import { functionsToArrows, inlineNumbers } from "../../../tools/flash.mjs";
+
+const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
+
+test("a board imports what Node imports: each entrance of the package is a module of the same name", (t) => {
+  const { exports } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { exports: Record<string, string> };
+  const missing = Object.entries(exports).filter(([name, source]) => {
+    if (/node|board|package\.json|\*/.test(name)) return false;
+    return boardEntries[`linnet${name.substring(1)}`] !== join(ROOT, source);
+  });
+  t.deepEqual(missing, []);
+  const services = readdirSync(join(ROOT, "src/services")).filter((file) => new RegExp(`linnet/services/${file.slice(0, -3)}"`).test(readFileSync(join(ROOT, "README.md"), "utf8")));
+  for (const file of services) t.true(`linnet/services/${file.slice(0, -3)}` in boardEntries, file);
+});
+
+interface Manifest {
+  include?: string | string[];
+  platforms?: Record<string, Manifest>;
+  modules?: Record<string, string | string[]>;
+  error?: string;
+}
+
+function manifests(): string[] {
+  const examples = readdirSync(join(ROOT, "examples")).map((name) => `examples/${name}/manifest.json`);
+  const hals = ["enc28j60", "esp32", "linux", "esp32/boards/wt32-eth01", "esp32/boards/ethernet-kit"].map((name) => `hal/${name}/manifest.json`);
+  return ["manifest.json", "manifest-udp.json", "hal/manifest.json", "examples/manifest.json", ...hals, ...examples].filter((file) => existsSync(join(ROOT, file)));
+}
+
+/** All a manifest names, those of its platforms included. */
+function named({ include = [], modules = {}, platforms = {} }: Manifest): string[] {
+  return [include, ...Object.entries(modules).filter(([name]) => name !== "~").map(([, source]) => source)].flat()
+    .concat(Object.values(platforms).flatMap(named));
+}
+
+test("manifests name what there is, and what the build makes", (t) => {
+  for (const file of manifests()) {
+    const manifest = JSON.parse(readFileSync(join(ROOT, file), "utf8")) as Manifest;
+    for (const name of named(manifest).filter((source) => !source.startsWith("$"))) {
+      const at = relative(ROOT, join(ROOT, dirname(file), name));
+      if (at.startsWith("dist/board/")) {
+        t.true(at.slice("dist/board/".length, -".json".length) in boardEntries, `${file}: ${name}`);
+      } else if (at.endsWith("*")) {
+        t.true(existsSync(join(ROOT, dirname(at))), `${file}: ${name}`);
+      } else {
+        t.true(["", ".ts", ".js", ".c"].some((ending) => existsSync(join(ROOT, at + ending))), `${file}: ${name}`);
+      }
+    }
+  }
+});
+
+test("each sketch's manifest brings the parts and files that the sketch imports", (t) => {
+  for (const sketch of readdirSync(join(ROOT, "examples"))) {
+    const folder = join(ROOT, "examples", sketch);
+    if (!existsSync(join(folder, "manifest.json"))) continue;
+    const all = named(JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as Manifest);
+    for (const file of readdirSync(folder).filter((name) => name.endsWith(".ts"))) {
+      const text = readFileSync(join(folder, file), "utf8");
+      for (const [, part] of text.matchAll(/from "linnet\/([^"]+)"/g)) t.true(all.includes(`../../dist/board/linnet/${part}.json`), `${sketch}: ${part}`);
+      for (const [, common] of text.matchAll(/from "\.\.\/common\/([^"]+)\.ts"/g)) t.true(all.includes(`../common/${common}`), `${sketch}: ${common}`);
+    }
+  }
+});
+
+/** The text that a plugin makes of modules by name. */
+async function made(modules: Record<string, string>, ...plugins: Plugin[]): Promise<string> {
+  const files = { name: "files", resolveId: (id: string) => id.replace(/^\.\//, "/src/"), load: (id: string) => modules[id.replace("/src/", "")] ?? null };
+  const bundle = await rollup({ input: "/src/main.ts", external: /embedded/, plugins: [files, ...plugins], logLevel: "silent" });
+  const { output } = await bundle.generate({ format: "es" });
+  return output[0].code;
+}
+
+test("numbers of src/uapi are written in; names that only look like them are left", async (t) => {
+  const code = await made({
+    "uapi/errno.ts": "export const EPERM = 1; export const MASK = -EPERM & ~4; export const table = Object.freeze([EPERM]);",
+    "main.ts": 'import { EPERM, MASK, table } from "./uapi/errno.ts"; export const all = (o) => [EPERM, -MASK, o.EPERM, { EPERM }, { MASK: o }, table];',
+  }, inlineNumbers());
+  const text = code.replace(/\s+/g, " ");
+  t.regex(text, /\[\(1\), 5, o\.EPERM, \{ EPERM: \(1\) \}, \{ MASK: o \}, table\]/);
+});
+
+test("functions become arrows at the module's top, in any order of use; those with a this do not", async (t) => {
+  const code = await made({
+    "main.ts": `
+      import device from "embedded:x";
+      export const four = twice(2);
+      function twice(n, more = 0) { return add(n, n) + more; }
+      function add(a, b) { return a + b; }
+      function Old() { this.x = device; }
+      function* steps() { yield 1; }
+      export const made = new Old();
+      export { add, steps };
+    `,
+  }, functionsToArrows());
+  t.regex(code, /const twice = \(n, more = 0\) => \{/);
+  t.regex(code, /function Old\(\)/);
+  t.regex(code, /function\* steps\(\)/);
+  t.true(code.startsWith("import device"));
+  const { four, made: old, add } = (await import(`data:text/javascript,${encodeURIComponent(code.replace(/import device from .*;/, "const device = 7;"))}`)) as {
+    four: number; made: { x: number }; add(a: number, b: number): number;
+  };
+  t.deepEqual([four, old.x, add(1, 2)], [4, 7, 3]);
+});

@@ -1,0 +1,4 @@
+import type { Plugin } from "rollup";
+
+export declare function inlineNumbers(): Plugin;
+export declare function functionsToArrows(): Plugin;
