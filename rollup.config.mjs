@@ -71,7 +71,7 @@ export const BOARD_MODULES = ["timer", "time", "linnet/linux-host", /^embedded:/
 
 const bundles = {
   board: {
-    input: boardEntries,
+    input: Object.fromEntries(Object.entries(boardEntries).map(([name, source]) => [name, path(source)])),
     external: BOARD_MODULES,
     preserveEntrySignatures: "allow-extension",
     output: {

@@ -15,8 +15,8 @@ const PARTS = {
   ),
   ...Object.fromEntries(
     [
-      "bridge", "conntrack", "forwarding", "fragments", "igmp", "ioctl", "ip-options", "iptables", "nat", "neighbours", "netfilter",
-      "netlink", "packet", "raw", "sched", "start-kernel", "syn-guard", "tcp", "udp", "unix", "vlan",
+      "bridge", "conntrack", "conntrack-ftp", "conntrack-helpers", "forwarding", "fragments", "igmp", "ioctl", "ip-options", "iptables",
+      "nat", "neighbours", "netfilter", "netlink", "packet", "raw", "sched", "start-kernel", "syn-guard", "tcp", "udp", "unix", "vlan",
     ].map((name) => [name, `src/${name}.ts`]),
   ),
   "ecma419": "src/ecma419/index.ts",
@@ -38,11 +38,11 @@ const EMBEDDED = {
 };
 
 
-/** By file, the source of each entry. */
+/** By file, the source of each entry, from the project's folder. */
 export const boardEntries = Object.fromEntries([
-  ["linnet", path("src/index.ts")],
-  ...Object.entries(PARTS).map(([name, source]) => [`linnet/${name}`, path(source)]),
-  ...Object.entries(EMBEDDED).map(([name, source]) => [`embedded/${name}`, path(source)]),
+  ["linnet", "src/index.ts"],
+  ...Object.entries(PARTS).map(([name, source]) => [`linnet/${name}`, source]),
+  ...Object.entries(EMBEDDED).map(([name, source]) => [`embedded/${name}`, source]),
 ]);
 
 /** What no chip's flash will hold stays out of the linker's memory, too. */

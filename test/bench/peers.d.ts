@@ -17,4 +17,5 @@ declare module "*/rollup.config.mjs" {
   import type { Plugin } from "rollup";
   export const BOARD_MODULES: readonly (string | RegExp)[];
   export function plugins(platformFile: string): Plugin[];
+  export function boardPlugins(): Plugin[];
 }

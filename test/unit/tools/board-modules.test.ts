@@ -13,7 +13,7 @@ test("a board imports what Node imports: each entrance of the package is a modul
   const { exports } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { exports: Record<string, string> };
   const missing = Object.entries(exports).filter(([name, source]) => {
     if (/node|board|package\.json|\*/.test(name)) return false;
-    return boardEntries[`linnet${name.substring(1)}`] !== join(ROOT, source);
+    return boardEntries[`linnet${name.substring(1)}`] !== source.replace(/^\.\//, "");
   });
   t.deepEqual(missing, []);
   const services = readdirSync(join(ROOT, "src/services")).filter((file) => new RegExp(`linnet/services/${file.slice(0, -3)}"`).test(readFileSync(join(ROOT, "README.md"), "utf8")));
@@ -60,10 +60,13 @@ test("each sketch's manifest brings the parts and files that the sketch imports"
     const folder = join(ROOT, "examples", sketch);
     if (!existsSync(join(folder, "manifest.json"))) continue;
     const all = named(JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as Manifest);
-    for (const file of readdirSync(folder).filter((name) => name.endsWith(".ts"))) {
+    const common = all.filter((name) => name.startsWith("../common/")).map((name) => `${name}.ts`);
+    for (const file of readdirSync(folder).filter((name) => name.endsWith(".ts")).concat(common)) {
       const text = readFileSync(join(folder, file), "utf8");
       for (const [, part] of text.matchAll(/from "linnet\/([^"]+)"/g)) t.true(all.includes(`../../dist/board/linnet/${part}.json`), `${sketch}: ${part}`);
-      for (const [, common] of text.matchAll(/from "\.\.\/common\/([^"]+)\.ts"/g)) t.true(all.includes(`../common/${common}`), `${sketch}: ${common}`);
+      for (const [, name] of text.matchAll(/from "(?:\.\.\/common|\.)\/([^"]+)\.ts"/g)) {
+        t.true(all.includes(`../common/${name}`) || existsSync(join(folder, `${name}.ts`)), `${sketch}: ${name}`);
+      }
     }
   }
 });

@@ -1,6 +1,6 @@
 /** The run loop of a board, over a stand-in of the SDK's timer: it is hal/xs/run.ts that is tested, unchanged. */
 import test from "ava";
-import { register } from "node:module";
+import { build } from "esbuild";
 
 type Callback = () => void;
 
@@ -45,19 +45,25 @@ class FakeTimer {
   }
 }
 
-const HOOKS = `
-const FAKES = { timer: "export default globalThis.fakeTimer;", time: "export default { ticks: 0 };" };
-export async function resolve(specifier, context, next) {
-  return Object.hasOwn(FAKES, specifier) ? { url: "data:text/javascript," + encodeURIComponent(FAKES[specifier]), shortCircuit: true } : next(specifier, context);
-}`;
 (globalThis as { fakeTimer?: unknown }).fakeTimer = FakeTimer;
-register(`data:text/javascript,${encodeURIComponent(HOOKS)}`);
-const load = (file: string): Promise<unknown> => import(new URL(`../../../../hal/xs/${file}`, import.meta.url).href);
+const FAKES: Readonly<Record<string, string>> = { timer: "export default globalThis.fakeTimer;", time: "export default { ticks: 0 };" };
+const ROOT = new URL("../../../../", import.meta.url).pathname;
+const { outputFiles } = await build({
+  stdin: { contents: 'export { run } from "./hal/xs/run.ts"; export { platform } from "./hal/xs/platform.ts";', resolveDir: ROOT, loader: "ts" },
+  bundle: true, write: false, format: "esm", logLevel: "error",
+  plugins: [{
+    name: "fakes",
+    setup(bundler) {
+      bundler.onResolve({ filter: /^time/ }, ({ path }) => ({ path, namespace: "fake" }));
+      bundler.onLoad({ filter: /./, namespace: "fake" }, ({ path }) => ({ contents: FAKES[path]! }));
+    },
+  }],
+});
 interface RunModule {
   run(net: { poll(): number }, step?: () => boolean | number): { stop(): void };
+  platform: { wake(): void };
 }
-const { run } = (await load("run.ts")) as RunModule;
-const { platform } = (await load("platform.ts")) as { platform: { wake(): void } };
+const { run, platform } = (await import(`data:text/javascript,${encodeURIComponent(outputFiles[0]!.text)}`)) as RunModule;
 
 const DAY_MS = 86_400_000;
 
