@@ -71,7 +71,7 @@ interface Measured {
 
 /** Compiles and links a module by the SDK's tools; null where there are none. */
 function xsSize(text: string): Measured | null {
-  if (["xsc", "xsl"].some((tool) => spawnSync(tool, []).error !== undefined)) return null;
+  if (["xsc", "xsl"].some((tool) => spawnSync(tool, ["-no-such-file"]).error !== undefined)) return null;
   const folder = mkdtempSync(join(tmpdir(), "linnet-size-"));
   const compile = (name: string, source: string): void => {
     writeFileSync(join(folder, `${name}.js`), source);

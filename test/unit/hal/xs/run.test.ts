@@ -48,22 +48,29 @@ class FakeTimer {
 (globalThis as { fakeTimer?: unknown }).fakeTimer = FakeTimer;
 const FAKES: Readonly<Record<string, string>> = { timer: "export default globalThis.fakeTimer;", time: "export default { ticks: 0 };" };
 const ROOT = new URL("../../../../", import.meta.url).pathname;
-const { outputFiles } = await build({
-  stdin: { contents: 'export { run } from "./hal/xs/run.ts"; export { platform } from "./hal/xs/platform.ts";', resolveDir: ROOT, loader: "ts" },
-  bundle: true, write: false, format: "esm", logLevel: "error",
-  plugins: [{
-    name: "fakes",
-    setup(bundler) {
-      bundler.onResolve({ filter: /^time/ }, ({ path }) => ({ path, namespace: "fake" }));
-      bundler.onLoad({ filter: /./, namespace: "fake" }, ({ path }) => ({ contents: FAKES[path]! }));
-    },
-  }],
-});
+
 interface RunModule {
   run(net: { poll(): number }, step?: () => boolean | number): { stop(): void };
   platform: { wake(): void };
 }
-const { run, platform } = (await import(`data:text/javascript,${encodeURIComponent(outputFiles[0]!.text)}`)) as RunModule;
+
+let run: RunModule["run"];
+let platform: RunModule["platform"];
+
+test.before(async () => {
+  const { outputFiles } = await build({
+    stdin: { contents: 'export { run } from "./hal/xs/run.ts"; export { platform } from "./hal/xs/platform.ts";', resolveDir: ROOT, loader: "ts" },
+    bundle: true, write: false, format: "esm", logLevel: "error",
+    plugins: [{
+      name: "fakes",
+      setup(bundler) {
+        bundler.onResolve({ filter: /^time/ }, ({ path }) => ({ path, namespace: "fake" }));
+        bundler.onLoad({ filter: /./, namespace: "fake" }, ({ path }) => ({ contents: FAKES[path]! }));
+      },
+    }],
+  });
+  ({ run, platform } = (await import(`data:text/javascript,${encodeURIComponent(outputFiles[0]!.text)}`)) as RunModule);
+});
 
 const DAY_MS = 86_400_000;
 
