@@ -5,14 +5,16 @@
  */
 import { close } from "../stack/socket/files.ts";
 import { recvfrom, sendto } from "../stack/socket/sendrecv.ts";
-import { bind, socket } from "../stack/socket/socket.ts";
+import { bind, getNs, socket } from "../stack/socket/socket.ts";
 import { setsockopt, setsockoptBytes } from "../stack/socket/sockopt.ts";
+import type { Net } from "../stack/core/net.ts";
 import { SockaddrIn } from "../stack/core/sockaddr.ts";
-import { EAGAIN } from "../uapi/errno.ts";
-import { IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MULTICAST_TTL, IP_TTL } from "../uapi/in.ts";
+import { EAGAIN, ENETUNREACH, ENODEV } from "../uapi/errno.ts";
+import { IFF_BROADCAST, IFF_UP } from "../uapi/if.ts";
+import { IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MULTICAST_IF, IP_MULTICAST_TTL, IP_TTL } from "../uapi/in.ts";
 import { EPOLLERR } from "../uapi/poll.ts";
 import {
-  AF_INET, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SO_BROADCAST, SOCK_DGRAM, SOCK_NONBLOCK, SOL_IP, SOL_SOCKET,
+  AF_INET, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SO_BINDTODEVICE, SO_BROADCAST, SOCK_DGRAM, SOCK_NONBLOCK, SOL_IP, SOL_SOCKET,
 } from "../uapi/socket.ts";
 import { formatAddress } from "./address.ts";
 import { Edge, edgeAttach, edgeDetach, edgePendingDatagrams, stackError } from "./edge.ts";
@@ -50,6 +52,7 @@ class UdpEdge extends Edge {
   readonly owner: UDP;
   onReadable: ((this: UDP, packets: number) => void) | null = null;
   onError: ((this: UDP) => void) | null = null;
+  readonly net: Net = getNs();
   /** Who sent the last datagram, and where the next goes. */
   readonly peer = new SockaddrIn();
 
@@ -98,7 +101,7 @@ export class UDP {
       setsockopt(fd, SOL_IP, IP_MULTICAST_TTL, hops);
     }
     let err = bind(fd, local);
-    if (err >= 0 && group !== 0) err = membership(fd, IP_ADD_MEMBERSHIP, group);
+    if (err >= 0 && group !== 0) err = membership(edge, fd, IP_ADD_MEMBERSHIP, group);
     if (err < 0) {
       close(fd);
       throw stackError(`${NAME}: port ${port}`, err);
@@ -158,7 +161,8 @@ export class UDP {
     const { peer } = edge;
     peer.addr = checkAddress(NAME, "address", address);
     peer.port = checkInteger(NAME, "port", port, 1, PORT_MAX);
-    const sent = sendto(edge.fd, bytes, 0, bytes.length, MSG_DONTWAIT, peer);
+    let sent = sendto(edge.fd, bytes, 0, bytes.length, MSG_DONTWAIT, peer);
+    if (sent === -ENETUNREACH) sent = sendUnrouted(edge, bytes);
     if (sent < 0) throw stackError(`${NAME}: write of ${bytes.length} bytes to ${address}:${port}`, sent);
   }
 
@@ -180,12 +184,35 @@ export class UDP {
   }
 }
 
-/** struct ip_mreqn: the group, no address and no device. */
-function membership(fd: number, option: number, group: number): number {
-  return setsockoptBytes(fd, SOL_IP, option, Int32Array.of(group, 0, 0));
+/** The device for what no route leads to, a group or a broadcast, as on a board without a gateway: the first with a link; 0: none. */
+function defaultDevice({ net }: UdpEdge): number {
+  const wanted = IFF_UP | IFF_BROADCAST;
+  for (let dev = net.devices; dev !== null; dev = dev.nextDev) {
+    if ((dev.flags & wanted) === wanted && dev.carrier) return dev.ifindex;
+  }
+  return 0;
+}
+
+/** Sends to where no route leads, by the default device, if that can be: a group, or 255.255.255.255. */
+function sendUnrouted(edge: UdpEdge, bytes: Uint8Array): number {
+  const { fd, peer } = edge;
+  const ifindex = defaultDevice(edge);
+  const isGroup = peer.addr >>> 28 === 14;
+  if (ifindex === 0 || (!isGroup && peer.addr !== -1)) return -ENETUNREACH;
+  if (isGroup) setsockoptBytes(fd, SOL_IP, IP_MULTICAST_IF, Int32Array.of(0, 0, ifindex));
+  else setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifindex);
+  const sent = sendto(fd, bytes, 0, bytes.length, MSG_DONTWAIT, peer);
+  if (!isGroup) setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, 0);
+  return sent;
+}
+
+/** struct ip_mreqn: the group and no address; of the device that a route leads to, or of the default one. */
+function membership(edge: UdpEdge, fd: number, option: number, group: number): number {
+  const err = setsockoptBytes(fd, SOL_IP, option, Int32Array.of(group, 0, 0));
+  return err === -ENODEV ? setsockoptBytes(fd, SOL_IP, option, Int32Array.of(group, 0, defaultDevice(edge))) : err;
 }
 
 function change(edge: UdpEdge, option: number, multicast: string): void {
-  const err = membership(edge.fd, option, checkAddress(NAME, "multicast", multicast));
+  const err = membership(edge, edge.fd, option, checkAddress(NAME, "multicast", multicast));
   if (err < 0) throw stackError(`${NAME}: group ${multicast}`, err);
 }
