@@ -11,7 +11,7 @@ import {
   EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLRDNORM, EPOLLWRBAND, EPOLLWRNORM,
 } from "../../uapi/poll.ts";
 import { MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_STREAM } from "../../uapi/socket.ts";
-import { TCP_CLOSE, TCP_ESTABLISHED } from "../../uapi/tcp.ts";
+import { TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN } from "../../uapi/tcp.ts";
 import { skbCopyDatagram, skbCopyDatagramMsg, skbRecvDatagram, skbRecvError } from "../core/datagram.ts";
 import { allocSkb, consumeSkb, skbBufferBytes, type SkBuff, skbPull, skbPut } from "../core/skbuff.ts";
 import { skbDequeue, skbQueueTail } from "../core/skb-queue.ts";
@@ -23,9 +23,9 @@ import { copyFromIter, type Msghdr, type SockaddrUn } from "../core/sockaddr.ts"
 import type { Socket } from "../core/socket.ts";
 import { unixFindOther, unixForEachPeer, unixFound, unixGetName, unixSetPeer, type UnixSk } from "./unix-sock.ts";
 
-/** Linux: unix_writable(): at least three quarters of the send buffer are free. */
+/** Linux: unix_writable(): no listener, and at least three quarters of the send buffer are free. */
 function writable(sk: Sock): boolean {
-  return sk.wmemAlloc << 2 <= sk.sndbuf;
+  return sk.state !== TCP_LISTEN && sk.wmemAlloc << 2 <= sk.sndbuf;
 }
 
 /** Linux: unix_write_space(). */
@@ -65,12 +65,12 @@ export function unixStreamSendmsg(sock: Socket, msg: Msghdr, length: number): nu
   if (msg.name !== null) return sk.state === TCP_ESTABLISHED ? -EISCONN : -EOPNOTSUPP;
   const peer = sk.inet.peer;
   if (peer === null) return -ENOTCONN;
+  if ((sk.shutdown & SEND_SHUTDOWN) !== 0) return -EPIPE;
   let sent = 0;
   while (sent < length) {
-    if (
-      (sk.shutdown & SEND_SHUTDOWN) !== 0 || (peer.shutdown & RCV_SHUTDOWN) !== 0
-      || ((peer.flags & SOCK_DEAD) !== 0 && peer.state === TCP_CLOSE)
-    ) return sent > 0 ? sent : -EPIPE;
+    if ((peer.shutdown & RCV_SHUTDOWN) !== 0 || ((peer.flags & SOCK_DEAD) !== 0 && peer.state === TCP_CLOSE)) {
+      return sent > 0 ? sent : -EPIPE;
+    }
     if (sk.wmemAlloc >= sk.sndbuf) {
       sock.noSpace = true;
       return sent > 0 ? sent : -EAGAIN;
@@ -113,15 +113,9 @@ export function unixStreamRecvmsg(sock: Socket, msg: Msghdr, length: number, fla
     }
     skb = queue.head;
   }
-  if (copied > 0 || length === 0) return copied;
+  if (copied > 0 || (length === 0 && skb !== null)) return copied;
   if (sk.err !== 0) return sockError(sk);
   return (sk.shutdown & RCV_SHUTDOWN) !== 0 ? 0 : -EAGAIN;
-}
-
-/** The receiver of a message: 0, and unixFound() is it, or a negative errno. */
-function resolve(sk: UnixSk, name: SockaddrUn | null): number {
-  if (name !== null) return unixFindOther(sk, name);
-  return sk.inet.peer === null ? -ENOTCONN : 0;
 }
 
 /**
@@ -133,18 +127,26 @@ export function unixDgramSendmsg(sock: Socket, msg: Msghdr, length: number): num
   const sk = sock.sk as UnixSk;
   if ((msg.flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
   const name = msg.name as SockaddrUn | null;
-  const err = resolve(sk, name);
+  if (length > skbBufferBytes || length > sk.sndbuf) return -EMSGSIZE;
+  // What is wrong on this side comes before the name is looked up.
+  if (sk.err !== 0) return sockError(sk);
+  if ((sk.shutdown & SEND_SHUTDOWN) !== 0) return -EPIPE;
+  if (sk.wmemAlloc >= sk.sndbuf) {
+    sock.noSpace = true;
+    return -EAGAIN;
+  }
+  if (name === null && sk.inet.peer === null) return -ENOTCONN;
+  const err = name === null ? 0 : unixFindOther(sk, name);
   if (err < 0) return err;
   const other = name !== null ? unixFound() : sk.inet.peer as UnixSk;
-  if (length > skbBufferBytes || length > sk.sndbuf) return -EMSGSIZE;
   if (!unixMaySend(sk, other)) return -EPERM;
   if ((other.flags & SOCK_DEAD) !== 0) {
     unixSetPeer(sk, null);
     sk.state = TCP_CLOSE;
     return -ECONNREFUSED;
   }
-  if ((other.shutdown & RCV_SHUTDOWN) !== 0 || (sk.shutdown & SEND_SHUTDOWN) !== 0) return -EPIPE;
-  if (queueFull(other) || sk.wmemAlloc >= sk.sndbuf) {
+  if ((other.shutdown & RCV_SHUTDOWN) !== 0) return -EPIPE;
+  if (queueFull(other)) {
     sock.noSpace = true;
     return -EAGAIN;
   }
