@@ -20,7 +20,7 @@ import {
 import type { SockaddrUn } from "../core/sockaddr.ts";
 import { type ProtoOps, type Socket, sockRegister, SS_CONNECTED, SS_UNCONNECTED } from "../core/socket.ts";
 import {
-  unixDgramRecvmsg, unixDgramSendmsg, unixMaySend, unixPoll, unixStreamRecvmsg, unixStreamSendmsg, unixWriteSpace,
+  unixDgramRecvmsg, unixDgramSendmsg, unixDgramSetPeer, unixMaySend, unixPoll, unixStreamRecvmsg, unixStreamSendmsg, unixWriteSpace,
 } from "./unix-io.ts";
 import {
   unixBindName, unixCopyName, unixFindOther, unixFound, unixGetName, unixSetPeer, type UnixSk, unixSockAlloc, unixSockFree,
@@ -151,8 +151,7 @@ function join(a: UnixSk, b: UnixSk): void {
 function unixDgramConnect(sock: Socket, addr: SockaddrUn): number {
   const sk = sock.sk as UnixSk;
   if (addr.family === AF_UNSPEC) {
-    unixSetPeer(sk, null);
-    sk.state = TCP_CLOSE;
+    unixDgramSetPeer(sk, null);
     sock.state = SS_UNCONNECTED;
     return 0;
   }
@@ -160,8 +159,7 @@ function unixDgramConnect(sock: Socket, addr: SockaddrUn): number {
   if (err < 0) return err;
   const other = unixFound();
   if (!unixMaySend(sk, other)) return -EPERM;
-  unixSetPeer(sk, other);
-  sk.state = TCP_ESTABLISHED;
+  unixDgramSetPeer(sk, other);
   sock.state = SS_CONNECTED;
   return 0;
 }

@@ -5,7 +5,7 @@
  */
 import { words } from "../../lib/table.ts";
 import {
-  EAGAIN, ECONNREFUSED, EINVAL, EISCONN, EMSGSIZE, ENOBUFS, ENOTCONN, EOPNOTSUPP, EPERM, EPIPE,
+  EAGAIN, ECONNREFUSED, ECONNRESET, EINVAL, EISCONN, EMSGSIZE, ENOBUFS, ENOTCONN, EOPNOTSUPP, EPERM, EPIPE,
 } from "../../uapi/errno.ts";
 import {
   EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLRDNORM, EPOLLWRBAND, EPOLLWRNORM,
@@ -14,10 +14,10 @@ import { MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_STREAM } from "../../uapi/socket.ts"
 import { TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN } from "../../uapi/tcp.ts";
 import { skbCopyDatagram, skbCopyDatagramMsg, skbRecvDatagram, skbRecvError } from "../core/datagram.ts";
 import { allocSkb, consumeSkb, skbBufferBytes, type SkBuff, skbPull, skbPut } from "../core/skbuff.ts";
-import { skbDequeue, skbQueueTail } from "../core/skb-queue.ts";
+import { skbDequeue, skbQueuePurge, skbQueueTail } from "../core/skb-queue.ts";
 import {
   RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SK_MAX_ACK_BACKLOG, SK_TYPE, skbSetOwnerW, skStreamWake, type Sock, SOCK_DEAD,
-  sockDefReadable, sockError,
+  sockDefReadable, sockDefWakeup, sockError,
 } from "../core/sock.ts";
 import { copyFromIter, type Msghdr, type SockaddrUn } from "../core/sockaddr.ts";
 import type { Socket } from "../core/socket.ts";
@@ -119,6 +119,25 @@ export function unixStreamRecvmsg(sock: Socket, msg: Msghdr, length: number, fla
 }
 
 /**
+ * A datagram socket has another peer from now on, or with null none. What it has not read is lost, and the old one is told of that if
+ * it still sends here. Linux: unix_dgram_disconnected() and what calls it.
+ */
+export function unixDgramSetPeer(sk: UnixSk, peer: UnixSk | null): void {
+  const old = sk.inet.peer as UnixSk | null;
+  if (old !== null && old !== peer && sk.receiveQueue.head !== null) {
+    const full = queueFull(sk);
+    skbQueuePurge(sk.receiveQueue);
+    if (full) unixForEachPeer(sk, unixWriteSpace);
+    if ((old.flags & SOCK_DEAD) === 0 && old.inet.peer === sk) {
+      old.err = ECONNRESET;
+      sockDefWakeup(old);
+    }
+  }
+  unixSetPeer(sk, peer);
+  sk.state = peer === null ? TCP_CLOSE : TCP_ESTABLISHED;
+}
+
+/**
  * One message to the name or the peer. Linux: unix_dgram_sendmsg().
  * @returns `length`, or -ENOTCONN, -ECONNREFUSED (nobody has the name, or the peer is closed), -ENOENT, -EPROTOTYPE, -EPERM (it
  *   is connected to another), -EPIPE (it does not read), -EMSGSIZE, -EAGAIN (its queue or the send buffer is full), -ENOBUFS
@@ -141,8 +160,7 @@ export function unixDgramSendmsg(sock: Socket, msg: Msghdr, length: number): num
   const other = name !== null ? unixFound() : sk.inet.peer as UnixSk;
   if (!unixMaySend(sk, other)) return -EPERM;
   if ((other.flags & SOCK_DEAD) !== 0) {
-    unixSetPeer(sk, null);
-    sk.state = TCP_CLOSE;
+    unixDgramSetPeer(sk, null);
     return -ECONNREFUSED;
   }
   if ((other.shutdown & RCV_SHUTDOWN) !== 0) return -EPIPE;
