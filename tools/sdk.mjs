@@ -7,7 +7,7 @@
  *   variables SKETCH       what the linker finds that must be written and so will be in RAM, one a line
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -67,6 +67,8 @@ function main([verb, sketch, ...rest]) {
     build(sketch, COMMAND_LINE);
     command(join(OUTPUT, "bin/lin/release", sketch), rest, root);
   } else if (verb === "variables") {
+    // The linker says it while it links: what it made before goes, so that it does so again.
+    rmSync(join(OUTPUT, "tmp/lin/release", sketch ?? "", "mc.xs.c"), { force: true });
     const list = build(sketch, COMMAND_LINE, true).split("\n").filter((line) => line.startsWith("### warning: "));
     console.log(list.map((line) => line.substring("### warning: ".length)).join("\n"));
   } else {
