@@ -24,6 +24,7 @@ const INTEROP_TOOLS = {
   nginx: "nginx-light",
   iperf3: "iperf3",
   nc: "netcat-openbsd",
+  traceroute: "traceroute",
   tshark: "tshark",
   tcpdump: "tcpdump",
   ifconfig: "net-tools",
