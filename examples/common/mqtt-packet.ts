@@ -8,7 +8,6 @@ export const PUBACK = 4;
 export const SUBSCRIBE = 8;
 export const SUBACK = 9;
 export const PINGREQ = 12;
-export const PINGRESP = 13;
 export const DISCONNECT = 14;
 const LEVEL_3_1_1 = 4;
 const CLEAN_SESSION = 2;

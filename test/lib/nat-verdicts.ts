@@ -12,6 +12,7 @@ import { unregisterNetdev } from "../../src/netif/dev.ts";
 import { netifRx } from "../../src/netif/receive.ts";
 import { procRead } from "../../src/stack/core/proc.ts";
 import { IN_DEV_SEND_REDIRECTS, inetAddAddress } from "../../src/stack/ipv4/devinet.ts";
+import { Lcg } from "./lcg.ts";
 import { addDevice, checksum, ip, received, type TestDevice } from "../unit/ipv4/harness.ts";
 
 /** What is recorded of a set: `table` only where it was asked for. */
@@ -31,20 +32,6 @@ const FLAGS = [0x02, 0x02, 0x02, 0x10, 0x18, 0x11, 0x04, 0x12];
 const PORTS = [22, 53, 80, 443, 1000, 5000];
 const SUMS: Readonly<Record<number, number>> = { 6: 16, 17: 6, 1: 2 };
 const TABLES = ["filter", "mangle", "nat"];
-
-/** The recorder's generator. */
-class Lcg {
-  private state: number;
-
-  constructor(seed: number) {
-    this.state = seed & 0x7fffffff;
-  }
-
-  below(n: number): number {
-    this.state = (Math.imul(this.state, 1103515245) + 12345) & 0x7fffffff;
-    return (this.state >> 8) % n;
-  }
-}
 
 function datagram(source: number, dest: number, protocol: number, body: Buffer, number: number, tos: number): Buffer {
   const head = Buffer.alloc(20);

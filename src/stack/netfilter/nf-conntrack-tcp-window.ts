@@ -105,27 +105,26 @@ export function tcpMaxAck(row: number, direction: number): number {
   return words[seenOf(row, direction) + MAXACK]!;
 }
 
+/** Where the next option with a length begins that lies whole in front of `end`, or `end`: there is none, or no sense in the rest. */
+function optionAt(at: number, end: number): number {
+  while (at < end && memView.getUint8(at) === TCPOPT_NOP) at++;
+  if (at + 1 >= end || memView.getUint8(at) === TCPOPT_EOL) return end;
+  const size = memView.getUint8(at + 1);
+  return size < 2 || at + size > end ? end : at;
+}
+
 /** TCP_FLAG_WINDOW_SCALE and TCP_FLAG_SACK_PERM as a SYN's options say, the shift from bit 8 on. Linux: tcp_options(). */
 export function tcpSynOptions(th: number): number {
   const end = th + ((memView.getUint8(th + TH_DOFF) >> 4) << 2);
   let found = 0;
-  let at = th + TCP_HLEN;
-  while (at < end) {
+  for (let at = optionAt(th + TCP_HLEN, end); at < end; at = optionAt(at + memView.getUint8(at + 1), end)) {
     const kind = memView.getUint8(at);
-    if (kind === TCPOPT_EOL) break;
-    if (kind === TCPOPT_NOP) {
-      at++;
-      continue;
-    }
-    if (at + 1 >= end) break;
     const size = memView.getUint8(at + 1);
-    if (size < 2 || at + size > end) break;
     if (kind === TCPOPT_SACK_PERM && size === TCPOLEN_SACK_PERM) found |= TCP_FLAG_SACK_PERM;
     else if (kind === TCPOPT_WINDOW && size === TCPOLEN_WINDOW) {
       const shift = memView.getUint8(at + 2);
       found = (found & 0xff) | TCP_FLAG_WINDOW_SCALE | ((shift > MAX_SHIFT ? MAX_SHIFT : shift) << OPTION_SCALE_SHIFT);
     }
-    at += size;
   }
   return found;
 }
@@ -133,18 +132,11 @@ export function tcpSynOptions(th: number): number {
 /** The end of the highest SACK block behind `ack`, or that. Linux: tcp_sack(). */
 function highestSack(th: number, ack: number): number {
   const end = th + ((memView.getUint8(th + TH_DOFF) >> 4) << 2);
-  let at = th + TCP_HLEN;
-  if (end - at === TCPOLEN_TSTAMP_ALIGNED && memView.getInt32(at) === TCPOPT_TSTAMP_WORD) return ack;
-  while (at < end) {
+  const first = th + TCP_HLEN;
+  if (end - first === TCPOLEN_TSTAMP_ALIGNED && memView.getInt32(first) === TCPOPT_TSTAMP_WORD) return ack;
+  for (let at = optionAt(first, end); at < end; at = optionAt(at + memView.getUint8(at + 1), end)) {
     const kind = memView.getUint8(at);
-    if (kind === TCPOPT_EOL) break;
-    if (kind === TCPOPT_NOP) {
-      at++;
-      continue;
-    }
-    if (at + 1 >= end) break;
     const size = memView.getUint8(at + 1);
-    if (size < 2 || at + size > end) break;
     const blocks = size - TCPOLEN_SACK_BASE;
     if (kind === TCPOPT_SACK && blocks >= TCPOLEN_SACK_PERBLOCK && blocks % TCPOLEN_SACK_PERBLOCK === 0) {
       let highest = ack;
@@ -154,7 +146,6 @@ function highestSack(th: number, ack: number): number {
       }
       return highest;
     }
-    at += size;
   }
   return ack;
 }

@@ -6,6 +6,7 @@ import test from "ava";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { VirtualClock } from "../../../hal/mock/clock.ts";
+import { Lcg } from "../../lib/lcg.ts";
 import { boot, initNet } from "../../../src/boot.ts";
 import { iptables, iptablesRestore, iptablesSave } from "../../../src/commands/index.ts";
 import { forwarding, ipForwardSet } from "../../../src/forwarding.ts";
@@ -30,20 +31,6 @@ const PORTS = [22, 53, 80, 443, 1000, 5000];
 const FLAGS = [0x02, 0x10, 0x12, 0x11, 0x04, 0x18, 0x00, 0x29];
 const TOS = [0, 0, 8, 16];
 const ICMP = [8, 0, 3, 11];
-
-/** The recorder's generator. */
-class Lcg {
-  private state: number;
-
-  constructor(seed: number) {
-    this.state = seed & 0x7fffffff;
-  }
-
-  below(n: number): number {
-    this.state = (Math.imul(this.state, 1103515245) + 12345) & 0x7fffffff;
-    return (this.state >> 8) % n;
-  }
-}
 
 function transportChecksum(head: Buffer, body: Buffer): number {
   const pseudo = Buffer.alloc(12);
