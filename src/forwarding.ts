@@ -5,7 +5,7 @@
  */
 import type { Config } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
-import { IP_FORWARD_WORDS, ipForwardInit, ipForwardRoute } from "./stack/ipv4/ip-forward.ts";
+import { ipForwardRoute } from "./stack/ipv4/ip-forward.ts";
 import { registerIpForwarding } from "./stack/ipv4/ip-parts.ts";
 
 export { devSetForwarding, ipForwardSet } from "./stack/ipv4/ip-forward.ts";
@@ -14,9 +14,7 @@ export { devSetForwarding, ipForwardSet } from "./stack/ipv4/ip-forward.ts";
 export const forwarding: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "ip_forward",
-  words: () => IP_FORWARD_WORDS,
   init() {
-    ipForwardInit();
     registerIpForwarding(Object.freeze({ route: ipForwardRoute }));
   },
 });

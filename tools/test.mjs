@@ -22,6 +22,8 @@ const INTEROP_TOOLS = {
   arping: "iputils-arping",
   curl: "curl",
   nginx: "nginx-light",
+  "iptables-legacy": "iptables",
+  conntrack: "conntrack",
   iperf3: "iperf3",
   nc: "netcat-openbsd",
   traceroute: "traceroute",

@@ -1,41 +1,25 @@
 /**
- * How many ICMP errors may go out: a token bucket for all together, and one for each destination. Linux:
- * icmp_global_allow(), icmpv4_xrlim_allow() of net/ipv4/icmp.c, inet_peer_xrlim_allow() of net/ipv4/inetpeer.c; in the
- * place of inet_peer stands a small table in which destinations of one slot take turns.
+ * How many ICMP errors may go out: a token bucket for all together, and one for each destination (inetpeer.ts). Linux:
+ * icmp_global_allow(), icmpv4_xrlim_allow() of net/ipv4/icmp.c.
  *
  * Read first: RFC 1812 section 4.3.2.8 (rate limiting).
  */
-import { words, wordTable } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { IFF_LOOPBACK } from "../../uapi/if.ts";
 import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, NR_ICMP_TYPES } from "../../uapi/icmp.ts";
 import { ICMP_MIB_RATELIMITGLOBAL, ICMP_MIB_RATELIMITHOST } from "../../uapi/snmp.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
+import { inetGetpeer, inetPeerXrlimAllow } from "./inetpeer.ts";
 
-/** Messages a destination may get at once after silence (XRLIM_BURST_FACTOR). */
-const PEER_BURST = 6;
 /** Least time between two refills of the global bucket, in ms (HZ / 50). */
 const REFILL_MS = 20;
 
 let globalCredit = 0;
 let globalStamp = 0;
-/** Where in `words` the slots are: a destination, the time in ms that it has saved up, and its last use. */
-let peers = 0;
-let peerMask = 0;
-const PEER_WORDS = 3;
-const PEER_TOKENS = 1;
-const PEER_STAMP = 2;
 
-/** Words of the table. */
-export function icmpRatelimitWords(count: number): number {
-  return count * PEER_WORDS;
-}
-
-/** Boot time. @param count destinations remembered, a power of two */
-export function icmpRatelimitInit(count: number): void {
-  peers = wordTable("icmp_peers", icmpRatelimitWords(count));
-  peerMask = count - 1;
+/** Boot time. */
+export function icmpRatelimitInit(): void {
   globalCredit = 0;
   globalStamp = (jiffies - 1000) | 0;
 }
@@ -75,18 +59,7 @@ export function icmpGlobalAllow(net: Net, type: number, code: number): boolean {
 export function icmpPeerAllow(net: Net, dev: NetDevice, daddr: number, type: number, code: number): boolean {
   const timeout = net.ipv4.icmpRatelimit;
   if (timeout === 0 || (dev.flags & IFF_LOOPBACK) !== 0 || unlimited(net, type, code)) return true;
-  const slot = peers + ((daddr ^ (daddr >> 8) ^ net.id) & peerMask) * PEER_WORDS;
-  const most = PEER_BURST * timeout;
-  let tokens = most;
-  if (words[slot] === daddr) {
-    const idle = (jiffies - words[slot + PEER_STAMP]!) | 0;
-    tokens = idle < 0 || idle >= most ? most : words[slot + PEER_TOKENS]! + idle;
-    if (tokens > most) tokens = most;
-  }
-  const allowed = tokens >= timeout;
-  words[slot] = daddr;
-  words[slot + PEER_STAMP] = jiffies;
-  words[slot + PEER_TOKENS] = allowed ? tokens - timeout : tokens;
+  const allowed = inetPeerXrlimAllow(inetGetpeer(net, daddr), timeout);
   if (!allowed) net.mib[ICMP_MIB_RATELIMITHOST]!++;
   return allowed;
 }

@@ -86,8 +86,8 @@ const UNREACH_FATAL = 0xe7cc;
 const CSUM_RIGHT = 0xffff;
 
 /** Boot time, after inetProtocolsInit(): ICMP takes its protocol number. */
-export function icmpInit(peers: number): void {
-  icmpRatelimitInit(peers);
+export function icmpInit(): void {
+  icmpRatelimitInit();
   inetAddProtocol(IPPROTO_ICMP, icmpProtocol);
 }
 

@@ -1,7 +1,7 @@
 /**
  * Forwarding: a packet for somebody else goes on by another device, or by the same one with a redirect to its sender. Linux:
- * net/ipv4/ip_forward.c; of net/ipv4/route.c __mkroute_input(), ip_error() and ip_rt_send_redirect(). Owns the table of who was
- * sent redirects.
+ * net/ipv4/ip_forward.c; of net/ipv4/route.c __mkroute_input(), ip_error() and ip_rt_send_redirect(). How often a sender is told
+ * of one or the other is kept in its row of inetpeer.ts.
  *
  * What a device forwards is what comes in by it while its switch IN_DEV_FORWARDING is on. The path MTU that packets of this host
  * have learned does not count, as on Linux, where it might have been forged.
@@ -10,7 +10,7 @@
  */
 import { mem8, memView } from "../../lib/memory.ts";
 import { POOL_IN_USE } from "../../lib/pool.ts";
-import { words, wordTable } from "../../lib/table.ts";
+import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import {
   SKB_DROP_REASON_IP_INHDR, SKB_DROP_REASON_IP_INNOROUTES, SKB_DROP_REASON_IP_INVALID_DEST,
@@ -43,6 +43,7 @@ import { fibSelectMultipath } from "./fib-multipath.ts";
 import { fibExceptionRows } from "./fib-memory.ts";
 import { FI_MTU, NH_GW, NH_NEXT, NH_OIF, nhDev, nhKeep, nhKept, nhScope } from "./fib-semantics.ts";
 import { icmpSend } from "./icmp.ts";
+import { inetGetpeer, inetPeerIdle, inetPeerRedirects, inetPeerSetRedirects, inetPeerTake, PEER_LAST, PEER_TOKENS } from "./inetpeer.ts";
 import { ipHooks, ipOptions, ipRaw } from "./ip-parts.ts";
 import { rtTos2priority } from "./ip-sockglue.ts";
 import { ipRouteInputRefuse } from "./route.ts";
@@ -60,21 +61,6 @@ const REDIRECT_SILENCE_MS = REDIRECT_LOAD_MS << (REDIRECT_NUMBER + 1);
 /** What an error about a packet without a way costs its sender, and the most it may save up, in ms (ip_rt_error_cost, _burst). */
 const ERROR_COST_MS = 1000;
 const ERROR_BURST_MS = 5000;
-/** Senders remembered. Linux: inet_peer. */
-const PEERS = 8;
-/** For each: address, jiffies of what it was told last, how many redirects, what it has saved up for errors in ms. */
-const PEER_LAST = PEERS;
-const PEER_COUNT = PEERS << 1;
-const PEER_TOKENS = PEERS * 3;
-/** Words of their table. */
-export const IP_FORWARD_WORDS = PEERS * 4;
-
-let peers = 0;
-
-/** Boot time. */
-export function ipForwardInit(): void {
-  peers = wordTable("ip_redirects", IP_FORWARD_WORDS);
-}
 
 /** Gives the packet an entry that leads nowhere; what is to be said of it is in the entry's error. */
 function unreachable(skb: SkBuff, net: Net, dev: NetDevice, error: number): number {
@@ -137,28 +123,9 @@ export function ipForwardRoute(skb: SkBuff, inDev: InDevice, error: number, dadd
   return 0;
 }
 
-/** The row of a packet's sender, new when another was there. */
+/** The row of a packet's sender. */
 function peerOf(skb: SkBuff, net: Net): number {
-  const saddr = memView.getInt32(skb.nh + IPH_SADDR);
-  const slot = peers + ((saddr ^ (saddr >> 8) ^ net.id) & (PEERS - 1));
-  if (words[slot] !== saddr) {
-    words[slot] = saddr;
-    words[slot + PEER_LAST] = (jiffies - REDIRECT_SILENCE_MS) | 0;
-    words[slot + PEER_COUNT] = words[slot + PEER_TOKENS] = 0;
-  }
-  return slot;
-}
-
-/** May the sender of a packet be told now that there is no way? Five times at once, and then once each second. */
-function errorDue(skb: SkBuff, net: Net): boolean {
-  const slot = peerOf(skb, net);
-  const idle = (jiffies - words[slot + PEER_LAST]!) | 0;
-  let tokens = words[slot + PEER_TOKENS]! + (idle < 0 || idle > ERROR_BURST_MS ? ERROR_BURST_MS : idle);
-  if (tokens > ERROR_BURST_MS) tokens = ERROR_BURST_MS;
-  const due = tokens >= ERROR_COST_MS;
-  words[slot + PEER_TOKENS] = due ? tokens - ERROR_COST_MS : tokens;
-  words[slot + PEER_LAST] = jiffies;
-  return due;
+  return inetGetpeer(net, memView.getInt32(skb.nh + IPH_SADDR));
 }
 
 /** A packet that has no way on: its sender hears why, when this device forwards. Linux: ip_error(). */
@@ -175,26 +142,27 @@ function ipForwardError(skb: SkBuff): number {
   } else if (error === -EACCES) {
     code = ICMP_PKT_FILTERED;
   }
-  if (code >= 0 && errorDue(skb, net)) icmpSend(skb, ICMP_DEST_UNREACH, code, 0);
+  if (code >= 0 && inetPeerTake(peerOf(skb, net), ERROR_COST_MS, ERROR_BURST_MS)) icmpSend(skb, ICMP_DEST_UNREACH, code, 0);
   kfreeSkb(skb, reason);
   return -EINVAL;
 }
 
 /** Tells the sender of a packet of its next hop, not too often and not for ever. Linux: ip_rt_send_redirect(). */
 function sendRedirect(skb: SkBuff, rt: Rtable): void {
-  const slot = peerOf(skb, rt.net);
-  const idle = (jiffies - words[slot + PEER_LAST]!) | 0;
-  let count = words[slot + PEER_COUNT]!;
-  if (idle < 0 || idle > REDIRECT_SILENCE_MS) count = words[slot + PEER_TOKENS] = 0;
+  const net = rt.net;
+  const peer = peerOf(skb, net);
+  const idle = inetPeerIdle(peer);
+  let count = inetPeerRedirects(peer);
+  if (idle > REDIRECT_SILENCE_MS) count = words[peer + PEER_TOKENS] = 0;
   const due = count === 0 || idle > REDIRECT_LOAD_MS << count;
   if (count < REDIRECT_NUMBER && due) {
     icmpSend(skb, ICMP_REDIRECT, ICMP_REDIR_HOST, rtNexthop(rt, memView.getInt32(skb.nh + IPH_DADDR)));
     count++;
-    words[slot + PEER_LAST] = jiffies;
+    words[peer + PEER_LAST] = jiffies;
   } else if (count >= REDIRECT_NUMBER) {
-    words[slot + PEER_LAST] = jiffies;
+    words[peer + PEER_LAST] = jiffies;
   }
-  words[slot + PEER_COUNT] = count;
+  inetPeerSetRedirects(peer, net, count);
 }
 
 function drop(skb: SkBuff, reason: number, error: number): number {

@@ -38,7 +38,7 @@ import {
   IP_FRAGMENT_BITS, IP_HLEN, IP_VER_IHL_PLAIN, IPH_DADDR, IPH_FRAG_OFF, IPH_PROTOCOL, IPH_SADDR, IPH_TOS,
 } from "../wire/ip.ts";
 import { icmpInit, icmpSend, ipv4LinkFailure } from "./icmp.ts";
-import { icmpRatelimitWords } from "./icmp-ratelimit.ts";
+import { inetPeerInit, inetPeerWords } from "./inetpeer.ts";
 import { ipIdentWords, ipMcOutput, ipOutput, ipOutputInit } from "./ip-output.ts";
 import { ipFragments, ipHooks, ipOptions, ipPartsInit, ipRaw, type OptionOps } from "./ip-parts.ts";
 import { inetProtocol, inetProtocolsInit, inetProtos } from "./protocol.ts";
@@ -57,7 +57,7 @@ export const ipInputHandlers: IpHandlers = Object.freeze({
 
 /** Words of what ipInit() makes. */
 export function ipWords(destinations: number): number {
-  return ipIdentWords(destinations << 2) + icmpRatelimitWords(destinations << 1);
+  return ipIdentWords(destinations << 2) + inetPeerWords(destinations << 1);
 }
 
 /**
@@ -70,7 +70,8 @@ export function ipInit(rtables: number, destinations: number): void {
   rtableInit(rtables, initNet, ipInputHandlers);
   routeInit();
   ipOutputInit(destinations << 2);
-  icmpInit(destinations << 1);
+  inetPeerInit(destinations << 1);
+  icmpInit();
   devAddPack(account("ip", new PacketType(ETH_P_IP, ipRcv)));
 }
 
