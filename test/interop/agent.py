@@ -3,10 +3,12 @@
 See agent.ts for what can be asked.
 """
 import json
+import select
 import socket
 import struct
+import subprocess
 
-KINDS = [socket.SOCK_DGRAM, socket.SOCK_RAW]
+KINDS = [socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_STREAM]
 IP_TTL, IP_MTU_DISCOVER, IP_RECVERR, IP_MSFILTER = 2, 10, 11, 41
 MSG_ERRQUEUE = 0x2000
 
@@ -42,6 +44,9 @@ def act(which, call, numbers):
     if call == 0:
         sockets.pop(which).close()
         return 0
+    if call == -9:
+        address = socket.inet_ntoa(struct.pack(">i", numbers[0]))
+        return subprocess.call(["ip", "neigh", "flush", "to", address])
     if which not in sockets:
         sockets[which] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock = sockets[which]
@@ -51,6 +56,21 @@ def act(which, call, numbers):
         return sock.sendto(data, (socket.inet_ntoa(struct.pack(">i", address)), port))
     if call == -3:
         return read_error(sock)
+    if call in (-4, -5):
+        sock.setblocking(numbers[-1:] == [1])
+        if call == -5:
+            return len(sock.recv(2000))
+        sock.connect((socket.inet_ntoa(struct.pack(">i", numbers[0])), numbers[1]))
+        return 0
+    if call == -6:
+        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if call == -7:
+        asked = select.poll()
+        asked.register(sock, select.POLLIN | select.POLLOUT)
+        return dict(asked.poll(0)).get(sock.fileno(), 0)
+    if call == -8:
+        sock.setsockopt(*numbers)
+        return 0
     sock.setsockopt(0, call, pack(call, numbers))
     return 0
 

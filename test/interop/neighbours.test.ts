@@ -91,6 +91,25 @@ interop("a peer that never answers is asked for three times, a second apart; wha
   t.is(report.drops["NEIGH_FAILED"], 5, JSON.stringify(report.drops));
 });
 
+type Case = [name: string, answers: unknown[], asked: number[]];
+
+interop("sockets that send to a peer that never answers are told what Linux tells its own, and when", async (t) => {
+  t.timeout(400_000);
+  const net = await Netns.create(t);
+  const kernel = await Netns.create(t);
+  await net.joinLinux(kernel, "10.1.0.1/24", "10.1.0.2/24");
+  await kernel.must("sysctl", "-qw", "net.ipv4.ping_group_range=0 0");
+  const agent = kernel.spawn("python3", ["test/interop/agent.py"]);
+  await new Promise((resolve) => agent.stdout!.once("data", resolve));
+  const board = await net.ipBoard({ taps: [{ tap: TAP, addr: `${BOARD_ADDR}/24` }], agent: true });
+  const judge = async (device: string, gateway: string, host: string): Promise<Case[]> =>
+    JSON.parse(await net.must("python3", "test/interop/silent.py", device, gateway, host)) as Case[];
+  const [linux, ours] = await Promise.all([judge("veth0", "10.1.0.1", "10.1.0.2"), judge(TAP, LINUX_ADDR, BOARD_ADDR)]);
+  for (const [i, one] of linux.entries()) t.deepEqual(ours[i], one, one[0]);
+  t.log(linux.map((one) => JSON.stringify(one)).join("\n"));
+  await endsClean(t, board);
+});
+
 const STORM = `
 import socket, struct, time
 tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)

@@ -6,7 +6,7 @@ import type { ChildProcess } from "node:child_process";
 import test, { type ExecutionContext } from "ava";
 import { interopMissing, LINUX_ADDR, Netns } from "./netns.ts";
 
-const missing = interopMissing(["dnsmasq"]);
+const missing = interopMissing(["arping", "dnsmasq", "python3"]);
 const interop = missing === null ? test.serial : test.serial.skip;
 const timed = interopMissing(["dnsmasq", "chronyd"]) === null ? test.serial : test.serial.skip;
 
@@ -115,6 +115,58 @@ interop("a link-local address is chosen, and kept against a Linux host that asks
   const [, addr] = await board.printed(/autoip (169\.254\.\d+\.\d+)/, PATIENCE_MS);
   const ping = await net.must("ping", "-q", "-c", "3", "-i", "0.2", addr!);
   t.regex(ping, /3 received/);
+  const report = await board.stop();
+  t.is(report.inUseAtEnd, report.inUseAtStart, JSON.stringify(report.pools));
+});
+
+/** Prints the ARP of anybody else for an address, until standard input ends: what it is, and a second whole. */
+const LISTENER = `
+import select, socket, sys, time
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
+link.bind(("tap0", 0x0806))
+mine, wanted = link.getsockname()[4], socket.inet_aton(sys.argv[1])
+print("listening", flush=True)
+while sys.stdin not in select.select([link, sys.stdin], [], [])[0]:
+    frame = link.recv(2048)
+    sip, tip = frame[28:32], frame[38:42]
+    if frame[6:12] == mine or wanted not in (sip, tip): continue
+    kind = "probe" if sip == bytes(4) else "announcement" if sip == tip else "other"
+    print(kind, frame[0:6] == b"\\xff" * 6, flush=True)
+`;
+
+interop("an address that a Linux host holds is probed for and not taken; one that a Linux host takes is defended once", async (t) => {
+  t.timeout(300_000);
+  const net = await Netns.create(t);
+  const held = "169.254.99.99";
+  await net.must("ip", "addr", "add", `${held}/16`, "dev", "tap0");
+  const first = net.spawn("python3", ["-c", LISTENER, held], "pipe");
+  let heard = "";
+  first.stdout!.on("data", (chunk: Buffer) => (heard += chunk.toString()));
+  await new Promise((resolve) => first.stdout!.once("data", resolve));
+  const board = await net.services({ tap: "tap0", autoip: held });
+  const [, addr] = await board.printed(/autoip (169\.254\.\d+\.\d+)/, PATIENCE_MS);
+  t.not(addr, held);
+  t.is(heard, "listening\nprobe True\n", "one probe, which Linux answers");
+  // Linux asks by itself before it takes an address, and hears that the board has it.
+  const asked = await net.run("arping", ["-D", "-I", "tap0", "-c", "2", addr!]);
+  t.is(asked.code, 1, asked.stdout);
+  // The second announcement is 2 seconds behind the first.
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  await net.must("ip", "addr", "add", `${addr!}/16`, "dev", "tap0");
+  const second = net.spawn("python3", ["-c", LISTENER, addr!], "pipe");
+  let defence = "";
+  second.stdout!.on("data", (chunk: Buffer) => (defence += chunk.toString()));
+  await new Promise((resolve) => second.stdout!.once("data", resolve));
+  await net.must("arping", "-q", "-U", "-I", "tap0", "-c", "1", addr!);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  t.is(defence, "listening\nannouncement True\n", "RFC 5227 section 2.4 (b)");
+  await net.must("arping", "-q", "-U", "-I", "tap0", "-c", "1", addr!);
+  await board.printed(/autoip 0\.0\.0\.0/, PATIENCE_MS);
+  const [, other] = await board.printed(/autoip 0\.0\.0\.0\nautoip (169\.254\.\d+\.\d+)/, PATIENCE_MS);
+  t.false([held, addr].includes(other));
+  t.is(defence, "listening\nannouncement True\n");
+  t.regex(await net.must("ping", "-q", "-c", "3", "-i", "0.2", other!), /3 received/);
+  for (const child of [first, second]) child.stdin!.end();
   const report = await board.stop();
   t.is(report.inUseAtEnd, report.inUseAtStart, JSON.stringify(report.pools));
 });

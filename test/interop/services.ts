@@ -25,8 +25,8 @@ export interface ServicesPlan {
   readonly request?: string;
   /** ms after the first lease at which it is given back; 0: never. */
   readonly releaseAfterMs?: number;
-  /** Begin with an address out of 169.254.0.0/16, at once. */
-  readonly autoip?: boolean;
+  /** Begin with an address out of 169.254.0.0/16, at once; or with that one, should it be free. */
+  readonly autoip?: true | string;
   /** Be that host in mDNS at 10.0.0.2, publish a page, look for all of `_http._tcp` and for the host linux.local. */
   readonly mdns?: string;
 }
@@ -71,9 +71,11 @@ function onChange(client: DhcpClient, event: number): void {
 }
 
 const { hostname, request } = plan;
-const own = plan.autoip === true
-  ? autoip(initNet, "eth0", { onChange: (_, addr) => console.log(`autoip ${addressText(addr)}`) }) : null;
-const client = plan.autoip === true || plan.mdns !== undefined ? null : dhcp(initNet, "eth0", {
+const own = plan.autoip === undefined ? null : autoip(initNet, "eth0", {
+  onChange: (_, addr) => console.log(`autoip ${addressText(addr)}`),
+  ...(plan.autoip === true ? {} : { request: addressNumber(plan.autoip) }),
+});
+const client = plan.autoip !== undefined || plan.mdns !== undefined ? null : dhcp(initNet, "eth0", {
   onChange, ...(hostname === undefined ? {} : { hostname }), ...(request === undefined ? {} : { request: addressNumber(request) }),
 });
 let names: MdnsResponder | null = null;

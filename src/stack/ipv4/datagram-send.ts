@@ -6,13 +6,13 @@
 import { account } from "../../lib/account.ts";
 import { words } from "../../lib/table.ts";
 import { EAFNOSUPPORT, EDESTADDRREQ, EFAULT, EINVAL, EMSGSIZE, ENOBUFS } from "../../uapi/errno.ts";
-import { AF_INET, AF_UNSPEC, MSG_CONFIRM, MSG_DONTROUTE } from "../../uapi/socket.ts";
+import { AF_INET, AF_UNSPEC, MSG_CONFIRM, MSG_DONTROUTE, SOCK_RAW } from "../../uapi/socket.ts";
 import { TCP_ESTABLISHED } from "../../uapi/tcp.ts";
 import { dstRelease } from "../core/dst.ts";
 import {
   allocSkb, consumeSkb, NET_IP_ALIGN, skbBufferBytes, type SkBuff, skbPut, skbReserve,
 } from "../core/skbuff.ts";
-import { SK_MARK, SK_PRIORITY, SK_PROTOCOL, skbSetOwnerW } from "../core/sock.ts";
+import { SK_MARK, SK_PRIORITY, SK_PROTOCOL, SK_TYPE, skbSetOwnerW } from "../core/sock.ts";
 import { copyFromIter, type Msghdr, type SockaddrIn } from "../core/sockaddr.ts";
 import { IP_HLEN } from "../wire/ip.ts";
 import {
@@ -106,11 +106,19 @@ function refused(sk: InetSk, rt: Rtable, err: number): null {
 }
 
 /**
+ * May a raw socket send, whose packets have no transport header? Neither its error nor its shutdown() is looked at, and twice the send
+ * buffer is its limit: so it is on Linux. Linux: the sock_wmalloc() of ip_append_data().
+ */
+function rawSendAllowed(sk: InetSk): number {
+  return sk.wmemAlloc <= sk.sndbuf << 1 ? 0 : -ENOBUFS;
+}
+
+/**
  * A packet with the whole message, data at its first byte, or null and datagramSendError(). Takes over the reference of `rt`.
  * @param header bytes of IP header that are still to come: none when the message has it
  */
 export function datagramSendSkb(sk: InetSk, msg: Msghdr, length: number, rt: Rtable, header: number): SkBuff | null {
-  const err = datagramSendAllowed(sk);
+  const err = header > 0 && words[sk.cold + SK_TYPE] === SOCK_RAW ? rawSendAllowed(sk) : datagramSendAllowed(sk);
   if (err < 0) return refused(sk, rt, err);
   const front = header === 0 ? 0 : header + ipc.optlen;
   const mtu = header === 0 ? rt.dev!.mtu : ipSkMtu(sk, rt);

@@ -1,21 +1,23 @@
 /** Raw and ping sockets between two hosts: what is delivered to whom, headers of one's own, filters, errors, identifiers. */
 import test from "ava";
 import { mem8 } from "../../../src/lib/memory.ts";
+import { arpTbl, neighParmsSet } from "../../../src/neighbours.ts";
 import { ping, raw } from "../../../src/raw.ts";
 import type { DeviceTap } from "../../../src/stack/core/net-device.ts";
+import { sockfdLookup } from "../../../src/stack/socket/files.ts";
 import {
   bind, close, connect, getpeername, getsockname, getsockopt, Msghdr, msgSetBuffer, recvfrom, recvmsg, sendto, setsockopt, shutdown,
   SockaddrIn,
 } from "../../../src/stack/socket/index.ts";
 import {
   EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EDESTADDRREQ, EHOSTUNREACH, EINVAL, EMSGSIZE, ENOPROTOOPT, ENOTCONN,
-  EOPNOTSUPP, EPIPE, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
+  ENOBUFS, EOPNOTSUPP, EPIPE, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
 } from "../../../src/uapi/errno.ts";
 import { ICMP_ECHO, ICMP_ECHOREPLY, ICMP_FILTER } from "../../../src/uapi/icmp.ts";
 import { IP_HDRINCL, IP_RECVERR, IP_TTL, IPPROTO_ICMP, IPPROTO_RAW, IPPROTO_UDP } from "../../../src/uapi/in.ts";
 import { ICMP_MIB_OUTECHOS, IPSTATS_MIB_INUNKNOWNPROTOS } from "../../../src/uapi/snmp.ts";
 import {
-  AF_UNSPEC, MSG_ERRQUEUE, MSG_OOB, MSG_TRUNC, SHUT_RDWR, SO_BINDTODEVICE, SO_REUSEADDR, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, SOL_IP,
+  AF_UNSPEC, MSG_ERRQUEUE, MSG_OOB, MSG_TRUNC, SHUT_RDWR, SO_BINDTODEVICE, SO_REUSEADDR, SO_SNDBUF, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, SOL_IP,
   SOL_RAW, SOL_SOCKET,
 } from "../../../src/uapi/socket.ts";
 import { checksum, icmpMessage, ipPacket } from "./harness.ts";
@@ -211,9 +213,31 @@ test.serial("errors: without a destination, out of band, too long, shut down, re
   t.is(getpeername(fd, from), -ENOTCONN);
   t.is(connect(fd, TO_B), 0);
   t.is(sendBytes(fd, new Uint8Array(8), null), 8);
-  t.is(sendBytes(fd, new Uint8Array(4), null), -ENOPROTOOPT, "the pending error comes first");
+  t.is(sendBytes(fd, new Uint8Array(8), null), 8, "what it has to tell, it tells who receives");
+  t.is(next(fd), -ENOPROTOOPT);
   t.is(shutdown(fd, SHUT_RDWR), 0);
-  t.is(sendBytes(fd, new Uint8Array(4), null), -EPIPE);
+  t.is(sendBytes(fd, new Uint8Array(8), null), 8, "Linux looks whether a raw socket may send only when the header is the program's");
+  t.is(setsockopt(fd, SOL_IP, IP_HDRINCL, 1), 0);
+  const own = ipPacket({ saddr: ADDR_A, daddr: ADDR_B, protocol: 253, payload: new Uint8Array(3) });
+  t.is(sendBytes(fd, own, null), -ENOPROTOOPT, "the pending error comes first");
+  t.is(sendBytes(fd, own, null), -EPIPE);
+  finish(t);
+});
+
+test.serial("a raw socket has twice its send buffer, and no room is no buffers", (t) => {
+  start();
+  const fd = open(a, SOCK_RAW, 253);
+  t.is(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, 4000), 0);
+  neighParmsSet(arpTbl, devA, { queueLenBytes: 1 << 20 });
+  const silent = new SockaddrIn(0x0a000063);
+  const sk = sockfdLookup(fd)!.sk!;
+  let sent = 0;
+  while (sent < 100 && sendto(fd, new Uint8Array(1000), 0, 1000, 0, silent) === 1000) sent++;
+  t.true(sent < 100 && sk.wmemAlloc > sk.sndbuf << 1);
+  t.is(sendto(fd, new Uint8Array(1000), 0, 1000, 0, silent), -ENOBUFS);
+  turn(4000);
+  t.is(sendto(fd, new Uint8Array(1000), 0, 1000, 0, silent), 1000, "what waited for the neighbour is gone");
+  turn(4000);
   finish(t);
 });
 
