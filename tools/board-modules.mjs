@@ -16,7 +16,8 @@ const PARTS = {
   ...Object.fromEntries(
     [
       "bridge", "conntrack", "conntrack-ftp", "conntrack-helpers", "forwarding", "fragments", "igmp", "ioctl", "ip-options", "iptables",
-      "nat", "neighbours", "netfilter", "netlink", "packet", "raw", "sched", "start-kernel", "syn-guard", "tcp", "udp", "unix", "vlan",
+      "nat", "neighbours", "netfilter", "netlink", "packet", "raw", "sched", "socket-options", "start-kernel", "syn-guard",
+      "tcp", "udp", "unix", "vlan",
     ].map((name) => [name, `src/${name}.ts`]),
   ),
   "ecma419": "src/ecma419/index.ts",

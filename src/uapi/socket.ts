@@ -103,6 +103,7 @@ export const SO_INCOMING_NAPI_ID = 56;
 export const SO_COOKIE = 57;
 export const SO_ZEROCOPY = 60;
 export const SO_BINDTOIFINDEX = 62;
+export const SO_BUF_LOCK = 72;
 
 /** Control messages of level SOL_SOCKET. */
 export const SCM_RIGHTS = 1;

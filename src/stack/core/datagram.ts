@@ -9,16 +9,17 @@ import { EAGAIN } from "../../uapi/errno.ts";
 import {
   EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLRDNORM, EPOLLWRBAND, EPOLLWRNORM,
 } from "../../uapi/poll.ts";
-import { MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SCM_TIMESTAMP, SOL_SOCKET } from "../../uapi/socket.ts";
+import { MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SCM_TIMESTAMP, SCM_TIMESTAMPNS, SOL_SOCKET } from "../../uapi/socket.ts";
 import { consumeSkb, kfreeSkb, skbGet, type SkBuff } from "./skbuff.ts";
 import { pskbTrim } from "./skb-frags.ts";
 import { skbDequeue } from "./skb-queue.ts";
-import { RCV_SHUTDOWN, SHUTDOWN_MASK, type Sock, SOCK_TIMESTAMP, SK_DROPS, skFilter, sockError } from "./sock.ts";
+import { RCV_SHUTDOWN, SHUTDOWN_MASK, type Sock, SOCK_TIMESTAMP, SOCK_TIMESTAMPNS, SK_DROPS, skFilter, sockError } from "./sock.ts";
 import { copyToIter, type Msghdr } from "./sockaddr.ts";
 
-/** Milliseconds and microseconds in the next larger unit. */
+/** Smaller units in a larger one. */
 const MSEC_PER_SEC = 1000;
 const USEC_PER_MSEC = 1000;
+const NSEC_PER_MSEC = 1000000;
 const TWO_32 = 4294967296;
 
 /**
@@ -144,15 +145,16 @@ export function sockFilterSkb(sk: Sock, skb: SkBuff, least: number): boolean {
 }
 
 /**
- * SO_TIMESTAMP's control message: arrival as seconds and microseconds of the monotonic clock (a board has no other),
- * which wraps after 2^32 ms. Linux: sock_recv_timestamp(). @param when jiffies of the arrival
+ * SO_TIMESTAMP's control message: arrival as seconds and microseconds, SO_TIMESTAMPNS's as seconds and nanoseconds, of the monotonic
+ * clock (a board has no other), which wraps after 2^32 ms. Linux: sock_recv_timestamp(). @param when jiffies of the arrival
  */
 export function sockRecvTimestamp(sk: Sock, msg: Msghdr, when: number): void {
   if ((sk.flags & SOCK_TIMESTAMP) === 0) return;
-  const at = putCmsg(msg, SOL_SOCKET, SCM_TIMESTAMP, 2);
+  const nano = (sk.flags & SOCK_TIMESTAMPNS) !== 0;
+  const at = putCmsg(msg, SOL_SOCKET, nano ? SCM_TIMESTAMPNS : SCM_TIMESTAMP, 2);
   if (at < 0) return;
   const ms = when < 0 ? when + TWO_32 : when;
   const seconds = (ms / MSEC_PER_SEC) | 0;
   msg.control![at] = seconds;
-  msg.control![at + 1] = (ms - seconds * MSEC_PER_SEC) * USEC_PER_MSEC;
+  msg.control![at + 1] = (ms - seconds * MSEC_PER_SEC) * (nano ? NSEC_PER_MSEC : USEC_PER_MSEC);
 }

@@ -45,6 +45,10 @@ export const SOCK_FILTERED = 1 << 13;
 export const SOCK_THIN_LTO = 1 << 14;
 /** TCP_CONGESTION was set: the children of a listener have its algorithm. Linux: icsk_ca_setsockopt. */
 export const SOCK_CA_SETSOCKOPT = 1 << 15;
+/** SO_DONTROUTE: only hosts on the link are reached. */
+export const SOCK_LOCALROUTE = 1 << 16;
+/** Beside SOCK_TIMESTAMP: times in nanoseconds (SO_TIMESTAMPNS). */
+export const SOCK_TIMESTAMPNS = 1 << 17;
 
 /** sk_userlocks bits: what the program fixed and the stack must not tune. */
 export const SOCK_SNDBUF_LOCK = 1;
@@ -199,6 +203,24 @@ export interface SkFilterOps {
 
 export let skFilterOps: SkFilterOps | null = null;
 
+/** Options of level SOL_SOCKET that few programs ask for (ipv4/inet-sockopt.ts), where that part was listed at boot. */
+export interface SkOptionOps {
+  /** A sock begins. */
+  reset(sk: Sock): void;
+  /** A connection begins with what its listener has. */
+  inherit(from: Sock, to: Sock): void;
+  /** 0 or a negative errno, -ENOPROTOOPT for any other option. */
+  set(sk: Sock, name: number, value: number): number;
+  /** Elements written, or a negative errno. */
+  get(sk: Sock, name: number, out: Uint8Array | Int32Array): number;
+}
+
+export let skOptionOps: SkOptionOps | null = null;
+
+export function registerSkOptions(ops: SkOptionOps): void {
+  skOptionOps = ops;
+}
+
 export function registerSkFilter(ops: SkFilterOps): void {
   skFilterOps = ops;
 }
@@ -220,6 +242,7 @@ const nullProto = Object.freeze({ name: "none" }) as Proto;
 /** Builds the pool. Boot time only. */
 export function sockInit(count: number, rcvbuf: number, sndbuf: number, net: Net): void {
   skFilterOps = null;
+  skOptionOps = null;
   sockTable = account("sock", []);
   const cold = wordTable("sock", sockWords(count));
   socks = poolCreate("sock", count, (index) => (sockTable[index] = new Sock(index, cold + index * SK_WORDS, nullProto, net)));
@@ -266,6 +289,7 @@ export function skAlloc(net: Net, family: number, prot: Proto): Sock | null {
   words[cold + SK_MAX_PACING_RATE] = SK_PACING_UNLIMITED;
   words[cold + SK_RCVLOWAT] = words[cold + SK_MC_TTL] = 1;
   sk.hashNext = sk.bindNext = null;
+  if (skOptionOps !== null) skOptionOps.reset(sk);
   return sk;
 }
 

@@ -9,7 +9,7 @@ import {
   SO_ACCEPTCONN, SO_ATTACH_FILTER, SO_BINDTODEVICE, SO_BINDTOIFINDEX, SO_BROADCAST, SO_DETACH_FILTER, SO_DOMAIN, SO_ERROR,
   SO_GET_FILTER, SO_KEEPALIVE, SO_LINGER, SO_LOCK_FILTER, SO_MARK, SO_MAX_PACING_RATE, SO_NO_CHECK, SO_OOBINLINE, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF,
   SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVTIMEO,
-  SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMP, SO_TYPE,
+  SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TYPE,
 } from "../../uapi/socket.ts";
 import { TCP_LISTEN } from "../../uapi/tcp.ts";
 import type { Net } from "./net.ts";
@@ -17,9 +17,9 @@ import type { NetDevice } from "./net-device.ts";
 import { SKB_OVERHEAD_BYTES, skbBufferBytes } from "./skbuff.ts";
 import {
   SK_ERR_SOFT, SK_FAMILY, SK_LINGERTIME_MS, SK_MARK, SK_MAX_PACING_RATE, SK_PRIORITY, SK_PROTOCOL, SK_RCVLOWAT, SK_RCVTIMEO_MS,
-  SK_SNDTIMEO_MS, SK_TYPE, SK_USERLOCKS, skDstReset, type SkFilterOps, skFilterOps, skWriteSpace, type Sock, SOCK_BROADCAST,
+  SK_SNDTIMEO_MS, SK_TYPE, SK_USERLOCKS, skDstReset, type SkFilterOps, skFilterOps, skOptionOps, skWriteSpace, type Sock, SOCK_BROADCAST,
   SOCK_FILTER_LOCK, SOCK_KEEPOPEN, SOCK_LINGER, SOCK_NO_CHECK, SOCK_RCVBUF_LOCK, SOCK_REUSE, SOCK_REUSEPORT, SOCK_SNDBUF_LOCK, SOCK_TIMESTAMP,
-  SOCK_URGINLINE, sockError,
+  SOCK_TIMESTAMPNS, SOCK_URGINLINE, sockError,
 } from "./sock.ts";
 
 const MSEC_PER_SEC = 1000;
@@ -152,7 +152,9 @@ export function sockSetsockopt(
       sockValboolFlag(sk, SOCK_NO_CHECK, on);
       return 0;
     case SO_TIMESTAMP:
+    case SO_TIMESTAMPNS:
       sockValboolFlag(sk, SOCK_TIMESTAMP, on);
+      sockValboolFlag(sk, SOCK_TIMESTAMPNS, on && name === SO_TIMESTAMPNS);
       return 0;
     case SO_PRIORITY:
       words[sk.cold + SK_PRIORITY] = value;
@@ -189,7 +191,7 @@ export function sockSetsockopt(
     case SO_LOCK_FILTER:
       return skFilterOps === null ? -ENOPROTOOPT : setFilter(sk, skFilterOps, name, on, opt);
     default:
-      return -ENOPROTOOPT;
+      return skOptionOps === null ? -ENOPROTOOPT : skOptionOps.set(sk, name, value);
   }
 }
 
@@ -239,7 +241,8 @@ export function sockGetsockopt(sk: Sock, name: number, out: Uint8Array | Int32Ar
     case SO_KEEPALIVE: value = flagOf(sk, SOCK_KEEPOPEN); break;
     case SO_OOBINLINE: value = flagOf(sk, SOCK_URGINLINE); break;
     case SO_NO_CHECK: value = flagOf(sk, SOCK_NO_CHECK); break;
-    case SO_TIMESTAMP: value = flagOf(sk, SOCK_TIMESTAMP); break;
+    case SO_TIMESTAMP: value = (sk.flags & (SOCK_TIMESTAMP | SOCK_TIMESTAMPNS)) === SOCK_TIMESTAMP ? 1 : 0; break;
+    case SO_TIMESTAMPNS: value = flagOf(sk, SOCK_TIMESTAMPNS); break;
     case SO_PRIORITY: value = words[sk.cold + SK_PRIORITY]!; break;
     case SO_MARK: value = words[sk.cold + SK_MARK]!; break;
     case SO_MAX_PACING_RATE: value = words[sk.cold + SK_MAX_PACING_RATE]!; break;
@@ -271,7 +274,7 @@ export function sockGetsockopt(sk: Sock, name: number, out: Uint8Array | Int32Ar
       break;
     case SO_GET_FILTER:
       return skFilterOps === null ? -ENOPROTOOPT : out instanceof Int32Array ? skFilterOps.get(sk, out) : -EINVAL;
-    default: return -ENOPROTOOPT;
+    default: return skOptionOps === null ? -ENOPROTOOPT : skOptionOps.get(sk, name, out);
   }
   out[0] = value;
   return 1;

@@ -27,7 +27,7 @@ import {
 import { inetAddrType } from "./fib-lookup.ts";
 import { INET_PROTOSW_REUSE, inetswError, inetswFind, inetswInit } from "./inetsw.ts";
 import { INET_FREEBIND, INET_MC_MEMBER, type InetSk, inetSockReset, IP_CMSG_OPTIONS } from "./inet-sock.ts";
-import { ipMulticast, ipOptions } from "./ip-parts.ts";
+import { inetSockopts, ipMulticast, ipOptions } from "./ip-parts.ts";
 import { ipGetsockopt, ipSetsockopt } from "./ip-sockglue.ts";
 
 /** Boot: the family is known to socket(), without any protocol. After familiesInit(), before the protocols' own. */
@@ -106,7 +106,7 @@ export function inetBind(sock: Socket, addr: SockaddrIn): number {
   lockSock(sk);
   inet.rcvSaddr = address;
   inet.saddr = type === RTN_MULTICAST || type === RTN_BROADCAST ? 0 : address;
-  const err = sk.prot.getPort(sk, port);
+  const err = port === 0 && inetSockopts !== null && inetSockopts.noPort(sk) ? 0 : sk.prot.getPort(sk, port);
   if (err < 0) {
     inet.rcvSaddr = inet.saddr = 0;
   } else {

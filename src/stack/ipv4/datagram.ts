@@ -15,14 +15,14 @@ import { TCP_CLOSE, TCP_ESTABLISHED } from "../../uapi/tcp.ts";
 import { dstRelease } from "../core/dst.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import {
-  SEND_SHUTDOWN, SK_MARK, SK_MC_ADDR, SK_MC_INDEX, SK_MC_TTL, SK_PROTOCOL, SK_USERLOCKS, skDstReset, skDstSet, type Sock,
+  SEND_SHUTDOWN, SK_MC_ADDR, SK_MC_INDEX, SK_MC_TTL, SK_USERLOCKS, skDstReset, skDstSet, type Sock,
   SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK, SOCK_BROADCAST, sockError,
 } from "../core/sock.ts";
 import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
 import { IPH_SADDR } from "../wire/ip.ts";
-import { FLOWI_FLAG_ANYSRC, flowi4Init, outputFlow } from "./flow.ts";
-import { INET_FREEBIND, type InetSk } from "./inet-sock.ts";
-import { ipFragments } from "./ip-parts.ts";
+import { FLOWI_FLAG_ANYSRC, flowi4SockInit, outputFlow } from "./flow.ts";
+import { INET_HDRINCL, type InetSk } from "./inet-sock.ts";
+import { inetSockopts, ipFragments } from "./ip-parts.ts";
 import { ipRouteOutputFlow } from "./route.ts";
 import { RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 
@@ -41,11 +41,12 @@ export function datagramRoute(
   if (inClassD(daddr)) {
     if (device === 0) device = words[cold + SK_MC_INDEX]!;
     if (source === 0) source = words[cold + SK_MC_ADDR]!;
+  } else if (device === 0 && inetSockopts !== null) {
+    device = inetSockopts.unicastIf(sk);
   }
-  flowi4Init(fl, daddr, source, device, tos, words[cold + SK_PROTOCOL]!);
-  fl.mark = words[cold + SK_MARK]!;
+  flowi4SockInit(fl, sk, daddr, source, device, tos);
   if (onlink) fl.scope = RT_SCOPE_LINK;
-  if ((sk.inet.flags & INET_FREEBIND) !== 0) fl.flags = FLOWI_FLAG_ANYSRC;
+  if ((sk.inet.flags & INET_HDRINCL) !== 0) fl.flags = FLOWI_FLAG_ANYSRC;
   const rt = ipRouteOutputFlow(sk.net, fl, sk);
   if (rt === null) {
     if (fl.error === -ENETUNREACH) sk.net.mib[IPSTATS_MIB_OUTNOROUTES]!++;

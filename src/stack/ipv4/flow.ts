@@ -3,9 +3,11 @@
  * include/net/flow.h, struct fib_result of include/net/ip_fib.h. Both are objects that the asker keeps and reuses.
  */
 import { account } from "../../lib/account.ts";
-import { RT_SCOPE_UNIVERSE, RTN_UNSPEC } from "../../uapi/rtnetlink.ts";
+import { words } from "../../lib/table.ts";
+import { RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RTN_UNSPEC } from "../../uapi/rtnetlink.ts";
+import { SK_MARK, SK_PROTOCOL, type Sock, SOCK_LOCALROUTE } from "../core/sock.ts";
 
-/** Flowi4.flags: any source address is allowed, local or not (IP_TRANSPARENT, IP_FREEBIND). */
+/** Flowi4.flags: any source address is allowed, local or not (IP_HDRINCL). */
 export const FLOWI_FLAG_ANYSRC = 1;
 
 /** What a table looks at beside the destination. */
@@ -72,4 +74,11 @@ export function flowi4Init(fl: Flowi4, daddr: number, saddr: number, oif: number
   fl.proto = proto;
   fl.mark = 0;
   fl.iif = 0;
+}
+
+/** The same on behalf of a socket: with its protocol and mark, and for SO_DONTROUTE without a gateway. */
+export function flowi4SockInit(fl: Flowi4, sk: Sock, daddr: number, saddr: number, oif: number, tos: number): void {
+  flowi4Init(fl, daddr, saddr, oif, tos, words[sk.cold + SK_PROTOCOL]!);
+  fl.mark = words[sk.cold + SK_MARK]!;
+  if ((sk.flags & SOCK_LOCALROUTE) !== 0) fl.scope = RT_SCOPE_LINK;
 }

@@ -21,6 +21,7 @@ import {
   BIND_TW_NONE, inetBindBucketCreate, inetBindBucketFind, inetBindBucketsFull, inetBindClearConnectOnly,
   inetBindConnectOnly, inetBindHash, inetBindHeads, inetBindOwners, inetBindTwFirst,
 } from "./inet-bind-bucket.ts";
+import { inetSkPortRange, portHigh, portLow } from "./inet-ports.ts";
 import {
   ehashTwBase, inetEhashNolisten, inetLookupEstablished, inetNodeBoundDev, inetNodeFaddr, inetNodeLaddr,
 } from "./inet-hashtables.ts";
@@ -110,8 +111,9 @@ function bucketCreate(net: Net, port: number, connectOnly: boolean): number {
  */
 function findOpenPort(sk: TcpSk): number {
   const net = sk.net;
-  const rangeLow = net.ipv4.ipLocalPortRangeLow;
-  const rangeHigh = net.ipv4.ipLocalPortRangeHigh + 1;
+  inetSkPortRange(sk);
+  const rangeLow = portLow;
+  const rangeHigh = portHigh + 1;
   const halves = (sk.flags & SOCK_REUSE) !== 0 && rangeHigh - rangeLow >= 4;
   const half = rangeLow + (((rangeHigh - rangeLow) >> 2) << 1);
   for (let attempt = halves ? 1 : 0; attempt < 3; attempt++) {
@@ -226,16 +228,18 @@ export function inetHashConnect(sk: TcpSk): number {
   const inet = sk.inet;
   if (inet.num !== 0) return tupleFree(sk, inet.num, false) ? hashUnique(sk) : -EADDRNOTAVAIL;
   const net = sk.net;
-  const low = net.ipv4.ipLocalPortRangeLow;
-  const high = net.ipv4.ipLocalPortRangeHigh + 1;
+  // A range of the socket's own is nobody else's matter: all its ports are as good.
+  const step = inetSkPortRange(sk) ? 1 : 2;
+  const low = portLow;
+  const high = portHigh + 1;
   let remaining = high - low;
-  if (remaining > 1) remaining &= ~1;
+  if (step === 2 && remaining > 1) remaining &= ~1;
   const start = siphash3u32(inet.rcvSaddr, inet.daddr, inet.dport, words, portSecret) >>> 0;
   const perturbed = tablePerturb + (siphashHi() & (inetBindHeads() - 1));
-  const first = ((start + (words[perturbed]! & 0xffff)) % remaining) & ~1;
-  for (let parity = 0; parity < 2 && parity < remaining; parity++) {
+  const first = ((start + (words[perturbed]! & 0xffff)) % remaining) & -step;
+  for (let parity = 0; parity < step && parity < remaining; parity++) {
     let port = low + first + parity;
-    for (let i = 0; i < remaining; i += 2, port += 2) {
+    for (let i = 0; i < remaining; i += step, port += step) {
       if (port >= high) port -= remaining;
       let bucket = inetBindBucketFind(net, port);
       if (bucket >= 0) {
@@ -245,7 +249,7 @@ export function inetHashConnect(sk: TcpSk): number {
         if (bucket < 0) return -ENOMEM;
         twFound = -1;
       }
-      words[perturbed]! += i + 2 + (getRandomBelow(8) << 1);
+      words[perturbed]! += i + step + (getRandomBelow(8) << 1);
       inetBindHash(sk, bucket, port);
       return hashUnique(sk);
     }

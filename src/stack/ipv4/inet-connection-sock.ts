@@ -5,15 +5,14 @@
  */
 import { words } from "../../lib/table.ts";
 import { EADDRINUSE, EAGAIN, EINVAL } from "../../uapi/errno.ts";
-import { IPPROTO_TCP } from "../../uapi/in.ts";
 import { IPSTATS_MIB_OUTNOROUTES, LINUX_MIB_LISTENDROPS, LINUX_MIB_TCPTIMEOUTS } from "../../uapi/snmp.ts";
 import { TCP_CLOSE, TCP_LISTEN, TCP_SYN_RECV } from "../../uapi/tcp.ts";
 import {
   SK_ACK_BACKLOG, SK_DROPS, SK_LINGERTIME_MS, SK_MARK, SK_MAX_PACING_RATE, SK_MAX_ACK_BACKLOG, SK_PRIORITY, SK_PROTOCOL, SK_RCVLOWAT,
-  SK_RCVTIMEO_MS, SK_SNDTIMEO_MS, SK_TYPE, SK_USERLOCKS, skDstReset, type Sock, SOCK_CA_SETSOCKOPT, SOCK_DEAD, SOCK_DESTROY, SOCK_DONE,
+  SK_RCVTIMEO_MS, SK_SNDTIMEO_MS, SK_TYPE, SK_USERLOCKS, skDstReset, skOptionOps, type Sock, SOCK_CA_SETSOCKOPT, SOCK_DEAD, SOCK_DESTROY, SOCK_DONE,
   sockOrphan, sockPut,
 } from "../core/sock.ts";
-import { flowi4Init, outputFlow } from "./flow.ts";
+import { flowi4SockInit, outputFlow } from "./flow.ts";
 import { inetPutPort } from "./inet-bind-bucket.ts";
 import {
   ehashReqBase, inetEhashInsert, inetEhashRemove, inetNodeFaddr, inetNodeLaddr, skUnhashed,
@@ -225,8 +224,7 @@ function reqskTimerHandler(req: number): void {
 /** The route of a request's SYN-ACK with a reference for the caller, or null. Linux: inet_csk_route_req(). */
 export function inetCskRouteReq(sk: TcpSk, laddr: number, faddr: number): Rtable | null {
   const fl = outputFlow;
-  flowi4Init(fl, faddr, laddr, sk.boundDevIf, sk.inet.tos, IPPROTO_TCP);
-  fl.mark = words[sk.cold + SK_MARK]!;
+  flowi4SockInit(fl, sk, faddr, laddr, sk.boundDevIf, sk.inet.tos);
   const rt = ipRouteOutputFlow(sk.net, fl, sk);
   if (rt === null) sk.net.mib[IPSTATS_MIB_OUTNOROUTES]!++;
   return rt;
@@ -263,6 +261,7 @@ export function inetCskCloneLock(sk: TcpSk): TcpSk | null {
   words[child.cold + SK_RCVLOWAT] = words[sk.cold + SK_RCVLOWAT]!;
   words[child.cold + SK_RCVTIMEO_MS] = words[sk.cold + SK_RCVTIMEO_MS]!;
   words[child.cold + SK_SNDTIMEO_MS] = words[sk.cold + SK_SNDTIMEO_MS]!;
+  if (skOptionOps !== null) skOptionOps.inherit(sk, child);
   inheritInet(sk, child);
   inheritTcp(sk, child);
   ops.setState(child, TCP_SYN_RECV);

@@ -34,6 +34,8 @@ export const IP_CMSG_RECVOPTS = 2048;
 export const IP_CMSG_RETOPTS = 4096;
 /** The raw socket takes packets on their way through that have a router alert (IP_ROUTER_ALERT). */
 export const INET_ROUTER_ALERT = 8192;
+/** A control message: where the packet was sent to (IP_RECVORIGDSTADDR), where socketOptions was listed at boot. */
+export const IP_CMSG_ORIGDSTADDR = 16384;
 
 export class InetSock {
   /** Peer address; 0 when not connected. */

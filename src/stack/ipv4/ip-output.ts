@@ -40,7 +40,7 @@ import {
 import { SK_MARK, SK_PRIORITY, SK_PROTOCOL, skDstCheck, skDstSet, type Sock } from "../core/sock.ts";
 import { IP_DF, IP_HLEN, IPH_DADDR, IPH_FRAG_OFF, IPH_SADDR, IPH_TTL } from "../wire/ip.ts";
 import { arpTbl } from "./arp.ts";
-import { flowi4Init, outputFlow } from "./flow.ts";
+import { flowi4Init, flowi4SockInit, outputFlow } from "./flow.ts";
 import { INET_MC_LOOP, type InetSk } from "./inet-sock.ts";
 import { ipFragments, ipHooks } from "./ip-parts.ts";
 import { ipRouteOutputFlow, ipRouteOutputKey } from "./route.ts";
@@ -299,8 +299,7 @@ function noRoute(net: Net, skb: SkBuff, error: number): number {
 export function inetSkRebuildRoute(sk: Sock): DstEntry | null {
   const inet = (sk as InetSk).inet;
   const fl = outputFlow;
-  flowi4Init(fl, inet.daddr, inet.saddr, sk.boundDevIf, inet.tos, words[sk.cold + SK_PROTOCOL]!);
-  fl.mark = words[sk.cold + SK_MARK]!;
+  flowi4SockInit(fl, sk, inet.daddr, inet.saddr, sk.boundDevIf, inet.tos);
   const dst = ipRouteOutputFlow(sk.net, fl, sk);
   if (dst !== null) skDstSet(sk, dst);
   return dst;

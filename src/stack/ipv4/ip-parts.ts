@@ -146,6 +146,23 @@ export interface SockoptOps {
   get(net: Net, name: number, out: Uint8Array | Int32Array): number;
 }
 
+/** Options of level SOL_IP that few programs ask for (inet-sockopt.ts), and what follows from them. */
+export interface InetSockoptOps {
+  /** 0 or a negative errno, -ENOPROTOOPT for any other option. */
+  set(sk: InetSk, name: number, value: number): number;
+  get(sk: InetSk, name: number, out: Uint8Array | Int32Array): number;
+  /** The least TTL of a segment for the socket. */
+  minTtl(sk: Sock): number;
+  /** Its own range of local ports: the highest in the upper 16 bits, the lowest in the lower; 0 for none. */
+  ports(sk: Sock): number;
+  /** The device for what it sends to hosts, 0 for any. */
+  unicastIf(sk: Sock): number;
+  /** Does bind() leave the port to connect()? */
+  noPort(sk: Sock): boolean;
+  /** Delivers the control message about a packet's destination. */
+  origdstaddr(msg: Msghdr, skb: SkBuff): void;
+}
+
 export let ipFragments: FragmentOps | null = null;
 export let ipOptions: OptionOps | null = null;
 export let ipForwarding: ForwardOps | null = null;
@@ -156,6 +173,7 @@ export let ipHooks: HookOps | null = null;
 export let ipMulticast: MulticastOps | null = null;
 export let synGuard: SynGuardOps | null = null;
 export let ipSockopts: SockoptOps | null = null;
+export let inetSockopts: InetSockoptOps | null = null;
 
 /** Boot: no part is there. */
 export function ipPartsInit(): void {
@@ -169,6 +187,7 @@ export function ipPartsInit(): void {
   ipMulticast = null;
   synGuard = null;
   ipSockopts = null;
+  inetSockopts = null;
 }
 
 export function registerIpFragments(ops: FragmentOps): void {
@@ -209,4 +228,8 @@ export function registerSynGuard(ops: SynGuardOps): void {
 
 export function registerIpSockopts(ops: SockoptOps): void {
   ipSockopts = ops;
+}
+
+export function registerInetSockopts(ops: InetSockoptOps): void {
+  inetSockopts = ops;
 }

@@ -32,9 +32,9 @@ import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
 import { IP_HLEN, IPH_DADDR, IPH_SADDR, IPH_TOS, IPH_TTL } from "../wire/ip.ts";
 import { inetSelectAddr } from "./devinet.ts";
 import {
-  INET_FREEBIND, INET_HDRINCL, INET_RECVERR, type InetSk, IP_CMSG_PKTINFO, IP_CMSG_RECVOPTS, IP_CMSG_RETOPTS, IP_CMSG_TOS, IP_CMSG_TTL,
+  INET_FREEBIND, INET_HDRINCL, INET_RECVERR, type InetSk, IP_CMSG_ORIGDSTADDR, IP_CMSG_PKTINFO, IP_CMSG_RECVOPTS, IP_CMSG_RETOPTS, IP_CMSG_TOS, IP_CMSG_TTL,
 } from "./inet-sock.ts";
-import { ipMulticast, ipOptions, ipRaw, ipSockopts } from "./ip-parts.ts";
+import { inetSockopts, ipMulticast, ipOptions, ipRaw, ipSockopts } from "./ip-parts.ts";
 import { dstMtu } from "./rtable.ts";
 
 /** Words of the IP_PKTINFO message: ifindex, local address to answer from, destination address of the header. */
@@ -129,14 +129,16 @@ export function ipSetsockopt(sk: InetSk, name: number, value: number, bytes: Uin
   }
 }
 
-/** Options of parts: of multicast, then of netfilter. */
+/** Options of parts: those that few ask for, of multicast, of netfilter. */
 function setElsewhere(sk: InetSk, name: number, value: number, bytes: Uint8Array | Int32Array | null): number {
-  const err = ipMulticast === null ? -ENOPROTOOPT : ipMulticast.set(sk, name, value, bytes);
+  let err = inetSockopts === null ? -ENOPROTOOPT : inetSockopts.set(sk, name, value);
+  if (err === -ENOPROTOOPT && ipMulticast !== null) err = ipMulticast.set(sk, name, value, bytes);
   return err !== -ENOPROTOOPT || ipSockopts === null ? err : ipSockopts.set(sk.net, name, bytes);
 }
 
 function getElsewhere(sk: InetSk, name: number, out: Uint8Array | Int32Array): number {
-  const err = ipMulticast === null ? -ENOPROTOOPT : ipMulticast.get(sk, name, out);
+  let err = inetSockopts === null ? -ENOPROTOOPT : inetSockopts.get(sk, name, out);
+  if (err === -ENOPROTOOPT && ipMulticast !== null) err = ipMulticast.get(sk, name, out);
   return err !== -ENOPROTOOPT || ipSockopts === null ? err : ipSockopts.get(sk.net, name, out);
 }
 
@@ -209,6 +211,7 @@ export function ipCmsgRecv(sk: InetSk, msg: Msghdr, skb: SkBuff): void {
     if (at >= 0) msg.control[at] = mem8[nh + IPH_TOS]!;
   }
   if ((flags & (IP_CMSG_RECVOPTS | IP_CMSG_RETOPTS)) !== 0) ipOptions!.receiveCmsg(sk, msg, skb);
+  if ((flags & IP_CMSG_ORIGDSTADDR) !== 0) inetSockopts!.origdstaddr(msg, skb);
 }
 
 /**

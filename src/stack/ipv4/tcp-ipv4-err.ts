@@ -2,7 +2,7 @@
  * What ICMP errors do to TCP. Linux: tcp_v4_err() of net/ipv4/tcp_ipv4.c; a smaller path MTU is in tcp-mtu.ts. Read first: RFC 5927
  * (attacks by ICMP: the sequence number quoted must be in flight), RFC 1122 section 4.2.3.9, RFC 1191 (path MTU).
  */
-import { memView } from "../../lib/memory.ts";
+import { mem8, memView } from "../../lib/memory.ts";
 import { words } from "../../lib/table.ts";
 import { EHOSTUNREACH, ENOENT, EPROTO } from "../../uapi/errno.ts";
 import {
@@ -10,18 +10,19 @@ import {
   NR_ICMP_UNREACH,
 } from "../../uapi/icmp.ts";
 import {
-  ICMP_MIB_INERRORS, LINUX_MIB_LOCKDROPPEDICMPS, LINUX_MIB_OUTOFWINDOWICMPS,
+  ICMP_MIB_INERRORS, LINUX_MIB_LOCKDROPPEDICMPS, LINUX_MIB_OUTOFWINDOWICMPS, LINUX_MIB_TCPMINTTLDROP,
 } from "../../uapi/snmp.ts";
 import { TCP_CLOSE, TCP_SYN_RECV, TCP_SYN_SENT } from "../../uapi/tcp.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { SK_ERR_SOFT, sockByIndex, sockDefErrorReport } from "../core/sock.ts";
 import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
-import { IPH_DADDR, IPH_SADDR, IPH_VER_IHL } from "../wire/ip.ts";
+import { IPH_DADDR, IPH_SADDR, IPH_TTL, IPH_VER_IHL } from "../wire/ip.ts";
 import { TH_DPORT, TH_SEQ, TH_SPORT } from "../wire/tcp.ts";
 import { icmpErrConvert } from "./icmp.ts";
 import { inetCskReqskQueueDrop, tcpListendrop } from "./inet-connection-sock.ts";
 import { ehashReqBase, ehashTwBase, inetLookupEstablished } from "./inet-hashtables.ts";
 import { INET_RECVERR } from "./inet-sock.ts";
+import { inetSockopts } from "./ip-parts.ts";
 import { ipIcmpError } from "./ip-sockglue.ts";
 import { REQ_SND_ISN, REQ_WORDS, reqRows, reqskListener } from "./request-sock.ts";
 import { ipv4Redirect } from "./route-learn.ts";
@@ -60,6 +61,10 @@ export function tcpV4Err(skb: SkBuff, info: number): number {
   const fragNeeded = type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED;
   if (sk.owned && !fragNeeded) net.mib[LINUX_MIB_LOCKDROPPEDICMPS]!++;
   if (sk.state === TCP_CLOSE) return 0;
+  if (inetSockopts !== null && mem8[skb.data + IPH_TTL]! < inetSockopts.minTtl(sk)) {
+    net.mib[LINUX_MIB_TCPMINTTLDROP]!++;
+    return 0;
+  }
   const tp = sk.tp;
   if (((seq - tp.sndUna) | 0) < 0 || ((tp.sndNxt - seq) | 0) < 0) {
     net.mib[LINUX_MIB_OUTOFWINDOWICMPS]!++;

@@ -11,17 +11,16 @@ import {
   SKB_DROP_REASON_TCP_REQQFULL, SKB_NOT_DROPPED_YET,
 } from "../../uapi/drop-reason.ts";
 import { EAFNOSUPPORT, ENETUNREACH } from "../../uapi/errno.ts";
-import { IPPROTO_TCP } from "../../uapi/in.ts";
 import { AF_INET } from "../../uapi/socket.ts";
 import { IPSTATS_MIB_OUTNOROUTES, LINUX_MIB_LISTENOVERFLOWS } from "../../uapi/snmp.ts";
 import { TCP_CLOSE, TCP_MSS_DEFAULT, TCP_SYN_SENT } from "../../uapi/tcp.ts";
 import { dstRelease } from "../core/dst.ts";
 import type { SkBuff } from "../core/skbuff.ts";
-import { SK_MARK, skDstSet, type Sock } from "../core/sock.ts";
+import { skDstSet, type Sock } from "../core/sock.ts";
 import type { SockaddrIn } from "../core/sockaddr.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import { TH_SPORT } from "../wire/tcp.ts";
-import { flowi4Init, outputFlow } from "./flow.ts";
+import { flowi4SockInit, outputFlow } from "./flow.ts";
 import { inetHashConnect, inetInheritPort } from "./inet-bind.ts";
 import {
   inetCskPrepareForcedClose, inetCskReqskQueueHashAdd, inetCskReqskQueueIsFull, inetCskRouteHashedReq, inetCskRouteReq,
@@ -70,8 +69,7 @@ export function tcpV4Connect(sock: Sock, addr: SockaddrIn): number {
   const inet = sk.inet;
   const tp = sk.tp;
   const fl = outputFlow;
-  flowi4Init(fl, addr.addr | 0, inet.saddr, sk.boundDevIf, inet.tos, IPPROTO_TCP);
-  fl.mark = words[sk.cold + SK_MARK]!;
+  flowi4SockInit(fl, sk, addr.addr | 0, inet.saddr, sk.boundDevIf, inet.tos);
   const rt = ipRouteOutputFlow(net, fl, sk);
   if (rt === null) {
     if (fl.error === -ENETUNREACH) net.mib[IPSTATS_MIB_OUTNOROUTES]!++;

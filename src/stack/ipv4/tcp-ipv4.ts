@@ -4,16 +4,16 @@
  * in tcp-ipv4-err.ts, replies without a sock in tcp-reply.ts.
  */
 import { csumPartial } from "../../lib/checksum.ts";
-import { memView } from "../../lib/memory.ts";
+import { mem8, memView } from "../../lib/memory.ts";
 import { words } from "../../lib/table.ts";
 import {
   SKB_CONSUMED, SKB_DROP_REASON_NO_SOCKET, SKB_DROP_REASON_OTHERHOST, SKB_DROP_REASON_PKT_TOO_SMALL,
   SKB_DROP_REASON_SOCKET_BACKLOG, SKB_DROP_REASON_TCP_CSUM, SKB_DROP_REASON_TCP_INVALID_SEQUENCE,
-  SKB_DROP_REASON_TCP_LISTEN_OVERFLOW,
+  SKB_DROP_REASON_TCP_LISTEN_OVERFLOW, SKB_DROP_REASON_TCP_MINTTL,
 } from "../../uapi/drop-reason.ts";
 import { IPPROTO_TCP } from "../../uapi/in.ts";
 import { SOCK_STREAM } from "../../uapi/socket.ts";
-import { LINUX_MIB_TCPBACKLOGDROP, TCP_MIB_CSUMERRORS, TCP_MIB_INERRS, TCP_MIB_INSEGS } from "../../uapi/snmp.ts";
+import { LINUX_MIB_TCPBACKLOGDROP, LINUX_MIB_TCPMINTTLDROP, TCP_MIB_CSUMERRORS, TCP_MIB_INERRS, TCP_MIB_INSEGS } from "../../uapi/snmp.ts";
 import { TCP_ESTABLISHED, TCP_LISTEN } from "../../uapi/tcp.ts";
 import type { Net } from "../core/net.ts";
 import {
@@ -21,7 +21,7 @@ import {
 } from "../core/skbuff.ts";
 import { skbChainTail, skbChainTruesize } from "../core/skb-queue.ts";
 import { type Proto, SK_DROPS, type Sock, sockByIndex, sockPut, sockTable } from "../core/sock.ts";
-import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
+import { IPH_DADDR, IPH_SADDR, IPH_TTL } from "../wire/ip.ts";
 import {
   TCP_HLEN, TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TH_ACK, TH_DPORT, TH_OFF_FLAGS, TH_SEQ,
   TH_SPORT,
@@ -38,6 +38,7 @@ import {
 } from "./inet-hashtables.ts";
 import { inetTimewaitInit, inetTimewaitWords, inetTwskDeschedulePut } from "./inet-timewait-sock.ts";
 import { INET_PROTOSW_ICSK, INET_PROTOSW_PERMANENT, inetRegisterProtosw } from "./inetsw.ts";
+import { inetSockopts } from "./ip-parts.ts";
 import { inetAddProtocol } from "./protocol.ts";
 import { reqskListener, requestSockWords } from "./request-sock.ts";
 import { cookieV4Check, SYNCOOKIE_WORDS, syncookiesInit } from "./syncookies.ts";
@@ -122,6 +123,7 @@ export function tcpV4Rcv(skb: SkBuff): number {
   if (node < 0) return toListener(net, skb);
   if (node < ehashReqBase) {
     const sk = sockTable[node] as TcpSk;
+    if (inetSockopts !== null && tooFar(sk, skb)) return 0;
     if (sk.state !== TCP_ESTABLISHED || sk.owned) return deliver(sk, skb);
     // deliver(), spared a call in the state that matters.
     words[sk.tp.cold + TP_SEGS_IN]!++;
@@ -181,10 +183,18 @@ function addBacklog(sk: TcpSk, skb: SkBuff): void {
 /** A segment of no known connection: for a listener, or to be answered with a reset. */
 function toListener(net: Net, skb: SkBuff): number {
   const sk = lookupListener(net, skb);
-  if (sk !== null) return deliver(sk, skb);
+  if (sk !== null) return inetSockopts !== null && tooFar(sk, skb) ? 0 : deliver(sk, skb);
   tcpV4SendReset(null, skb);
   kfreeSkb(skb, SKB_DROP_REASON_NO_SOCKET);
   return 0;
+}
+
+/** Drops a segment that has been through more routers than the socket allows (IP_MINTTL, RFC 5082). @returns whether it was one */
+function tooFar(sk: TcpSk, skb: SkBuff): boolean {
+  if (mem8[skb.nh + IPH_TTL]! >= inetSockopts!.minTtl(sk)) return false;
+  sk.net.mib[LINUX_MIB_TCPMINTTLDROP]!++;
+  kfreeSkb(skb, SKB_DROP_REASON_TCP_MINTTL);
+  return true;
 }
 
 function lookupListener(net: Net, skb: SkBuff): TcpSk | null {

@@ -12,11 +12,14 @@ import { TCP_ESTABLISHED } from "../../uapi/tcp.ts";
 import type { Net } from "../core/net.ts";
 import type { Sock } from "../core/sock.ts";
 import { SOCK_REUSE, SOCK_REUSEPORT } from "../core/sock.ts";
+import { inetSkPortRange, portHigh, portLow } from "./inet-ports.ts";
 import type { InetSk } from "./inet-sock.ts";
 import { ipMulticast } from "./ip-parts.ts";
 
-/** Points of compute_score() for each of local address, peer address, peer port and device that fits. */
+/** Points of compute_score() for each of peer address, peer port and device that fits. */
 const SCORE_MATCH = 4;
+/** A local address that fits is worth more than all of those: Linux asks its sockets first, and the others only if there is none. */
+const SCORE_ADDRESS = 16;
 
 let heads: (Sock | null)[];
 let mask = 0;
@@ -66,8 +69,9 @@ export function udpGetPort(sk: Sock, port: number): number {
   const inetSk = sk as InetSk;
   let found = port;
   if (port === 0) {
-    const low = sk.net.ipv4.ipLocalPortRangeLow;
-    const range = sk.net.ipv4.ipLocalPortRangeHigh - low + 1;
+    inetSkPortRange(sk);
+    const low = portLow;
+    const range = portHigh - low + 1;
     // No parity rule here: that one keeps bind() and connect() of TCP apart.
     const start = getRandomBelow(range);
     let tried = 0;
@@ -80,18 +84,32 @@ export function udpGetPort(sk: Sock, port: number): number {
     return -EADDRINUSE;
   }
   inetSk.inet.num = found;
-  const bucket = bucketOf(sk.net, found);
-  // The newest in front: among equals, the lookup finds the socket bound last.
+  enter(sk, bucketOf(sk.net, found));
+  return 0;
+}
+
+/** The newest in front: among equals, the lookup finds the socket that got its address last. */
+function enter(sk: Sock, bucket: number): void {
   sk.hashNext = heads[bucket]!;
   heads[bucket] = sk;
-  return 0;
+}
+
+/** connect() or a disconnect has given the socket another local address. Linux: udp_lib_rehash(). */
+export function udpRehash(sk: InetSk): void {
+  const bucket = bucketOf(sk.net, sk.inet.num);
+  leave(sk, bucket);
+  enter(sk, bucket);
 }
 
 /** Leaves the table; the port is free again. Linux: udp_lib_unhash(). */
 export function udpUnhash(sk: Sock): void {
   const inet = (sk as InetSk).inet;
   if (inet.num === 0) return;
-  const bucket = bucketOf(sk.net, inet.num);
+  leave(sk, bucketOf(sk.net, inet.num));
+  inet.num = 0;
+}
+
+function leave(sk: Sock, bucket: number): void {
   let previous: Sock | null = null;
   let at: Sock | null = heads[bucket]!;
   while (at !== null && at !== sk) {
@@ -103,7 +121,6 @@ export function udpUnhash(sk: Sock): void {
     else previous.hashNext = sk.hashNext;
   }
   sk.hashNext = null;
-  inet.num = 0;
 }
 
 /** How well a socket fits a packet, -1 for not at all. Linux: compute_score(). */
@@ -116,7 +133,7 @@ function computeScore(
   const rcvSaddr = inet.rcvSaddr;
   if (rcvSaddr !== 0) {
     if (rcvSaddr !== daddr) return -1;
-    score += SCORE_MATCH;
+    score += SCORE_ADDRESS;
   }
   if (inet.daddr !== 0) {
     if (inet.daddr !== saddr) return -1;

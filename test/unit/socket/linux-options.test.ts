@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import test from "ava";
 import { boot, close, getsockopt, poolsInUse, setsockopt, socket } from "../../../src/index.ts";
+import { socketOptions } from "../../../src/socket-options.ts";
 import { AF_INET, SOCK_DGRAM, SOCK_STREAM } from "../../../src/uapi/socket.ts";
 
 type Row = [kind: "tcp" | "udp", level: number, name: string, number: number, before: number, sets: [number, number?][]];
@@ -11,7 +12,7 @@ const recorded = JSON.parse(readFileSync(new URL("linux-options.json", import.me
 const out = new Int32Array(1);
 
 test.before(() => {
-  boot({ preset: "host" });
+  boot({ preset: "host", initcalls: [socketOptions] });
 });
 
 function get(fd: number, level: number, number: number): number {
