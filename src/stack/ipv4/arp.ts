@@ -103,7 +103,7 @@ function arpConstruct(neigh: Neighbour): number {
     neigh.haLo = dev.addrLo;
     return 0;
   }
-  const type = inetAddrType(dev.net!, neigh.key, dev);
+  const type = inetAddrType(dev.net!, neigh.key);
   if (type === RTN_MULTICAST) {
     neigh.nudState = NUD_NOARP;
     neigh.haHi = ETH_IPV4_MCAST_HI;

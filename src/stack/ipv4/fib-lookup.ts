@@ -7,9 +7,8 @@ import { account } from "../../lib/account.ts";
 import { words } from "../../lib/table.ts";
 import { EACCES, EAGAIN, EHOSTUNREACH, EINVAL, ENETUNREACH } from "../../uapi/errno.ts";
 import { inClassD } from "../../uapi/in.ts";
-import { RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTNH_F_DEAD } from "../../uapi/rtnetlink.ts";
+import { RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RTN_BLACKHOLE, RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST, RTNH_F_DEAD } from "../../uapi/rtnetlink.ts";
 import type { Net } from "../core/net.ts";
-import type { NetDevice } from "../core/net-device.ts";
 import { fibGetTable } from "./fib-alias.ts";
 import { FI_SHIFT, fibTnodes, fibWanted } from "./fib-memory.ts";
 import { fibRulesLookup } from "./fib-rules.ts";
@@ -196,12 +195,10 @@ export function fibLookup(net: Net, flow: Flowi4, res: FibResult): number {
 
 /**
  * What kind of address it is for this host: RTN_LOCAL, RTN_BROADCAST, RTN_MULTICAST, else RTN_UNICAST (any other).
- * Linux: inet_addr_type(), with `dev` inet_dev_addr_type(): local to that device only.
+ * Linux: inet_addr_type().
  */
-export function inetAddrType(net: Net, addr: number, dev: NetDevice | null = null): number {
-  const type = inetAddrTypeTable(net, addr, RT_TABLE_LOCAL);
-  if (dev === null || (type !== RTN_LOCAL && type !== RTN_BROADCAST)) return type;
-  return inClassD(addr) || addr === 0 || addr === -1 || words[fibResult.nh + NH_OIF] === dev.ifindex ? type : RTN_UNICAST;
+export function inetAddrType(net: Net, addr: number): number {
+  return inetAddrTypeTable(net, addr, RT_TABLE_LOCAL);
 }
 
 /** The same by one table. Linux: inet_addr_type_table(). */

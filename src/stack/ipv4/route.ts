@@ -235,9 +235,9 @@ export function ipRouteOutputKey(net: Net, fl: Flowi4): Rtable | null {
       return rt;
     }
   }
-  if (saddr !== 0 && (fl.flags & FLOWI_FLAG_ANYSRC) === 0) {
+  if (saddr !== 0) {
     if (inClassD(saddr) || saddr === -1) return fail(fl, -EINVAL);
-    if (!isLocalAddr(net, saddr)) return fail(fl, -EINVAL);
+    if ((fl.flags & FLOWI_FLAG_ANYSRC) === 0 && !isLocalAddr(net, saddr)) return fail(fl, -EINVAL);
     if (fl.oif === 0 && (daddr === -1 || inClassD(daddr))) {
       const ifa = inetLookupIfaddr(net, saddr);
       if (ifa === null) return fail(fl, -EINVAL);

@@ -10,6 +10,7 @@ import { UDP_CORK } from "../../uapi/udp.ts";
 import { datagramPoll } from "../core/datagram.ts";
 import type { Net } from "../core/net.ts";
 import { skbChainPurge, skbQueuePurge } from "../core/skb-queue.ts";
+import type { Sockaddr, SockaddrIn } from "../core/sockaddr.ts";
 import { type Proto, type Sock, sockCount, sockDefWriteSpace, sockOrphan, sockPut } from "../core/sock.ts";
 import { inetDgramOps, inetSkAlloc, inetSkFree } from "./af-inet.ts";
 import { datagramConnect, datagramDisconnect, datagramIoctl, datagramShutdown } from "./datagram.ts";
@@ -19,7 +20,7 @@ import type { InetSk } from "./inet-sock.ts";
 import { inetAddProtocol } from "./protocol.ts";
 import { udpErr, udpQueueRcvSkb, udpRcv, udpRecvmsg } from "./udp-input.ts";
 import { udpFlushPendingFrames, udpOutputInit, udpPushPendingFrames, udpSendmsg } from "./udp-output.ts";
-import { udpGetPort, udpTableInit, udpUnhash } from "./udp-table.ts";
+import { udpGetPort, udpRehash, udpTableInit, udpUnhash } from "./udp-table.ts";
 
 /**
  * Boot: after sockInit(), inetInit(), inetProtocolsInit() and randomInit(). The port table has a head for each sock.
@@ -47,6 +48,24 @@ function udpClose(sk: Sock): void {
   sk.errorQueue = skbChainPurge(sk.errorQueue);
   sockOrphan(sk);
   sockPut(sk);
+}
+
+/** The peer brings a local address with it, where bind() gave none. Linux: ip4_datagram_connect(). */
+function udpConnect(sock: Sock, addr: Sockaddr): number {
+  const sk = sock as InetSk;
+  const before = sk.inet.rcvSaddr;
+  const err = datagramConnect(sk, addr as SockaddrIn);
+  if (sk.inet.rcvSaddr !== before) udpRehash(sk);
+  return err;
+}
+
+/** Linux: udp_disconnect(). */
+function udpDisconnect(sock: Sock): number {
+  const sk = sock as InetSk;
+  const before = sk.inet.rcvSaddr;
+  datagramDisconnect(sk);
+  if (sk.inet.rcvSaddr !== before && sk.inet.num !== 0) udpRehash(sk);
+  return 0;
 }
 
 /** Options of level SOL_UDP. Linux: udp_lib_setsockopt(). */
@@ -78,8 +97,8 @@ export const udpProt: Proto = Object.freeze({
   free: inetSkFree,
   init: udpInitSock,
   close: udpClose,
-  connect: datagramConnect,
-  disconnect: datagramDisconnect,
+  connect: udpConnect,
+  disconnect: udpDisconnect,
   shutdown: datagramShutdown,
   sendmsg: udpSendmsg,
   recvmsg: udpRecvmsg,

@@ -171,7 +171,7 @@ function fillNeigh(skb: SkBuff, nlh: number, neigh: Neighbour): number {
   memView.setInt32(nlh + NDM_IFINDEX, neigh.dev!.ifindex, true);
   memView.setUint16(nlh + NDM_STATE, neigh.nudState, true);
   mem8[nlh + NDM_FLAGS] = neigh.flags & 0xff;
-  mem8[nlh + NDM_TYPE] = inetAddrType(neigh.dev!.net!, neigh.key, neigh.dev);
+  mem8[nlh + NDM_TYPE] = inetAddrType(neigh.dev!.net!, neigh.key);
   const fits = nlaPutAddr(skb, NDA_DST, neigh.key)
     && ((neigh.nudState & NUD_VALID) === 0 || nlaPutLladdr(skb, NDA_LLADDR, neigh.haHi, neigh.haLo))
     && nlaPutU32(skb, NDA_PROBES, neigh.probes)
