@@ -16,6 +16,8 @@ import {
 
 /** The device of a name whose label, from a colon on, does not count; or null. */
 export function devOfLabel(net: Net, name: string): NetDevice | null {
+  // Most are no labels. In XS each look into a string makes an object, to compare two does not.
+  for (let dev = net.devices; dev !== null; dev = dev.nextDev) if (dev.name === name) return dev;
   const colon = name.indexOf(":");
   const length = colon < 0 ? name.length : colon;
   for (let dev = net.devices; dev !== null; dev = dev.nextDev) {

@@ -15,6 +15,9 @@ const SERVERS = 3;
 /** Routes that are kept: destination, mask, gateway. */
 const ROUTES = 8;
 const ROUTE_NUMBERS = 3;
+/** Longest names that are kept; a longer one is none. */
+const HOSTNAME_BYTES = 64;
+const DOMAIN_BYTES = 128;
 /** Every host takes packets of that size (RFC 791); a smaller MTU is not believed. */
 const LEAST_MTU = 576;
 /** Shortest lease that is believed, in s. */
@@ -38,14 +41,32 @@ export class DhcpLease {
   dnsCount = 0;
   ntpCount = 0;
   routeCount = 0;
-  hostname = "";
-  domain = "";
+  hostnameBytes = 0;
+  domainBytes = 0;
+  /** Their text, so that a renewal makes no string. */
+  readonly names: Uint8Array = new Uint8Array(HOSTNAME_BYTES + DOMAIN_BYTES);
   readonly dns: Int32Array = new Int32Array(SERVERS);
   readonly ntp: Int32Array = new Int32Array(SERVERS);
   /** The default route included. */
   readonly routes: Int32Array = new Int32Array(ROUTES * ROUTE_NUMBERS);
   /** What the device's MTU was before, 0 while it is as it was. */
   formerMtu = 0;
+
+  /** The host's name; "" when the server says none. Makes a string, as the next one does. */
+  get hostname(): string {
+    return nameText(this.names, 0, this.hostnameBytes);
+  }
+
+  /** The domain behind it, for the search list. */
+  get domain(): string {
+    return nameText(this.names, HOSTNAME_BYTES, this.domainBytes);
+  }
+}
+
+function nameText(names: Uint8Array, at: number, length: number): string {
+  let text = "";
+  for (let i = 0; i < length; i++) text += String.fromCharCode(names[at + i]!);
+  return text;
 }
 
 /** The mask that the class of an address says. */
@@ -75,7 +96,7 @@ export function dhcpOfferOk(offer: boolean): boolean {
   return seconds < 0 ? offer : seconds >= LEAST_LEASE_SEC;
 }
 
-/** Takes the lease out of an ACK that dhcpOfferOk() likes. Makes strings. */
+/** Takes the lease out of an ACK that dhcpOfferOk() likes. */
 export function dhcpReadLease(lease: DhcpLease): void {
   lease.addr = scratchView.getInt32(DHCP_YIADDR);
   lease.mask = dhcpOptionAddr(OPTION_NETMASK, classMask(lease.addr));
@@ -84,8 +105,8 @@ export function dhcpReadLease(lease: DhcpLease): void {
   lease.mtu = dhcpOptionU16(OPTION_MTU, 0);
   lease.dnsCount = dhcpOptionAddrs(OPTION_DNS, lease.dns);
   lease.ntpCount = dhcpOptionAddrs(OPTION_NTP, lease.ntp);
-  lease.hostname = dhcpOptionText(OPTION_HOSTNAME);
-  lease.domain = dhcpOptionText(OPTION_DOMAIN);
+  lease.hostnameBytes = dhcpOptionText(OPTION_HOSTNAME, lease.names, 0, HOSTNAME_BYTES);
+  lease.domainBytes = dhcpOptionText(OPTION_DOMAIN, lease.names, HOSTNAME_BYTES, DOMAIN_BYTES);
   readTimes(lease);
   lease.router = dhcpOptionAddr(OPTION_ROUTERS, 0);
   lease.routeCount = 0;

@@ -70,6 +70,7 @@ export const OPTION_T2 = 59;
 export const OPTION_CLIENT_ID = 61;
 export const OPTION_CLASSLESS_ROUTES = 121;
 export const OPTION_END = 255;
+const QUESTION_MARK = 0x3f;
 const OVERLOAD_FILE = 1;
 const OVERLOAD_SNAME = 2;
 
@@ -189,16 +190,20 @@ export function dhcpOptionAddrs(code: number, out: Int32Array): number {
   return i;
 }
 
-/** A text, up to a zero byte; what is not visible ASCII becomes a question mark. Makes a string. */
-export function dhcpOptionText(code: number): string {
-  const length = dhcpOption(code);
-  let text = "";
-  for (let i = 0; i < length; i++) {
-    const byte = scratch[optionAt + i]!;
+/**
+ * Copies a text, up to a zero byte, to `out` at `to`; what is not visible ASCII becomes a question mark.
+ * @returns its length; 0 when the option is not there, or the text is longer than `room`
+ */
+export function dhcpOptionText(code: number, out: Uint8Array, to: number, room: number): number {
+  const most = dhcpOption(code);
+  let length = 0;
+  for (; length < most; length++) {
+    const byte = scratch[optionAt + length]!;
     if (byte === 0) break;
-    text += byte > 0x20 && byte < 0x7f ? String.fromCharCode(byte) : "?";
+    if (length === room) return 0;
+    out[to + length] = byte > 0x20 && byte < 0x7f ? byte : QUESTION_MARK;
   }
-  return text;
+  return length;
 }
 
 /**
@@ -253,11 +258,9 @@ export function dhcpPutAddrs(at: number, code: number, addrs: ArrayLike<number>,
   return at + 2 + (count << 2);
 }
 
-export function dhcpPutText(at: number, code: number, text: string): number {
-  scratch[at] = code;
-  scratch[at + 1] = text.length;
-  for (let i = 0; i < text.length; i++) scratch[at + 2 + i] = text.charCodeAt(i);
-  return at + 2 + text.length;
+/** A text of a program as bytes; a character beyond Latin-1 becomes another. Allocates. */
+export function createTextBytes(text: string): Uint8Array {
+  return Uint8Array.from({ length: text.length }, (_, i) => text.charCodeAt(i));
 }
 
 /** Ends a message: its length. */

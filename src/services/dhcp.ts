@@ -1,7 +1,7 @@
 /**
  * DHCP client: gets an address for a device, keeps it as long as the server lets it, and says when it changes. Read first:
  * RFC 2131 (figure 5, sections 3, 4.1 and 4.4), RFC 2132, RFC 5227 (is the address free?). Linux has dhclient, udhcpc and
- * systemd-networkd. Owns the client's state; its messages are in dhcp-message.ts, what is in them in dhcp-lease.ts.
+ * systemd-networkd. The client's state is in dhcp-client.ts, its messages in dhcp-message.ts, what is in them in dhcp-lease.ts.
  *
  *   const client = dhcp(initNet, "eth0", { hostname: "board7", onChange: (client, event) => { … client.lease.addr … } });
  *
@@ -19,47 +19,27 @@ import { bind } from "../stack/socket/socket.ts";
 import { errnoName } from "../uapi/errno.ts";
 import { AF_INET, SO_BINDTODEVICE, SO_BROADCAST, SO_REUSEADDR, SOCK_DGRAM, SOCK_NONBLOCK, SOL_SOCKET } from "../uapi/socket.ts";
 import { Acd, ACD_CONFLICT, ACD_FREE, ACD_LOST, acdClose, acdIdle, acdNext, acdOpen, acdProbe, acdRun } from "./acd.ts";
-import { dhcpApply, DhcpLease, dhcpOfferOk, dhcpReadLease, dhcpUnapply, dhcpUnapplyRoutes } from "./dhcp-lease.ts";
 import {
-  BOOTP_CLIENT_PORT, BOOTP_SERVER_PORT, BOOTREPLY, BOOTREQUEST, DHCP_BUFFER_BYTES, DHCP_CHADDR, DHCP_CIADDR, DHCP_FLAG_BROADCAST,
-  DHCP_FLAGS, DHCP_FOREVER, DHCP_MESSAGE_BYTES, DHCP_SECS, DHCP_XID, DHCP_YIADDR, DHCPACK, dhcpBegin, dhcpCheck, DHCPDECLINE,
-  DHCPDISCOVER, dhcpEnd, DHCPNAK, DHCPOFFER, dhcpOptionAddr, dhcpPutBytes, dhcpPutText, dhcpPutU16, dhcpPutU32, DHCPRELEASE,
-  DHCPREQUEST, dhcpType, OPTION_CLIENT_ID, OPTION_HOSTNAME, OPTION_LEASE_TIME, OPTION_MAX_SIZE, OPTION_PARAMETERS, OPTION_REQUESTED,
-  OPTION_SERVER_ID,
+  DHCP_BOUND, DHCP_CHECKING, DHCP_EVENT_BOUND, DHCP_EVENT_CONFLICT, DHCP_EVENT_EXPIRED, DHCP_EVENT_REFUSED, DHCP_EVENT_RELEASED,
+  DHCP_EVENT_RENEWED, DHCP_EVENT_SILENCE, DHCP_INIT, DHCP_REBINDING, DHCP_REBOOTING, DHCP_RELEASING, DHCP_RENEWING, DHCP_REQUESTING,
+  DHCP_SELECTING, DHCP_STOPPED, DHCP_WAITING, dhcpCheckOptions, DhcpClient, type DhcpOptions,
+} from "./dhcp-client.ts";
+import { dhcpApply, dhcpOfferOk, dhcpReadLease, dhcpUnapply, dhcpUnapplyRoutes } from "./dhcp-lease.ts";
+import {
+  BOOTP_CLIENT_PORT, BOOTREPLY, BOOTREQUEST, DHCP_BUFFER_BYTES, DHCP_CHADDR, DHCP_CIADDR, DHCP_FLAG_BROADCAST, DHCP_FLAGS, DHCP_FOREVER,
+  DHCP_MESSAGE_BYTES, DHCP_SECS, DHCP_XID, DHCP_YIADDR, DHCPACK, dhcpBegin, dhcpCheck, DHCPDECLINE, DHCPDISCOVER, dhcpEnd, DHCPNAK,
+  DHCPOFFER, dhcpOptionAddr, dhcpPutBytes, dhcpPutU16, dhcpPutU32, DHCPRELEASE, DHCPREQUEST, dhcpType, OPTION_CLIENT_ID, OPTION_HOSTNAME,
+  OPTION_LEASE_TIME, OPTION_MAX_SIZE, OPTION_PARAMETERS, OPTION_REQUESTED, OPTION_SERVER_ID,
 } from "./dhcp-message.ts";
-import { Interface, interfaceInit, interfaceRunning } from "./interface.ts";
+import { interfaceInit, interfaceRunning } from "./interface.ts";
 import { LinkWatch, linkWatchStart, linkWatchStop } from "./link.ts";
 import {
-  scratch, scratchView, Service, serviceClock, serviceClose, serviceOpen, serviceSleep, serviceStart, ServiceSocket, serviceStop,
-  serviceWake,
+  scratch, scratchView, serviceClock, serviceClose, serviceOpen, serviceSleep, serviceStart, serviceStop, serviceWake,
 } from "./service.ts";
 
+export * from "./dhcp-client.ts";
 export type { DhcpLease } from "./dhcp-lease.ts";
 export { DHCP_FOREVER } from "./dhcp-message.ts";
-
-/** States, by RFC 2131's figure 5. DHCP_CHECKING is where an address is probed for before it is used, DHCP_WAITING between attempts. */
-export const DHCP_INIT = 0;
-export const DHCP_SELECTING = 1;
-export const DHCP_REQUESTING = 2;
-export const DHCP_REBOOTING = 3;
-export const DHCP_CHECKING = 4;
-export const DHCP_BOUND = 5;
-export const DHCP_RENEWING = 6;
-export const DHCP_REBINDING = 7;
-export const DHCP_WAITING = 8;
-export const DHCP_RELEASING = 9;
-export const DHCP_STOPPED = 10;
-
-/** What onChange hears: there is an address; it may be kept longer. */
-export const DHCP_EVENT_BOUND = 1;
-export const DHCP_EVENT_RENEWED = 2;
-/** There is none any more: its time is over; the server refuses it; another host has it; it was given back. */
-export const DHCP_EVENT_EXPIRED = 3;
-export const DHCP_EVENT_REFUSED = 4;
-export const DHCP_EVENT_CONFLICT = 5;
-export const DHCP_EVENT_RELEASED = 6;
-/** No server has answered to three messages; the client goes on asking. A program may choose an address by itself now (autoip). */
-export const DHCP_EVENT_SILENCE = 7;
 
 /** RFC 2131 section 4.1: 4 s, doubled up to 64, each a second more or less. */
 const FIRST_RETRY_MS = 4000;
@@ -82,82 +62,17 @@ const RELEASE_MS = 1000;
 const MSEC_PER_SEC = 1000;
 /** Beyond this the time of renewal is spread no further. */
 const MOST_SPREAD_SEC = 1 << 26;
-const LONGEST_TEXT = 63;
-const LONGEST_ID = 64;
 const BROADCAST_ADDR = -1;
 
 /** Asked for, in the order of RFC 3442: classless routes before routers. Option 54 comes unasked, but may be asked for. */
 const PARAMETERS: readonly number[] = Object.freeze([1, 121, 3, 6, 12, 15, 26, 28, 33, 42, 51, 54, 58, 59]);
-
-export interface DhcpOptions {
-  /** Told to the server (option 12), up to 63 letters. */
-  readonly hostname?: string;
-  /** Client identifier (option 61), 2 to 64 bytes; without it 1 and the link address. */
-  readonly clientId?: Uint8Array;
-  /** An address from an earlier life, as int32: asked for at first (INIT-REBOOT). */
-  readonly request?: number;
-  /** Lease time to ask for, in s. */
-  readonly leaseSec?: number;
-  /** Make sure that nobody has the address (RFC 5227); done unless false, where packet sockets are there. */
-  readonly probe?: boolean;
-  /** Hears of changes, when the device has been changed already. */
-  readonly onChange?: (client: DhcpClient, event: number) => void;
-}
-
-export class DhcpClient extends Service {
-  /** DHCP_INIT … DHCP_STOPPED */
-  state = DHCP_INIT;
-  xid = 0;
-  /** Messages sent in this state. */
-  tries = 0;
-  /** On the service's clock: when there is something to do in this state; when acquisition began, the last request was sent. */
-  dueMs = 0;
-  begunMs = 0;
-  requestedMs = 0;
-  /** When the lease is to be renewed, rebound, and over; Infinity without end. */
-  t1Ms = Infinity;
-  t2Ms = Infinity;
-  endMs = Infinity;
-  /** The address asked for, and of whom; 0: of none. */
-  wanted = 0;
-  server = 0;
-  refusals = 0;
-  /** Is the address in the device? */
-  applied = false;
-  readonly lease: DhcpLease = new DhcpLease();
-  readonly iface: Interface;
-  readonly socket: ServiceSocket = new ServiceSocket(this);
-  /** null where addresses are not probed for. */
-  acd: Acd | null = null;
-  /** null until the device is known. */
-  link: LinkWatch | null = null;
-  readonly to: SockaddrIn = new SockaddrIn(0, BOOTP_SERVER_PORT);
-  readonly options: DhcpOptions;
-  readonly clientId: Uint8Array;
-
-  constructor(net: Net, name: string, options: DhcpOptions) {
-    super(net);
-    this.iface = new Interface(name);
-    this.options = options;
-    this.clientId = options.clientId ?? new Uint8Array(7);
-  }
-}
-
-function checkOptions({ hostname, clientId }: DhcpOptions): void {
-  if (hostname !== undefined && !/^[!-~]{1,63}$/.test(hostname)) {
-    throw new RangeError(`dhcp: option hostname is ${hostname}; it must be 1 to ${LONGEST_TEXT} visible letters`);
-  }
-  if (clientId !== undefined && (clientId.length < 2 || clientId.length > LONGEST_ID)) {
-    throw new RangeError(`dhcp: option clientId has ${clientId.length} bytes; it must have 2 to ${LONGEST_ID}`);
-  }
-}
 
 /**
  * Starts a client for the device of that name, which is brought up. Allocates.
  * @throws RangeError for an option; Error when the device is not there or no socket is left
  */
 export function dhcp(net: Net, name: string, options: DhcpOptions = {}): DhcpClient {
-  checkOptions(options);
+  dhcpCheckOptions(options);
   const client = new DhcpClient(net, name, options);
   const err = open(client);
   if (err < 0) {
@@ -346,7 +261,7 @@ function sendRenewal(client: DhcpClient, addr: number, limitMs: number): void {
 
 /** Writes the message that belongs to the state (RFC 2131 table 5) and sends it. A lost one is sent again by the state. */
 function sendMessage(client: DhcpClient, type: number, addr: number): void {
-  const { options, iface } = client;
+  const { options, iface, hostname } = client;
   // Who verifies an address speaks as if it had none (table 5, INIT-REBOOT).
   const applied = client.applied && client.state !== DHCP_REBOOTING;
   let at = dhcpBegin(BOOTREQUEST, type, client.xid, iface.hwHi, iface.hwLo);
@@ -361,7 +276,7 @@ function sendMessage(client: DhcpClient, type: number, addr: number): void {
     at = dhcpPutU16(at, OPTION_MAX_SIZE, DHCP_MESSAGE_BYTES);
     at = dhcpPutBytes(at, OPTION_PARAMETERS, PARAMETERS);
     if (options.leaseSec !== undefined) at = dhcpPutU32(at, OPTION_LEASE_TIME, options.leaseSec);
-    if (options.hostname !== undefined) at = dhcpPutText(at, OPTION_HOSTNAME, options.hostname);
+    if (hostname !== null) at = dhcpPutBytes(at, OPTION_HOSTNAME, hostname);
   }
   client.to.addr = addr;
   sendto(client.socket.fd, scratch, 0, dhcpEnd(at), 0, client.to);

@@ -19,9 +19,9 @@ import { ARPHRD_ETHER, ATF_COM } from "../uapi/if-arp.ts";
 import { SIOCSARP } from "../uapi/ioctl.ts";
 import { AF_INET, SO_BINDTODEVICE, SO_BROADCAST, SO_REUSEADDR, SOCK_DGRAM, SOCK_NONBLOCK, SOL_SOCKET } from "../uapi/socket.ts";
 import {
-  BOOTP_CLIENT_PORT, BOOTP_SERVER_PORT, BOOTREPLY, BOOTREQUEST, DHCP_BUFFER_BYTES, DHCP_CHADDR, DHCP_CIADDR, DHCP_FLAG_BROADCAST,
-  DHCP_FLAGS, DHCP_FOREVER, DHCP_GIADDR, DHCP_HLEN, DHCP_HTYPE, DHCP_MESSAGE_BYTES, DHCP_XID, DHCP_YIADDR, DHCPACK, dhcpBegin, dhcpCheck,
-  DHCPDECLINE, DHCPDISCOVER, dhcpEnd, DHCPINFORM, DHCPNAK, DHCPOFFER, dhcpOptionAddr, dhcpOptionU32, dhcpPutAddrs, dhcpPutText,
+  BOOTP_CLIENT_PORT, BOOTP_SERVER_PORT, BOOTREPLY, BOOTREQUEST, createTextBytes, DHCP_BUFFER_BYTES, DHCP_CHADDR, DHCP_CIADDR,
+  DHCP_FLAG_BROADCAST, DHCP_FLAGS, DHCP_FOREVER, DHCP_GIADDR, DHCP_HLEN, DHCP_HTYPE, DHCP_MESSAGE_BYTES, DHCP_XID, DHCP_YIADDR, DHCPACK,
+  dhcpBegin, dhcpCheck, DHCPDECLINE, DHCPDISCOVER, dhcpEnd, DHCPINFORM, DHCPNAK, DHCPOFFER, dhcpOptionAddr, dhcpOptionU32, dhcpPutAddrs, dhcpPutBytes,
   dhcpPutU32, DHCPRELEASE, DHCPREQUEST, dhcpType, OPTION_BROADCAST, OPTION_DNS, OPTION_DOMAIN, OPTION_LEASE_TIME, OPTION_NETMASK,
   OPTION_NTP, OPTION_REQUESTED, OPTION_ROUTERS, OPTION_SERVER_ID, OPTION_T1, OPTION_T2,
 } from "./dhcp-message.ts";
@@ -86,6 +86,7 @@ export class DhcpServer extends Service {
   leaseSec = DEFAULT_LEASE_SEC;
   router = 0;
   readonly options: DhcpdOptions;
+  readonly domain: Uint8Array | null;
   readonly iface: Interface;
   readonly socket: ServiceSocket = new ServiceSocket(this);
   readonly to: SockaddrIn = new SockaddrIn(0, BOOTP_CLIENT_PORT);
@@ -101,6 +102,7 @@ export class DhcpServer extends Service {
     super(net);
     const reserved = options.reserved ?? [];
     this.options = options;
+    this.domain = options.domain === undefined ? null : createTextBytes(options.domain);
     this.iface = new Interface(name);
     this.range = range;
     this.count = range + reserved.length;
@@ -355,7 +357,7 @@ function reply(server: DhcpServer, type: number, addr: number, seconds: number):
   if (server.router !== 0) at = dhcpPutU32(at, OPTION_ROUTERS, server.router);
   at = putServers(at, OPTION_DNS, options.dns);
   at = putServers(at, OPTION_NTP, options.ntp);
-  if (options.domain !== undefined) at = dhcpPutText(at, OPTION_DOMAIN, options.domain);
+  if (server.domain !== null) at = dhcpPutBytes(at, OPTION_DOMAIN, server.domain);
   send(server, at, destination(server, addr));
 }
 

@@ -33,6 +33,8 @@ const DEFAULT_QUERIES = 2;
 const DEFAULT_CACHE = 8;
 const MOST_QUERIES = 16;
 const HANDLE_SHIFT = 4;
+/** The last label of this host's own names. */
+const LOCALHOST: readonly number[] = Object.freeze([9, 0x6c, 0x6f, 0x63, 0x61, 0x6c, 0x68, 0x6f, 0x73, 0x74, 0]);
 /** Aliases that lead out of their answers, in a row. */
 const MOST_ALIASES = 8;
 
@@ -79,7 +81,10 @@ class DnsQuery {
   aliases = 0;
   /** Did one of them exist, without an address? */
   nodata = false;
+  /** The name as the program said it last, whether that ended with a dot, and bytes of it in the transport; 0: another is there. */
   text = "";
+  absolute = false;
+  plainBytes = 0;
   done: DnsDone | null = null;
   readonly transport: DnsTransport;
 
@@ -176,13 +181,21 @@ export function dnsStop(resolver: DnsResolver): void {
  */
 export function dnsResolve(resolver: DnsResolver, name: string, done: DnsDone, type: number = DNS_TYPE_A): number {
   const { queries } = resolver;
-  let index = 0;
-  while (index < queries.length && queries[index]!.state !== FREE) index++;
-  if (index === queries.length || resolver.timer < 0) return EAI_MEMORY;
+  let index = -1;
+  for (let i = 0; i < queries.length; i++) {
+    const { state, text } = queries[i]!;
+    if (state === FREE && (index < 0 || text === name)) index = i;
+  }
+  if (index < 0 || resolver.timer < 0) return EAI_MEMORY;
   const query = queries[index]!;
-  if (dnsNameFromText(name, query.transport.name, 0) < 0) return EAI_NONAME;
+  // In XS each look into a string makes an object: the name that was asked for last is there in bytes.
+  if (query.text !== name) {
+    query.text = name;
+    query.plainBytes = 0;
+    query.absolute = name.endsWith(".");
+  }
+  if (plainName(query) < 0) return EAI_NONAME;
   query.state = NEW;
-  query.text = name;
   query.done = done;
   query.candidate = query.aliases = 0;
   query.nodata = false;
@@ -190,6 +203,19 @@ export function dnsResolve(resolver: DnsResolver, name: string, done: DnsDone, t
   query.generation = (query.generation + 1) & 0xffffff;
   serviceWake(resolver);
   return (query.generation << HANDLE_SHIFT) | index;
+}
+
+/** Puts the name as the program said it into the transport: its bytes, or -1 for no name. */
+function plainName(query: DnsQuery): number {
+  const { name } = query.transport;
+  if (query.plainBytes > 0) {
+    // A search domain may stand where it ended.
+    name[query.plainBytes - 1] = 0;
+    return query.plainBytes;
+  }
+  const length = dnsNameFromText(query.text, name, 0);
+  if (length > 0) query.plainBytes = length;
+  return length;
 }
 
 /** Asks for the name of an address: `answer.name` then. Makes strings. As dnsResolve() otherwise. */
@@ -213,7 +239,6 @@ function conclude(resolver: DnsResolver, query: DnsQuery, error: number): void {
   transportStop(query.transport);
   query.state = FREE;
   query.done = null;
-  query.text = "";
   if (done !== null) done(error, resolver.answer);
 }
 
@@ -238,9 +263,10 @@ function dnsRun(resolver: DnsResolver): void {
 /** The first name to be tried, unless the answer needs no server. */
 function begin(resolver: DnsResolver, query: DnsQuery): void {
   const { answer } = resolver;
-  const { text } = query;
-  if (query.transport.type === DNS_TYPE_A && (dottedQuad(text, answer.addresses) || isLocalhost(text))) {
-    if (isLocalhost(text)) answer.addresses[0] = INADDR_LOOPBACK;
+  const { type, name } = query.transport;
+  const local = isLocalhost(name, query.plainBytes);
+  if (type === DNS_TYPE_A && (local || (!query.absolute && dottedQuad(name, answer.addresses)))) {
+    if (local) answer.addresses[0] = INADDR_LOOPBACK;
     answer.count = 1;
     answer.ttlSec = 0;
     answer.name = "";
@@ -253,14 +279,14 @@ function begin(resolver: DnsResolver, query: DnsQuery): void {
 
 /** Goes on to the next name that may be meant, or ends the question. */
 function nextCandidate(resolver: DnsResolver, query: DnsQuery): void {
-  const { transport, text } = query;
-  const absolute = text.endsWith(".");
+  const { transport, absolute } = query;
   const count = absolute ? 1 : resolver.search.length + 1;
   while (++query.candidate < count) {
-    const plain = absolute || (countDots(text) >= resolver.ndots ? query.candidate === 0 : query.candidate === count - 1);
-    transport.nameBytes = dnsNameFromText(text, transport.name, 0);
+    transport.nameBytes = plainName(query);
+    const plainFirst = countDots(transport.name) >= resolver.ndots;
+    const plain = absolute || query.candidate === (plainFirst ? 0 : count - 1);
     if (!plain) {
-      const place = countDots(text) >= resolver.ndots ? query.candidate - 1 : query.candidate;
+      const place = plainFirst ? query.candidate - 1 : query.candidate;
       transport.nameBytes = dnsNameAppend(transport.name, 0, resolver.search[place]!);
       if (transport.nameBytes < 0) continue;
     }
@@ -304,6 +330,7 @@ function proceed(resolver: DnsResolver, query: DnsQuery, result: number): void {
       if (++query.aliases > MOST_ALIASES) break;
       transport.nameBytes = dnsNameLength(answer.target, 0);
       for (let i = 0; i < transport.nameBytes; i++) transport.name[i] = answer.target[i]!;
+      query.plainBytes = 0;
       ask(resolver, query);
       return;
     case ANSWER_DATA:
@@ -330,35 +357,37 @@ function settle(resolver: DnsResolver, query: DnsQuery, kind: number): void {
   conclude(resolver, query, 0);
 }
 
-function countDots(text: string): number {
-  let dots = 0;
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) === 0x2e) dots++;
+/** Dots of a name as in a message: between its labels. */
+function countDots(name: Uint8Array): number {
+  let dots = -1;
+  for (let at = 0; name[at] !== 0; at += 1 + name[at]!) dots++;
   return dots;
 }
 
-/** RFC 6761 section 6.3: this host, whatever servers say. */
-function isLocalhost(text: string): boolean {
-  return text === "localhost" || text === "localhost." || text.endsWith(".localhost") || text.endsWith(".localhost.");
+/** RFC 6761 section 6.3: this host, whatever servers say. Is it the last label? */
+function isLocalhost(name: Uint8Array, length: number): boolean {
+  const from = length - LOCALHOST.length;
+  for (let i = 0; i < LOCALHOST.length; i++) if (name[from + i] !== LOCALHOST[i]) return false;
+  return true;
 }
 
 /** Is it an address? Then it is the first of `out`. */
-function dottedQuad(text: string, out: Int32Array): boolean {
+function dottedQuad(name: Uint8Array, out: Int32Array): boolean {
   let addr = 0;
-  let parts = 0;
-  let digits = 0;
-  let value = 0;
-  for (let i = 0; i <= text.length; i++) {
-    const char = i < text.length ? text.charCodeAt(i) : 0x2e;
-    if (char === 0x2e) {
-      if (digits === 0 || value > 255 || ++parts > 4) return false;
-      addr = (addr << 8) | value;
-      digits = value = 0;
-    } else {
-      if (char < 0x30 || char > 0x39 || ++digits > 3) return false;
-      value = value * 10 + char - 0x30;
+  let at = 0;
+  for (let part = 0; part < 4; part++) {
+    const digits = name[at++]!;
+    if (digits === 0 || digits > 3) return false;
+    let value = 0;
+    for (let i = 0; i < digits; i++) {
+      const digit = name[at++]! - 0x30;
+      if (digit < 0 || digit > 9) return false;
+      value = value * 10 + digit;
     }
+    if (value > 255) return false;
+    addr = (addr << 8) | value;
   }
-  if (parts !== 4) return false;
+  if (name[at] !== 0) return false;
   out[0] = addr;
   return true;
 }

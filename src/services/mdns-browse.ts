@@ -97,8 +97,9 @@ export class MdnsBrowser {
 
 /** Begins a question: the name is copied. @returns a handle, or -1: as many as there can be */
 function ask(browser: MdnsBrowser, kind: number, name: Uint8Array, now: number): number {
-  const index = browser.questions.findIndex((question) => question.kind === FREE);
-  if (index < 0) return -1;
+  let index = 0;
+  while (index < QUESTIONS && browser.questions[index]!.kind !== FREE) index++;
+  if (index === QUESTIONS) return -1;
   const question = browser.questions[index]!;
   question.kind = kind;
   question.generation = (question.generation + 1) & 0xffffff;

@@ -22,6 +22,14 @@ export const PROBE_MS = 250;
 const MANY_CONFLICTS = 15;
 const CONFLICT_WAIT_MS = 5000;
 export const LONGEST_LABEL = 63;
+/** What stands around the number of a name: a hyphen behind a host's, a blank and brackets behind a service's. */
+const HOST_FRAME = 1;
+const SERVICE_FRAME = 3;
+const CHAR_SPACE = 0x20;
+const CHAR_OPEN = 0x28;
+const CHAR_CLOSE = 0x29;
+const CHAR_HYPHEN = 0x2d;
+const CHAR_0 = 0x30;
 
 export class MdnsResponder extends Service implements MdnsSelf {
   addr = 0;
@@ -51,16 +59,35 @@ export class MdnsResponder extends Service implements MdnsSelf {
   }
 }
 
-/** The name that belongs to the number of conflicts ("board7-2", "Status page (2)"), and probes for it. Makes strings. */
+function digitCount(number: number): number {
+  let digits = 1;
+  for (let left = number; left >= 10; left = (left / 10) | 0) digits++;
+  return digits;
+}
+
+/** The name that belongs to the number of conflicts ("board7-2", "Status page (2)"), and probes for it. */
 export function mdnsRename(self: MdnsResponder, c: number): void {
   const claim = self.claims[c]!;
   const { conflicts, label, name, type } = claim;
-  const suffix = conflicts === 0 ? "" : c === 0 ? `-${conflicts + 1}` : ` (${conflicts + 1})`;
-  const kept = label.length + suffix.length > LONGEST_LABEL ? LONGEST_LABEL - suffix.length : label.length;
-  name[0] = kept + suffix.length;
+  const number = conflicts === 0 ? 0 : conflicts + 1;
+  const suffix = number === 0 ? 0 : digitCount(number) + (c === 0 ? HOST_FRAME : SERVICE_FRAME);
+  const kept = label.length + suffix > LONGEST_LABEL ? LONGEST_LABEL - suffix : label.length;
+  const behind = 1 + kept + suffix;
+  name[0] = kept + suffix;
   for (let i = 0; i < kept; i++) name[1 + i] = label[i]!;
-  for (let i = 0; i < suffix.length; i++) name[1 + kept + i] = suffix.charCodeAt(i);
-  for (let i = 0; i < type.length; i++) name[1 + kept + suffix.length + i] = type[i]!;
+  if (number !== 0) {
+    name[1 + kept] = c === 0 ? CHAR_HYPHEN : CHAR_SPACE;
+    if (c !== 0) {
+      name[2 + kept] = CHAR_OPEN;
+      name[behind - 1] = CHAR_CLOSE;
+    }
+    let left = number;
+    for (let at = c === 0 ? behind - 1 : behind - 2; left > 0; at--) {
+      name[at] = CHAR_0 + left % 10;
+      left = (left / 10) | 0;
+    }
+  }
+  for (let i = 0; i < type.length; i++) name[behind + i] = type[i]!;
   claim.nameBytes = dnsNameLength(name, 0);
   const wait = conflicts >= MANY_CONFLICTS ? CONFLICT_WAIT_MS : 0;
   mdnsProbe(self, c, wait + getRandomBelow(PROBE_MS));

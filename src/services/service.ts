@@ -6,6 +6,7 @@
  * A service does all that is due in one go and then says when it wants to be run again. Starting one allocates, running it
  * does not. It tells the program what happened last of all: the program may use another service then, and with it the buffer.
  */
+import { account } from "../lib/account.ts";
 import { cancelWork, queueWork, Work, workSetup } from "../lib/softirq.ts";
 import { createTimer, delTimer, jiffies, modTimer, timerFree } from "../lib/timer.ts";
 import { initNet, type Net } from "../stack/core/net.ts";
@@ -65,22 +66,23 @@ function timerDue(place: number): void {
 
 /**
  * Starts a service: from now on `run` is called with it when there may be something to do. Allocates.
- * @param bytes its longest message
+ * @param name its state and its timer are in the memory budget under it @param bytes its longest message
  */
 export function serviceStart<T extends Service>(service: T, name: string, bytes: number, run: (service: T) => void): void {
   if (bootNet !== initNet) {
     bootNet = initNet;
-    running = [];
+    running = account("services", []);
+    scratchBytes = 0;
   }
   let place = running.indexOf(null);
   if (place < 0) place = running.length;
-  running[place] = service;
+  running[place] = account(name, service);
   service.timer = createTimer(name, timerDue, place);
   workSetup(service.work as unknown as Work<T>, run, service);
   if (bytes <= scratchBytes) return;
   scratchBytes = bytes;
-  scratch = new Uint8Array(bytes);
-  scratchView = new DataView(scratch.buffer);
+  scratch = account("service_buffer", new Uint8Array(bytes));
+  scratchView = account("service_buffer", new DataView(scratch.buffer));
 }
 
 /** Ends a service, whose sockets are closed. */
