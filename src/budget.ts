@@ -75,10 +75,10 @@ function addCost(value: unknown, reported: ReadonlySet<object>, seen: Set<object
 }
 
 /**
- * Boots with these options and says what everything costs.
- * @throws what boot() throws for bad options
+ * Prices every object that is reported while `build` runs.
+ * @param build may call its argument once: what was reported before that is known, and not priced
  */
-export function budget(options: ConfigOptions): Budget {
+export function priceObjects(build: (begin: () => void) => void): { slots: number; pools: PoolBudget[] } {
   const reports = new Map<object, string>();
   const pools = new Map<string, PoolBudget>();
   const add = (name: string, bytes: number): void => {
@@ -89,6 +89,7 @@ export function budget(options: ConfigOptions): Budget {
     pools.set(name, entry);
   };
   let tableBytes = 0;
+  let first = 0;
   setAccountWatch((name, thing) => {
     if (typeof thing === "object") {
       reports.set(thing, name);
@@ -98,19 +99,30 @@ export function budget(options: ConfigOptions): Budget {
     }
   });
   try {
-    boot(options);
+    build(() => {
+      first = reports.size;
+      pools.clear();
+    });
   } finally {
     setAccountWatch(null);
   }
   const reported = new Set(reports.keys());
   const seen = new Set<object>();
   let slots = 0;
-  for (const [object, name] of reports) {
+  for (const [object, name] of [...reports].slice(first)) {
     const cost = { slots: 0, bytes: 0 };
     addCost(object, reported, seen, cost);
     slots += cost.slots;
     add(name, cost.bytes + cost.slots * SLOT_BYTES - (object === words ? tableBytes : 0));
   }
-  const list = [...pools.values()];
-  return { preset: options.preset ?? "default", total: list.reduce((sum, pool) => sum + pool.bytes, 0), slots, pools: list };
+  return { slots, pools: [...pools.values()] };
+}
+
+/**
+ * Boots with these options and says what everything costs.
+ * @throws what boot() throws for bad options
+ */
+export function budget(options: ConfigOptions): Budget {
+  const { slots, pools } = priceObjects(() => boot(options));
+  return { preset: options.preset ?? "default", total: pools.reduce((sum, pool) => sum + pool.bytes, 0), slots, pools };
 }

@@ -1,7 +1,8 @@
 /** `npm run budget -- [--preset P] [--json] [OPTION=VALUE …]`: what the pools of a configuration cost on a 32-bit board. */
 import { parseArgs } from "node:util";
-import { budget } from "../src/budget.ts";
+import { budget, type PoolBudget } from "../src/budget.ts";
 import type { ConfigOptions } from "../src/config.ts";
+import { serviceBudget } from "../src/service-budget.ts";
 
 const USAGE = "usage: npm run budget -- [--preset tiny|small|default|host] [--json] [OPTION=NUMBER …]";
 
@@ -18,19 +19,24 @@ function parse(): { options: ConfigOptions; json: boolean } {
   return { options: options as ConfigOptions, json: values.json };
 }
 
+function printPool({ name, count, bytesEach, bytes }: PoolBudget): void {
+  console.log(`${name.padEnd(24)} ${String(count).padStart(6)} × ${String(bytesEach).padStart(8)} = ${String(bytes).padStart(9)}`);
+}
+
 // A reader that has seen enough, such as head, is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
 
 try {
   const { options, json } = parse();
-  const result = budget(options);
+  const services = serviceBudget(options).pools;
+  const result = { ...budget(options), services };
   if (json) {
     console.log(JSON.stringify(result));
   } else {
     console.log(`preset ${result.preset}: ${result.total} bytes on a 32-bit board`);
-    for (const { name, count, bytesEach, bytes } of result.pools) {
-      console.log(`${name.padEnd(24)} ${String(count).padStart(6)} × ${String(bytesEach).padStart(8)} = ${String(bytes).padStart(9)}`);
-    }
+    result.pools.forEach(printPool);
+    console.log("and each service that a program starts:");
+    services.forEach(printPool);
   }
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error));

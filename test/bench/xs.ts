@@ -1,5 +1,5 @@
 /** `bench xs`: compute units and heap slots for each packet of every path, in the real XS engine. */
-import { buildBundle, MEASURED_BOARD, MEASURED_PACKETS, PATHS, type PathCost, XsBoard } from "../xs/measure.ts";
+import { buildBundle, MEASURED_BOARD, MEASURED_PACKETS, PATHS, type PathCost, SERVICE_PACKETS, SERVICE_PATHS, XsBoard } from "../xs/measure.ts";
 
 export async function benchXs(): Promise<{ engine: string; paths: PathCost[] }> {
   buildBundle();
@@ -9,5 +9,11 @@ export async function benchXs(): Promise<{ engine: string; paths: PathCost[] }> 
   const paths: PathCost[] = [];
   for (const path of PATHS) paths.push(await board.measure(path, MEASURED_PACKETS));
   await board.close();
+  // Services take parts, with which the paths above would cost more.
+  const served = await XsBoard.start();
+  await served.boot(MEASURED_BOARD, true);
+  await served.attach();
+  for (const path of SERVICE_PATHS) paths.push(await served.measure(path, SERVICE_PACKETS));
+  await served.close();
   return { engine: "xsnap 0.15 (XS 13.3)", paths };
 }

@@ -18,6 +18,7 @@ const COLLECT = 5;
 const ATTACH = 6;
 const ROUTES = 7;
 const LOOKUP = 8;
+const SERVICES = 9;
 
 /** The measured paths (paths.ts says what each does). */
 export const PATHS: readonly string[] = [
@@ -25,6 +26,12 @@ export const PATHS: readonly string[] = [
 ];
 /** Paths of parts that a board lists when it boots: of these only the slots are looked at. */
 export const PART_PATHS: readonly string[] = ["raw", "packet", "multicast", "link"];
+/** Paths of services, in a board with those parts. */
+export const SERVICE_PATHS: readonly string[] = ["dhcp-renew", "dns-lookup", "mdns-answer", "dnssd-answer", "sntp-poll"];
+/** Packets that each of them is measured over. */
+export const SERVICE_PACKETS = 1_000;
+/** Messages with bytes changed, for every service in turn: of these only the slots are looked at. */
+export const NONSENSE_PATH = "services-nonsense";
 /** Packets that each path is measured over. */
 export const MEASURED_PACKETS = 10_000;
 
@@ -45,7 +52,7 @@ export interface PathCost {
 /** Counts the bytes of every buffer the guest makes from here on in `globalThis.bufferBytes`. */
 const COUNT_BUFFERS = `
 globalThis.bufferBytes = 0;
-for (const name of ["ArrayBuffer", "Uint8Array", "Int16Array", "Uint16Array", "Int32Array", "Uint32Array"]) {
+for (const name of ["ArrayBuffer", "Uint8Array", "Int16Array", "Uint16Array", "Int32Array", "Uint32Array", "Float64Array"]) {
   const Original = globalThis[name];
   globalThis[name] = new Proxy(Original, {
     construct(target, args) {
@@ -100,6 +107,11 @@ export class XsBoard {
     return this.command(SERVE, {});
   }
 
+  /** Starts every service of the stack, as the memory budget does. */
+  startServices(): Promise<Delivery> {
+    return this.command(SERVICES, {});
+  }
+
   /** Hands over a frame (none when empty) at a time in ms and returns the frames sent. */
   async exchange(nowMs: number, frame: Uint8Array): Promise<Uint8Array[]> {
     const message = Buffer.alloc(5 + frame.length);
@@ -120,6 +132,8 @@ export class XsBoard {
   async measure(path: string, count: number): Promise<PathCost> {
     const run = (packets: number, dry: boolean): Promise<Delivery> => this.command(MEASURE, { path, count: packets, dry });
     await run(WARM_UP, false);
+    // What messages have left behind is not to be collected, and counted, while the path runs.
+    await this.command(COLLECT, {});
     const before = await run(0, false);
     const wet = await run(count, false);
     const idle = await run(0, true);

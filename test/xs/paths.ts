@@ -26,6 +26,7 @@ import {
   writeTransit, writeUdp,
 } from "./peer.ts";
 import { advanceNow } from "./platform.ts";
+import { isServicePath, servicePathEnd, servicePathStart, servicePathStep } from "./service-paths.ts";
 
 /** Payload of a full segment with timestamps. */
 const SEGMENT = 1448;
@@ -210,6 +211,7 @@ export function pathStart(path: string): void {
   partFd = openPart(path);
   if (path === "forward") startForwarding();
   if (path === "tcp-receive" || path === "tcp-send" || path === "tcp-request") connect();
+  if (isServicePath(path)) servicePathStart(path, net);
   if (path === "link") linkInit(net, devGetByName(net, "eth0")!);
   unacked = 0;
 }
@@ -217,6 +219,7 @@ export function pathStart(path: string): void {
 export function pathEnd(path: string): void {
   dry = false;
   if (partFd >= 0) close(partFd);
+  if (isServicePath(path)) servicePathEnd(path);
   if (path === "forward") {
     devSetForwarding(net.devices!.nextDev!, false);
     must(ipRouteDel(net, BEHIND_PEER, 16, PEER_ADDR, 0), "route");
@@ -297,7 +300,8 @@ export function pathStep(path: string, i: number): void {
       callOut();
       return;
     default:
-      throw new Error(`no path ${path}`);
+      if (!isServicePath(path)) throw new Error(`no path ${path}`);
+      servicePathStep(path, dry, i);
   }
 }
 

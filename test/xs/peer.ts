@@ -110,6 +110,15 @@ export function writeUdp(port: number, payload: number, daddr = BOARD_ADDR): num
   return L4_AT + length;
 }
 
+/** The headers of a datagram whose payload stands there, its checksum left out. @param length of header and payload */
+export function writeUdpHeaders(sport: number, dport: number, length: number, daddr: number): void {
+  writeEthernet(false, ETH_P_IP);
+  writeIp(IPPROTO_UDP, length, daddr);
+  const at = inboxOffset + L4_AT;
+  memView.setInt32(at, (sport << 16) | dport);
+  memView.setInt32(at + 4, length << 16);
+}
+
 /** A datagram without a checksum for somebody behind the board. */
 export function writeTransit(daddr: number, payload: number): number {
   writeEthernet(false, ETH_P_IP);
