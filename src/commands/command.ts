@@ -113,6 +113,11 @@ export function garbageArg(key: string, word: string): never {
   throw new CommandEnd(255, `Error: either "${key}" is duplicate, or "${word}" is a garbage.\n`);
 }
 
+/** A word that people know and nothing here does. */
+export function notOffered(word: string): never {
+  throw new CommandEnd(255, `Error: "${word}" is not offered here.\n`);
+}
+
 export function noDevice(name: string): never {
   throw new CommandEnd(1, `Cannot find device "${name}"\n`);
 }

@@ -4,7 +4,7 @@
  */
 import { Ifreq } from "../stack/core/ifreq.ts";
 import type { Net } from "../stack/core/net.ts";
-import { EBUSY } from "../uapi/errno.ts";
+import { EBUSY, EOPNOTSUPP } from "../uapi/errno.ts";
 import {
   IFF_ALLMULTI, IFF_BROADCAST, IFF_DYNAMIC, IFF_MULTICAST, IFF_NOARP, IFF_NOTRAILERS, IFF_POINTOPOINT, IFF_PROMISC, IFF_RUNNING, IFF_UP,
 } from "../uapi/if.ts";
@@ -23,6 +23,7 @@ const USAGE = "Usage:\n  ifconfig [-a] [-v] [-s] <interface> [[inet] <address>[/
   + "  [[-]broadcast [<address>]]  [[-]pointopoint [<address>]]\n  [netmask <address>]  [dstaddr <address>]\n"
   + "  [hw ether <address>]  [mtu <NN>]  [txqueuelen <NN>]  [name <newname>]\n"
   + "  [[-]trailers]  [[-]arp]  [[-]allmulti]  [[-]multicast]  [[-]promisc]  [[-]dynamic]\n  [up|down] ...\n";
+const HARDWARE: readonly string[] = Object.freeze(["keepalive", "outfill", "mem_start", "io_addr", "irq"]);
 const HELP = "ifconfig: `--help' gives usage information.\n";
 /** What a failure to read or set flags adds to the status. */
 const FLAGS_FAILED = 255;
@@ -121,6 +122,8 @@ function addressItself(tool: NetTool, name: string, args: Args, progress: Progre
     progress.mask = maskOf(prefix.length);
   }
   if (!setAddress(tool, name, "SIOCSIFADDR", SIOCSIFADDR, prefix.addr)) progress.status = 1;
+  // A label whose address was taken has no flags any more.
+  if (prefix.addr === 0 && name.includes(":")) return;
   progress.status |= changeFlags(tool, name, IFF_UP | IFF_RUNNING, 0);
 }
 
@@ -162,6 +165,16 @@ function toggleWord(tool: NetTool, name: string, args: Args, progress: Progress)
   return true;
 }
 
+/** Settings of hardware that no device here has: what net-tools says of a driver without them. */
+function hardwareSetting(tool: NetTool, args: Args): number {
+  const word = args.word;
+  args.at++;
+  if (!args.more) usage();
+  const request = word === "keepalive" ? "SIOCSKEEPALIVE" : word === "outfill" ? "SIOCSOUTFILL" : `${word}: SIOCSIFMAP`;
+  tool.complain(`${request}: ${strerror(EOPNOTSUPP)}\n`);
+  return 1;
+}
+
 /** Does what the words behind the device's name say. */
 function configure(tool: NetTool, name: string, args: Args): number {
   const progress: Progress = { status: 0, mask: null, masked: false };
@@ -170,6 +183,7 @@ function configure(tool: NetTool, name: string, args: Args): number {
     if (word === "up") progress.status |= changeFlags(tool, name, IFF_UP | IFF_RUNNING, 0);
     else if (word === "down") progress.status |= changeFlags(tool, name, 0, IFF_UP);
     else if (word === "inet") continue;
+    else if (HARDWARE.includes(word)) progress.status |= hardwareSetting(tool, args);
     else if (!toggleWord(tool, name, args, progress) && !valueWord(tool, name, args, progress)) {
       addressItself(tool, name, args, progress);
     }
@@ -187,8 +201,13 @@ export function ifconfigMain(net: Net, words: readonly string[], out: Output): n
     const word = args.word;
     if (word === "-a") all = true;
     else if (word === "-s") brief = true;
-    else if (word === "-h" || word === "--help" || word === "-?") throw new CommandEnd(0, USAGE);
-    else if (word !== "-v") throw new CommandEnd(1, `ifconfig: option \`${word}' not recognised.\n${HELP}`);
+    else if (word === "-h" || word === "--help" || word === "-?") {
+      out.text += USAGE;
+      return 0;
+    } else if (word === "-V" || word === "--version") {
+      out.text += "ifconfig, linnet (as of net-tools 2.10)\n";
+      return 0;
+    } else if (word !== "-v") throw new CommandEnd(1, `ifconfig: option \`${word}' not recognised.\n${HELP}`);
   }
   return withNetTool(net, out, (tool) => {
     if (args.at + 1 < words.length) {

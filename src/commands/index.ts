@@ -32,12 +32,13 @@ export function ip(net: Net, argv: string | readonly string[]): CommandResult {
 
 /**
  * `ip monitor`: begins to watch; read() gives what has happened since.
- * @param argv link, address, route, neigh, rule, label, all; none for everything
+ * @param argv link, address, route, neigh, rule, label, all, dev and a device; none for everything; options of `ip` in front of them
+ * @param now the time of the day for -t and -ts, as Date's toISOString() writes it; none is told without
  * @throws CommandEnd for other words, and when there is no socket left
  */
-export function ipMonitor(net: Net, argv: string | readonly string[] = ""): IpMonitor {
+export function ipMonitor(net: Net, argv: string | readonly string[] = "", now: () => string = () => ""): IpMonitor {
   netlinkLoad();
-  return new IpMonitor(net, new Args(typeof argv === "string" ? splitWords(argv) : argv));
+  return new IpMonitor(net, new Args(typeof argv === "string" ? splitWords(argv) : argv), now);
 }
 
 /** `bridge`: the forwarding database of bridges. iproute2's words, output, complaints and exit status. */

@@ -77,6 +77,15 @@ export function formatLladdr(bytes: Uint8Array): string {
   return text;
 }
 
+/** The bytes of a link address as iproute2 reads them, how many there may be. iproute2: ll_addr_a2n(). */
+export function lladdrArg(text: string): Uint8Array {
+  return Uint8Array.from(text.split(":"), (part) => {
+    const value = parseInt(/^[0-9a-f]+/i.exec(part)?.[0] ?? "", 16);
+    if (!(value <= 255)) throw new CommandEnd(255, `"${part}" is invalid lladdr.\n`);
+    return value;
+  });
+}
+
 /** The six bytes of a link address; null when it is none. */
 export function parseLladdr(text: string): Uint8Array | null {
   const parts = text.split(":");

@@ -5,30 +5,23 @@
 import type { Net } from "../stack/core/net.ts";
 import { IFLA_IFNAME } from "../uapi/if-link.ts";
 import { RTM_GETLINK } from "../uapi/rtnetlink.ts";
-import { AF_INET, AF_UNSPEC } from "../uapi/socket.ts";
+import { AF_INET } from "../uapi/socket.ts";
 import { type Args, CommandEnd, type Output } from "./command.ts";
+import { formatJson, humanNumber, type Item } from "./ip-item.ts";
+import { IpOptions } from "./ip-options.ts";
 import { type Answer, Request, Rtnl } from "./libnetlink.ts";
 
 /** Bytes of ifinfomsg. */
 export const IFINFOMSG_BYTES = 16;
 
-export class IpContext {
+export class IpContext extends IpOptions {
   readonly net: Net;
   readonly out: Output;
   readonly rtnl: Rtnl;
-  /** -s, counted */
-  stats = 0;
-  /** -d */
-  details = false;
-  /** -o */
-  oneline = false;
-  /** -br */
-  brief = false;
-  /** -4, -f inet; AF_UNSPEC when not given */
-  family = AF_UNSPEC;
   private links: Map<number, { readonly name: string; readonly flags: number }> | null = null;
 
   constructor(net: Net, out: Output, groups = 0) {
+    super();
     this.net = net;
     this.out = out;
     this.rtnl = new Rtnl(net, groups);
@@ -36,6 +29,23 @@ export class IpContext {
 
   print(text: string): void {
     this.out.text += text;
+  }
+
+  /** Prints what a listing has found: the text of each item, or all of them as one list of JSON. */
+  list(items: readonly Item[]): void {
+    this.out.text += this.json ? formatJson(items, this.pretty) : items.map((item) => item.text).join("");
+  }
+
+  /** What `flush` says with -s of so many that it has deleted, as iproute2 does, which looks a second time and finds nothing. */
+  flushed(count: number, noun: string): void {
+    if (this.stats === 0) return;
+    if (count === 0) this.print("Nothing to flush.\n");
+    else this.print(`\n*** Round 1, deleting ${count} ${noun} ***\n*** Flush is complete after 1 round ***\n`);
+  }
+
+  /** A counter as text. */
+  counter(value: number): string {
+    return this.human ? humanNumber(value, this.iec) : String(value);
   }
 
   /** The end of a line inside one object: -o keeps it on one. */

@@ -5,6 +5,7 @@ import {
 } from "../uapi/if-link.ts";
 import { type Args, CommandEnd, matches, numberArg } from "./command.ts";
 import type { IpContext } from "./ip-context.ts";
+import { Item } from "./ip-item.ts";
 import type { Attrs, Request } from "./libnetlink.ts";
 
 const USAGE = "Usage: ... bridge [ ageing_time AGEING_TIME ] [ stp_state STP_STATE ]\n";
@@ -28,12 +29,18 @@ function bridgeId(bytes: Uint8Array): string {
 }
 
 /** What a bridge tells of itself. iproute2: bridge_print_opt(). */
-export function bridgeText(_ip: IpContext, data: Attrs): string {
-  let text = "";
-  if (data.has(IFLA_BR_AGEING_TIME)) text += `ageing_time ${data.u32(IFLA_BR_AGEING_TIME)} `;
-  if (data.has(IFLA_BR_STP_STATE)) text += `stp_state ${data.u32(IFLA_BR_STP_STATE)} `;
-  if (data.has(IFLA_BR_BRIDGE_ID)) text += `bridge_id ${bridgeId(data.data(IFLA_BR_BRIDGE_ID))} `;
-  return text;
+export function bridgeItem(_ip: IpContext, data: Attrs): Item {
+  const item = new Item();
+  const number = (key: string, type: number): void => {
+    if (data.has(type)) item.put(key, data.u32(type), `${key} ${data.u32(type)} `);
+  };
+  number("ageing_time", IFLA_BR_AGEING_TIME);
+  number("stp_state", IFLA_BR_STP_STATE);
+  if (data.has(IFLA_BR_BRIDGE_ID)) {
+    const id = bridgeId(data.data(IFLA_BR_BRIDGE_ID));
+    item.put("bridge_id", id, `bridge_id ${id} `);
+  }
+  return item;
 }
 
 function onOff(data: Attrs, type: number, name: string): string {
@@ -41,8 +48,15 @@ function onOff(data: Attrs, type: number, name: string): string {
 }
 
 /** What a port of a bridge tells. iproute2: bridge_slave_print_opt(). */
-export function bridgePortText(_ip: IpContext, data: Attrs): string {
-  return bridgePortState(data) + bridgePortFlags(data);
+export function bridgePortItem(_ip: IpContext, data: Attrs): Item {
+  const item = new Item().say(bridgePortState(data) + bridgePortFlags(data));
+  item.note("state", PORT_STATES[data.u8(IFLA_BRPORT_STATE)] ?? `(${data.u8(IFLA_BRPORT_STATE)})`);
+  item.note("priority", data.u16(IFLA_BRPORT_PRIORITY)).note("cost", data.u32(IFLA_BRPORT_COST));
+  const flags: readonly (readonly [string, number])[] = [
+    ["hairpin", IFLA_BRPORT_MODE], ["learning", IFLA_BRPORT_LEARNING], ["flood", IFLA_BRPORT_UNICAST_FLOOD],
+  ];
+  for (const [key, type] of flags) if (data.has(type)) item.note(key, data.u8(type) !== 0);
+  return item;
 }
 
 /** Where it is in the spanning tree. */

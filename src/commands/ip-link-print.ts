@@ -13,12 +13,13 @@ import {
   IFLA_STATS64, IFLA_TXQLEN,
 } from "../uapi/if-link.ts";
 import { RTM_DELLINK } from "../uapi/rtnetlink.ts";
-import { AF_UNSPEC } from "../uapi/socket.ts";
 import { formatAddr, formatLladdr } from "./inet-text.ts";
-import { bridgePortText, bridgeText } from "./ip-link-bridge.ts";
-import { vlanText } from "./ip-link-vlan.ts";
+import { bridgeItem, bridgePortItem } from "./ip-link-bridge.ts";
+import { vlanItem } from "./ip-link-vlan.ts";
 import { IFINFOMSG_BYTES, type IpContext } from "./ip-context.ts";
+import { Item } from "./ip-item.ts";
 import type { Answer, Attrs } from "./libnetlink.ts";
+import { groupName } from "./rt-names.ts";
 
 const FLAG_NAMES: readonly (readonly [number, string])[] = Object.freeze([
   [IFF_LOOPBACK, "LOOPBACK"], [IFF_BROADCAST, "BROADCAST"], [IFF_POINTOPOINT, "POINTOPOINT"], [IFF_MULTICAST, "MULTICAST"],
@@ -35,7 +36,7 @@ const OPER_STATES: readonly string[] = Object.freeze([
 const COLUMNS: readonly number[] = Object.freeze([10, 7, 6, 7, 7, 7, 10]);
 
 /** @param below is there a device below, and is it down? */
-export function flagsText(flags: number, below = false): string {
+function flagNames(flags: number, below: boolean): string[] {
   const names: string[] = (flags & IFF_UP) !== 0 && (flags & IFF_RUNNING) === 0 ? ["NO-CARRIER"] : [];
   let rest = flags & ~IFF_RUNNING;
   for (const [bit, name] of FLAG_NAMES) {
@@ -44,7 +45,17 @@ export function flagsText(flags: number, below = false): string {
   }
   if (rest !== 0) names.push((rest >>> 0).toString(16));
   if (below) names.push("M-DOWN");
-  return `<${names.join(",")}>`;
+  return names;
+}
+
+export function flagsText(flags: number, below = false): string {
+  return `<${flagNames(flags, below).join(",")}>`;
+}
+
+/** The flags of a device that stands on another one, of which it also tells whether that is down. */
+function linkFlags(ip: IpContext, answer: Answer, attrs: Attrs): string[] {
+  const below = attrs.u32(IFLA_LINK);
+  return flagNames(answer.u32(8), below !== 0 && (ip.deviceFlags(below) & IFF_UP) === 0);
 }
 
 /** What kind of link it is: the word behind "link/". Linux: ll_type_n2a(). */
@@ -73,39 +84,74 @@ function table(widths: readonly number[], values: readonly (number | string)[]):
   return values.map((value, i) => String(value).padStart(widths[i]!)).join(" ");
 }
 
-/** The two or four lines of statistics. Linux: __print_link_stats(). */
-function statsText(ip: IpContext, attrs: Attrs): string {
-  const counter = (index: number): number => attrs.u64(IFLA_STATS64, index * 8);
-  const rx = [counter(2), counter(0), counter(4), counter(6), counter(15), counter(8)];
-  const tx = [counter(3), counter(1), counter(5), counter(7), counter(17), counter(9)];
-  const widths = COLUMNS.map((least, i) => Math.max(least, i < 6 ? String(rx[i]).length : 0, i < 6 ? String(tx[i]).length : 0));
-  const title = [widths[0]! - 4, ...widths.slice(1)];
-  const nl = ip.newline;
-  let text = `${nl}    RX: ${table(title, ["bytes", "packets", "errors", "dropped", "missed", "mcast", ""])}`;
-  text += `${nl}    ${table(widths, rx)} `;
-  if (ip.stats > 1) {
-    text += `${nl}    RX errors:${table([widths[0]! - 10, ...widths.slice(1)], ["", "length", "crc", "frame", "fifo", "overrun"])}`;
-    text += `${nl}    ${table(widths, ["", counter(10), counter(12), counter(13), counter(14), counter(11)])} `;
-  }
-  text += `${nl}    TX: ${table(title, ["bytes", "packets", "errors", "dropped", "carrier", "collsns", ""])}`;
-  text += `${nl}    ${table(widths, tx)} `;
-  if (ip.stats > 1) {
-    text += `${nl}    TX errors:${table([widths[0]! - 10, ...widths.slice(1)], ["", "aborted", "fifo", "window", "heartbt", "transns"])}`;
-    text += `${nl}    ${table(widths, ["", counter(16), counter(18), counter(20), counter(19), 0])} `;
-  }
-  return text;
+/** What IFLA_STATS64 counts: its index, its column, and what programs call it. */
+type Counters = readonly (readonly [number, string, string])[];
+const RX: Counters = Object.freeze([
+  [2, "bytes", "bytes"], [0, "packets", "packets"], [4, "errors", "errors"], [6, "dropped", "dropped"], [15, "missed", "over_errors"],
+  [8, "mcast", "multicast"],
+] as const);
+const TX: Counters = Object.freeze([
+  [3, "bytes", "bytes"], [1, "packets", "packets"], [5, "errors", "errors"], [7, "dropped", "dropped"], [17, "carrier", "carrier_errors"],
+  [9, "collsns", "collisions"],
+] as const);
+const RX_ERRORS: Counters = Object.freeze([
+  [10, "length", "length_errors"], [12, "crc", "crc_errors"], [13, "frame", "frame_errors"], [14, "fifo", "fifo_errors"],
+  [11, "overrun", "missed_errors"],
+] as const);
+const TX_ERRORS: Counters = Object.freeze([
+  [16, "aborted", "aborted_errors"], [18, "fifo", "fifo_errors"], [20, "window", "window_errors"], [19, "heartbt", "heartbeat_errors"],
+  [-1, "transns", "carrier_changes"],
+] as const);
+
+/** Both lines of one direction, and for -s -s those of its errors. */
+function direction(ip: IpContext, attrs: Attrs, name: string, counters: Counters, errors: Counters, widths: readonly number[]): Item {
+  const item = new Item();
+  const counter = (index: number): number => (index < 0 ? 0 : attrs.u64(IFLA_STATS64, index * 8));
+  for (const [index, , key] of ip.stats > 1 ? [...counters, ...errors] : counters) item.note(key, counter(index));
+  const row = (list: Counters): string[] => list.map(([index]) => ip.counter(counter(index)));
+  const titles = [...counters.map(([, title]) => title), ""];
+  item.say(`${ip.newline}    ${name}: ${table([widths[0]! - 4, ...widths.slice(1)], titles)}`);
+  item.say(`${ip.newline}    ${table(widths, row(counters))} `);
+  if (ip.stats < 2) return item;
+  const rest = [widths[0]! - 10, ...widths.slice(1)];
+  item.say(`${ip.newline}    ${name} errors:${table(rest, ["", ...errors.map(([, title]) => title)])}`);
+  return item.say(`${ip.newline}    ${table(widths, ["", ...row(errors)])} `);
 }
 
-/** The line of -br. */
-export function briefLink(ip: IpContext, answer: Answer): string {
+/** The two or four lines of statistics. Linux: __print_link_stats(). */
+function putStats(ip: IpContext, item: Item, attrs: Attrs): void {
+  const width = (list: Counters, i: number): number => (i < 6 ? ip.counter(attrs.u64(IFLA_STATS64, list[i]![0] * 8)).length : 0);
+  const widths = COLUMNS.map((least, i) => Math.max(least, width(RX, i), width(TX, i)));
+  const rx = direction(ip, attrs, "RX", RX, RX_ERRORS, widths);
+  const tx = direction(ip, attrs, "TX", TX, TX_ERRORS, widths);
+  item.put("stats64", { rx: rx.json, tx: tx.json }, rx.text + tx.text);
+}
+
+/** Puts the statistics behind a device's other lines, for -s. */
+export function putLinkStats(ip: IpContext, item: Item, answer: Answer): void {
   const attrs = answer.attrs(IFINFOMSG_BYTES);
-  return `${linkName(ip, attrs).padEnd(16)} ${stateName(attrs).padEnd(14)} `;
+  if (ip.stats > 0 && attrs.has(IFLA_STATS64)) putStats(ip, item, attrs);
+}
+
+/** The name of a device, and apart from it that of the one below. */
+function putName(ip: IpContext, item: Item, attrs: Attrs, text: string): void {
+  if (attrs.u32(IFLA_LINK) !== 0) item.note("link", ip.deviceName(attrs.u32(IFLA_LINK)));
+  item.put("ifname", attrs.string(IFLA_IFNAME), text);
+}
+
+/** The beginning of the line of -br. */
+export function briefLinkItem(ip: IpContext, answer: Answer): Item {
+  const attrs = answer.attrs(IFINFOMSG_BYTES);
+  const item = new Item();
+  putName(ip, item, attrs, `${linkName(ip, attrs).padEnd(16)} `);
+  return item.put("operstate", stateName(attrs), `${stateName(attrs).padEnd(14)} `);
 }
 
 /** The end of that line in `ip link`. */
-export function briefLinkEnd(answer: Answer): string {
+export function putBriefLinkEnd(ip: IpContext, item: Item, answer: Answer): Item {
   const attrs = answer.attrs(IFINFOMSG_BYTES);
-  return `${formatLladdr(attrs.data(IFLA_ADDRESS))} ${flagsText(answer.u32(8))} \n`;
+  const names = linkFlags(ip, answer, attrs);
+  return item.put("address", formatLladdr(attrs.data(IFLA_ADDRESS))).put("flags", names, `<${names.join(",")}> \n`);
 }
 
 function linkAddress(type: number, bytes: Uint8Array): string {
@@ -114,59 +160,74 @@ function linkAddress(type: number, bytes: Uint8Array): string {
 }
 
 /** What each kind tells of itself. iproute2: print_opt of struct link_util. */
-const KINDS: readonly (readonly [string, (ip: IpContext, data: Attrs) => string])[] = Object.freeze([
-  ["vlan", vlanText], ["bridge", bridgeText],
+const KINDS: readonly (readonly [string, (ip: IpContext, data: Attrs) => Item])[] = Object.freeze([
+  ["vlan", vlanItem], ["bridge", bridgeItem],
 ] as const);
 /** And what each kind tells of its ports. */
-const SLAVES: typeof KINDS = Object.freeze([["bridge", bridgePortText]] as const);
+const SLAVES: typeof KINDS = Object.freeze([["bridge", bridgePortItem]] as const);
 
-/** The line of a kind, "" for none. */
-function kindLine(ip: IpContext, info: Attrs, kinds: typeof KINDS, kindType: number, suffix: string, dataType: number): string {
-  if (!info.has(kindType)) return "";
+/** The line of a kind, if it has one. @param what "info" or "info_slave", the beginning of its keys */
+function putKind(ip: IpContext, item: Item, info: Attrs, kinds: typeof KINDS, what: string, kindType: number, dataType: number): void {
+  if (!info.has(kindType)) return;
   const kind = info.string(kindType);
-  const text = kinds.find(([known]) => known === kind);
-  const data = text === undefined || !info.has(dataType) ? "" : text[1](ip, info.nested(dataType));
-  return `${ip.newline}    ${kind}${suffix} ${data}`;
+  item.put(`${what}_kind`, kind, `${ip.newline}    ${kind}${what === "info" ? "" : "_slave"} `);
+  const known = kinds.find(([name]) => name === kind);
+  if (known === undefined || !info.has(dataType)) return;
+  const data = known[1](ip, info.nested(dataType));
+  item.put(`${what}_data`, data.json, data.text);
 }
 
-/** The lines of a device's kind and of what it is a port of. iproute2: print_linktype(). */
-function kindText(ip: IpContext, info: Attrs): string {
-  return kindLine(ip, info, KINDS, IFLA_INFO_KIND, "", IFLA_INFO_DATA)
-    + kindLine(ip, info, SLAVES, IFLA_INFO_SLAVE_KIND, "_slave", IFLA_INFO_SLAVE_DATA);
+/** The lines of -d: a device's kind and what it is a port of, and numbers. iproute2: print_linktype() */
+function putDetails(ip: IpContext, item: Item, attrs: Attrs): void {
+  const number = (key: string, word: string, type: number): Item => item.put(key, attrs.u32(type), `${word} ${attrs.u32(type)} `);
+  item.say(" ");
+  number("promiscuity", "promiscuity", IFLA_PROMISCUITY).say(" ");
+  number("allmulti", "allmulti", IFLA_ALLMULTI);
+  number("min_mtu", "minmtu", IFLA_MIN_MTU);
+  number("max_mtu", "maxmtu", IFLA_MAX_MTU);
+  if (attrs.has(IFLA_LINKINFO)) {
+    const info = new Item();
+    putKind(ip, info, attrs.nested(IFLA_LINKINFO), KINDS, "info", IFLA_INFO_KIND, IFLA_INFO_DATA);
+    putKind(ip, info, attrs.nested(IFLA_LINKINFO), SLAVES, "info_slave", IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA);
+    item.put("linkinfo", info.json, info.text);
+  }
+  number("num_tx_queues", "numtxqueues", IFLA_NUM_TX_QUEUES);
+  number("num_rx_queues", "numrxqueues", IFLA_NUM_RX_QUEUES);
 }
 
-/** The first lines of a device, without the newline at the end. @param mode print the link's mode (`ip link`) */
-export function linkText(ip: IpContext, answer: Answer, mode: boolean): string {
+/** Who shows a device: `ip link`, `ip address`, or a monitor, each a little more than the next. */
+export type LinkView = "link" | "address" | "monitor";
+
+/**
+ * The first lines of a device, without the newline at the end.
+ * @param plain its link address is not asked for, as when addresses of a family are
+ */
+export function linkItem(ip: IpContext, answer: Answer, view: LinkView, plain: boolean): Item {
   const attrs = answer.attrs(IFINFOMSG_BYTES);
-  const flags = answer.u32(8);
   const type = answer.u16(2);
-  let text = answer.type === RTM_DELLINK ? "Deleted " : "";
-  const below = attrs.u32(IFLA_LINK);
-  const down = below !== 0 && (ip.deviceFlags(below) & IFF_UP) === 0;
-  text += `${answer.u32(4)}: ${linkName(ip, attrs)}: ${flagsText(flags, down)} mtu ${attrs.u32(IFLA_MTU)} qdisc ${attrs.string(IFLA_QDISC)} `;
-  if (attrs.has(IFLA_MASTER)) text += `master ${ip.deviceName(attrs.u32(IFLA_MASTER))} `;
-  text += `state ${stateName(attrs)} `;
-  if (mode && attrs.has(IFLA_LINKMODE)) text += `mode ${attrs.u8(IFLA_LINKMODE) === 0 ? "DEFAULT" : "DORMANT"} `;
-  text += `group ${attrs.u32(IFLA_GROUP) === 0 ? "default" : attrs.u32(IFLA_GROUP)} `;
+  const item = new Item();
+  if (answer.type === RTM_DELLINK) item.put("deleted", true, "Deleted ");
+  item.put("ifindex", answer.u32(4), `${answer.u32(4)}: `);
+  putName(ip, item, attrs, `${linkName(ip, attrs)}: `);
+  const names = linkFlags(ip, answer, attrs);
+  item.put("flags", names, `<${names.join(",")}> `);
+  const word = (key: string, name: string, value: string | number): Item => item.put(key, value, `${name} ${value} `);
+  word("mtu", "mtu", attrs.u32(IFLA_MTU));
+  word("qdisc", "qdisc", attrs.string(IFLA_QDISC));
+  if (attrs.has(IFLA_MASTER)) word("master", "master", ip.deviceName(attrs.u32(IFLA_MASTER)));
+  word("operstate", "state", stateName(attrs));
+  if (view === "link" && attrs.has(IFLA_LINKMODE)) word("linkmode", "mode", attrs.u8(IFLA_LINKMODE) === 0 ? "DEFAULT" : "DORMANT");
+  word("group", "group", groupName(attrs.u32(IFLA_GROUP), ip.numeric));
   const qlen = attrs.u32(IFLA_TXQLEN);
-  if (qlen !== 0) text += `qlen ${qlen}`;
-  // With a family chosen the addresses are all that was asked for.
-  if (!mode && ip.family !== AF_UNSPEC && !ip.details) return text;
-  text += `${ip.newline}    link/${linkType(type)} ${linkAddress(type, attrs.data(IFLA_ADDRESS))}`;
+  if (qlen !== 0 && view !== "monitor") item.put("txqlen", qlen, `qlen ${qlen}`);
+  if (plain && !ip.details) return item;
+  item.put("link_type", linkType(type), `${ip.newline}    link/${linkType(type)} `);
+  item.put("address", linkAddress(type, attrs.data(IFLA_ADDRESS)), linkAddress(type, attrs.data(IFLA_ADDRESS)));
   if (attrs.has(IFLA_BROADCAST)) {
-    text += `${(flags & IFF_POINTOPOINT) !== 0 ? " peer " : " brd "}${linkAddress(type, attrs.data(IFLA_BROADCAST))}`;
+    const far = linkAddress(type, attrs.data(IFLA_BROADCAST));
+    if ((answer.u32(8) & IFF_POINTOPOINT) !== 0) item.put("link_pointtopoint", true, " peer ").put("broadcast", far, far);
+    else item.put("broadcast", far, ` brd ${far}`);
   }
-  if (ip.details) {
-    const kind = attrs.has(IFLA_LINKINFO) ? kindText(ip, attrs.nested(IFLA_LINKINFO)) : "";
-    text += ` promiscuity ${attrs.u32(IFLA_PROMISCUITY)}  allmulti ${attrs.u32(IFLA_ALLMULTI)} `
-      + `minmtu ${attrs.u32(IFLA_MIN_MTU)} maxmtu ${attrs.u32(IFLA_MAX_MTU)} ${kind}`
-      + `numtxqueues ${attrs.u32(IFLA_NUM_TX_QUEUES)} numrxqueues ${attrs.u32(IFLA_NUM_RX_QUEUES)} `;
-  }
-  return text;
-}
-
-/** The statistics behind a device's other lines, for -s. */
-export function linkStats(ip: IpContext, answer: Answer): string {
-  const attrs = answer.attrs(IFINFOMSG_BYTES);
-  return ip.stats > 0 && attrs.has(IFLA_STATS64) ? statsText(ip, attrs) : "";
+  if (ip.details) putDetails(ip, item, attrs);
+  return item;
 }

@@ -6,6 +6,7 @@ import {
 } from "../uapi/if-link.ts";
 import { type Args, CommandEnd, invalidArg, matches, parseNumber } from "./command.ts";
 import type { IpContext } from "./ip-context.ts";
+import { Item } from "./ip-item.ts";
 import type { Attrs, Request } from "./libnetlink.ts";
 
 const USAGE = "Usage: ... vlan id VLANID\n\t\t[ protocol VLANPROTO ]\n\t\t[ reorder_hdr { on | off } ]\n"
@@ -88,27 +89,27 @@ export function vlanWords(_ip: IpContext, args: Args, request: Request): void {
   request.data(IFLA_VLAN_FLAGS, pair);
 }
 
-function flagsText(flags: number): string {
-  const names = FLAGS.filter(([, bit]) => (flags & bit) !== 0).map(([name]) => name.toUpperCase());
-  return `<${names.join(",")}> `;
-}
-
-function mapText(ip: IpContext, name: string, map: Uint8Array): string {
+function putMap(ip: IpContext, item: Item, key: string, name: string, map: Uint8Array): void {
   const view = new DataView(map.buffer, map.byteOffset, map.length);
-  let text = "";
+  const pairs: { readonly from: number; readonly to: number }[] = [];
   // Each pair is an attribute of its own.
-  for (let at = 0; at + 12 <= map.length; at += 12) text += `${view.getUint32(at + 4, true)}:${view.getUint32(at + 8, true)} `;
-  return `${ip.newline}      ${name} { ${text}} `;
+  for (let at = 0; at + 12 <= map.length; at += 12) pairs.push({ from: view.getUint32(at + 4, true), to: view.getUint32(at + 8, true) });
+  item.put(key, pairs, `${ip.newline}      ${name} { ${pairs.map(({ from, to }) => `${from}:${to} `).join("")}} `);
 }
 
 /** What a VLAN tells of itself. iproute2: vlan_print_opt(). */
-export function vlanText(ip: IpContext, data: Attrs): string {
+export function vlanItem(ip: IpContext, data: Attrs): Item {
   const [high = 0, low = 0] = data.data(IFLA_VLAN_PROTOCOL);
   const protocol = (high << 8) | low;
   const name = protocol === ETH_P_8021Q ? "802.1Q" : protocol === ETH_P_8021AD ? "802.1ad" : `[${protocol}]`;
-  let text = `protocol ${name} id ${data.u16(IFLA_VLAN_ID)} `;
-  if (data.has(IFLA_VLAN_FLAGS)) text += flagsText(data.u32(IFLA_VLAN_FLAGS));
-  if (data.has(IFLA_VLAN_INGRESS_QOS)) text += mapText(ip, "ingress-qos-map", data.data(IFLA_VLAN_INGRESS_QOS));
-  if (data.has(IFLA_VLAN_EGRESS_QOS)) text += mapText(ip, "egress-qos-map", data.data(IFLA_VLAN_EGRESS_QOS));
-  return text;
+  const item = new Item().put("protocol", name, `protocol ${name} `);
+  item.put("id", data.u16(IFLA_VLAN_ID), `id ${data.u16(IFLA_VLAN_ID)} `);
+  if (data.has(IFLA_VLAN_FLAGS)) {
+    const flags = data.u32(IFLA_VLAN_FLAGS);
+    const names = FLAGS.filter(([, bit]) => (flags & bit) !== 0).map(([flag]) => flag.toUpperCase());
+    item.put("flags", names, `<${names.join(",")}> `);
+  }
+  if (data.has(IFLA_VLAN_INGRESS_QOS)) putMap(ip, item, "ingress_qos", "ingress-qos-map", data.data(IFLA_VLAN_INGRESS_QOS));
+  if (data.has(IFLA_VLAN_EGRESS_QOS)) putMap(ip, item, "egress_qos", "egress-qos-map", data.data(IFLA_VLAN_EGRESS_QOS));
+  return item;
 }

@@ -1,20 +1,22 @@
 /** `ip link`: show, set, add and delete. iproute2's counterpart is ip/iplink.c. */
-import { IFF_ALLMULTI, IFF_DYNAMIC, IFF_MULTICAST, IFF_NOARP, IFF_PROMISC, IFF_UP } from "../uapi/if.ts";
+import { ETH_ALEN } from "../uapi/if-ether.ts";
+import { IFF_ALLMULTI, IFF_DYNAMIC, IFF_MULTICAST, IFF_NOARP, IFF_NOTRAILERS, IFF_PROMISC, IFF_UP } from "../uapi/if.ts";
 import {
   IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINK, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, IFLA_TXQLEN,
   VETH_INFO_PEER,
 } from "../uapi/if-link.ts";
 import { NLM_F_CREATE, NLM_F_EXCL, NLMSG_HDRLEN } from "../uapi/netlink.ts";
-import { RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK } from "../uapi/rtnetlink.ts";
+import { RTM_DELLINK, RTM_NEWLINK } from "../uapi/rtnetlink.ts";
 import {
-  type Args, CommandEnd, duplicateArg, garbageArg, invalidArg, matches, noDevice, numberArg,
+  type Args, CommandEnd, duplicateArg, garbageArg, invalidArg, matches, noDevice, notOffered, numberArg,
 } from "./command.ts";
-import { parseLladdr } from "./inet-text.ts";
+import { lladdrArg } from "./inet-text.ts";
 import { IFINFOMSG_BYTES, type IpContext, unknownCommand } from "./ip-context.ts";
 import { bridgeWords } from "./ip-link-bridge.ts";
 import { vlanWords } from "./ip-link-vlan.ts";
-import { briefLink, briefLinkEnd, linkStats, linkText } from "./ip-link-print.ts";
-import { type Answer, Request } from "./libnetlink.ts";
+import { LinkFilter, listLinks, readLinkFilter } from "./ip-link-list.ts";
+import { briefLinkItem, linkItem, putBriefLinkEnd, putLinkStats } from "./ip-link-print.ts";
+import { Request } from "./libnetlink.ts";
 
 /** ifinfomsg's fields. */
 const IFI_INDEX = 4;
@@ -24,17 +26,23 @@ const IFI_CHANGE = 12;
 const USAGE = "Usage: ip link add [ link DEVICE ] [ name ] NAME [ txqueuelen PACKETS ] [ address LLADDR ] [ mtu MTU ] type TYPE [ ARGS ]\n"
   + "       ip link delete DEVICE\n       ip link set DEVICE [ { up | down } ] [ arp { on | off } ] [ dynamic { on | off } ]\n"
   + "          [ multicast { on | off } ] [ allmulticast { on | off } ] [ promisc { on | off } ]\n"
+  + "          [ trailers { on | off } ]"
   + "          [ txqueuelen PACKETS ] [ name NEWNAME ] [ address LLADDR ] [ mtu MTU ]\n"
   + "          [ master DEVICE | nomaster ] [ type TYPE ARGS ]\n"
-  + "       ip link show [ DEVICE ] [ up ]\n";
+  + "       ip link show [ DEVICE | group GROUP ] [ up ] [ master DEVICE | nomaster ] [ type TYPE ]\n";
 
 const VETH_USAGE = "Usage: ip link <options> type veth [peer <options>]\n";
 
 /** Words that turn a flag on and off; `true`: on clears it. */
 const SWITCHES: readonly (readonly [string, number, boolean])[] = Object.freeze([
   ["multicast", IFF_MULTICAST, false], ["allmulticast", IFF_ALLMULTI, false], ["promisc", IFF_PROMISC, false],
-  ["arp", IFF_NOARP, true], ["dynamic", IFF_DYNAMIC, false],
+  ["arp", IFF_NOARP, true], ["dynamic", IFF_DYNAMIC, false], ["trailers", IFF_NOTRAILERS, true],
 ] as const);
+/** Words that people know of what no device here has. */
+const NOT_OFFERED: readonly string[] = Object.freeze([
+  "alias", "group", "broadcast", "brd", "carrier", "state", "mode", "vrf", "netns", "protodown", "vf", "addrgenmode", "numtxqueues",
+  "numrxqueues", "gso_max_size", "gso_max_segs", "gro_max_size", "xdp", "xdpgeneric", "index",
+]);
 
 /** `ip link …` */
 export function ipLink(ip: IpContext, args: Args): number {
@@ -49,42 +57,26 @@ export function ipLink(ip: IpContext, args: Args): number {
   return unknownCommand(word, "link");
 }
 
-/** The devices that the words ask for, in order. iproute2: the first half of ipaddr_list_flush_or_save(). */
-export function listLinks(ip: IpContext, device: string | null, up: boolean): Answer[] {
-  const links: Answer[] = [];
-  if (device !== null) {
-    const index = ip.deviceIndex(device);
-    if (index === 0) throw new CommandEnd(1, `Device "${device}" does not exist.\n`);
-  }
-  ip.rtnl.dump(new Request(RTM_GETLINK, 0, IFINFOMSG_BYTES), (answer) => {
-    if (device !== null && answer.attrs(IFINFOMSG_BYTES).string(IFLA_IFNAME) !== device) return;
-    if (up && (answer.u32(IFI_FLAGS) & IFF_UP) === 0) return;
-    links.push(answer);
-  });
-  return links;
-}
-
 function show(ip: IpContext, args: Args): number {
-  let device: string | null = null;
-  let up = false;
-  for (; args.more; args.at++) {
-    if (args.word === "up") up = true;
-    else {
-      if (args.word === "dev") args.next();
-      if (device !== null) duplicateArg("dev", args.word);
-      device = args.word;
-    }
-  }
-  for (const link of listLinks(ip, device, up)) {
-    if (ip.brief) ip.print(briefLink(ip, link) + briefLinkEnd(link));
-    else ip.print(`${linkText(ip, link, true)}${linkStats(ip, link)}\n`);
-  }
+  const filter = new LinkFilter();
+  for (; args.more; args.at++) readLinkFilter(ip, args, filter);
+  ip.list(listLinks(ip, filter).map((link) => {
+    if (ip.brief) return putBriefLinkEnd(ip, briefLinkItem(ip, link), link);
+    const item = linkItem(ip, link, "link", false);
+    putLinkStats(ip, item, link);
+    return item.say("\n");
+  }));
   return 0;
 }
 
 function onOff(word: string, text: string): boolean {
-  if (text !== "on" && text !== "off") throw new CommandEnd(255, `Error: argument of "${word}" must be "on" or "off", not "${text}"\n`);
+  if (text !== "on" && text !== "off") throw new CommandEnd(1, `Error: argument of "${word}" must be "on" or "off", not "${text}"\n`);
   return text === "on";
+}
+
+/** A number that may be negative, which the kernel refuses then. */
+function signedArg(text: string, complaint: string): number {
+  return text.startsWith("-") ? -numberArg(text.substring(1), complaint, 0x7fffffff) : numberArg(text, complaint, 0x7fffffff);
 }
 
 /** What the words of a device have named. */
@@ -104,6 +96,7 @@ interface LinkWords {
 function parseWords(ip: IpContext, args: Args, request: Request, base: number): LinkWords {
   let device: string | null = null;
   let name: string | null = null;
+  const given = { mtu: false, qlen: false };
   const change = (flag: number, on: boolean): void => {
     request.setU32(base + IFI_CHANGE, request.getU32(base + IFI_CHANGE) | flag);
     const flags = request.getU32(base + IFI_FLAGS);
@@ -124,13 +117,21 @@ function parseWords(ip: IpContext, args: Args, request: Request, base: number): 
       args.at++;
       return { device, name, kind };
     } else if (matches(word, "address")) {
-      const bytes = parseLladdr(args.next());
-      if (bytes === null) throw new CommandEnd(255, `"${args.word}" is invalid lladdr.\n`);
+      const bytes = lladdrArg(args.next());
+      if (bytes.length !== ETH_ALEN) throw new CommandEnd(1, `Invalid address length ${bytes.length} - must be ${ETH_ALEN} bytes\n`);
       request.data(IFLA_ADDRESS, bytes);
-    } else if (word === "mtu") request.u32(IFLA_MTU, numberArg(args.next(), "Invalid \"mtu\" value\n", 0x7fffffff));
-    else if (word === "txqueuelen" || word === "qlen" || matches(word, "txqlen")) {
-      request.u32(IFLA_TXQLEN, numberArg(args.next(), "Invalid \"txqueuelen\" value\n", 0x7fffffff));
-    } else {
+    } else if (word === "mtu") {
+      const mtu = signedArg(args.next(), 'Invalid "mtu" value\n');
+      if (given.mtu) duplicateArg("mtu", args.word);
+      given.mtu = true;
+      request.u32(IFLA_MTU, mtu);
+    } else if (word === "txqueuelen" || word === "qlen" || matches(word, "txqlen")) {
+      const length = signedArg(args.next(), 'Invalid "txqueuelen" value\n');
+      if (given.qlen) duplicateArg("txqueuelen", args.word);
+      given.qlen = true;
+      request.u32(IFLA_TXQLEN, length);
+    } else if (NOT_OFFERED.includes(word)) notOffered(word);
+    else {
       if (word === "dev") args.next();
       else if (matches(word, "help")) throw new CommandEnd(255, USAGE);
       if (device !== null) garbageArg("dev", args.word);
@@ -160,7 +161,7 @@ function nameDevice(ip: IpContext, request: Request, device: string): void {
 function set(ip: IpContext, args: Args): number {
   const request = new Request(RTM_NEWLINK, 0, IFINFOMSG_BYTES);
   const { device, name, kind } = parseWords(ip, args, request, 0);
-  if (device === null) throw new CommandEnd(255, 'Not enough of information: "dev" argument is required.\n');
+  if (device === null) throw new CommandEnd(255, 'Not enough information: "dev" argument is required.\n');
   if (name !== null) request.string(IFLA_IFNAME, name);
   nameDevice(ip, request, device);
   if (kind !== null) kindWords(ip, args, request, kind);
@@ -171,7 +172,10 @@ function set(ip: IpContext, args: Args): number {
 /** `peer …` of a veth. iproute2: veth_parse_opt(). */
 function vethWords(ip: IpContext, args: Args, request: Request): void {
   if (!args.more) return;
-  if (args.word !== "peer") throw new CommandEnd(1, VETH_USAGE);
+  if (args.word !== "peer") {
+    ip.print(VETH_USAGE);
+    throw new CommandEnd(1, "");
+  }
   args.at++;
   const peer = request.nest(VETH_INFO_PEER);
   const header = request.raw(IFINFOMSG_BYTES);

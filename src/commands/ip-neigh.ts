@@ -6,10 +6,11 @@ import {
 } from "../uapi/rtnetlink.ts";
 import { AF_INET } from "../uapi/socket.ts";
 import {
-  type Args, CommandEnd, duplicateArg, invalidArg, matches, noDevice, parseNumber,
+  type Args, CommandEnd, garbageArg, invalidArg, matches, noDevice, notOffered, parseNumber,
 } from "./command.ts";
-import { addrArg, formatAddr, formatLladdr, prefixArg, type Prefix } from "./inet-text.ts";
+import { addrArg, formatAddr, formatLladdr, lladdrArg, prefixArg, type Prefix } from "./inet-text.ts";
 import { type IpContext, unknownCommand } from "./ip-context.ts";
+import { Item } from "./ip-item.ts";
 import { type Answer, Request } from "./libnetlink.ts";
 import { protocolName, protocolNumber } from "./rt-names.ts";
 
@@ -66,41 +67,47 @@ function filterStates(text: string, flush: boolean): number {
   return state === 0 ? NONE_STATE : state;
 }
 
-function stateText(state: number): string {
-  let text = "";
-  for (const [bit, name] of STATES) if (bit !== 0 && (state & bit) !== 0) text += `${name.toUpperCase()} `;
-  return text;
+function stateNames(state: number): string[] {
+  return STATES.filter(([bit]) => bit !== 0 && (state & bit) !== 0).map(([, name]) => name.toUpperCase());
 }
 
-/** The line of a neighbour. @param named the listing is of one device: its name is not repeated. iproute2: print_neigh() */
-export function neighText(ip: IpContext, answer: Answer, named: boolean): string {
+const FLAG_NAMES: readonly (readonly [number, string])[] = Object.freeze([
+  [NTF_ROUTER, "router"], [NTF_PROXY, "proxy"], [NTF_EXT_LEARNED, "extern_learn"],
+] as const);
+
+/** How long ago a neighbour was used, confirmed and changed. */
+function putTimes(item: Item, info: Uint8Array): void {
+  const view = new DataView(info.buffer, info.byteOffset, 16);
+  const seconds = (at: number): number => Math.floor(view.getInt32(at, true) / 100);
+  const refs = view.getInt32(12, true);
+  if (refs !== 0) item.put("refcnt", refs, `ref ${refs} `);
+  item.put("used", seconds(4), ` used ${seconds(4)}`).put("confirmed", seconds(0), `/${seconds(0)}`).put("updated", seconds(8), `/${seconds(8)}`);
+}
+
+/** A neighbour, its text with the newline at its end. @param named the listing is of one device: its name is not repeated. iproute2: print_neigh() */
+export function neighItem(ip: IpContext, answer: Answer, named: boolean): Item {
   const attrs = answer.attrs(NDMSG_BYTES);
-  let text = answer.type === RTM_DELNEIGH ? "Deleted " : answer.type === RTM_GETNEIGH ? "miss " : "";
-  if (attrs.has(NDA_DST)) text += `${formatAddr(attrs.addr(NDA_DST))} `;
-  if (!named && answer.u32(NDM_IFINDEX) !== 0) text += `dev ${ip.deviceName(answer.u32(NDM_IFINDEX))} `;
-  if (attrs.has(NDA_LLADDR)) text += `lladdr ${formatLladdr(attrs.data(NDA_LLADDR))} `;
+  const item = new Item();
+  if (answer.type === RTM_DELNEIGH) item.put("deleted", true, "Deleted ");
+  else if (answer.type === RTM_GETNEIGH) item.put("miss", null, "miss ");
+  if (attrs.has(NDA_DST)) item.put("dst", formatAddr(attrs.addr(NDA_DST)));
+  const device = ip.deviceName(answer.u32(NDM_IFINDEX));
+  if (!named && answer.u32(NDM_IFINDEX) !== 0) item.put("dev", device, `dev ${device} `);
+  if (attrs.has(NDA_LLADDR)) item.put("lladdr", formatLladdr(attrs.data(NDA_LLADDR)), `lladdr ${formatLladdr(attrs.data(NDA_LLADDR))} `);
   const flags = answer.u8(NDM_FLAGS);
-  if ((flags & NTF_ROUTER) !== 0) text += "router ";
-  if ((flags & NTF_PROXY) !== 0) text += "proxy ";
-  if ((flags & NTF_EXT_LEARNED) !== 0) text += "extern_learn ";
+  for (const [bit, name] of FLAG_NAMES) if ((flags & bit) !== 0) item.put(name, null, `${name} `);
   const info = attrs.data(NDA_CACHEINFO);
   if (ip.stats > 0 && info.length >= 16) {
-    const view = new DataView(info.buffer, info.byteOffset, 16);
-    const seconds = (at: number): number => Math.floor(view.getInt32(at, true) / 100);
-    const refs = view.getInt32(12, true);
-    if (refs !== 0) text += `ref ${refs} `;
-    text += ` used ${seconds(4)}/${seconds(0)}/${seconds(8)}`;
-    if (attrs.has(NDA_PROBES)) text += `probes ${attrs.u32(NDA_PROBES)} `;
+    putTimes(item, info);
+    if (attrs.has(NDA_PROBES)) item.put("probes", attrs.u32(NDA_PROBES), `probes ${attrs.u32(NDA_PROBES)} `);
   }
-  text += stateText(answer.u16(NDM_STATE));
-  if (attrs.has(NDA_PROTOCOL)) text += `proto ${protocolName(attrs.data(NDA_PROTOCOL)[0]!)} `;
-  return `${text}\n`;
-}
-
-/** The bytes of a link address, how many there may be: what is too short the kernel refuses. iproute2: ll_addr_a2n(). */
-function lladdrBytes(text: string): Uint8Array {
-  if (!/^[0-9a-f]{1,2}(:[0-9a-f]{1,2})*$/i.test(text)) throw new CommandEnd(255, `"${text}" is invalid lladdr.\n`);
-  return Uint8Array.from(text.split(":"), (byte) => parseInt(byte, 16));
+  const states = stateNames(answer.u16(NDM_STATE));
+  if (states.length > 0) item.put("state", states, states.map((name) => `${name} `).join(""));
+  if (attrs.has(NDA_PROTOCOL)) {
+    const protocol = protocolName(attrs.data(NDA_PROTOCOL)[0]!, ip.numeric);
+    item.put("protocol", protocol, `proto ${protocol} `);
+  }
+  return item.say("\n");
 }
 
 /** iproute2: ipneigh_modify(). */
@@ -129,14 +136,14 @@ function modify(ip: IpContext, args: Args, type: number, flags: number): number 
       if (proxy) flags8 |= NTF_PROXY;
       if (proxy || word === "to") args.next();
       if (matches(args.word, "help")) throw new CommandEnd(255, USAGE);
-      if (dst !== null) duplicateArg("address", args.word);
+      if (dst !== null) garbageArg("to", args.word);
       dst = addrArg(args.word, ip.family === AF_INET ? "inet" : "any valid");
       request.addr(NDA_DST, dst);
     }
   }
   request.setU8(NDM_FLAGS, flags8);
   if ((device === null && (flags8 & NTF_PROXY) === 0) || dst === null) throw new CommandEnd(255, "Device and destination are required arguments.\n");
-  if (lladdr !== null && lladdr !== "null") request.data(NDA_LLADDR, lladdrBytes(lladdr));
+  if (lladdr !== null && lladdr !== "null") request.data(NDA_LLADDR, lladdrArg(lladdr));
   if (device !== null) {
     const index = ip.deviceIndex(device);
     if (index === 0) noDevice(device);
@@ -155,16 +162,24 @@ function get(ip: IpContext, args: Args): number {
       index = ip.deviceIndex(args.next());
       if (index === 0) noDevice(args.word);
     } else {
-      if (args.word === "to") args.next();
+      const proxy = args.word === "proxy";
+      if (proxy) request.setU8(NDM_FLAGS, NTF_PROXY);
+      if (proxy || args.word === "to") args.next();
       request.addr(NDA_DST, addrArg(args.word, "any valid"));
       dst = true;
     }
   }
-  if (index === 0 || !dst) throw new CommandEnd(255, "Device and address are required arguments.\n");
+  if (index === 0 || !dst) throw new CommandEnd(1, "Device and address are required arguments.\n");
   request.setU32(NDM_IFINDEX, index);
   const answer = ip.rtnl.talk(request, false);
-  if (answer !== null) ip.print(neighText(ip, answer, false));
+  if (answer !== null) ip.print(neighItem(ip, answer, false).text);
   return 0;
+}
+
+/** A device whose ports are asked for: none has neighbours here. */
+function notMaster(ip: IpContext, name: string): void {
+  if (ip.deviceIndex(name) === 0) invalidArg("Device does not exist\n", name);
+  notOffered("master");
 }
 
 /** `ip neigh show` and `flush`. iproute2: do_show_or_flush(). */
@@ -183,6 +198,9 @@ function list(ip: IpContext, args: Args, flush: boolean): number {
       given = true;
     } else if (word === "proxy") proxy = true;
     else if (word === "unused") unused = true;
+    else if (word === "nomaster") continue;
+    else if (word === "master") notMaster(ip, args.next());
+    else if (word === "vrf") invalidArg("Not a valid VRF name\n", args.next());
     else {
       if (word === "to") args.next();
       to = prefixArg(args.word);
@@ -204,19 +222,17 @@ function list(ip: IpContext, args: Args, flush: boolean): number {
     if (wanted && inside && !used) found.push(answer);
   });
   if (flush) return flushFound(ip, found);
-  for (const answer of found) ip.print(neighText(ip, answer, index !== 0));
+  ip.list(found.map((answer) => neighItem(ip, answer, index !== 0)));
   return 0;
 }
 
-/** Deletes what was found, and with -s says so, as iproute2 does which looks a second time and finds nothing. */
+/** Deletes what was found; with -s says how much, with -s -s what. */
 function flushFound(ip: IpContext, found: readonly Answer[]): number {
   for (const answer of found) {
     removeAgain(ip, answer);
-    if (ip.stats > 1) ip.print(neighText(ip, answer, false));
+    if (ip.stats > 1) ip.print(neighItem(ip, answer, false).text);
   }
-  if (ip.stats === 0) return 0;
-  if (found.length === 0) ip.print("Nothing to flush.\n");
-  else ip.print(`\n*** Round 1, deleting ${found.length} entries ***\n*** Flush is complete after 1 round ***\n`);
+  ip.flushed(found.length, "entries");
   return 0;
 }
 

@@ -4,11 +4,12 @@
  */
 import {
   RT_SCOPE_UNIVERSE, RT_TABLE_MAIN, RTA_CACHEINFO, RTA_DST, RTA_FLOW, RTA_GATEWAY, RTA_IIF, RTA_MARK, RTA_METRICS,
-  RTA_MULTIPATH, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_SRC, RTA_TABLE, RTA_UID, RTAX_FEATURES, RTAX_HOPLIMIT, RTAX_LOCK,
+  RTA_MULTIPATH, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_SRC, RTA_TABLE, RTA_UID, RTAX_FEATURES, RTAX_LOCK,
   RTAX_MAX, RTAX_RTO_MIN, RTAX_RTT, RTAX_RTTVAR, RTM_DELROUTE, RTM_F_CLONED, RTN_UNICAST, RTPROT_BOOT,
 } from "../uapi/rtnetlink.ts";
 import { formatAddr, type Prefix } from "./inet-text.ts";
 import type { IpContext } from "./ip-context.ts";
+import { Item } from "./ip-item.ts";
 import { type Answer, Attrs } from "./libnetlink.ts";
 import { dsfieldName, protocolName, routeTypeName, scopeName, tableName } from "./rt-names.ts";
 
@@ -68,6 +69,8 @@ export function passesFilter(answer: Answer, attrs: Attrs, filter: RouteFilter):
   if (filter.protocol >= 0 && answer.u8(5) !== filter.protocol) return false;
   if (filter.scope >= 0 && answer.u8(6) !== filter.scope) return false;
   if (filter.tos >= 0 && answer.u8(3) !== filter.tos) return false;
+  // What came in by a device is known of cached decisions only, and there are none.
+  if (filter.iif !== 0 && attrs.u32(RTA_IIF) !== filter.iif) return false;
   if (filter.oif !== 0 && attrs.u32(RTA_OIF) !== filter.oif) return false;
   if (filter.metric >= 0 && attrs.u32(RTA_PRIORITY) !== filter.metric) return false;
   const { root, match, via, src } = filter;
@@ -77,108 +80,121 @@ export function passesFilter(answer: Answer, attrs: Attrs, filter: RouteFilter):
   return src === null || (attrs.has(RTA_PREFSRC) && contains(attrs.addr(RTA_PREFSRC), src.addr, src.length));
 }
 
-function flagNames(flags: number): string {
-  let text = "";
-  for (const [bit, name] of FLAG_NAMES) if ((flags & bit) !== 0) text += `${name} `;
-  return text;
+/** The names of the bits that are set. */
+function flagNames(flags: number): string[] {
+  return FLAG_NAMES.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name);
+}
+
+/** Tells the flags, which programs always get a list of. */
+function putFlags(item: Item, flags: number): void {
+  const names = flagNames(flags);
+  item.put("flags", names, names.map((name) => `${name} `).join(""));
 }
 
 function hostPrefix(addr: number, length: number): string {
   return length === 32 ? formatAddr(addr) : `${formatAddr(addr)}/${length}`;
 }
 
-function metricText(type: number, value: number): string {
-  if (type === RTAX_RTT) return value >= 8 && value % 8 === 0 ? `${value / 8}ms ` : `${value}ms `;
-  if (type === RTAX_RTTVAR) return `${value / 4}ms `;
-  if (type === RTAX_RTO_MIN) return `${value}ms `;
-  if (type === RTAX_HOPLIMIT && value === 0xffffffff) return "4294967295 ";
-  if (type === RTAX_FEATURES) return (value & 1) !== 0 ? "ecn " : `0x${value.toString(16)} `;
-  return `${value} `;
+/** Metrics that are times, and their unit in milliseconds. */
+function metricMs(type: number, value: number): number {
+  if (type === RTAX_RTT) return Math.floor(value / 8);
+  if (type === RTAX_RTTVAR) return Math.floor(value / 4);
+  return type === RTAX_RTO_MIN ? value : -1;
 }
 
-function metrics(attrs: Attrs): string {
+function putMetric(item: Item, type: number, value: number, lock: string): void {
+  const name = METRIC_NAMES[type]!;
+  const ms = metricMs(type, value);
+  if (ms >= 0) item.put(name, ms, `${name} ${lock}${ms >= 1000 ? `${ms / 1000}s` : `${ms}ms`} `);
+  else if (type === RTAX_FEATURES && (value & 1) !== 0) item.put("ecn", null, `${name} ${lock}ecn `);
+  else item.put(name, value, `${name} ${lock}${type === RTAX_FEATURES ? `0x${value.toString(16)}` : value} `);
+}
+
+function putMetrics(item: Item, attrs: Attrs): void {
   const locked = attrs.u32(RTAX_LOCK);
-  let text = "";
+  const list = new Item();
   for (let type = 2; type <= RTAX_MAX; type++) {
     const lock = (locked & (1 << type)) !== 0;
-    if (!attrs.has(type) && !lock) continue;
-    text += `${METRIC_NAMES[type]} ${lock ? "lock " : ""}${metricText(type, attrs.u32(type))}`;
+    if (attrs.has(type) || lock) putMetric(list, type, attrs.u32(type), lock ? "lock " : "");
   }
-  return text;
+  item.put("metrics", [list.json], list.text);
 }
 
-function nexthops(ip: IpContext, data: Uint8Array): string {
+function putNexthops(ip: IpContext, item: Item, data: Uint8Array): void {
   const view = new DataView(data.buffer, data.byteOffset, data.length);
-  let text = "";
+  const hops: Item[] = [];
   for (let at = 0; at + RTNH_BYTES <= data.length;) {
     const length = view.getUint16(at, true);
     if (length < RTNH_BYTES || at + length > data.length) break;
     const attrs = new Attrs(data, at + RTNH_BYTES, at + length);
-    text += `${ip.newline}\tnexthop `;
-    if (attrs.has(RTA_GATEWAY)) text += `via ${formatAddr(attrs.addr(RTA_GATEWAY))} `;
-    text += `dev ${ip.deviceName(view.getInt32(at + 4, true))} weight ${data[at + 3]! + 1} ${flagNames(data[at + 2]!)}`;
+    const hop = new Item().say(`${ip.newline}\tnexthop `);
+    if (attrs.has(RTA_GATEWAY)) hop.put("gateway", formatAddr(attrs.addr(RTA_GATEWAY)), `via ${formatAddr(attrs.addr(RTA_GATEWAY))} `);
+    const device = ip.deviceName(view.getInt32(at + 4, true));
+    hop.put("dev", device, `dev ${device} `).put("weight", data[at + 3]! + 1, `weight ${data[at + 3]! + 1} `);
+    putFlags(hop, data[at + 2]!);
+    hops.push(hop);
     at += (length + 3) & ~3;
   }
-  return text;
+  item.put("nexthops", hops.map((hop) => hop.json), hops.map((hop) => hop.text).join(""));
 }
 
-function cacheText(ip: IpContext, flags: number, attrs: Attrs): string {
-  const names: string[] = [];
-  for (const [bit, name] of CACHE_NAMES) if ((flags & bit) !== 0) names.push(name);
-  let text = `${ip.newline}    cache ${names.length > 0 ? `<${names.join(",")}> ` : ""}`;
+function putCache(ip: IpContext, item: Item, flags: number, attrs: Attrs): void {
+  const names = CACHE_NAMES.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name);
+  item.put("cache", names, `${ip.newline}    cache ${names.length > 0 ? `<${names.join(",")}> ` : ""}`);
   const info = attrs.data(RTA_CACHEINFO);
-  if (info.length >= 16) {
-    const view = new DataView(info.buffer, info.byteOffset, info.length);
-    const expires = view.getInt32(8, true);
-    const error = view.getInt32(12, true);
-    if (expires !== 0) text += `expires ${Math.trunc(expires / 100)}sec `;
-    if (error !== 0) text += `error ${error} `;
-  }
-  return text;
+  if (info.length < 16) return;
+  const view = new DataView(info.buffer, info.byteOffset, info.length);
+  const expires = Math.trunc(view.getInt32(8, true) / 100);
+  const error = view.getInt32(12, true);
+  if (view.getInt32(8, true) !== 0) item.put("expires", expires, `expires ${expires}sec `);
+  if (error !== 0) item.put("error", error, `error ${error} `);
 }
 
-/** The lines of one route, with the newline at its end. */
-export function routeText(ip: IpContext, answer: Answer, filter: RouteFilter | null): string {
+/** What both words and numbers tell of a route's destination and source. */
+function putPrefixes(item: Item, answer: Answer, attrs: Attrs): void {
+  const [dstLen, srcLen] = [answer.u8(1), answer.u8(2)];
+  item.put("dst", attrs.has(RTA_DST) ? hostPrefix(attrs.addr(RTA_DST), dstLen) : dstLen !== 0 ? `0/${dstLen}` : "default");
+  const from = attrs.has(RTA_SRC) ? hostPrefix(attrs.addr(RTA_SRC), srcLen) : srcLen !== 0 ? `0/${srcLen}` : "";
+  if (from !== "") item.put("from", from, `from ${from} `);
+}
+
+/** One route, its text with the newline at its end. */
+export function routeItem(ip: IpContext, answer: Answer, filter: RouteFilter | null): Item {
   const attrs = answer.attrs(RTMSG_BYTES);
-  const [dstLen, srcLen, tos, type] = [answer.u8(1), answer.u8(2), answer.u8(3), answer.u8(7)];
-  const [protocol, scope, flags] = [answer.u8(5), answer.u8(6), answer.u32(8)];
+  const [tos, type, protocol, scope, flags] = [answer.u8(3), answer.u8(7), answer.u8(5), answer.u8(6), answer.u32(8)];
   const table = attrs.u32(RTA_TABLE, answer.u8(4));
   const cloned = (flags & RTM_F_CLONED) !== 0;
-  let text = answer.type === RTM_DELROUTE ? "Deleted " : "";
-  if ((type !== RTN_UNICAST || ip.details) && (filter === null || filter.type === 0)) text += `${routeTypeName(type)} `;
-  if (attrs.has(RTA_DST)) text += `${hostPrefix(attrs.addr(RTA_DST), dstLen)} `;
-  else text += dstLen !== 0 ? `0/${dstLen} ` : "default ";
-  if (attrs.has(RTA_SRC)) text += `from ${hostPrefix(attrs.addr(RTA_SRC), srcLen)} `;
-  else if (srcLen !== 0) text += `from 0/${srcLen} `;
-  if (tos !== 0 && (filter === null || filter.tos < 0)) text += `tos ${dsfieldName(tos)} `;
+  const item = new Item();
+  const word = (key: string, name: string, value: string): Item => item.put(key, value, `${name} ${value} `);
+  if (answer.type === RTM_DELROUTE) item.put("deleted", true, "Deleted ");
+  if (type !== RTN_UNICAST || ip.details) item.put("type", routeTypeName(type, ip.numeric));
+  putPrefixes(item, answer, attrs);
+  if (tos !== 0 && (filter === null || filter.tos < 0)) word("tos", "tos", dsfieldName(tos));
   if (attrs.has(RTA_GATEWAY) && (filter === null || filter.via === null || filter.via.length !== 32)) {
-    text += `via ${formatAddr(attrs.addr(RTA_GATEWAY))} `;
+    word("gateway", "via", formatAddr(attrs.addr(RTA_GATEWAY)));
   }
-  if (attrs.has(RTA_OIF) && (filter === null || filter.oif === 0)) text += `dev ${ip.deviceName(attrs.u32(RTA_OIF))} `;
+  if (attrs.has(RTA_OIF) && (filter === null || filter.oif === 0)) word("dev", "dev", ip.deviceName(attrs.u32(RTA_OIF)));
   const everyTable = filter === null || filter.table === 0;
-  if (table !== 0 && (table !== RT_TABLE_MAIN || ip.details) && everyTable) text += `table ${tableName(table)} `;
-  if (!cloned) {
-    if ((protocol !== RTPROT_BOOT || ip.details) && (filter === null || filter.protocol < 0)) {
-      text += `proto ${protocolName(protocol)} `;
-    }
-    if ((scope !== RT_SCOPE_UNIVERSE || ip.details) && (filter === null || filter.scope < 0)) {
-      text += `scope ${scopeName(scope)} `;
-    }
+  if (table !== 0 && (table !== RT_TABLE_MAIN || ip.details) && everyTable) word("table", "table", tableName(table, ip.numeric));
+  if (!cloned && (protocol !== RTPROT_BOOT || ip.details) && (filter === null || filter.protocol < 0)) {
+    word("protocol", "proto", protocolName(protocol, ip.numeric));
+  }
+  if (!cloned && (scope !== RT_SCOPE_UNIVERSE || ip.details) && (filter === null || filter.scope < 0)) {
+    word("scope", "scope", scopeName(scope, ip.numeric));
   }
   if (attrs.has(RTA_PREFSRC) && (filter === null || filter.src === null || filter.src.length !== 32)) {
-    text += `src ${formatAddr(attrs.addr(RTA_PREFSRC))} `;
+    word("prefsrc", "src", formatAddr(attrs.addr(RTA_PREFSRC)));
   }
-  if (attrs.has(RTA_PRIORITY) && (filter === null || filter.metric < 0)) text += `metric ${attrs.u32(RTA_PRIORITY)} `;
-  text += flagNames(flags & ~RTM_F_CLONED);
-  if (attrs.has(RTA_MARK)) {
-    const mark = attrs.u32(RTA_MARK);
-    if (mark !== 0) text += `mark ${mark >= 16 ? `0x${mark.toString(16)}` : mark} `;
-  }
-  if (attrs.has(RTA_FLOW)) text += `realm ${attrs.u32(RTA_FLOW)} `;
-  if (attrs.has(RTA_UID)) text += `uid ${attrs.u32(RTA_UID)} `;
-  if (cloned) text += cacheText(ip, flags, attrs);
-  if (attrs.has(RTA_METRICS)) text += metrics(attrs.nested(RTA_METRICS));
-  if (attrs.has(RTA_IIF) && (filter === null || filter.iif === 0)) text += `iif ${ip.deviceName(attrs.u32(RTA_IIF))} `;
-  if (attrs.has(RTA_MULTIPATH)) text += nexthops(ip, attrs.data(RTA_MULTIPATH));
-  return `${text}\n`;
+  const metric = attrs.u32(RTA_PRIORITY);
+  if (attrs.has(RTA_PRIORITY) && (filter === null || filter.metric < 0)) item.put("metric", metric, `metric ${metric} `);
+  putFlags(item, flags & ~RTM_F_CLONED);
+  const mark = attrs.u32(RTA_MARK);
+  if (mark !== 0) item.put("mark", mark, `mark ${mark >= 16 ? `0x${mark.toString(16)}` : mark} `);
+  if (attrs.has(RTA_FLOW)) item.put("flow", attrs.u32(RTA_FLOW), `realm ${attrs.u32(RTA_FLOW)} `);
+  if (attrs.has(RTA_UID)) item.put("uid", attrs.u32(RTA_UID), `uid ${attrs.u32(RTA_UID)} `);
+  if (cloned) putCache(ip, item, flags, attrs);
+  if (attrs.has(RTA_METRICS)) putMetrics(item, attrs.nested(RTA_METRICS));
+  if (attrs.has(RTA_IIF) && (filter === null || filter.iif === 0)) word("iif", "iif", ip.deviceName(attrs.u32(RTA_IIF)));
+  if (attrs.has(RTA_MULTIPATH)) putNexthops(ip, item, attrs.data(RTA_MULTIPATH));
+  return item.say("\n");
 }

@@ -1,20 +1,21 @@
 /** `ip rule`: list, add, delete, flush. iproute2's counterpart is ip/iprule.c. */
 import {
   FIB_RULE_IIF_DETACHED, FIB_RULE_INVERT, FIB_RULE_OIF_DETACHED, FIB_RULE_UNRESOLVED, FR_ACT_GOTO, FR_ACT_NOP,
-  FR_ACT_TO_TBL, FRA_DST, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
-  FRA_SUPPRESS_PREFIXLEN, FRA_TABLE,
+  FR_ACT_TO_TBL, FRA_DPORT_RANGE, FRA_DST, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_IP_PROTO, FRA_OIFNAME, FRA_PRIORITY,
+  FRA_PROTOCOL, FRA_SPORT_RANGE, FRA_SRC, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, FRA_UID_RANGE,
 } from "../uapi/fib-rules.ts";
 import { NLM_F_CREATE, NLM_F_EXCL } from "../uapi/netlink.ts";
 import {
   RT_TABLE_MAIN, RTM_DELRULE, RTM_GETRULE, RTM_NEWRULE, RTPROT_KERNEL,
 } from "../uapi/rtnetlink.ts";
 import { AF_INET } from "../uapi/socket.ts";
-import { type Args, CommandEnd, invalidArg, matches, numberArg, parseNumber } from "./command.ts";
+import { type Args, CommandEnd, invalidArg, matches, notOffered, numberArg, parseNumber } from "./command.ts";
 import { formatAddr, prefixArg } from "./inet-text.ts";
 import { type IpContext, unknownCommand } from "./ip-context.ts";
-import { type Answer, Request } from "./libnetlink.ts";
+import { Item } from "./ip-item.ts";
+import { type Answer, type Attrs, Request } from "./libnetlink.ts";
 import {
-  dsfieldName, dsfieldNumber, protocolName, protocolNumber, routeTypeName, routeTypeNumber, tableName, tableNumber,
+  dsfieldName, dsfieldNumber, ipProtocolNumber, protocolName, protocolNumber, routeTypeName, routeTypeNumber, tableName, tableNumber,
 } from "./rt-names.ts";
 
 /** fib_rule_hdr: its size and fields. */
@@ -45,52 +46,63 @@ export function ipRule(ip: IpContext, args: Args): number {
   return unknownCommand(word, "rule");
 }
 
-function prefixText(addr: number, length: number): string {
-  return length === 32 ? formatAddr(addr) : `${formatAddr(addr)}/${length}`;
-}
-
 function hexMark(mark: number): string {
   return mark === 0 ? "0" : `0x${mark.toString(16)}`;
 }
 
-/** The line of a rule. iproute2: print_rule(). */
-export function ruleText(ip: IpContext, answer: Answer): string {
-  const attrs = answer.attrs(RULE_HDR_BYTES);
-  const [dstLen, srcLen, tos, action] = [answer.u8(FRH_DST_LEN), answer.u8(FRH_SRC_LEN), answer.u8(FRH_TOS), answer.u8(FRH_ACTION)];
+/** An address and its length, which programs get apart from each other. */
+function putPrefix(item: Item, key: string, addr: number, length: number, before: string): void {
+  const text = formatAddr(addr);
+  item.put(key, text, length === 32 ? `${before}${text}` : `${before}${text}/${length}`);
+  if (length !== 32) item.note(`${key}len`, length);
+}
+
+function putSelector(item: Item, answer: Answer, attrs: Attrs): void {
+  const [dstLen, srcLen, tos] = [answer.u8(FRH_DST_LEN), answer.u8(FRH_SRC_LEN), answer.u8(FRH_TOS)];
   const flags = answer.u32(FRH_FLAGS);
-  let text = answer.type === RTM_DELRULE ? "Deleted " : "";
-  text += `${attrs.u32(FRA_PRIORITY)}:\t${(flags & FIB_RULE_INVERT) !== 0 ? "not " : ""}from `;
-  if (attrs.has(FRA_SRC)) text += prefixText(attrs.addr(FRA_SRC), srcLen);
-  else text += srcLen !== 0 ? `0/${srcLen}` : "all";
-  if (attrs.has(FRA_DST)) text += ` to ${prefixText(attrs.addr(FRA_DST), dstLen)}`;
-  else if (dstLen !== 0) text += ` to 0/${dstLen}`;
-  if (tos !== 0) text += ` tos ${dsfieldName(tos)}`;
+  if (attrs.has(FRA_SRC)) putPrefix(item, "src", attrs.addr(FRA_SRC), srcLen, "from ");
+  else item.put("src", srcLen !== 0 ? `0/${srcLen}` : "all", srcLen !== 0 ? `from 0/${srcLen}` : "from all");
+  if (attrs.has(FRA_DST)) putPrefix(item, "dst", attrs.addr(FRA_DST), dstLen, " to ");
+  else if (dstLen !== 0) item.put("dst", `0/${dstLen}`, ` to 0/${dstLen}`);
+  if (tos !== 0) item.put("tos", dsfieldName(tos), ` tos ${dsfieldName(tos)}`);
   if (attrs.has(FRA_FWMARK) || attrs.has(FRA_FWMASK)) {
-    const [mark, mask] = [attrs.u32(FRA_FWMARK), attrs.u32(FRA_FWMASK)];
-    text += ` fwmark ${hexMark(mark)}${attrs.has(FRA_FWMASK) && mask !== 0xffffffff ? `/${hexMark(mask)}` : ""}`;
+    const [mark, mask] = [hexMark(attrs.u32(FRA_FWMARK)), attrs.u32(FRA_FWMASK)];
+    item.put("fwmark", mark, ` fwmark ${mark}`);
+    if (attrs.has(FRA_FWMASK) && mask !== 0xffffffff) item.put("fwmask", hexMark(mask), `/${hexMark(mask)}`);
   }
-  if (attrs.has(FRA_IIFNAME)) {
-    text += ` iif ${attrs.string(FRA_IIFNAME)}${(flags & FIB_RULE_IIF_DETACHED) !== 0 ? " [detached]" : ""}`;
-  }
-  if (attrs.has(FRA_OIFNAME)) {
-    text += ` oif ${attrs.string(FRA_OIFNAME)}${(flags & FIB_RULE_OIF_DETACHED) !== 0 ? " [detached]" : ""}`;
-  }
+  if (attrs.has(FRA_IIFNAME)) item.put("iif", attrs.string(FRA_IIFNAME), ` iif ${attrs.string(FRA_IIFNAME)}`);
+  if ((flags & FIB_RULE_IIF_DETACHED) !== 0) item.put("iif_detached", null, " [detached]");
+  if (attrs.has(FRA_OIFNAME)) item.put("oif", attrs.string(FRA_OIFNAME), ` oif ${attrs.string(FRA_OIFNAME)}`);
+  if ((flags & FIB_RULE_OIF_DETACHED) !== 0) item.put("oif_detached", null, " [detached]");
+}
+
+/** A rule, its text with the newline at its end. iproute2: print_rule(). */
+export function ruleItem(ip: IpContext, answer: Answer): Item {
+  const attrs = answer.attrs(RULE_HDR_BYTES);
+  const action = answer.u8(FRH_ACTION);
+  const flags = answer.u32(FRH_FLAGS);
+  const item = new Item();
+  if (answer.type === RTM_DELRULE) item.put("deleted", true, "Deleted ");
+  item.put("priority", attrs.u32(FRA_PRIORITY), `${attrs.u32(FRA_PRIORITY)}:\t`);
+  if ((flags & FIB_RULE_INVERT) !== 0) item.put("not", null, "not ");
+  putSelector(item, answer, attrs);
   const table = attrs.u32(FRA_TABLE, answer.u8(FRH_TABLE));
   if (table !== 0) {
-    text += ` lookup ${tableName(table)}`;
+    item.put("table", tableName(table, ip.numeric), ` lookup ${tableName(table, ip.numeric)}`);
     const suppress = attrs.u32(FRA_SUPPRESS_PREFIXLEN, 0xffffffff) | 0;
-    if (suppress !== -1) text += ` suppress_prefixlength ${suppress}`;
+    if (suppress !== -1) item.put("suppress_prefixlen", suppress, ` suppress_prefixlength ${suppress}`);
   }
   if (action === FR_ACT_GOTO) {
-    text += attrs.has(FRA_GOTO) ? ` goto ${attrs.u32(FRA_GOTO)}` : " goto none";
-    if ((flags & FIB_RULE_UNRESOLVED) !== 0) text += " [unresolved]";
-  } else if (action === FR_ACT_NOP) text += " nop";
-  else if (action !== FR_ACT_TO_TBL) text += ` ${routeTypeName(action)}`;
+    const target = attrs.has(FRA_GOTO) ? attrs.u32(FRA_GOTO) : "none";
+    item.put("goto", target, ` goto ${target}`);
+    if ((flags & FIB_RULE_UNRESOLVED) !== 0) item.put("unresolved", null, " [unresolved]");
+  } else if (action === FR_ACT_NOP) item.put("nop", null, " nop");
+  else if (action !== FR_ACT_TO_TBL) item.put("action", routeTypeName(action, ip.numeric), ` ${routeTypeName(action, ip.numeric)}`);
   const protocol = attrs.u8(FRA_PROTOCOL);
   if (attrs.has(FRA_PROTOCOL) && ((protocol !== 0 && protocol !== RTPROT_KERNEL) || ip.details)) {
-    text += ` proto ${protocolName(protocol)}`;
+    item.put("protocol", protocolName(protocol, ip.numeric), ` proto ${protocolName(protocol, ip.numeric)}`);
   }
-  return `${text}\n`;
+  return item.say("\n");
 }
 
 /** The rule that the words describe, in a request. iproute2: iprule_modify(). */
@@ -122,13 +134,47 @@ function readRule(args: Args, request: Request): boolean {
       tableGiven = true;
     } else if (matches(word, "suppress_prefixlength") || word === "sup_pl") {
       request.u32(FRA_SUPPRESS_PREFIXLEN, numberArg(args.next(), "suppress_prefixlength value is invalid\n", 0x7fffffff));
-    } else if (word === "dev" || word === "iif") request.string(FRA_IIFNAME, args.next());
-    else if (word === "oif") request.string(FRA_OIFNAME, args.next());
-    else {
-      tableGiven = readAction(args, request) || tableGiven;
-    }
+    } else if (word === "dev" || word === "iif") request.string(FRA_IIFNAME, nameArg(args.next(), '"iif"/"dev"'));
+    else if (word === "oif") request.string(FRA_OIFNAME, nameArg(args.next(), '"oif"'));
+    else if (word === "ipproto") request.u8(FRA_IP_PROTO, ipProtocolArg(args));
+    else if (word === "sport") request.data(FRA_SPORT_RANGE, rangeArg(args, 16, "invalid port range\n"));
+    else if (word === "dport") request.data(FRA_DPORT_RANGE, rangeArg(args, 16, "invalid dport range\n"));
+    else if (word === "uidrange") request.data(FRA_UID_RANGE, rangeArg(args, 32, "invalid UID range\n"));
+    else if (NOT_OFFERED.includes(word)) notOffered(word);
+    else tableGiven = readAction(args, request) || tableGiven;
   }
   return tableGiven;
+}
+
+/** What no rule here asks. */
+const NOT_OFFERED: readonly string[] = Object.freeze([
+  "tun_id", "realms", "l3mdev", "nat", "map-to", "suppress_ifgroup", "sup_group",
+]);
+
+/** The name of a device that need not be there. */
+function nameArg(text: string, what: string): string {
+  return text !== "" && text.length < 16 && !/[\s/]/.test(text) ? text : invalidArg(`${what} not a valid ifname`, text);
+}
+
+function ipProtocolArg(args: Args): number {
+  const protocol = ipProtocolNumber(args.next());
+  return protocol < 0 ? invalidArg('Invalid "ipproto" value\n', args.word) : protocol;
+}
+
+/** "FROM-TO" as two numbers of so many bits; of ports one number stands for both. */
+function rangeArg(args: Args, bits: 16 | 32, complaint: string): Uint8Array {
+  const match = /^([0-9]+)(?:-([0-9]+))?$/.exec(args.next());
+  if (match === null || (bits === 32 && match[2] === undefined)) invalidArg(complaint, args.word);
+  const view = new DataView(new ArrayBuffer(bits / 4));
+  const [from, to] = [Number(match[1]), Number(match[2] ?? match[1])];
+  if (bits === 16) {
+    view.setUint16(0, from, true);
+    view.setUint16(2, to, true);
+  } else {
+    view.setUint32(0, from, true);
+    view.setUint32(4, to, true);
+  }
+  return new Uint8Array(view.buffer);
 }
 
 function readMark(args: Args, request: Request): void {
@@ -173,48 +219,70 @@ function modify(ip: IpContext, args: Args, type: number): number {
   return 0;
 }
 
-/** Which rules a listing shows: those with these values. */
-function listFilter(args: Args): (answer: Answer) => boolean {
-  const tests: ((answer: Answer) => boolean)[] = [];
-  for (; args.more; args.at++) {
-    const word = args.word;
-    if (matches(word, "preference") || matches(word, "order") || matches(word, "priority")) {
-      const pref = numberArg(args.next(), "preference value is invalid\n");
-      tests.push((answer) => answer.attrs(RULE_HDR_BYTES).u32(FRA_PRIORITY) === pref);
-    } else if (matches(word, "table") || word === "lookup") {
-      const table = tableNumber(args.next());
-      if (table < 0) invalidArg("invalid table ID\n", args.word);
-      tests.push((answer) => answer.attrs(RULE_HDR_BYTES).u32(FRA_TABLE) === table);
-    } else if (word === "from" || word === "to") {
-      const prefix = prefixArg(args.next());
-      const [attr, lengthAt] = word === "from" ? [FRA_SRC, FRH_SRC_LEN] : [FRA_DST, FRH_DST_LEN];
-      tests.push((answer) => answer.u8(lengthAt) === prefix.length && answer.attrs(RULE_HDR_BYTES).addr(attr) === prefix.addr);
-    } else if (word === "dev" || word === "iif" || word === "oif") {
-      const name = args.next();
-      const attr = word === "oif" ? FRA_OIFNAME : FRA_IIFNAME;
-      tests.push((answer) => answer.attrs(RULE_HDR_BYTES).string(attr) === name);
-    } else if (word === "fwmark") {
-      const mark = numberArg(args.next(), "fwmark value is invalid\n");
-      tests.push((answer) => answer.attrs(RULE_HDR_BYTES).u32(FRA_FWMARK) === mark);
-    } else {
-      throw new CommandEnd(255, `Error: argument "${word}" is wrong: invalid selector\n`);
-    }
+/** Does a listing show the rule? */
+type RuleTest = (answer: Answer, attrs: Attrs) => boolean;
+
+/** The words of a listing that choose by a prefix: rules about addresses inside of it. */
+function insidePrefix(ip: IpContext, text: string, attr: number): RuleTest {
+  const { addr, length } = prefixArg(text, ip.family === AF_INET ? ip.familyWord : "inet");
+  return (_, attrs) => length === 0 || ((attrs.addr(attr) ^ addr) >> (32 - length)) === 0;
+}
+
+function markTest(text: string): RuleTest {
+  const [mark, mask] = text.split("/");
+  const [value, bits] = [parseNumber(mark!), mask === undefined ? 0 : parseNumber(mask)];
+  if (value < 0) invalidArg("fwmark value is invalid\n", text);
+  if (bits < 0) invalidArg("fwmask value is invalid\n", mask!);
+  return (_, attrs) => attrs.u32(FRA_FWMARK) === value && (mask === undefined || attrs.u32(FRA_FWMASK) === bits);
+}
+
+/** One word of a listing, and its value behind it. iproute2: iprule_list_flush_or_save(). */
+function listTest(ip: IpContext, args: Args): RuleTest {
+  const word = args.word;
+  if (matches(word, "preference") || matches(word, "order") || matches(word, "priority")) {
+    const pref = numberArg(args.next(), "preference value is invalid\n");
+    return (_, attrs) => attrs.u32(FRA_PRIORITY) === pref;
   }
-  return (answer) => tests.every((test) => test(answer));
+  if (word === "not") return (answer) => (answer.u32(FRH_FLAGS) & FIB_RULE_INVERT) !== 0;
+  if (word === "tos" || matches(word, "dsfield")) {
+    const tos = dsfieldNumber(args.next());
+    return tos < 0 ? invalidArg("TOS value is invalid\n", args.word) : (answer) => answer.u8(FRH_TOS) === tos;
+  }
+  if (word === "fwmark") return markTest(args.next());
+  if (word === "dev" || word === "iif" || word === "oif") {
+    const name = args.next();
+    const attr = word === "oif" ? FRA_OIFNAME : FRA_IIFNAME;
+    return (_, attrs) => attrs.string(attr) === name;
+  }
+  if (word === "uidrange") rangeArg(args, 32, "invalid UID range\n");
+  else if (word === "ipproto") ipProtocolArg(args);
+  else if (word === "sport" || word === "dport") rangeArg(args, 16, `invalid ${word} range\n`);
+  else if (matches(word, "tun_id")) numberArg(args.next(), "invalid tun_id\n");
+  if (["uidrange", "ipproto", "sport", "dport", "tun_id", "l3mdev"].includes(word)) return () => false;
+  if (matches(word, "table") || word === "lookup") {
+    const table = tableNumber(args.next());
+    return table < 0 ? invalidArg("table id value is invalid\n", args.word) : (_, attrs) => attrs.u32(FRA_TABLE) === table;
+  }
+  if (matches(word, "protocol")) {
+    const protocol = protocolNumber(args.next());
+    return protocol < 0 ? invalidArg('invalid "protocol"\n', args.word) : (_, attrs) => attrs.u8(FRA_PROTOCOL) === protocol;
+  }
+  if (word === "from") return insidePrefix(ip, args.next(), FRA_SRC);
+  return insidePrefix(ip, word === "to" ? args.next() : word, FRA_DST);
 }
 
 function list(ip: IpContext, args: Args, flush: boolean): number {
-  const passes = listFilter(args);
+  const tests: RuleTest[] = [];
+  for (; args.more; args.at++) tests.push(listTest(ip, args));
   const request = new Request(RTM_GETRULE, 0, RULE_HDR_BYTES);
   request.setU8(FRH_FAMILY, AF_INET);
   const rules: Answer[] = [];
   ip.rtnl.dump(request, (answer) => {
-    if (passes(answer)) rules.push(answer);
+    const attrs = answer.attrs(RULE_HDR_BYTES);
+    if (tests.every((test) => test(answer, attrs))) rules.push(answer);
   });
-  for (const answer of rules) {
-    if (!flush) ip.print(ruleText(ip, answer));
-    else if (answer.attrs(RULE_HDR_BYTES).has(FRA_PRIORITY)) removeAgain(ip, answer);
-  }
+  if (!flush) ip.list(rules.map((answer) => ruleItem(ip, answer)));
+  else for (const answer of rules) if (answer.attrs(RULE_HDR_BYTES).has(FRA_PRIORITY)) removeAgain(ip, answer);
   return 0;
 }
 

@@ -71,6 +71,12 @@ export class Request {
     return this;
   }
 
+  /** Adds a port, in the order of the wire. */
+  port(type: number, value: number): this {
+    this.view.setUint16(this.attr(type, 2), value);
+    return this;
+  }
+
   u8(type: number, value: number): this {
     this.bytes[this.attr(type, 1)] = value;
     return this;
@@ -284,8 +290,8 @@ export class Rtnl {
     return { errno: 0, complaint: "Unexpected reply!!!\n" };
   }
 
-  /** Sends a dump request and gives each message to the visitor. */
-  dump(request: Request, visit: (answer: Answer) => void): void {
+  /** Sends a dump request and gives each message to the visitor. @param what the word for it in complaints */
+  dump(request: Request, visit: (answer: Answer) => void, what = "Dump"): void {
     request.view.setUint16(6, request.view.getUint16(6, true) | NLM_F_DUMP, true);
     this.send(request);
     for (let list = this.read(); list.length > 0; list = this.read()) {
@@ -293,7 +299,7 @@ export class Rtnl {
         if (answer.seq !== this.seq) continue;
         if (answer.type === NLMSG_DONE || answer.type === NLMSG_ERROR) {
           const error = answer.u32(0);
-          if (error < 0) throw new CommandEnd(2, `${complain(answer, error)}Dump terminated\n`);
+          if (error < 0) throw new CommandEnd(2, `${complain(answer, error)}${what} terminated\n`);
           return;
         }
         visit(answer);

@@ -35,6 +35,19 @@ const FLAGS: readonly (readonly [string, number])[] = Object.freeze([
   ["reject", RTF_REJECT], ["mod", RTF_MODIFIED], ["dyn", RTF_DYNAMIC], ["reinstate", RTF_REINSTATE],
 ] as const);
 
+/** Options that are written out, and what stands for them. */
+const LONG: readonly (readonly [string, string])[] = Object.freeze([
+  ["--verbose", "-v"], ["--numeric", "-n"], ["--symbolic", "-N"], ["--extend", "-e"], ["--fib", "-F"], ["--cache", "-C"],
+] as const);
+
+/** What an option says that there is not: usage, and all is well. */
+function unknownOption(out: Output, word: string): never {
+  out.text += USAGE;
+  const letters = word.startsWith("--") ? "" : [...word.substring(1)].filter((letter) => !"nNveFC".includes(letter));
+  throw new CommandEnd(0, letters === "" ? `route: unrecognized option '${word}'\n`
+    : [...letters].map((letter) => `route: invalid option -- '${letter}'\n`).join(""));
+}
+
 function setUsage(complaint = ""): never {
   throw new CommandEnd(E_OPTERR, complaint + SET_USAGE);
 }
@@ -135,7 +148,10 @@ function checkMask(rt: Rtentry): void {
 
 /** `route add` and `route del`. net-tools: INET_setroute(). */
 function setRoute(tool: NetTool, args: Args, add: boolean): number {
-  if (!args.more) throw new CommandEnd(0, SET_USAGE);
+  if (!args.more) {
+    tool.print(SET_USAGE);
+    return 0;
+  }
   const kind = args.word === "-net" || args.word === "-host" ? args.word : "";
   if (kind !== "") args.at++;
   if (!args.more) setUsage();
@@ -158,20 +174,28 @@ export function routeMain(net: Net, words: readonly string[], out: Output): numb
   const args = new Args(words);
   let extended = 0;
   let numeric = false;
-  let cache = false;
+  let [fib, cache] = [false, false];
   for (; args.word.startsWith("-"); args.at++) {
-    const word = args.word;
+    const word = LONG.find(([name]) => name === args.word)?.[1] ?? args.word;
     if (word === "--inet" || word === "-4") continue;
-    if (word === "-h" || word === "--help") throw new CommandEnd(0, USAGE);
+    if (word === "-h" || word === "--help") {
+      out.text += USAGE;
+      return 0;
+    }
+    if (word === "-V" || word === "--version") {
+      out.text += "route, linnet (as of net-tools 2.10)\n";
+      return 0;
+    }
     if (word === "-A") {
       args.at++;
-      if (args.word !== "inet") throw new CommandEnd(E_OPTERR, USAGE);
+      if (args.word !== "inet") throw new CommandEnd(1, `Unknown address family \`${args.word}'.\n`);
       continue;
     }
-    if (!/^-[nNveFC]+$/.test(word)) throw new CommandEnd(E_OPTERR, USAGE);
+    if (!/^-[nNveFC]+$/.test(word)) unknownOption(out, word);
     extended += word.split("e").length - 1;
     numeric ||= word.includes("n");
-    if (word.includes("F") || word.includes("C")) cache = word.includes("C");
+    fib ||= word.includes("F");
+    cache ||= word.includes("C");
   }
   return withNetTool(net, out, (tool) => {
     if (args.more) {
@@ -181,7 +205,8 @@ export function routeMain(net: Net, words: readonly string[], out: Output): numb
       if (verb === "flush") throw new CommandEnd(E_OPTERR, `Flushing \`inet' routing table not supported\n${SET_USAGE}`);
       throw new CommandEnd(E_OPTERR, USAGE);
     }
-    if (!cache) return show(tool, extended, numeric);
+    if (fib || !cache) show(tool, extended, numeric);
+    if (!cache) return 0;
     // There has been no cache to show since Linux 3.6, and there is none here.
     tool.print(CACHE_HEADER);
     return 0;

@@ -2,6 +2,7 @@
  * Names of numbers in routes, as iproute2's tables in /etc/iproute2 have them: tables, origins, scopes, types. iproute2's
  * counterpart is lib/rt_names.c.
  */
+import { RTN_BROADCAST } from "../uapi/rtnetlink.ts";
 import { parseNumber } from "./command.ts";
 
 const TABLES: readonly (readonly [number, string])[] = Object.freeze([
@@ -23,8 +24,16 @@ const TYPES: readonly (readonly [number, string])[] = Object.freeze([
   [7, "unreachable"], [8, "prohibit"], [9, "throw"], [10, "nat"], [11, "xresolve"],
 ] as const);
 
-function nameOf(table: readonly (readonly [number, string])[], value: number): string {
-  for (const [number, name] of table) if (number === value) return name;
+const GROUPS: readonly (readonly [number, string])[] = Object.freeze([[0, "default"]] as const);
+
+/** The protocols of /etc/protocols that people name in rules and lookups. */
+const IP_PROTOCOLS: readonly (readonly [number, string])[] = Object.freeze([
+  [1, "icmp"], [2, "igmp"], [4, "ipencap"], [6, "tcp"], [17, "udp"], [33, "dccp"], [47, "gre"], [50, "esp"], [51, "ah"], [132, "sctp"],
+  [136, "udplite"],
+] as const);
+
+function nameOf(table: readonly (readonly [number, string])[], value: number, numeric: boolean): string {
+  if (!numeric) for (const [number, name] of table) if (number === value) return name;
   return String(value);
 }
 
@@ -34,37 +43,64 @@ function numberOf(table: readonly (readonly [number, string])[], text: string, m
   return parseNumber(text, max);
 }
 
-export function tableName(value: number): string {
-  return nameOf(TABLES, value);
+export function tableName(value: number, numeric = false): string {
+  return nameOf(TABLES, value, numeric);
 }
 
 export function tableNumber(text: string): number {
   return numberOf(TABLES, text, 0xffffffff);
 }
 
-export function protocolName(value: number): string {
-  return nameOf(PROTOCOLS, value);
+export function protocolName(value: number, numeric = false): string {
+  return nameOf(PROTOCOLS, value, numeric);
 }
 
 export function protocolNumber(text: string): number {
   return numberOf(PROTOCOLS, text, 255);
 }
 
-export function scopeName(value: number): string {
-  return nameOf(SCOPES, value);
+export function scopeName(value: number, numeric = false): string {
+  return nameOf(SCOPES, value, numeric);
 }
 
 export function scopeNumber(text: string): number {
   return numberOf(SCOPES, text, 255);
 }
 
-export function routeTypeName(value: number): string {
-  return nameOf(TYPES, value);
+export function routeTypeName(value: number, numeric = false): string {
+  return nameOf(TYPES, value, numeric);
 }
 
-/** The number of a route type's name, which cannot be "none"; -1 for none such. */
+/** Types by the order in which a beginning of the name finds them; others have to be written out. */
+const ABBREVIATED: readonly string[] = Object.freeze([
+  "broadcast", "anycast", "multicast", "prohibit", "unreachable", "blackhole", "xresolve", "unicast",
+]);
+
+/** The number of a route type's name, which may be cut short and cannot be "none"; -1 for none such. iproute2: rtnl_rtntype_a2n() */
 export function routeTypeNumber(text: string): number {
+  if (text === "brd") return RTN_BROADCAST;
+  for (const name of ABBREVIATED) if (text !== "" && name.startsWith(text)) return numberOf(TYPES, name, 255);
   return text === "none" ? -1 : numberOf(TYPES, text, 255);
+}
+
+/** The number of a group of devices; -1 for none such. */
+export function groupNumber(text: string): number {
+  return numberOf(GROUPS, text, 0xffffffff);
+}
+
+export function groupName(value: number, numeric = false): string {
+  return nameOf(GROUPS, value, numeric);
+}
+
+/** The number of a protocol over IP; -1 for none such. */
+export function ipProtocolNumber(text: string): number {
+  return numberOf(IP_PROTOCOLS, text, 255);
+}
+
+/** The name of a protocol over IP; with `numeric` "ipproto-6". */
+export function ipProtocolName(value: number, numeric = false): string {
+  for (const [number, name] of IP_PROTOCOLS) if (number === value && !numeric) return name;
+  return `ipproto-${value}`;
 }
 
 /** A TOS byte as iproute2 prints it. */

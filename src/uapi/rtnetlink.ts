@@ -134,6 +134,7 @@ export const IFA_PROTO = 11;
 export const IFA_MAX = 11;
 export const IFA_F_SECONDARY = 0x01;
 export const IFA_F_DEPRECATED = 0x20;
+export const IFA_F_TENTATIVE = 0x40;
 export const IFA_F_PERMANENT = 0x80;
 export const IFA_F_NOPREFIXROUTE = 0x200;
 

@@ -193,10 +193,11 @@ function defaultRule(rule: FibRule, index: number): void {
   rule.table = index === 0 ? RT_TABLE_LOCAL : index === 1 ? RT_TABLE_MAIN : RT_TABLE_DEFAULT;
 }
 
-/** 0, or -EINVAL: lengths, TOS, action, a GOTO that does not go forward. Linux: fib_nl2rule(), fib4_rule_configure(). */
+/** 0, or -EINVAL: lengths, TOS, table, action, a GOTO that does not go forward. Linux: fib_nl2rule(), fib4_rule_configure(). */
 function checkRule(rule: FibRule): number {
   const { action, srcLen, dstLen } = rule;
   if (srcLen < 0 || srcLen > 32 || dstLen < 0 || dstLen > 32 || (rule.tos & ~0xfc) !== 0) return -EINVAL;
+  if (rule.table < 0 || rule.table > RT_TABLE_LOCAL) return -EINVAL;
   if (action === FR_ACT_UNSPEC || action > FR_ACT_PROHIBIT) return -EINVAL;
   return action === FR_ACT_GOTO ? (rule.target <= rule.priority ? -EINVAL : 0) : rule.target !== 0 ? -EINVAL : 0;
 }

@@ -215,8 +215,8 @@ function isLocalAddr(net: Net, addr: number): boolean {
 /**
  * The route for packets of this host. Fills fl.saddr (when 0), fl.oif, and fl.daddr (0 means this host).
  * Linux: ip_route_output_key().
- * @returns an entry with a reference for the caller; or null with fl.error: -EINVAL (source not of this host, or of a
- *   loopback network on another device; blackhole), -ENODEV, -ENETUNREACH, -EHOSTUNREACH, -EACCES, -ENOBUFS (pool
+ * @returns an entry with a reference for the caller; or null with fl.error: -EINVAL (source a group's, or of a
+ *   loopback network on another device; blackhole), -ENODEV, -ENETUNREACH (also: source not of this host), -EHOSTUNREACH, -EACCES, -ENOBUFS (pool
  *   empty)
  */
 export function ipRouteOutputKey(net: Net, fl: Flowi4): Rtable | null {
@@ -237,7 +237,7 @@ export function ipRouteOutputKey(net: Net, fl: Flowi4): Rtable | null {
   }
   if (saddr !== 0) {
     if (inClassD(saddr) || saddr === -1) return fail(fl, -EINVAL);
-    if ((fl.flags & FLOWI_FLAG_ANYSRC) === 0 && !isLocalAddr(net, saddr)) return fail(fl, -EINVAL);
+    if ((fl.flags & FLOWI_FLAG_ANYSRC) === 0 && !isLocalAddr(net, saddr)) return fail(fl, -ENETUNREACH);
     if (fl.oif === 0 && (daddr === -1 || inClassD(daddr))) {
       const ifa = inetLookupIfaddr(net, saddr);
       if (ifa === null) return fail(fl, -EINVAL);

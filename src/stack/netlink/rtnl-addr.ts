@@ -7,7 +7,8 @@ import { account } from "../../lib/account.ts";
 import { mem8, memView } from "../../lib/memory.ts";
 import { NOTIFY_DONE, NotifierBlock, notifierChainRegister } from "../../lib/notifier.ts";
 import { devGetByIndex, NETDEV_CHANGENAME, NETDEV_DOWN, NETDEV_UP } from "../../netif/dev.ts";
-import { EADDRNOTAVAIL, EEXIST, EINVAL, EMSGSIZE, ENOBUFS, ENODEV, EOPNOTSUPP } from "../../uapi/errno.ts";
+import { EADDRNOTAVAIL, EEXIST, EINVAL, EMSGSIZE, ENOBUFS, ENODEV, EOPNOTSUPP, ERANGE } from "../../uapi/errno.ts";
+import { IFNAMSIZ } from "../../uapi/if.ts";
 import { NLM_F_DUMP_FILTERED, NLM_F_EXCL, NLM_F_REPLACE, NLMSG_HDRLEN } from "../../uapi/netlink.ts";
 import {
   IFA_ADDRESS, IFA_BROADCAST, IFA_CACHEINFO, IFA_F_PERMANENT, IFA_FLAGS, IFA_LABEL, IFA_LOCAL, IFA_MAX,
@@ -24,7 +25,7 @@ import { fibModifyPrefixMetric } from "../ipv4/fib-frontend.ts";
 import { nlmsgPutDump } from "./netlink-deliver.ts";
 import type { NetlinkSk, NetlinkSock } from "./netlink-sock.ts";
 import {
-  createNlaString, nlaAddrOr0, nlaGet, nlaGetAddr, nlaGetU32, nlaParse, nlaParseStrict, nlaPut, nlaPutAddr, nlaPutString,
+  createNlaString, nlaAddrOr0, nlaGet, nlaGetAddr, nlaGetU32, nlaLen, nlaParse, nlaParseStrict, nlaPut, nlaPutAddr, nlaPutString,
   nlaPutU32, nlaStrEquals, nlaU32Or, nlmsgFinish, nlmsgPut,
 } from "./nlattr.ts";
 import {
@@ -68,7 +69,7 @@ export function rtnlAddrInit(): void {
   rtnlRegister(RTM_DELADDR, AF_INET, rtmDeladdr, null);
   rtnlRegister(RTM_GETADDR, AF_INET, null, dumpIfaddr);
   rtnlRegister(RTM_GETADDR, AF_UNSPEC, null, dumpIfaddr);
-  notifierChainRegister(inetaddrChain, account("rtnetlink", new NotifierBlock<InIfaddr>(rtnlAddrEvent, -1)));
+  notifierChainRegister(inetaddrChain, account("rtnetlink", new NotifierBlock<InIfaddr>(rtnlAddrEvent, 1)));
 }
 
 function parseAddr(nlh: number): number {
@@ -88,7 +89,9 @@ function rtmNewaddr(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
   if (dev === null) return nlErrMsg(-ENODEV, "ipv4: Device not found");
   const inDev = inDevGet(dev);
   if (inDev === null) return -ENOBUFS;
-  if (limitedLife()) return -EOPNOTSUPP;
+  if (limitedLife()) return nlErrMsg(-EOPNOTSUPP, "Addresses are valid for ever here");
+  const label = nlaGet(IFA_LABEL);
+  if (label !== 0 && nlaLen(label) > IFNAMSIZ) return nlErrMsg(-ERANGE, "Attribute failed policy validation");
   const local = nlaGetAddr(localAttr);
   const address = nlaGet(IFA_ADDRESS) === 0 ? local : nlaAddrOr0(IFA_ADDRESS);
   const flags = nlaU32Or(IFA_FLAGS, mem8[nlh + IFA_FLAGS_AT]!) | IFA_F_PERMANENT;
@@ -117,7 +120,6 @@ function rtmNewaddr(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
   ifa.scope = mem8[nlh + IFA_SCOPE_AT]!;
   ifa.flags = flags;
   ifa.rtPriority = nlaU32Or(IFA_RT_PRIORITY, 0);
-  const label = nlaGet(IFA_LABEL);
   if (label !== 0 && !nlaStrEquals(label, dev.name)) ifa.label = createNlaString(label);
   return inetInsertIfa(inDev, ifa);
 }

@@ -5,14 +5,16 @@
 import { account } from "../../lib/account.ts";
 import { mem8, memView } from "../../lib/memory.ts";
 import { devGetByIndex } from "../../netif/dev.ts";
-import { EHOSTUNREACH, EINVAL, ENOBUFS, ENODEV } from "../../uapi/errno.ts";
+import { EHOSTUNREACH, EINVAL, ENOBUFS, ENODEV, EOPNOTSUPP } from "../../uapi/errno.ts";
+import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../uapi/in.ts";
 import { NLMSG_HDRLEN } from "../../uapi/netlink.ts";
 import {
-  RT_TABLE_COMPAT, RT_TABLE_LOCAL, RT_TABLE_MAIN, RTA_CACHEINFO, RTA_DST, RTA_GATEWAY, RTA_IIF, RTA_MARK, RTA_OIF, RTA_PREFSRC, RTA_SRC,
-  RTA_TABLE, RTA_UID, RTM_F_CLONED, RTM_F_FIB_MATCH, RTM_F_LOOKUP_TABLE, RTM_NEWROUTE, RTN_LOCAL, RTN_UNREACHABLE,
+  RT_TABLE_COMPAT, RT_TABLE_LOCAL, RT_TABLE_MAIN, RTA_CACHEINFO, RTA_DST, RTA_GATEWAY, RTA_IIF, RTA_IP_PROTO, RTA_MARK, RTA_OIF, RTA_PREFSRC, RTA_SRC,
+  RTA_TABLE, RTA_UID, RTM_F_CLONED, RTM_F_FIB_MATCH, RTM_F_LOOKUP_TABLE, RTM_NEWROUTE, RTN_UNREACHABLE,
 } from "../../uapi/rtnetlink.ts";
 import { AF_INET } from "../../uapi/socket.ts";
 import { dstRelease } from "../core/dst.ts";
+import { nlErrMsg } from "../core/extack.ts";
 import type { Net } from "../core/net.ts";
 import { consumeSkb, type SkBuff } from "../core/skbuff.ts";
 import { inetMakeMask } from "../ipv4/devinet.ts";
@@ -24,7 +26,7 @@ import { FibResult, Flowi4, flowi4Init } from "../ipv4/flow.ts";
 import { ipRouteInput, ipRouteOutputKey } from "../ipv4/route.ts";
 import type { Rtable } from "../ipv4/rtable.ts";
 import type { NetlinkSk } from "./netlink-sock.ts";
-import { nlaAddrOr0, nlaPut, nlaPutAddr, nlaPutU32, nlaU32Or, NLH_SEQ, nlmsgFinish, nlmsgPut } from "./nlattr.ts";
+import { nlaAddrOr0, nlaGet, nlaGetU8, nlaPut, nlaPutAddr, nlaPutU32, nlaU32Or, NLH_SEQ, nlmsgFinish, nlmsgPut } from "./nlattr.ts";
 import {
   fillRoute, parseRoute, putMetrics, RTM_DST_LEN, RTM_FLAGS, RTM_SRC_LEN, RTM_TABLE, RTM_TOS, RTM_TYPE, RTMSG_BYTES,
 } from "./rtnl-route-msg.ts";
@@ -38,6 +40,8 @@ const RTCF_VISIBLE = 0xffff0000 | 0;
 
 let flow: Flowi4;
 let result: FibResult;
+/** The user that is asked for, who is only told again: no rule here asks for one. */
+let uid = 0;
 /** Borrowed from the routes' handler: a route on its way to a message. */
 let scratch: FibConfig;
 let walk: FibWalk;
@@ -54,6 +58,11 @@ export function rtnlGetrouteInit(config: FibConfig, dump: FibWalk): void {
 export function inetRtmGetroute(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
   const err = parseRoute(nlh);
   if (err !== 0) return err;
+  const protocol = nlaGet(RTA_IP_PROTO);
+  const proto = protocol === 0 ? 0 : nlaGetU8(protocol);
+  if (protocol !== 0 && proto !== IPPROTO_TCP && proto !== IPPROTO_UDP && proto !== IPPROTO_ICMP) {
+    return nlErrMsg(-EOPNOTSUPP, "Unsupported ip proto");
+  }
   const net = sk.net;
   const dst = nlaAddrOr0(RTA_DST);
   const src = nlaAddrOr0(RTA_SRC);
@@ -65,6 +74,7 @@ export function inetRtmGetroute(_skb: SkBuff, nlh: number, sk: NetlinkSk): numbe
   if (skb === null) return -ENOBUFS;
   flowi4Init(flow, dst, src, oif, mem8[nlh + RTM_TOS]!, 0);
   flow.mark = mark;
+  uid = nlaU32Or(RTA_UID, 0);
   const answer = iif !== 0 ? askInput(net, skb, nlh, iif) : askOutput(net, skb, nlh, flags);
   if (answer !== 0) {
     consumeSkb(skb);
@@ -156,20 +166,19 @@ function fillDecision(
   mem8[nlh + NLMSG_HDRLEN] = AF_INET;
   mem8[nlh + RTM_DST_LEN] = 32;
   mem8[nlh + RTM_SRC_LEN] = src !== 0 ? 32 : 0;
-  mem8[nlh + RTM_TOS] = flow.tos;
+  mem8[nlh + RTM_TOS] = scratch.tos;
   mem8[nlh + RTM_TABLE] = table > 0 && table < 256 ? table : RT_TABLE_COMPAT;
   mem8[nlh + RTM_TYPE] = rt.type;
   memView.setInt32(nlh + RTM_FLAGS, (rt.flags & RTCF_VISIBLE) | RTM_F_CLONED, true);
-  const target = dst !== 0 || rt.type !== RTN_LOCAL ? dst : flow.daddr;
   const fits = nlaPutU32(skb, RTA_TABLE, table)
-    && nlaPutAddr(skb, RTA_DST, target)
+    && nlaPutAddr(skb, RTA_DST, dst)
     && (src === 0 || nlaPutAddr(skb, RTA_SRC, src))
     && (rt.dev === null || nlaPutU32(skb, RTA_OIF, rt.dev.ifindex))
     && (iif !== 0 || flow.saddr === src || nlaPutAddr(skb, RTA_PREFSRC, flow.saddr))
     && (rt.gateway === 0 || nlaPutAddr(skb, RTA_GATEWAY, rt.gateway))
     && putMetrics(skb, scratch)
     && (flow.mark === 0 || nlaPutU32(skb, RTA_MARK, flow.mark))
-    && (iif !== 0 || nlaPutU32(skb, RTA_UID, 0))
+    && (iif !== 0 || nlaPutU32(skb, RTA_UID, uid))
     && (iif === 0 || nlaPutU32(skb, RTA_IIF, iif))
     && putCacheinfo(skb, rt.error);
   return nlmsgFinish(skb, nlh, fits);

@@ -6,8 +6,8 @@ import { mem8, memView } from "../../lib/memory.ts";
 import { EINVAL, EMSGSIZE, EOPNOTSUPP } from "../../uapi/errno.ts";
 import { NLMSG_HDRLEN } from "../../uapi/netlink.ts";
 import {
-  RT_TABLE_COMPAT, RT_TABLE_MAIN, RTA_DST, RTA_FLOW, RTA_GATEWAY, RTA_IIF, RTA_MARK, RTA_MAX, RTA_METRICS, RTA_MULTIPATH,
-  RTA_NH_ID, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_SRC, RTA_TABLE, RTA_UID, RTA_VIA, RTAX_MAX, RTN_MAX, RTNH_F_DEAD,
+  RT_TABLE_COMPAT, RT_TABLE_MAIN, RTA_DPORT, RTA_DST, RTA_FLOW, RTA_GATEWAY, RTA_IIF, RTA_IP_PROTO, RTA_MARK, RTA_MAX, RTA_METRICS, RTA_MULTIPATH,
+  RTA_NH_ID, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_SPORT, RTA_SRC, RTA_TABLE, RTA_UID, RTA_VIA, RTAX_MAX, RTN_MAX, RTNH_F_DEAD,
   RTNH_F_LINKDOWN, RTNH_F_ONLINK,
 } from "../../uapi/rtnetlink.ts";
 import { AF_INET } from "../../uapi/socket.ts";
@@ -56,6 +56,11 @@ export function routePolicy(type: number): number {
     case RTA_UID:
     case RTA_NH_ID:
       return 4;
+    case RTA_IP_PROTO:
+      return 1;
+    case RTA_SPORT:
+    case RTA_DPORT:
+      return 2;
     case RTA_MULTIPATH:
       return RTNH_BYTES;
     default:

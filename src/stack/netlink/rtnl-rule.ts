@@ -14,7 +14,7 @@ import {
 } from "../../uapi/fib-rules.ts";
 import { NLMSG_HDRLEN } from "../../uapi/netlink.ts";
 import {
-  RT_TABLE_COMPAT, RTM_DELRULE, RTM_GETRULE, RTM_NEWRULE, RTNLGRP_IPV4_RULE,
+  RT_TABLE_COMPAT, RT_TABLE_LOCAL, RTM_DELRULE, RTM_GETRULE, RTM_NEWRULE, RTNLGRP_IPV4_RULE,
 } from "../../uapi/rtnetlink.ts";
 import { AF_INET, AF_UNSPEC } from "../../uapi/socket.ts";
 import { nlErrMsg } from "../core/extack.ts";
@@ -44,6 +44,8 @@ const FRH_FLAGS = NLMSG_HDRLEN + 8;
 const ATTRS = NLMSG_HDRLEN + RULE_HDR_BYTES;
 /** A port range or a user range: more than a rule here can match. */
 const RANGE_BYTES = 4;
+/** The bits of a TOS that are congestion's. */
+const ECN_BITS = 3;
 
 let record: FibRule;
 let walk: FibWalk;
@@ -106,8 +108,11 @@ function ruleFromMessage(net: Net, nlh: number, rule: FibRule): number {
   if (dstLen !== 0 && (nlaGet(FRA_DST) === 0 || dstLen > 32)) return nlErrMsg(-EINVAL, "Invalid rule dest address");
   if (nlaGet(FRA_IP_PROTO) !== 0 || nlaGet(FRA_SPORT_RANGE) !== 0 || nlaGet(FRA_DPORT_RANGE) !== 0
     || nlaGet(FRA_UID_RANGE) !== 0) {
-    return -EOPNOTSUPP;
+    return nlErrMsg(-EOPNOTSUPP, "Rules ask for no protocols, ports or users here");
   }
+  if ((mem8[nlh + FRH_TOS]! & ECN_BITS) !== 0) return nlErrMsg(-EINVAL, "Invalid dsfield (tos): ECN bits must be 0");
+  const table = nlaU32Or(FRA_TABLE, mem8[nlh + FRH_TABLE]!);
+  if (table < 0 || table > RT_TABLE_LOCAL) return nlErrMsg(-EINVAL, "Tables have numbers up to 255 here");
   fibRuleReset(rule);
   rule.srcLen = srcLen;
   rule.dstLen = dstLen;
@@ -115,7 +120,7 @@ function ruleFromMessage(net: Net, nlh: number, rule: FibRule): number {
   rule.dst = dstLen === 0 ? 0 : nlaAddrOr0(FRA_DST);
   rule.tos = mem8[nlh + FRH_TOS]!;
   rule.action = mem8[nlh + FRH_ACTION]!;
-  rule.table = nlaU32Or(FRA_TABLE, mem8[nlh + FRH_TABLE]!);
+  rule.table = table;
   rule.flags = memView.getInt32(nlh + FRH_FLAGS, true);
   rule.priority = nlaU32Or(FRA_PRIORITY, -1);
   rule.mark = nlaU32Or(FRA_FWMARK, 0);

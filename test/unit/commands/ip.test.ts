@@ -19,7 +19,6 @@ const ANSWERS: readonly (readonly [string, string, number])[] = [
   ["a a 10.31.0.0/31 brd + dev d1", "", 0],
   ["addr change 10.31.0.0/31 noprefixroute metric 7 dev d1", "", 0],
   ["addr show dev d1 to 10.31.0.0/31", "3: d1: <BROADCAST,NOARP,UP,LOWER_UP> mtu 1500 qdisc pfifo_fast state UNKNOWN group default qlen 32\n"
-    + "    link/ether 02:00:00:00:00:02 brd ff:ff:ff:ff:ff:ff\n"
     + "    inet 10.31.0.0/31 metric 7 scope global d1\n       valid_lft forever preferred_lft forever\n", 0],
   ["route show 10.31.0.0/31", "10.31.0.0/31 dev d1 proto kernel scope link src 10.31.0.0 metric 7 \n", 0],
   ["addr del 10.31.0.0/31 dev d1", "", 0],

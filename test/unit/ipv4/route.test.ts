@@ -91,7 +91,7 @@ test.serial("output: link, gateway, self, source selection", (t) => {
 });
 
 test.serial("output: errors", (t) => {
-  t.is(output("10.0.0.9", "10.0.0.5").error, -EINVAL, "not our address");
+  t.is(output("10.0.0.9", "10.0.0.5").error, -ENETUNREACH, "not our address");
   t.is(output("10.0.0.9", "127.0.0.1").error, -EINVAL, "loopback source on the wire");
   t.is(output("10.0.0.9", "224.0.0.1").error, -EINVAL);
   t.is(output("10.0.0.9", "0.0.0.0", 99).error, -ENODEV);
@@ -370,7 +370,7 @@ test.serial("the decision kept for a train of packets ends with the route, the a
   }
   t.is(output("192.0.2.2").rt!.gateway, ip("10.0.0.254"));
   t.is(output("10.0.0.9").rt!.gateway, 0);
-  t.is(output("192.0.2.1", "10.9.9.9").error, -EINVAL);
+  t.is(output("192.0.2.1", "10.9.9.9").error, -ENETUNREACH);
   t.is(output("192.0.2.1", "0.0.0.0", 99).error, -ENODEV);
   t.is(output("192.0.2.1").rt!.gateway, ip("10.0.0.254"));
   ipRouteAdd(initNet, ip("192.0.2.0"), 24, ip("10.0.0.253"), 0);
