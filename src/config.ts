@@ -103,7 +103,7 @@ export const CONFIG_TABLE = Object.freeze({
   fragQueues: row([1, 2, 4, 64], 1, 1024),
   /** Packets that may wait there, out of `buffers`. */
   fragPackets: row([2, 3, 14, 2048], 2, 16384),
-  /** Sockets with IP_OPTIONS, where `ipOptions` is started. */
+  /** Sockets and half-open connections with IP options, where `ipOptions` is started. */
   ipOptionSocks: row([1, 1, 2, 16], 1, 1024),
   /** Groups that devices receive, 224.0.0.1 of each included, where `igmp` is started. */
   mcGroups: row([3, 4, 8, 256], 2, 16384),

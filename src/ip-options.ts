@@ -1,7 +1,7 @@
 /**
  * IP options as a part to be had or not: record route and timestamps filled in and echoed, source routes followed where a device
- * accepts them, IP_OPTIONS of datagram sockets, and options as control messages. A program lists it at boot, `boot({ initcalls: [ipOptions] })`; without it
- * options are skipped. Its size is the option `ipOptionSocks`.
+ * accepts them, IP_OPTIONS of sockets, those of a SYN answered by its connection, and options as control messages. A program lists
+ * it at boot, `boot({ initcalls: [ipOptions] })`; without it options are skipped. Its size is the option `ipOptionSocks`.
  */
 import type { Config } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
@@ -10,7 +10,8 @@ import {
 } from "./stack/ipv4/ip-options.ts";
 import { ipOptionsCmsgInit, ipOptionsCmsgRecv, ipOptionsCmsgSend } from "./stack/ipv4/ip-options-cmsg.ts";
 import {
-  ipOptionsEcho, ipOptionsFirstHop, ipOptionsGet, ipOptionsPrepare, ipOptionsPush, ipOptionsRelease, ipOptionsSendInit, ipOptionsSet,
+  ipOptionsEcho, ipOptionsFirstHop, ipOptionsGet, ipOptionsKeepEcho, ipOptionsLength, ipOptionsMove, ipOptionsPrepare, ipOptionsPush,
+  ipOptionsRelease, ipOptionsSendInit, ipOptionsSet, ipOptionsStrict,
 } from "./stack/ipv4/ip-options-send.ts";
 import { registerIpOptions } from "./stack/ipv4/ip-parts.ts";
 
@@ -29,10 +30,14 @@ export const ipOptions: Initcall<Config> = Object.freeze({
       routerAlert: ipOptionsRouterAlert,
       forward: ipOptionsForward,
       echo: ipOptionsEcho,
+      keepEcho: ipOptionsKeepEcho,
+      move: ipOptionsMove,
       prepare: ipOptionsPrepare,
+      length: ipOptionsLength,
       prepareCmsg: ipOptionsCmsgSend,
       receiveCmsg: ipOptionsCmsgRecv,
       firstHop: ipOptionsFirstHop,
+      strict: ipOptionsStrict,
       push: ipOptionsPush,
       set: ipOptionsSet,
       get: ipOptionsGet,

@@ -95,6 +95,8 @@ export interface Proto {
   deferred?(sk: Sock): boolean;
   /** There is room in the send buffer (sk->sk_write_space); sockDefWriteSpace() when missing. */
   writeSpace?(sk: Sock): void;
+  /** IP_OPTIONS, where the protocol keeps count of their bytes (icsk_sync_mss). */
+  setIpOptions?(sk: Sock, bytes: Uint8Array | Int32Array): number;
   /** SO_KEEPALIVE changed (tcp_set_keepalive). */
   keepalive?(sk: Sock, on: boolean): void;
 }

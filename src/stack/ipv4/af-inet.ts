@@ -48,7 +48,7 @@ export function inetSkAlloc(net: Net, prot: Proto): InetSk | null {
 
 /** Ends the inet part: what `Proto.free` of an IPv4 protocol ends with. Linux: inet_sock_destruct(). */
 export function inetSkFree(sk: Sock): void {
-  if (((sk as InetSk).inet.flags & IP_CMSG_OPTIONS) !== 0) ipOptions!.release(sk);
+  if (((sk as InetSk).inet.flags & IP_CMSG_OPTIONS) !== 0) ipOptions!.release(sk.index);
 }
 
 /** socket() for AF_INET. Linux: inet_create(). */

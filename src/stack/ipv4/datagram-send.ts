@@ -63,7 +63,7 @@ export function datagramSendRoute(sk: InetSk, msg: Msghdr, length: number): Rtab
     if (err < 0) return failed(err);
   }
   let hop = daddr;
-  if (cookie.optlen === 0 && (inet.flags & IP_CMSG_OPTIONS) !== 0) cookie.optlen = ipOptions!.prepare(sk);
+  if (cookie.optlen === 0 && (inet.flags & IP_CMSG_OPTIONS) !== 0) cookie.optlen = ipOptions!.prepare(sk.index);
   if (cookie.optlen > 0) {
     if ((inet.flags & INET_HDRINCL) !== 0) return failed(-EINVAL);
     hop = ipOptions!.firstHop(daddr);

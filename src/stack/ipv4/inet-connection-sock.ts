@@ -7,6 +7,7 @@ import { words } from "../../lib/table.ts";
 import { EADDRINUSE, EAGAIN, EINVAL } from "../../uapi/errno.ts";
 import { IPSTATS_MIB_OUTNOROUTES, LINUX_MIB_LISTENDROPS, LINUX_MIB_TCPTIMEOUTS } from "../../uapi/snmp.ts";
 import { TCP_CLOSE, TCP_LISTEN, TCP_SYN_RECV } from "../../uapi/tcp.ts";
+import { dstRelease } from "../core/dst.ts";
 import {
   SK_ACK_BACKLOG, SK_DROPS, SK_LINGERTIME_MS, SK_MARK, SK_MAX_PACING_RATE, SK_MAX_ACK_BACKLOG, SK_PRIORITY, SK_PROTOCOL, SK_RCVLOWAT,
   SK_RCVTIMEO_MS, SK_SNDTIMEO_MS, SK_TYPE, SK_USERLOCKS, skDstReset, skOptionOps, type Sock, SOCK_CA_SETSOCKOPT, SOCK_DEAD, SOCK_DESTROY, SOCK_DONE,
@@ -17,9 +18,10 @@ import { inetPutPort } from "./inet-bind-bucket.ts";
 import {
   ehashReqBase, inetEhashInsert, inetEhashRemove, inetNodeFaddr, inetNodeLaddr, skUnhashed,
 } from "./inet-hashtables.ts";
-import { synGuard } from "./ip-parts.ts";
+import { INET_MC_MEMBER, IP_CMSG_OPTIONS } from "./inet-sock.ts";
+import { ipOptions, synGuard } from "./ip-parts.ts";
 import {
-  REQ_ACKED, reqskCountTimeout, reqskFree, reqskHas, reqskIsOf, reqskListener, reqskSize, reqskTimeouts,
+  REQ_ACKED, REQ_IP_OPTIONS, reqskCountTimeout, reqskFree, reqskHas, reqskIsOf, reqskListener, reqskSize, reqskTimeouts,
   reqskTimerStart, requestSockInit,
 } from "./request-sock.ts";
 import { ipRouteOutputFlow } from "./route.ts";
@@ -222,18 +224,28 @@ function reqskTimerHandler(req: number): void {
 }
 
 /** The route of a request's SYN-ACK with a reference for the caller, or null. Linux: inet_csk_route_req(). */
-export function inetCskRouteReq(sk: TcpSk, laddr: number, faddr: number): Rtable | null {
+export function inetCskRouteReq(sk: TcpSk, req: number, laddr: number, faddr: number): Rtable | null {
   const fl = outputFlow;
-  flowi4SockInit(fl, sk, faddr, laddr, sk.boundDevIf, sk.inet.tos);
+  const options = reqskHas(req, REQ_IP_OPTIONS) ? ipOptions : null;
+  let hop = faddr;
+  if (options !== null) {
+    options.prepare(~req);
+    hop = options.firstHop(faddr);
+  }
+  flowi4SockInit(fl, sk, hop, laddr, sk.boundDevIf, sk.inet.tos);
   const rt = ipRouteOutputFlow(sk.net, fl, sk);
-  if (rt === null) sk.net.mib[IPSTATS_MIB_OUTNOROUTES]!++;
-  return rt;
+  if (rt !== null) {
+    if (options === null || rt.gateway === 0 || !options.strict()) return rt;
+    dstRelease(rt);
+  }
+  sk.net.mib[IPSTATS_MIB_OUTNOROUTES]!++;
+  return null;
 }
 
 /** The same for a request in ehash. */
 export function inetCskRouteHashedReq(sk: TcpSk, req: number): Rtable | null {
   const node = ehashReqBase + req;
-  return inetCskRouteReq(sk, inetNodeLaddr(node), inetNodeFaddr(node));
+  return inetCskRouteReq(sk, req, inetNodeLaddr(node), inetNodeFaddr(node));
 }
 
 /**
@@ -275,7 +287,7 @@ function inheritInet(sk: TcpSk, child: TcpSk): void {
   to.tos = from.tos;
   to.ucTtl = from.ucTtl;
   to.pmtudisc = from.pmtudisc;
-  to.flags = from.flags;
+  to.flags = from.flags & ~(IP_CMSG_OPTIONS | INET_MC_MEMBER);
 }
 
 function inheritTcp(sk: TcpSk, child: TcpSk): void {

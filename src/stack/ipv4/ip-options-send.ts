@@ -1,7 +1,7 @@
 /**
- * IP options of packets that are sent: those of a socket (IP_OPTIONS), and those of an answer, which are the question's turned
- * round. Linux: ip_options_echo(), ip_options_build(), ip_options_get() and ip_options_undo() of net/ipv4/ip_options.c.
- * Owns the sockets' options and the set prepared for the next packet.
+ * IP options of packets that are sent: those of a socket (IP_OPTIONS) or of a half-open connection, and those of an answer, which
+ * are the question's turned round. Linux: ip_options_echo(), ip_options_build(), ip_options_get() and ip_options_undo() of
+ * net/ipv4/ip_options.c, inet_opt and ireq_opt. Owns what sockets and requests keep, and the set prepared for the next packet.
  *
  * Read first: RFC 1122 section 3.2.2.6 (what an echo reply does with options), RFC 1812 section 4.3.2.6.
  */
@@ -15,41 +15,72 @@ import type { Net } from "../core/net.ts";
 import { type SkBuff, skbPush } from "../core/skbuff.ts";
 import type { Sock } from "../core/sock.ts";
 import {
-  IP_HLEN, IPH_CHECK, IPH_SADDR, IPOPT_END, IPOPT_OFFSET, IPOPT_OLEN, IPOPT_TS_FLAGS, IPOPT_TS_PRESPEC, MAX_IPOPTLEN,
+  IP_HLEN, IPH_CHECK, IPH_SADDR, IPOPT_END, IPOPT_LSRR, IPOPT_NOOP, IPOPT_OFFSET, IPOPT_OLEN, IPOPT_RR, IPOPT_SSRR,
+  IPOPT_TIMESTAMP, IPOPT_TS_FLAGS, IPOPT_TS_PRESPEC, IPOPT_TS_TSANDADDR, IPOPT_TS_TSONLY, MAX_IPOPTLEN,
 } from "../wire/ip.ts";
 import { inetAddrType } from "./fib-lookup.ts";
 import { IP_CMSG_OPTIONS, type InetSk } from "./inet-sock.ts";
-import { inetTimestamp, IpOptions, ipOptionsClear, ipOptionsCompile, ipOptionsOf, putWord, wordAt } from "./ip-options.ts";
+import {
+  inetTimestamp, IpOptions, ipOptionBytes, ipOptionsClear, ipOptionsCompile, ipOptionsOfCurrent, putWord, wordAt,
+} from "./ip-options.ts";
 import { ipPushHeader } from "./ip-output.ts";
 
+/** Smallest pointer of a timestamp option that a host has written to. */
+const TS_WRITTEN = 9;
+
 let pool: Pool<IpOptions>;
-/** Those of sockets. */
-let sockets: (IpOptions | null)[];
-/** Those of the next answer, and those that the next packet gets. */
+/** Those of sockets and requests. */
+let kept: (IpOptions | null)[];
+/** What a packet said that is no longer being received, and what its answer says. */
+let seen: IpOptions;
 let answer: IpOptions;
+/** Those that the next packet gets. */
 let prepared: IpOptions;
 
 /** Boot time. @param count sockets with options of their own */
 export function ipOptionsSendInit(count: number): void {
   pool = poolCreate("ip_options", count, () => new IpOptions(MAX_IPOPTLEN));
-  sockets = account("ip_options", new Array<IpOptions | null>(count).fill(null));
+  kept = account("ip_options", new Array<IpOptions | null>(count).fill(null));
+  seen = account("ip_options", new IpOptions(0));
   answer = prepared = account("ip_options", new IpOptions(MAX_IPOPTLEN));
 }
 
-function find(sk: Sock): number {
-  for (let i = 0; i < sockets.length; i++) if (sockets[i] !== null && sockets[i]!.sk === sk) return i;
+function find(owner: number): number {
+  for (let i = 0; i < kept.length; i++) if (kept[i] !== null && kept[i]!.owner === owner) return i;
   return -1;
 }
 
-/** The socket has none any more. */
-export function ipOptionsRelease(sk: Sock): void {
-  const index = find(sk);
+/** A copy for an owner, in place of what it has; false when no place is left. */
+function keep(from: IpOptions, owner: number): boolean {
+  const index = find(owner);
+  const opt = index < 0 ? poolAlloc(pool) : kept[index]!;
+  if (opt === null) return false;
+  copyOptions(from, opt);
+  opt.owner = owner;
+  if (index < 0) kept[kept.indexOf(null)] = opt;
+  return true;
+}
+
+/** The owner has none any more. */
+export function ipOptionsRelease(owner: number): void {
+  const index = find(owner);
   if (index < 0) return;
-  const opt = sockets[index]!;
-  sockets[index] = null;
-  opt.sk = null;
-  poolFree(pool, opt);
-  (sk as InetSk).inet.flags &= ~IP_CMSG_OPTIONS;
+  poolFree(pool, kept[index]!);
+  kept[index] = null;
+}
+
+/**
+ * A SYN's options, turned round, are the request's: those of its SYN-ACK. Linux: tcp_v4_save_options().
+ * @returns whether there are any: without a place, or when they are faulty, the answer goes without
+ */
+export function ipOptionsKeepEcho(net: Net, skb: SkBuff, owner: number): boolean {
+  return ipOptionsEcho(net, skb) > 0 && keep(prepared, owner);
+}
+
+/** The request has become a connection, and its options that one's. */
+export function ipOptionsMove(from: number, sk: Sock): void {
+  kept[find(from)]!.owner = sk.index;
+  (sk as InetSk).inet.flags |= IP_CMSG_OPTIONS;
 }
 
 /**
@@ -58,20 +89,16 @@ export function ipOptionsRelease(sk: Sock): void {
  */
 export function ipOptionsSet(sk: Sock, bytes: Uint8Array | Int32Array): number {
   const length = bytes.length;
+  const inet = (sk as InetSk).inet;
   if (length > MAX_IPOPTLEN) return -EINVAL;
   if (length === 0) {
-    ipOptionsRelease(sk);
+    ipOptionsRelease(sk.index);
+    inet.flags &= ~IP_CMSG_OPTIONS;
     return 0;
   }
   if (!ipOptionsPrepareFrom(sk.net, bytes, length)) return -EINVAL;
-  const read = prepared;
-  const index = find(sk);
-  const opt = index < 0 ? poolAlloc(pool) : sockets[index]!;
-  if (opt === null) return -ENOBUFS;
-  copyOptions(read, opt);
-  if (index < 0) sockets[sockets.indexOf(null)] = opt;
-  opt.sk = sk;
-  (sk as InetSk).inet.flags |= IP_CMSG_OPTIONS;
+  if (!keep(prepared, sk.index)) return -ENOBUFS;
+  inet.flags |= IP_CMSG_OPTIONS;
   return 0;
 }
 
@@ -99,10 +126,10 @@ function copyOptions(from: IpOptions, to: IpOptions): void {
 
 /** getsockopt(IP_OPTIONS): as they were set; the bytes, or -EINVAL when they do not fit. */
 export function ipOptionsGet(sk: Sock, out: Uint8Array | Int32Array): number {
-  const index = find(sk);
+  const index = find(sk.index);
   if (index < 0) return 0;
-  if (out.length < sockets[index]!.optlen) return -EINVAL;
-  return undo(sockets[index]!, out);
+  if (out.length < kept[index]!.optlen) return -EINVAL;
+  return undo(kept[index]!, out);
 }
 
 /** The prepared options as a program writes them: their bytes. */
@@ -127,23 +154,74 @@ function undo(opt: IpOptions, out: Uint8Array | Int32Array): number {
     for (let i = 0; i < 4; i++) out[at + 3 + i] = (opt.faddr >> (24 - 8 * i)) & 255;
   }
   if (opt.rrNeedaddr) takeBack(out, opt.rr - IP_HLEN);
-  if (opt.ts !== 0 && opt.tsNeedtime) {
-    takeBack(out, opt.ts - IP_HLEN);
-    if (opt.tsNeedaddr || (data[opt.ts - IP_HLEN + IPOPT_TS_FLAGS]! & 15) === IPOPT_TS_PRESPEC) takeBack(out, opt.ts - IP_HLEN);
+  const ts = opt.ts - IP_HLEN;
+  if (opt.tsNeedtime) {
+    takeBack(out, ts);
+    // The address in front of the time was there before.
+    if ((data[ts + IPOPT_TS_FLAGS]! & 15) === IPOPT_TS_PRESPEC) out[ts + IPOPT_OFFSET]! -= 4;
   }
+  if (opt.tsNeedaddr) takeBack(out, ts);
   return optlen;
 }
 
-/** The next packet gets the socket's options: their bytes. */
-export function ipOptionsPrepare(sk: Sock): number {
-  const index = find(sk);
-  prepared = sockets[index]!;
+/** The next packet gets the options of a socket or request: their bytes. */
+export function ipOptionsPrepare(owner: number): number {
+  prepared = kept[find(owner)]!;
   return prepared.optlen;
+}
+
+/** The bytes of a socket's options. */
+export function ipOptionsLength(sk: Sock): number {
+  return kept[find(sk.index)]!.optlen;
+}
+
+/** Do the prepared options name every hop? */
+export function ipOptionsStrict(): boolean {
+  return prepared.srr !== 0 && prepared.strict;
 }
 
 /** The hop that a packet with the prepared options is sent to first. @param daddr where it is to go in the end */
 export function ipOptionsFirstHop(daddr: number): number {
   return prepared.srr !== 0 ? prepared.faddr : daddr;
+}
+
+/** Finds again what compiling has found: the packet was taken, so its options are without fault, and this host has filled them in. */
+function reread(net: Net, skb: SkBuff): IpOptions {
+  const opt = seen;
+  ipOptionsClear(opt, ipOptionBytes(skb));
+  const nh = skb.nh;
+  const end = skb.th;
+  let at = nh + IP_HLEN;
+  while (at < end && mem8[at] !== IPOPT_END) {
+    const kind = mem8[at]!;
+    if (kind === IPOPT_NOOP) {
+      at++;
+      continue;
+    }
+    const length = mem8[at + IPOPT_OLEN]!;
+    if (length < 2 || length > end - at) break;
+    const room = mem8[at + IPOPT_OFFSET]! <= length;
+    if (kind === IPOPT_RR) {
+      opt.rr = at - nh;
+      opt.rrNeedaddr = room;
+    } else if (kind === IPOPT_TIMESTAMP) {
+      opt.ts = at - nh;
+      if (room) rereadTimestamp(net, opt, at);
+    } else if (kind === IPOPT_LSRR || kind === IPOPT_SSRR) {
+      opt.srr = at - nh;
+      opt.strict = kind === IPOPT_SSRR;
+    }
+    at += length;
+  }
+  return opt;
+}
+
+function rereadTimestamp(net: Net, opt: IpOptions, at: number): void {
+  const pointer = mem8[at + IPOPT_OFFSET]!;
+  const flags = mem8[at + IPOPT_TS_FLAGS]! & 15;
+  opt.tsNeedaddr = flags === IPOPT_TS_TSANDADDR;
+  opt.tsNeedtime = flags === IPOPT_TS_TSONLY || flags === IPOPT_TS_TSANDADDR
+    || (flags === IPOPT_TS_PRESPEC && pointer > TS_WRITTEN && inetAddrType(net, wordAt(mem8, at + pointer - TS_WRITTEN)) !== RTN_UNICAST);
 }
 
 /** Record route: what was recorded goes back, and the way back is recorded behind it. */
@@ -220,12 +298,7 @@ function echoSourceRoute(from: IpOptions, opt: IpOptions, src: number, saddr: nu
  * @returns their bytes; -1 when the packet's were faulty, and there must be no answer
  */
 export function ipOptionsEcho(net: Net, skb: SkBuff): number {
-  const from = ipOptionsOf(net, skb);
-  return from === null ? -1 : ipOptionsEchoOf(net, from, skb);
-}
-
-/** The same where it is known what the packet's options say. */
-export function ipOptionsEchoOf(net: Net, from: IpOptions, skb: SkBuff): number {
+  const from = ipOptionsOfCurrent(skb) ?? reread(net, skb);
   const opt = answer;
   ipOptionsClear(opt, 0);
   const nh = skb.nh;

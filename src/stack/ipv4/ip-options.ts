@@ -21,7 +21,6 @@ import { IPSTATS_MIB_INHDRERRORS } from "../../uapi/snmp.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { PACKET_HOST, type SkBuff } from "../core/skbuff.ts";
-import type { Sock } from "../core/sock.ts";
 import {
   IP_HLEN, IPH_CHECK, IPH_DADDR, IPH_SADDR, IPH_TOS, IPOPT_END, IPOPT_LSRR, IPOPT_MINOFF, IPOPT_NOOP, IPOPT_OFFSET, IPOPT_OLEN,
   IPOPT_RA, IPOPT_RR, IPOPT_SSRR, IPOPT_TIMESTAMP, IPOPT_TS_FLAGS, IPOPT_TS_PRESPEC, IPOPT_TS_TSANDADDR, IPOPT_TS_TSONLY,
@@ -51,8 +50,8 @@ export class IpOptions implements Pooled {
   tsNeedtime = false;
   /** The options themselves, of a set that is to be sent. */
   readonly data: Uint8Array;
-  /** The socket they are of. */
-  sk: Sock | null = null;
+  /** Whose they are: the handle of a sock, or the complement of a request's number. */
+  owner = 0;
   poolNext: Pooled | null = null;
 
   /** @param room for options that are to be sent */
@@ -253,8 +252,13 @@ export function ipOptionBytes(skb: SkBuff): number {
   return skb.th - skb.nh - IP_HLEN;
 }
 
+/** The options of the packet that is being received; null when it is another. */
+export function ipOptionsOfCurrent(skb: SkBuff): IpOptions | null {
+  return skb === currentSkb ? current : null;
+}
+
 /** The options of a packet: known if it is the one being received, else read now. Null when they are faulty. */
-export function ipOptionsOf(net: Net, skb: SkBuff): IpOptions | null {
+function ipOptionsOf(net: Net, skb: SkBuff): IpOptions | null {
   if (skb === currentSkb) return current;
   ipOptionsClear(current, ipOptionBytes(skb));
   currentSkb = null;

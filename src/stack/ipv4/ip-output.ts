@@ -16,10 +16,10 @@ import { jiffies } from "../../lib/timer.ts";
 import { netifRx } from "../../netif/receive.ts";
 import { devQueueXmit } from "../../netif/xmit.ts";
 import {
-  SKB_DROP_REASON_IP_OUTNOROUTES, SKB_DROP_REASON_NEIGH_CREATEFAIL, SKB_DROP_REASON_NEIGH_HH_FILLFAIL,
+  SKB_DROP_REASON_IP_INHDR, SKB_DROP_REASON_IP_OUTNOROUTES, SKB_DROP_REASON_NEIGH_CREATEFAIL, SKB_DROP_REASON_NEIGH_HH_FILLFAIL,
   SKB_DROP_REASON_NOMEM, SKB_DROP_REASON_PKT_TOO_BIG,
 } from "../../uapi/drop-reason.ts";
-import { EHOSTUNREACH, EMSGSIZE, ENOBUFS } from "../../uapi/errno.ts";
+import { EHOSTUNREACH, EINVAL, EMSGSIZE, ENOBUFS } from "../../uapi/errno.ts";
 import { IFF_LOOPBACK, IFF_NOARP } from "../../uapi/if.ts";
 import { ETH_P_IP } from "../../uapi/if-ether.ts";
 import { IP_PMTUDISC_DO, IP_PMTUDISC_PROBE, IP_PMTUDISC_WANT } from "../../uapi/in.ts";
@@ -41,8 +41,8 @@ import { SK_MARK, SK_PRIORITY, SK_PROTOCOL, skDstCheck, skDstSet, type Sock } fr
 import { IP_DF, IP_HLEN, IPH_DADDR, IPH_FRAG_OFF, IPH_SADDR, IPH_TTL } from "../wire/ip.ts";
 import { arpTbl } from "./arp.ts";
 import { flowi4Init, flowi4SockInit, outputFlow } from "./flow.ts";
-import { INET_MC_LOOP, type InetSk } from "./inet-sock.ts";
-import { ipFragments, ipHooks } from "./ip-parts.ts";
+import { INET_MC_LOOP, type InetSk, IP_CMSG_OPTIONS } from "./inet-sock.ts";
+import { ipFragments, ipHooks, ipOptions } from "./ip-parts.ts";
 import { ipRouteOutputFlow, ipRouteOutputKey } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 
@@ -299,7 +299,12 @@ function noRoute(net: Net, skb: SkBuff, error: number): number {
 export function inetSkRebuildRoute(sk: Sock): DstEntry | null {
   const inet = (sk as InetSk).inet;
   const fl = outputFlow;
-  flowi4SockInit(fl, sk, inet.daddr, inet.saddr, sk.boundDevIf, inet.tos);
+  let hop = inet.daddr;
+  if ((inet.flags & IP_CMSG_OPTIONS) !== 0) {
+    ipOptions!.prepare(sk.index);
+    hop = ipOptions!.firstHop(hop);
+  }
+  flowi4SockInit(fl, sk, hop, inet.saddr, sk.boundDevIf, inet.tos);
   const dst = ipRouteOutputFlow(sk.net, fl, sk);
   if (dst !== null) skDstSet(sk, dst);
   return dst;
@@ -322,40 +327,59 @@ export function ipQueueXmit(sk: Sock, skb: SkBuff): number {
   }
   skb.priority = words[cold + SK_PRIORITY]!;
   skb.mark = words[cold + SK_MARK]!;
-  ipPushHeader(skb, sk, inet.saddr, inet.daddr, words[cold + SK_PROTOCOL]!, ipSelectTtl(net, sk), inet.tos, ipDontFragment(sk));
+  const protocol = words[cold + SK_PROTOCOL]!;
+  if ((inet.flags & IP_CMSG_OPTIONS) === 0) {
+    ipPushHeader(skb, sk, inet.saddr, inet.daddr, protocol, ipSelectTtl(net, sk), inet.tos, ipDontFragment(sk));
+  } else {
+    const options = ipOptions!;
+    options.prepare(sk.index);
+    if (options.strict() && (skb.dst as Rtable).gateway !== 0) return noRoute(net, skb, -EHOSTUNREACH);
+    options.push(skb, sk, inet.saddr, inet.daddr, protocol, ipSelectTtl(net, sk), inet.tos, ipDontFragment(sk));
+  }
   return ipLocalOut(net, skb);
 }
 
 /**
  * Sends a segment by a route at hand (SYN-ACK). Linux: ip_build_and_send_pkt().
- * @param skb its dst is set, or `dst` is given with a reference that becomes the packet's
- * @param sk the listener, for TTL and DF @returns 0 or a negative errno; the packet is gone
+ * @param skb its dst is set @param sk the listener, for TTL and DF @param options it gets those that are prepared
+ * @returns 0 or a negative errno; the packet is gone
  */
 export function ipBuildAndSendPkt(
-  skb: SkBuff, sk: Sock, saddr: number, daddr: number, dst: DstEntry | null, tos: number,
+  skb: SkBuff, sk: Sock, saddr: number, daddr: number, options: boolean, tos: number,
 ): number {
   const net = sk.net;
   const cold = sk.cold;
-  if (skb.dst === null) skb.dst = dst;
   skb.priority = words[cold + SK_PRIORITY]!;
   skb.mark = words[cold + SK_MARK]!;
-  ipPushHeader(skb, null, saddr, daddr, words[cold + SK_PROTOCOL]!, ipSelectTtl(net, sk), tos, ipDontFragment(sk));
+  const protocol = words[cold + SK_PROTOCOL]!;
+  const ttl = ipSelectTtl(net, sk);
+  const df = ipDontFragment(sk);
+  if (options) ipOptions!.push(skb, null, saddr, daddr, protocol, ttl, tos, df);
+  else ipPushHeader(skb, null, saddr, daddr, protocol, ttl, tos, df);
   return ipLocalOut(net, skb);
 }
 
 /**
- * Sends a whole transport segment without a socket, with DF. Linux: ip_send_unicast_reply().
- * @param skb data at the transport header @returns 0 or a negative errno; skb is gone
+ * Sends a whole transport segment without a socket, with DF, back to where a packet came from and with its IP options turned
+ * round. Linux: ip_send_unicast_reply(). @param skb data at the transport header @param about the packet that it answers
+ * @returns 0 or a negative errno; skb is gone
  */
-export function ipSendUnicastReply(
-  net: Net, skb: SkBuff, saddr: number, daddr: number, protocol: number, tos: number,
-): number {
+export function ipSendUnicastReply(net: Net, skb: SkBuff, about: SkBuff, protocol: number, tos: number): number {
+  const saddr = memView.getInt32(about.nh + IPH_DADDR);
+  const daddr = memView.getInt32(about.nh + IPH_SADDR);
+  const options = about.th - about.nh > IP_HLEN ? ipOptions : null;
+  const optlen = options === null ? 0 : options.echo(net, about);
+  if (optlen < 0) {
+    kfreeSkb(skb, SKB_DROP_REASON_IP_INHDR);
+    return -EINVAL;
+  }
   const fl = outputFlow;
-  flowi4Init(fl, daddr, saddr, 0, tos, protocol);
+  flowi4Init(fl, optlen > 0 ? options!.firstHop(daddr) : daddr, saddr, 0, tos, protocol);
   const rt = ipRouteOutputKey(net, fl);
   if (rt === null) return noRoute(net, skb, fl.error);
   skb.dst = rt;
-  ipPushHeader(skb, null, fl.saddr, daddr, protocol, net.ipv4.ipDefaultTtl, tos, true);
+  if (optlen > 0) options!.push(skb, null, fl.saddr, daddr, protocol, net.ipv4.ipDefaultTtl, tos, true);
+  else ipPushHeader(skb, null, fl.saddr, daddr, protocol, net.ipv4.ipDefaultTtl, tos, true);
   return ipSendSkb(net, skb);
 }
 

@@ -42,21 +42,29 @@ export interface OptionOps {
   forward(skb: SkBuff): void;
   /** Prepares the options of an answer to a packet: their bytes, or -1 when there must be no answer. */
   echo(net: Net, skb: SkBuff): number;
-  /** Prepares a socket's options: their bytes. */
-  prepare(sk: Sock): number;
+  /** Has `owner` keep those of an answer to a SYN, if there are any. Owners are handles of socks and complements of requests. */
+  keepEcho(net: Net, skb: SkBuff, owner: number): boolean;
+  /** What a request keeps is the sock's now. */
+  move(from: number, sk: Sock): void;
+  /** Prepares those of an owner: their bytes. */
+  prepare(owner: number): number;
+  /** The bytes of a socket's options. */
+  length(sk: Sock): number;
   /** Prepares those of a control message, IP_RETOPTS: their bytes, or -EINVAL. @param at, words where they are in `control` */
   prepareCmsg(sk: Sock, control: Int32Array, at: number, words: number): number;
   /** Delivers the control messages about a packet's options, IP_RECVOPTS and IP_RETOPTS. */
   receiveCmsg(sk: InetSk, msg: Msghdr, skb: SkBuff): void;
   /** Where a packet with the prepared options is sent to first. */
   firstHop(daddr: number): number;
+  /** Do the prepared options name every hop (strict source route)? */
+  strict(): boolean;
   /** Like ipPushHeader(), with the prepared options. */
   push(skb: SkBuff, sk: Sock | null, saddr: number, daddr: number, protocol: number, ttl: number, tos: number, df: boolean): void;
   /** IP_OPTIONS. */
   set(sk: Sock, bytes: Uint8Array | Int32Array): number;
   get(sk: Sock, out: Uint8Array | Int32Array): number;
-  /** The socket goes. */
-  release(sk: Sock): void;
+  /** The owner goes. */
+  release(owner: number): void;
 }
 
 /** Forwarding (ip-forward.ts). */

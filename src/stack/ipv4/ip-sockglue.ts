@@ -84,16 +84,23 @@ function setFlag(sk: InetSk, flag: number, on: boolean): number {
   return 0;
 }
 
+function setOptions(sk: InetSk, bytes: Uint8Array | Int32Array | null): number {
+  if (ipOptions === null) return -ENOPROTOOPT;
+  if (bytes === null) return -EINVAL;
+  const prot = sk.prot;
+  return prot.setIpOptions === undefined ? ipOptions.set(sk, bytes) : prot.setIpOptions(sk, bytes);
+}
+
 /**
  * Sets an option of level SOL_IP: 0, -EINVAL (bad value), -ENOPROTOOPT (unknown), -ENOBUFS. Linux: ip_setsockopt().
- * @param bytes for IP_OPTIONS, which datagram sockets may have where that part was listed at boot, and options of multicast
+ * @param bytes for IP_OPTIONS, where that part was listed at boot, and options of multicast
  */
 export function ipSetsockopt(sk: InetSk, name: number, value: number, bytes: Uint8Array | Int32Array | null): number {
   const inet = sk.inet;
   const on = value !== 0;
   switch (name) {
     case IP_OPTIONS:
-      return ipOptions === null || words[sk.cold + SK_TYPE] === SOCK_STREAM ? -ENOPROTOOPT : bytes === null ? -EINVAL : ipOptions.set(sk, bytes);
+      return setOptions(sk, bytes);
     case IP_TOS:
       return setTos(sk, value);
     case IP_TTL:
@@ -155,7 +162,7 @@ export function ipGetsockopt(sk: InetSk, name: number, out: Uint8Array | Int32Ar
   let value = 0;
   switch (name) {
     case IP_OPTIONS:
-      return ipOptions === null || words[sk.cold + SK_TYPE] === SOCK_STREAM ? -ENOPROTOOPT : ipOptions.get(sk, out);
+      return ipOptions === null ? -ENOPROTOOPT : ipOptions.get(sk, out);
     case IP_TOS: value = inet.tos; break;
     case IP_TTL: value = inet.ucTtl < 0 ? sk.net.ipv4.ipDefaultTtl : inet.ucTtl; break;
     case IP_PKTINFO: value = flagOf(sk, IP_CMSG_PKTINFO); break;

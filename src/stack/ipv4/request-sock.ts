@@ -10,6 +10,7 @@ import { POOL_IN_USE, POOL_SIZE, type Slab, slabAlloc, slabCreate, slabFree, sla
 import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.ts";
 import { createTimer, delTimer, jiffies, modTimer, TIMER_WORDS, timerExpires, timerPending } from "../../lib/timer.ts";
 import { sockByIndex } from "../core/sock.ts";
+import { ipOptions } from "./ip-parts.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
 /** Words of a request. */
@@ -43,6 +44,8 @@ export const REQ_TSTAMP_OK = 1 << 9;
 export const REQ_SACK_OK = 1 << 10;
 export const REQ_ACKED = 1 << 11;
 export const REQ_ECN_OK = 1 << 12;
+/** The SYN had IP options, and the answer's are kept for it. */
+export const REQ_IP_OPTIONS = 1 << 13;
 const RCV_WSCALE_SHIFT = 4;
 const TIMEOUTS_SHIFT = 16;
 const RETRANS_SHIFT = 24;
@@ -126,9 +129,17 @@ function reqskFresh(req: number, listener: TcpSk, mss: number): void {
   words[at + REQ_LISTENER_MSS] = (listener.index << 16) | mss;
 }
 
+/** The request keeps no IP options any more. */
+export function reqskDropOptions(req: number): void {
+  if (!reqskHas(req, REQ_IP_OPTIONS)) return;
+  ipOptions!.release(~req);
+  reqskClear(req, REQ_IP_OPTIONS);
+}
+
 /** Gives a request in no table back. Linux: reqsk_free(). */
 export function reqskFree(req: number): void {
   reqskTimerStop(req);
+  reqskDropOptions(req);
   words[reqRows + req * REQ_WORDS + REQ_LISTENER_MSS] = FREE;
   slabFree(slab, req);
 }
@@ -172,6 +183,11 @@ export function reqskHas(req: number, bit: number): boolean {
 export function reqskSet(req: number, bit: number): void {
   const at = reqRows + req * REQ_WORDS + REQ_INFO;
   words[at] = words[at]! | bit;
+}
+
+export function reqskClear(req: number, bit: number): void {
+  const at = reqRows + req * REQ_WORDS + REQ_INFO;
+  words[at] = words[at]! & ~bit;
 }
 
 /** Timeouts so far (num_timeout). */

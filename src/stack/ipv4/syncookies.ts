@@ -22,13 +22,14 @@ import { dstRelease } from "../core/dst.ts";
 import type { Net } from "../core/net.ts";
 import type { NetnsIpv4 } from "../core/netns-ipv4.ts";
 import type { SkBuff } from "../core/skbuff.ts";
-import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
+import { IP_HLEN, IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import { TCPHDR_ACK, TCPHDR_RST, TH_SPORT } from "../wire/tcp.ts";
 import { inetCskReqskQueueAdd, inetCskRouteReq } from "./inet-connection-sock.ts";
 import { ehashReqBase, inetNodeSetKey } from "./inet-hashtables.ts";
+import { ipOptions } from "./ip-parts.ts";
 import {
-  REQ_ECN_OK, REQ_INFO, REQ_RCV_ISN, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS,
-  REQ_WSCALE_OK, reqRows, reqskMss, reqskSpare,
+  REQ_ECN_OK, REQ_INFO, REQ_IP_OPTIONS, REQ_RCV_ISN, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS,
+  REQ_WSCALE_OK, reqRows, reqskDropOptions, reqskMss, reqskSet, reqskSpare,
 } from "./request-sock.ts";
 import { TP_TS_RECENT_STAMP } from "./tcp-cold.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
@@ -182,10 +183,14 @@ export function cookieV4Check(sk: TcpSk, skb: SkBuff): TcpSk | null {
   words[at + REQ_TS_OFFSET] = offset;
   words[at + REQ_INFO] = info;
   inetNodeSetKey(ehashReqBase + req, net, daddr, sk.inet.num, saddr, sport, sk.boundDevIf);
-  const rt = inetCskRouteReq(sk, daddr, saddr);
-  if (rt === null) return null;
-  tcpOpenreqInitRwin(req, sk, rt);
-  dstRelease(rt);
-  const child = tcpV4SynRecvSock(sk, skb, req);
+  if (skb.th - skb.nh > IP_HLEN && ipOptions !== null && ipOptions.keepEcho(net, skb, ~req)) reqskSet(req, REQ_IP_OPTIONS);
+  const rt = inetCskRouteReq(sk, req, daddr, saddr);
+  let child: TcpSk | null = null;
+  if (rt !== null) {
+    tcpOpenreqInitRwin(req, sk, rt);
+    dstRelease(rt);
+    child = tcpV4SynRecvSock(sk, skb, req);
+  }
+  reqskDropOptions(req);
   return child === null ? null : inetCskReqskQueueAdd(sk, child);
 }

@@ -22,7 +22,7 @@ import { rxOpt, tcpFastopenOptionSize, tcpWriteFastopenOption } from "./tcp-opti
 import { tcpMarkSkbLost } from "./tcp-recovery.ts";
 import { tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
 import type { TcpSk } from "./tcp-sock.ts";
-import { TCP_HEADROOM } from "./tcp-window.ts";
+import { TCP_HEADROOM, tcpExtHdrLen } from "./tcp-window.ts";
 import { tcpTransmitSkb } from "./tcp-xmit.ts";
 
 /** Bits of net.ipv4.tcp_fastopen. */
@@ -164,12 +164,13 @@ function sendWithData(sk: TcpSk, isn: number, entry: number): boolean {
   const path = sk.icsk.pmtuCookie - IP_TCP_HLEN;
   const mtuMss = path < words[tp.cold + TP_ADVMSS]! ? path : words[tp.cold + TP_ADVMSS]!;
   let space = (cached !== 0 && cached < mtuMss ? cached : mtuMss) - MAX_TCP_OPTION_SPACE;
-  const room = skbBufferBytes - TCP_HEADROOM - TCP_MAX_HLEN;
+  const headroom = TCP_HEADROOM + TCP_MAX_HLEN + tcpExtHdrLen(sk);
+  const room = skbBufferBytes - headroom;
   if (space > room) space = room;
   if (space > synMsgLength) space = synMsgLength;
   const data = allocSkbFclone(skbBufferBytes);
   if (data === null) return false;
-  skbReserve(data, TCP_HEADROOM + TCP_MAX_HLEN);
+  skbReserve(data, headroom);
   const copied = copyFromIter(skbPut(data, space), msg, space);
   if (copied < space) {
     consumeSkb(data);

@@ -22,6 +22,7 @@ import {
   TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TH_OFF_FLAGS, TH_WIN,
 } from "../wire/tcp.ts";
 import { inetCskPrepareForcedClose, inetCskReqskQueueAdd } from "./inet-connection-sock.ts";
+import { IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import {
   TP_DATA_SEGS_IN, TP_FASTOPEN_MAX_QLEN, TP_FASTOPEN_QLEN, TP_MAX_WINDOW, TP_SYN_DATA_ACKED,
 } from "./tcp-cold.ts";
@@ -176,7 +177,11 @@ function createChild(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
   skbQueueTail(child.writeQueue, synack);
   child.wmemQueued += synack.truesize;
   tp.packetsOut = 1;
+  // The SYN-ACK has no IP options, though the connection has: on Linux it is the request's, which has given them to its child.
+  const options = child.inet.flags & IP_CMSG_OPTIONS;
+  child.inet.flags ^= options;
   tcpTransmitSkb(child, synack, true);
+  child.inet.flags |= options;
   inetCskResetXmitTimer(child, ICSK_TIME_RETRANS, TCP_TIMEOUT_INIT);
   if (inetCskReqskQueueAdd(sk, child) !== null) sockDefReadable(sk);
   return child;

@@ -31,7 +31,7 @@ import {
 } from "./tcp-cong.ts";
 import { tcpEcnQueueCwr } from "./tcp-ecn.ts";
 import { tcpMtupLost, tcpMtupSearching } from "./tcp-mtu-probe.ts";
-import { tcpFragment, tcpPushPendingFrames } from "./tcp-output.ts";
+import { tcpPushPendingFrames } from "./tcp-output.ts";
 import { tcpEndCwndReduction, tcpEnterCwr, tcpInitCwndReduction } from "./tcp-prr.ts";
 import { tcpMarkSkbLost, tcpRackMarkLost, tcpRackSkbTimeout } from "./tcp-recovery.ts";
 import { tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
@@ -170,7 +170,6 @@ function tcpNewrenoMarkLost(sk: TcpSk, advanced: boolean): void {
   if (!first && !(state === TCP_CA_RECOVERY && advanced)) return;
   const head = sk.writeQueue.head;
   if (head === null || head === sk.sendHead || (head.sacked & TCPCB_LOST) !== 0) return;
-  if (head.len > tp.mssCache && tcpFragment(sk, head, tp.mssCache) < 0) return;
   tcpMarkSkbLost(sk, head);
 }
 

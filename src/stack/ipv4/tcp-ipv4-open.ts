@@ -10,7 +10,7 @@ import {
   SKB_DROP_REASON_IP_INVALID_DEST, SKB_DROP_REASON_IP_OUTNOROUTES, SKB_DROP_REASON_TCP_LISTEN_OVERFLOW,
   SKB_DROP_REASON_TCP_REQQFULL, SKB_NOT_DROPPED_YET,
 } from "../../uapi/drop-reason.ts";
-import { EAFNOSUPPORT, ENETUNREACH } from "../../uapi/errno.ts";
+import { EAFNOSUPPORT, EINVAL, ENETUNREACH } from "../../uapi/errno.ts";
 import { AF_INET } from "../../uapi/socket.ts";
 import { IPSTATS_MIB_OUTNOROUTES, LINUX_MIB_LISTENOVERFLOWS } from "../../uapi/snmp.ts";
 import { TCP_CLOSE, TCP_MSS_DEFAULT, TCP_SYN_SENT } from "../../uapi/tcp.ts";
@@ -18,7 +18,7 @@ import { dstRelease } from "../core/dst.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { skDstSet, type Sock } from "../core/sock.ts";
 import type { SockaddrIn } from "../core/sockaddr.ts";
-import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
+import { IP_HLEN, IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import { TH_SPORT } from "../wire/tcp.ts";
 import { flowi4SockInit, outputFlow } from "./flow.ts";
 import { inetHashConnect, inetInheritPort } from "./inet-bind.ts";
@@ -29,10 +29,11 @@ import {
 import {
   ehashReqBase, inetEhashNolisten, inetEhashRemove, inetNodeFaddr, inetNodeFport, inetNodeLaddr, inetNodeSetKey,
 } from "./inet-hashtables.ts";
-import { synGuard } from "./ip-parts.ts";
+import { IP_CMSG_OPTIONS } from "./inet-sock.ts";
+import { ipOptions, synGuard } from "./ip-parts.ts";
 import {
-  inetReqskAlloc, REQ_ECN_OK, REQ_INFO, REQ_RCV_ISN, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
-  REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskFree, reqskSpare,
+  inetReqskAlloc, REQ_ECN_OK, REQ_INFO, REQ_IP_OPTIONS, REQ_RCV_ISN, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
+  REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskClear, reqskDropOptions, reqskFree, reqskHas, reqskSet, reqskSpare,
 } from "./request-sock.ts";
 import { ipRouteOutputFlow } from "./route.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
@@ -69,7 +70,13 @@ export function tcpV4Connect(sock: Sock, addr: SockaddrIn): number {
   const inet = sk.inet;
   const tp = sk.tp;
   const fl = outputFlow;
-  flowi4SockInit(fl, sk, addr.addr | 0, inet.saddr, sk.boundDevIf, inet.tos);
+  let hop = addr.addr | 0;
+  if ((inet.flags & IP_CMSG_OPTIONS) !== 0) {
+    ipOptions!.prepare(sk.index);
+    hop = ipOptions!.firstHop(hop);
+    if (hop !== (addr.addr | 0) && addr.addr === 0) return -EINVAL;
+  }
+  flowi4SockInit(fl, sk, hop, inet.saddr, sk.boundDevIf, inet.tos);
   const rt = ipRouteOutputFlow(net, fl, sk);
   if (rt === null) {
     if (fl.error === -ENETUNREACH) net.mib[IPSTATS_MIB_OUTNOROUTES]!++;
@@ -79,7 +86,8 @@ export function tcpV4Connect(sock: Sock, addr: SockaddrIn): number {
     dstRelease(rt);
     return -ENETUNREACH;
   }
-  const daddr = fl.daddr;
+  // A source route leads to whom the program named; else "any" has become this host.
+  const daddr = hop !== (addr.addr | 0) ? addr.addr | 0 : fl.daddr;
   if (inet.saddr === 0) inet.saddr = fl.saddr;
   inet.rcvSaddr = inet.saddr;
   if (words[tp.cold + TP_TS_RECENT_STAMP] !== 0 && inet.daddr !== daddr) {
@@ -172,9 +180,11 @@ function connRequest(sk: TcpSk, skb: SkBuff): number {
     words[at + REQ_TS_RECENT] = rxOpt.rcvTsval;
     words[at + REQ_TS_OFFSET] = secureTcpTsOff(net, laddr, faddr);
   }
-  const rt = inetCskRouteReq(sk, laddr, faddr);
+  if (skb.th - skb.nh > IP_HLEN && ipOptions !== null && ipOptions.keepEcho(net, skb, ~req)) reqskSet(req, REQ_IP_OPTIONS);
+  const rt = inetCskRouteReq(sk, req, laddr, faddr);
   if (rt === null) {
-    if (!cookie) reqskFree(req);
+    if (cookie) reqskDropOptions(req);
+    else reqskFree(req);
     return SKB_DROP_REASON_IP_OUTNOROUTES;
   }
   if (cookie) {
@@ -182,6 +192,7 @@ function connRequest(sk: TcpSk, skb: SkBuff): number {
     tcpOpenreqInitRwin(req, sk, rt);
     inetNodeSetKey(ehashReqBase + req, net, laddr, sk.inet.num, faddr, fport, sk.boundDevIf);
     tcpV4SendSynack(sk, rt, req);
+    reqskDropOptions(req);
     dstRelease(rt);
     return 0;
   }
@@ -237,6 +248,10 @@ export function tcpV4SynRecvSock(sk: TcpSk, skb: SkBuff, req: number): TcpSk | n
     words[child.tp.cold + TP_ADVMSS] = tcpAdvmss(sk, rt);
     const signed = tcpMd5Keys === 0 || tcpMd5Copy(sk.index, child.index, inet.daddr);
     if (signed && inetInheritPort(sk, child) === 0) {
+      if (reqskHas(req, REQ_IP_OPTIONS)) {
+        ipOptions!.move(~req, child);
+        reqskClear(req, REQ_IP_OPTIONS);
+      }
       tcpSyncMss(child, dstMtu(rt));
       tcpInitializeRcvMss(child);
       inetEhashRemove(node);

@@ -52,6 +52,7 @@ import { tcpFastopenListen } from "./tcp-fastopen.ts";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input.ts";
 import { tcpV4Err } from "./tcp-ipv4-err.ts";
 import { tcpV4Connect } from "./tcp-ipv4-open.ts";
+import { tcpSetIpOptions } from "./tcp-ip-options.ts";
 import { TCP_MD5_HEADER, tcpInboundMd5Hash, tcpMd5Init, tcpMd5Keys, tcpMd5Words } from "./tcp-md5.ts";
 import { TCP_TW_ACK, TCP_TW_RST, TCP_TW_SYN, tcpTimewaitStateProcess } from "./tcp-minisocks.ts";
 import { tcpMtupSetup, tcpMtupWords } from "./tcp-mtu-probe.ts";
@@ -335,6 +336,7 @@ export const tcpProt: Proto = Object.freeze({
   poll: tcpPoll,
   accept: inetCskAccept,
   listen: tcpListen,
+  setIpOptions: tcpSetIpOptions,
   keepalive: tcpSetKeepalive,
   deferred: tcpDeferred,
   writeSpace: skStreamWriteSpace,

@@ -88,7 +88,7 @@ function searchHigh(sk: TcpSk): number {
   let high = words[tp.cold + TP_MSS_CLAMP]! + IP_TCP_HLEN;
   const pmtu = sk.icsk.pmtuCookie;
   if (pmtu < high) high = pmtu;
-  const room = tcpMssToMtu(sk, tcpSegmentRoom(tp));
+  const room = tcpMssToMtu(sk, tcpSegmentRoom(sk));
   return room < high ? room : high;
 }
 

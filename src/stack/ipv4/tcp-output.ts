@@ -15,6 +15,7 @@ import {
 } from "../core/skbuff.ts";
 import { skbAppend, skbDequeue, skbQueueTail, skbUnlink } from "../core/skb-queue.ts";
 import { SOCK_DONE } from "../core/sock.ts";
+import { MAX_IPOPTLEN } from "../wire/ip.ts";
 import {
   TCP_HLEN, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN, TCPHDR_URG, TCPOLEN_TSTAMP_ALIGNED,
 } from "../wire/tcp.ts";
@@ -37,7 +38,7 @@ import { tcpAdvmss } from "./tcp-synack.ts";
 import { inetCskResetXmitTimer, TCP_TIMEOUT_INIT, tcpProbe0Base, tcpRearmRto } from "./tcp-timer.ts";
 import { tcpScheduleLossProbe } from "./tcp-tlp.ts";
 import {
-  TCP_HEADROOM, tcpCurrentMss, tcpFullSpace, tcpInitialWindow, tcpInitializeRcvMss, tcpSelectInitialWindow, tcpSyncMss, tcpWndEnd,
+  TCP_HEADROOM, tcpCurrentMss, tcpExtHdrLen, tcpFullSpace, tcpInitialWindow, tcpInitializeRcvMss, tcpSelectInitialWindow, tcpSyncMss, tcpWndEnd,
 } from "./tcp-window.ts";
 import { tcpTransmitSkb } from "./tcp-xmit.ts";
 
@@ -45,20 +46,20 @@ import { tcpTransmitSkb } from "./tcp-xmit.ts";
 const MAX_TCP_HEADER = 60;
 
 /** Bytes of data that one segment of this connection can hold. */
-export function tcpSegmentRoom(tp: TcpSock): number {
-  return skbBufferBytes - TCP_HEADROOM - tp.tcpHeaderLen;
+export function tcpSegmentRoom(sk: TcpSk): number {
+  return skbBufferBytes - TCP_HEADROOM - sk.tp.tcpHeaderLen - tcpExtHdrLen(sk);
 }
 
 /** An empty segment with room for headers that will be queued and cloned, or null. Linux: tcp_stream_alloc_skb(). */
 export function tcpStreamAllocSkb(sk: TcpSk): SkBuff | null {
   const skb = allocSkbFclone(skbBufferBytes);
-  if (skb !== null) skbReserve(skb, TCP_HEADROOM + sk.tp.tcpHeaderLen);
+  if (skb !== null) skbReserve(skb, TCP_HEADROOM + sk.tp.tcpHeaderLen + tcpExtHdrLen(sk));
   return skb;
 }
 
 /** A packet for a segment without data, of any options, or null. Its owner sets seq and flags by tcpInitNondataSkb(). */
 export function tcpControlSkb(cloned: boolean): SkBuff | null {
-  const size = TCP_HEADROOM + MAX_TCP_HEADER;
+  const size = TCP_HEADROOM + MAX_IPOPTLEN + MAX_TCP_HEADER;
   const skb = cloned ? allocSkbFclone(size) : allocSkb(size);
   // skbReserve() of what allocSkb() has found room for.
   if (skb !== null) skb.data = skb.tail = skb.head + size;

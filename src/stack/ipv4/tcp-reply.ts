@@ -65,7 +65,7 @@ function tcpSendReply(
   if (md5 >= 0) tcpMd5Sign(md5, saddr, daddr, th, headerLen, th + plainLen);
   view.setUint16(th + TH_SUM, csumTcpudpMagic(saddr, daddr, headerLen, IPPROTO_TCP, csumPartial(th, headerLen)));
   net.mib[TCP_MIB_OUTSEGS]!++;
-  ipSendUnicastReply(net, skb, saddr, daddr, IPPROTO_TCP, tos);
+  ipSendUnicastReply(net, skb, inSkb, IPPROTO_TCP, tos);
 }
 
 /**

@@ -19,9 +19,11 @@ import { TCP_CA_LOSS } from "../../uapi/tcp.ts";
 import { pskbCopy } from "../core/skb-copy.ts";
 import { type SkBuff, skbBufferBytes, skbCloned, skbPull } from "../core/skbuff.ts";
 import { TCPHDR_PSH, TCPHDR_SYN } from "../wire/tcp.ts";
+import { IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { TP_BYTES_RETRANS, TP_PRR_OUT, TP_RETRANS_STAMP, TP_TOTAL_RETRANS, TP_UNDO_RETRANS } from "./tcp-cold.ts";
 import { tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEcnClearSyn } from "./tcp-ecn.ts";
+import { tcpMakeHeadroom } from "./tcp-ip-options.ts";
 import { tcpMtupInconclusive, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { tcpPacingCheck } from "./tcp-pacing.ts";
 import { tcpFragment, tcpWriteQueueFree } from "./tcp-output.ts";
@@ -65,6 +67,7 @@ function sendAgain(sk: TcpSk, skb: SkBuff): number {
   if (!skbCloned(skb)) return tcpTransmitSkb(sk, skb, true);
   const copy = pskbCopy(skb);
   if (copy === null) return -ENOBUFS;
+  if ((sk.inet.flags & IP_CMSG_OPTIONS) !== 0) tcpMakeHeadroom(sk, copy);
   skb.when = jiffies;
   return tcpTransmitSkb(sk, copy, false);
 }

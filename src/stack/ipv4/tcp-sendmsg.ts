@@ -66,7 +66,7 @@ export function tcpIsWriteable(sk: TcpSk): boolean {
 export function tcpSendSpace(sk: TcpSk): number {
   if (((1 << sk.state) & CAN_SEND) === 0 || sk.err !== 0 || (sk.shutdown & SEND_SHUTDOWN) !== 0) return 0;
   const mss = tcpCurrentMss(sk);
-  const room = tcpSegmentRoom(sk.tp);
+  const room = tcpSegmentRoom(sk);
   const goal = mss < room ? mss : room;
   const tail = sk.sendHead !== null ? sk.writeQueue.tail : null;
   const begun = tail !== null && tail.len < goal && (tail.sacked & TCPCB_EOR) === 0 ? goal - tail.len : 0;
@@ -229,7 +229,7 @@ function sendmsgData(sk: TcpSk, msg: Msghdr, length: number, before: number): nu
   if (socket !== null) socket.noSpace = false;
   if (tcpRateRows !== 0) tcpRateCheckAppLimited(sk);
   const mss = tcpCurrentMss(sk);
-  const room = tcpSegmentRoom(tp);
+  const room = tcpSegmentRoom(sk);
   const goal = mss < room ? mss : room;
   const sizeGoal = tcpXmitSizeGoal(sk, goal);
   let copied = 0;

@@ -5,7 +5,7 @@
 import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { EINVAL, ENOPROTOOPT, EOPNOTSUPP, EPERM } from "../../uapi/errno.ts";
-import { SOL_IP, SOL_TCP } from "../../uapi/socket.ts";
+import { SOL_TCP } from "../../uapi/socket.ts";
 import {
   TCP_CC_INFO, TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT,
   TCP_FASTOPEN_KEY, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
@@ -14,7 +14,6 @@ import {
   TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN,
 } from "../../uapi/tcp.ts";
 import { lockSock, releaseSock, type Sock, SOCK_KEEPOPEN, SOCK_RCVINQ, SOCK_THIN_LTO } from "../core/sock.ts";
-import { ipGetsockopt, ipSetsockopt } from "./ip-sockglue.ts";
 import {
   ICSK_DEFER_ACCEPT, ICSK_SYN_RETRIES, ICSK_USER_TIMEOUT_MS, TP_FASTOPEN_CONNECT, TP_FASTOPEN_MAX_QLEN,
   TP_KEEPALIVE_INTVL_MS, TP_KEEPALIVE_PROBES, TP_KEEPALIVE_TIME_MS, TP_LINGER2, TP_NOTSENT_LOWAT, TP_USER_MSS,
@@ -240,7 +239,7 @@ function setOption(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int
 }
 
 /**
- * Sets an option of the levels SOL_TCP and SOL_IP. Linux: tcp_setsockopt().
+ * Sets an option of level SOL_TCP. Linux: tcp_setsockopt().
  * @param opt for TCP_CONGESTION the name in ASCII, for TCP_FASTOPEN_KEY the key's bytes, for TCP_MD5SIG those of struct tcp_md5sig
  * @returns 0, -EINVAL, -ENOENT (no such algorithm or key), -ENOMEM (no place for a key) or -ENOPROTOOPT
  */
@@ -248,7 +247,6 @@ export function tcpSetsockopt(
   sock: Sock, level: number, name: number, value: number, opt: Uint8Array | Int32Array | null,
 ): number {
   const sk = sock as TcpSk;
-  if (level === SOL_IP) return ipSetsockopt(sk, name, value, null);
   if (level !== SOL_TCP) return -ENOPROTOOPT;
   lockSock(sk);
   const err = setOption(sk, name, value, opt);
@@ -321,7 +319,6 @@ function putName(sk: TcpSk, out: Uint8Array | Int32Array): number {
  */
 export function tcpGetsockopt(sock: Sock, level: number, name: number, out: Uint8Array | Int32Array): number {
   const sk = sock as TcpSk;
-  if (level === SOL_IP) return ipGetsockopt(sk, name, out);
   if (level !== SOL_TCP) return -EOPNOTSUPP;
   if (name === TCP_INFO) return tcpGetInfo(sk, out);
   if (name === TCP_CONGESTION) return putName(sk, out);

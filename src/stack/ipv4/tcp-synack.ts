@@ -18,8 +18,9 @@ import {
 import { inetCskRouteHashedReq } from "./inet-connection-sock.ts";
 import { ehashReqBase, inetNodeFaddr, inetNodeFport, inetNodeLaddr, inetNodeLport } from "./inet-hashtables.ts";
 import { ipBuildAndSendPkt } from "./ip-output.ts";
+import { ipOptions } from "./ip-parts.ts";
 import {
-  REQ_ECN_OK, REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
+  REQ_ECN_OK, REQ_IP_OPTIONS, REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
   REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskCountRetrans, reqskHas, reqskRcvWscale, reqskRetrans,
 } from "./request-sock.ts";
 import { TP_USER_MSS } from "./tcp-cold.ts";
@@ -96,7 +97,9 @@ export function tcpV4SendSynack(sk: TcpSk, dst: DstEntry | null, req: number): n
   const skb = tcpMakeSynack(sk, route, req);
   if (dst === null) dstRelease(route);
   if (skb === null) return -ENOMEM;
-  return ipBuildAndSendPkt(skb, sk, inetNodeLaddr(node), inetNodeFaddr(node), null, sk.inet.tos);
+  const options = reqskHas(req, REQ_IP_OPTIONS);
+  if (options) ipOptions!.prepare(~req);
+  return ipBuildAndSendPkt(skb, sk, inetNodeLaddr(node), inetNodeFaddr(node), options, sk.inet.tos);
 }
 
 /** Sends the SYN-ACK again and counts that: 0 or a negative errno. Linux: tcp_rtx_synack(), inet_rtx_syn_ack(). */

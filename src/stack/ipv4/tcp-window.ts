@@ -20,6 +20,8 @@ import { TCP_MSS_DEFAULT } from "../../uapi/tcp.ts";
 import { skDstCheck, type Sock } from "../core/sock.ts";
 import { NET_IP_ALIGN, SKB_OVERHEAD_BYTES, skbBufferBytes, skbBuffersAvailable } from "../core/skbuff.ts";
 import { TCP_HLEN, TCPHDR_ACK } from "../wire/tcp.ts";
+import { IP_CMSG_OPTIONS } from "./inet-sock.ts";
+import { ipOptions } from "./ip-parts.ts";
 import { TP_ADVMSS, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_SND_CWND_STAMP, TP_URG_DATA, TP_WINDOW_CLAMP } from "./tcp-cold.ts";
 import { tcpMd5Room } from "./tcp-md5.ts";
 import { tcpMtupBound, tcpMtupSearching } from "./tcp-mtu-probe.ts";
@@ -35,7 +37,7 @@ export const MAX_WINDOW_FIELD = 65535;
 export const IP_TCP_HLEN = 40;
 /** Smallest MSS ever assumed of a peer. Linux: TCP_MIN_MSS. */
 export const TCP_MIN_MSS = 88;
-/** Room in front of the TCP header of a segment we build: alignment, Ethernet, IP with 20 bytes of options. */
+/** Room in front of the TCP header of a segment we build: alignment, Ethernet, IP, and 20 bytes for options of this segment. */
 export const TCP_HEADROOM = NET_IP_ALIGN + ETH_HLEN + 40;
 
 /** The first window of a connection, as tcpSelectInitialWindow() answers it. */
@@ -238,19 +240,25 @@ export function tcpFastPathCheck(sk: TcpSk): void {
   if (tp.ofoTail === null && tp.rcvWnd !== 0 && words[tp.cold + TP_URG_DATA] === 0 && sk.rmemAlloc < sk.rcvbuf) tcpFastPathOn(tp);
 }
 
+/** Bytes of the socket's IP options. Linux: icsk_ext_hdr_len. */
+export function tcpExtHdrLen(sk: TcpSk): number {
+  return (sk.inet.flags & IP_CMSG_OPTIONS) === 0 ? 0 : ipOptions!.length(sk);
+}
+
 /** Payload of a segment with the connection's options on a path of this MTU. Linux: tcp_mtu_to_mss(). */
 export function tcpMtuToMss(sk: TcpSk, pmtu: number): number {
   const tp = sk.tp;
   let mss = pmtu - IP_TCP_HLEN;
   const clamp = words[tp.cold + TP_MSS_CLAMP]!;
   if (mss > clamp && clamp !== 0) mss = clamp;
+  mss -= tcpExtHdrLen(sk);
   const least = sk.net.ipv4.tcpMinSndMss;
   return (mss < least ? least : mss) - (tp.tcpHeaderLen + tcpMd5Room(sk) - TCP_HLEN);
 }
 
 /** The other way round. Linux: tcp_mss_to_mtu(). */
 export function tcpMssToMtu(sk: TcpSk, mss: number): number {
-  return mss + IP_TCP_HLEN + sk.tp.tcpHeaderLen + tcpMd5Room(sk) - TCP_HLEN;
+  return mss + IP_TCP_HLEN + sk.tp.tcpHeaderLen + tcpMd5Room(sk) - TCP_HLEN + tcpExtHdrLen(sk);
 }
 
 /**
@@ -262,7 +270,7 @@ export function tcpSyncMss(sk: TcpSk, pmtu: number): number {
   const tp = sk.tp;
   const headerLen = tp.tcpHeaderLen + tcpMd5Room(sk);
   let mss = tcpMtuToMss(sk, pmtu);
-  const buffer = skbBufferBytes - TCP_HEADROOM - headerLen;
+  const buffer = skbBufferBytes - TCP_HEADROOM - headerLen - tcpExtHdrLen(sk);
   if (mss > buffer) mss = buffer;
   const window = words[tp.cold + TP_MAX_WINDOW]!;
   const most = window > TCP_MSS_DEFAULT ? window >> 1 : window;

@@ -18,12 +18,14 @@ import {
   MAX_TCP_OPTION_SPACE, TCP_HLEN, TCPHDR_ACK, TCPHDR_SYN, TCPHDR_URG, TCPOLEN_MD5SIG_ALIGNED, TCPOLEN_SACK_BASE_ALIGNED,
   TCPOLEN_SACK_PERBLOCK, TCPOLEN_TSTAMP_ALIGNED, TCPOPT_TSTAMP_WORD, TH_ACK, TH_OFF_FLAGS, TH_OPTIONS, TH_SEQ, TH_SPORT, TH_SUM,
 } from "../wire/tcp.ts";
+import { IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipQueueXmit } from "./ip-output.ts";
 import { TP_DATA_SEGS_OUT, TP_DSACK, TP_NUM_SACKS, TP_SACK_OK, TP_SEGS_OUT, TP_WSCALE_OK } from "./tcp-cold.ts";
 import { CA_EVENT_TX_START, tcpCaEvent, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEcnSend } from "./tcp-ecn.ts";
 import { tcpSynackFastopenSize, tcpWriteSynackFastopen } from "./tcp-fastopen.ts";
 import { tcpSynFastopenSize, tcpWriteSynFastopen } from "./tcp-fastopen-client.ts";
+import { tcpMakeHeadroom } from "./tcp-ip-options.ts";
 import { tcpMd5Keys, tcpMd5Lookup, tcpMd5Sign } from "./tcp-md5.ts";
 import { tcpPacingSent } from "./tcp-pacing.ts";
 import { tcpEnterCwr } from "./tcp-prr.ts";
@@ -94,8 +96,10 @@ function tcpEventDataSent(sk: TcpSk): void {
  */
 export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean, wanted = WINDOW_UNKNOWN): number {
   const tp = sk.tp;
+  const inet = sk.inet;
   let skb = segment;
   if (clone) {
+    if ((inet.flags & IP_CMSG_OPTIONS) !== 0 && !tcpMakeHeadroom(sk, segment)) return -ENOBUFS;
     segment.when = jiffies;
     const copy = skbClone(segment);
     if (copy === null) return -ENOBUFS;
@@ -107,7 +111,6 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean, wante
   let flags = skb.tcpFlags;
   const payload = skb.len;
   const syn = (flags & TCPHDR_SYN) !== 0;
-  const inet = sk.inet;
   const md5 = tcpMd5Keys === 0 ? -1 : tcpMd5Lookup(sk.index, inet.daddr);
   const md5Len = md5 < 0 ? 0 : TCPOLEN_MD5SIG_ALIGNED;
   const cold = tp.cold;

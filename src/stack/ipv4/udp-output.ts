@@ -140,7 +140,7 @@ export function udpPushPendingFrames(sk: InetSk): number {
   const skb = skbDequeue(sk.writeQueue);
   if (skb === null) return 0;
   const room = skb.sacked >> OPTLEN_SHIFT;
-  const optlen = room > 0 && (sk.inet.flags & IP_CMSG_OPTIONS) !== 0 ? ipOptions!.prepare(sk) : 0;
+  const optlen = room > 0 && (sk.inet.flags & IP_CMSG_OPTIONS) !== 0 ? ipOptions!.prepare(sk.index) : 0;
   return udpSendSkb(sk, skb, skb.ackSeq, skb.seq, skb.endSeq, skb.sacked & TTL_MASK, skb.tcpFlags, optlen > room ? 0 : optlen);
 }
 
@@ -240,7 +240,7 @@ export function udpSendmsg(sock: Sock, msg: Msghdr, length: number): number {
   let saddr = cookie.addr;
   let rt: Rtable | null = null;
   let hop = daddr;
-  if (cookie.optlen === 0 && (inet.flags & IP_CMSG_OPTIONS) !== 0) cookie.optlen = ipOptions!.prepare(sk);
+  if (cookie.optlen === 0 && (inet.flags & IP_CMSG_OPTIONS) !== 0) cookie.optlen = ipOptions!.prepare(sk.index);
   if (cookie.optlen > 0) {
     hop = ipOptions!.firstHop(daddr);
     connected = false;

@@ -157,13 +157,24 @@ test.serial("a broadcast goes out, and to this host too", (t) => {
 });
 
 test.serial("replies without a socket, and by a route at hand", (t) => {
-  t.is(ipSendUnicastReply(initNet, segment(), LOCAL, PEER, 6, 0x10), 0);
+  const about = (daddr: number, saddr: number): SkBuff => {
+    const skb = segment();
+    ipPushHeader(skb, null, saddr, daddr, 6, 64, 0, true);
+    return skb;
+  };
+  const question = about(LOCAL, PEER);
+  t.is(ipSendUnicastReply(initNet, segment(), question, 6, 0x10), 0);
+  consumeSkb(question);
   t.deepEqual(header(eth.sent[0]!), { tos: 0x10, id: 0, frag: 0x4000, ttl: 64, saddr: LOCAL, daddr: PEER });
-  t.true(ipSendUnicastReply(initNet, segment(), LOCAL, ip("99.0.0.1"), 6, 0) < 0);
+  const stranger = about(LOCAL, ip("99.0.0.1"));
+  t.true(ipSendUnicastReply(initNet, segment(), stranger, 6, 0) < 0);
+  consumeSkb(stranger);
   const listener = connected(0);
   const fl = new Flowi4();
   flowi4Init(fl, PEER, LOCAL, 0, 0, 6);
-  t.is(ipBuildAndSendPkt(segment(), listener, LOCAL, PEER, ipRouteOutputKey(initNet, fl), 0), 0);
+  const answer = segment();
+  answer.dst = ipRouteOutputKey(initNet, fl);
+  t.is(ipBuildAndSendPkt(answer, listener, LOCAL, PEER, false, 0), 0);
   t.deepEqual(header(eth.sent[1]!), { tos: 0, id: 0, frag: 0x4000, ttl: 64, saddr: LOCAL, daddr: PEER });
   sockPut(listener);
 });
