@@ -67,7 +67,9 @@ export class Arpreq {
   haLo = 0;
   /** ATF_* */
   flags = 0;
-  /** Device, "" for the one the route leads to. */
+  /** With ATF_PUBL and ATF_NETMASK: -1 for the one address, 0 for all that are not on the link (proxy_arp). */
+  netmask = -1;
+  /** Device, "" for the one the route leads to; with ATF_PUBL for all, or with ATF_COM too that of the link address. */
   dev = "";
 }
 

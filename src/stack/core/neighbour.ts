@@ -356,15 +356,15 @@ export function neighEventNs(tbl: NeighTable, hi: number, lo: number, key: numbe
 
 /**
  * `ip neigh replace KEY lladdr … nud STATE dev DEV`: a person's entry. Linux: neigh_add().
- * @param state NUD_PERMANENT for a static one
- * @returns 0, or -ENOBUFS when there is no room
+ * @param state NUD_PERMANENT for a static one @param flags NEIGH_UPDATE_F_* more
+ * @returns 0, -ENOBUFS when there is no room, -EINVAL when there is no address
  */
 export function neighSet(
-  tbl: NeighTable, key: number, dev: NetDevice, hi: number, lo: number, state: number,
+  tbl: NeighTable, key: number, dev: NetDevice, hi: number, lo: number, state: number, flags = 0,
 ): number {
   const neigh = neighLookup(tbl, key, dev) ?? neighCreate(tbl, key, dev);
   if (neigh === null) return -ENOBUFS;
-  return neighUpdate(neigh, hi, lo, state, NEIGH_UPDATE_F_OVERRIDE | NEIGH_UPDATE_F_ADMIN);
+  return neighUpdate(neigh, hi, lo, state, NEIGH_UPDATE_F_OVERRIDE | NEIGH_UPDATE_F_ADMIN | flags);
 }
 
 /** `ip neigh del KEY dev DEV`: its packets are reported as undeliverable. 0 or -ENOENT. Linux: neigh_delete(). */

@@ -27,7 +27,8 @@ import { dstRelease } from "../core/dst.ts";
 import { Arpreq, Ifconf, Ifreq, type IoctlRecord, ioctlRegister, Rtentry } from "../core/ifreq.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
-import { neighDelete, neighLookup, neighSet, NUD_VALID } from "../core/neighbour.ts";
+import { NEIGH_UPDATE_F_SAME_LLADDR, neighDelete, neighLookup, neighSet, NUD_VALID } from "../core/neighbour.ts";
+import { arpConfSet, arpConfSetAll, PROXY_ARP } from "./arp-conf.ts";
 import { arpTbl } from "./arp.ts";
 import { ipArpProxy } from "./ip-parts.ts";
 import {
@@ -285,11 +286,16 @@ function arpIoctl(net: Net, request: number, r: Arpreq): number {
   if (request !== SIOCSARP && request !== SIOCGARP && request !== SIOCDARP) return -ENOTTY;
   if (r.pa.family !== AF_INET) return -EPFNOSUPPORT;
   if ((r.flags & ATF_PUBL) === 0 && (r.flags & (ATF_NETMASK | ATF_DONTPUB)) !== 0) return -EINVAL;
+  if ((r.flags & ATF_PUBL) !== 0 && (r.flags & ATF_NETMASK) !== 0 && r.netmask !== 0 && r.netmask !== -1) return -EINVAL;
   const addr = r.pa.addr | 0;
   let dev = r.dev === "" ? null : devOfLabel(net, r.dev);
-  if ((r.flags & ATF_PUBL) !== 0 && request !== SIOCGARP && (dev !== null || r.dev === "")) return arpPublish(net, request, addr, dev);
   if (dev === null) {
     if (r.dev !== "" || request === SIOCGARP) return -ENODEV;
+  } else if ((r.flags & ATF_COM) !== 0 && r.haType !== 0 && r.haType !== dev.type) {
+    return -EINVAL;
+  }
+  if ((r.flags & ATF_PUBL) !== 0 && request !== SIOCGARP) return arpPublish(net, request, r, dev);
+  if (dev === null) {
     flowi4Init(flow, addr, 0, 0, 0, 0);
     const rt = ipRouteOutputKey(net, flow);
     if (rt === null) return flow.error;
@@ -300,17 +306,38 @@ function arpIoctl(net: Net, request: number, r: Arpreq): number {
   if (request === SIOCGARP) return arpGet(dev, addr, r);
   if (request === SIOCDARP) {
     const neigh = neighLookup(arpTbl, addr, dev);
-    if (neigh === null) return -ENXIO;
-    return (neigh.nudState & NUD_NOARP) !== 0 ? 0 : neighDelete(arpTbl, addr, dev);
+    const known = neigh !== null && (neigh.nudState & ~NUD_NOARP) !== 0;
+    // What is nobody's doing goes, too, and is none.
+    neighDelete(arpTbl, addr, dev);
+    return known ? 0 : -ENXIO;
   }
-  if (r.haType !== 0 && r.haType !== dev.type) return -EINVAL;
-  return neighSet(arpTbl, addr, dev, r.haHi, r.haLo, (r.flags & ATF_PERM) !== 0 ? NUD_PERMANENT : NUD_STALE);
+  if (r.haType !== dev.type && (r.haType !== 0 || r.dev === "")) return -EINVAL;
+  const permanent = (r.flags & ATF_PERM) !== 0;
+  // Without an address the state of an entry that has one is set.
+  const same = !permanent && (r.flags & ATF_COM) === 0 ? NEIGH_UPDATE_F_SAME_LLADDR : 0;
+  return neighSet(arpTbl, addr, dev, r.haHi, r.haLo, permanent ? NUD_PERMANENT : NUD_STALE, same);
 }
 
-/** A published address, by one device or any. Linux: arp_req_set_public(), arp_req_delete_public(). */
-function arpPublish(net: Net, request: number, addr: number, dev: NetDevice | null): number {
-  if (ipArpProxy === null) return request === SIOCDARP ? -ENOENT : -EOPNOTSUPP;
-  return request === SIOCDARP ? ipArpProxy.remove(net, addr, dev) : ipArpProxy.add(net, addr, dev, 0);
+/** The device with that link address, or null. Linux: dev_getbyhwaddr(). */
+function devByLinkAddress(net: Net, r: Arpreq): NetDevice | null {
+  let dev = net.devices;
+  while (dev !== null && (dev.type !== r.haType || dev.addrHi !== r.haHi || dev.addrLo !== (r.haLo | 0))) dev = dev.nextDev;
+  return dev;
+}
+
+/** A published address, or all, by one device or any. Linux: arp_req_set_public(), arp_req_delete_public(). */
+function arpPublish(net: Net, request: number, r: Arpreq, named: NetDevice | null): number {
+  const add = request === SIOCSARP;
+  const one = (r.flags & ATF_NETMASK) === 0 || r.netmask === -1;
+  let dev = named;
+  if (add && dev === null && (r.flags & ATF_COM) !== 0) {
+    dev = devByLinkAddress(net, r);
+    if (dev === null) return -ENODEV;
+  }
+  if (ipArpProxy === null) return add ? -EOPNOTSUPP : -ENOENT;
+  if (one) return add ? ipArpProxy.add(net, r.pa.addr | 0, dev, 0) : ipArpProxy.remove(net, r.pa.addr | 0, dev);
+  if (dev === null) return arpConfSetAll(net, PROXY_ARP, add ? 1 : 0);
+  return inDevGet(dev) === null ? -ENXIO : arpConfSet(dev, PROXY_ARP, add ? 1 : 0);
 }
 
 /** Linux: arp_req_get(). */

@@ -75,7 +75,7 @@ export function formatArp(net: Net): string {
   neighForEach(arpTbl, (neigh) => {
     const dev = neigh.dev!;
     const state = neigh.nudState;
-    if (dev.net !== net || (state & NUD_NOARP) !== 0) return;
+    if (dev.net !== net || (state & ~NUD_NOARP) === 0) return;
     const flags = (state & NUD_PERMANENT) !== 0 ? ATF_PERM | ATF_COM : (state & NUD_VALID) !== 0 ? ATF_COM : 0;
     text += `${formatAddress(neigh.key).padEnd(16)} 0x${dev.type.toString(16).padEnd(10)}0x${flags.toString(16).padEnd(10)}`
       + `${formatLladdr(neigh.haHi, neigh.haLo)}     *        ${dev.name}\n`;
