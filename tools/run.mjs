@@ -5,7 +5,7 @@
  * stderr only: the stdout of `budget --json` belongs to the program.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -65,8 +65,15 @@ function npm(...args) {
   return spawnSync(command[0], command.slice(1), { cwd: root, stdio: ["ignore", 2, 2], shell }).status === 0;
 }
 
-/** The XS engine is compiled during the installation; a machine without a C compiler goes on without it. */
+/**
+ * The XS engine is compiled during the installation; a machine without a C compiler goes on without it. Packages that are another
+ * checkout's (a worktree that links to them) stay: npm would empty that folder first.
+ */
 function install() {
+  if (lstatSync(join(root, "node_modules"), { throwIfNoEntry: false })?.isSymbolicLink()) {
+    console.error("linnet: node_modules is a link, and what it leads to is not what package-lock.json asks for: install it there, with npm ci");
+    process.exit(1);
+  }
   if (npm("ci", "--no-audit", "--no-fund")) return;
   console.error("linnet: the full installation failed; trying without compiled packages (no XS engine tests)");
   if (!npm("ci", "--no-audit", "--no-fund", "--ignore-scripts")) {

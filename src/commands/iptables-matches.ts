@@ -4,40 +4,17 @@
  */
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../uapi/in.ts";
 import {
-  XT_LIMIT_SCALE, XT_MATCH_COMMENT, XT_MATCH_ICMP, XT_MATCH_LIMIT, XT_MATCH_MAC, XT_MATCH_MARK, XT_MATCH_MULTIPORT, XT_MATCH_STATE,
+  XT_CONNTRACK_AS_CONNTRACK, XT_LIMIT_SCALE, XT_MATCH_COMMENT, XT_MATCH_ICMP, XT_MATCH_LIMIT, XT_MATCH_MAC, XT_MATCH_MARK, XT_MATCH_MULTIPORT, XT_MATCH_STATE,
   XT_MATCH_TCP, XT_MATCH_UDP, XT_MULTI_PORTS, XT_MULTIPORT_DESTINATION, XT_MULTIPORT_EITHER, XT_MULTIPORT_SOURCE,
-  XT_STATE_ESTABLISHED, XT_STATE_INVALID, XT_STATE_NEW, XT_STATE_RELATED, XT_STATE_UNTRACKED, XT_TCP_INV_DSTPT, XT_TCP_INV_FLAGS,
-  XT_TCP_INV_OPTION, XT_TCP_INV_SRCPT,
+  XT_TCP_INV_DSTPT, XT_TCP_INV_FLAGS, XT_TCP_INV_OPTION, XT_TCP_INV_SRCPT,
 } from "../uapi/ip-tables.ts";
-import { CommandEnd, parseNumber } from "./command.ts";
+import { parseNumber } from "./command.ts";
+import { conntrack, state } from "./iptables-conntrack.ts";
+import { missing, optionNumber, problem, quoted } from "./iptables-errors.ts";
 import { ICMP_NAMES, icmpType } from "./iptables-icmp.ts";
 import { parseLladdr } from "./inet-text.ts";
 import { textOf, textWords } from "./iptables-set.ts";
-
-export const PROGRAM = "iptables v1.8.9 (legacy)";
-const TRY = "Try `iptables -h' or 'iptables --help' for more information.\n";
-
-/** A wrong parameter ends the command. Linux: xtables_error(PARAMETER_PROBLEM). */
-export function problem(text: string): never {
-  throw new CommandEnd(2, `${PROGRAM}: ${text}\n${TRY}`);
-}
-
-/** An option that must be given is missing. */
-function missing(owner: string, option: string): never {
-  return problem(`${owner}: option "${option}" must be specified\n`);
-}
-
-/** A wrong argument that iptables tells with a line of its own. */
-export function badArgument(word: string): never {
-  throw new CommandEnd(2, `Bad argument \`${word}'\n${TRY}`);
-}
-
-/** A number as xtables_strtoui() reads it. */
-export function optionNumber(owner: string, option: string, word: string, max = 0xffffffff): number {
-  const value = parseNumber(word, max);
-  if (value < 0) problem(`${owner}: bad integer value for option "${option}", or out of range.\n`);
-  return value;
-}
+import { portByName, serviceByPort } from "./netdb.ts";
 
 /** A kind of match. `data` is its words. */
 export interface MatchKind {
@@ -55,14 +32,15 @@ export interface MatchKind {
   finish?(data: number[], proto: number): void;
   /** As options. */
   save(data: readonly number[]): string;
-  /** As -L has it. @param numeric -n */
-  print(data: readonly number[], numeric: boolean): string;
+  /** As -L has it. @param numeric -n @param proto the rule's */
+  print(data: readonly number[], numeric: boolean, proto: number): string;
 }
 
 const PORT_MAX = 0xffff;
 
 function port(word: string): number {
-  const value = word === "" ? -1 : parseNumber(word, PORT_MAX);
+  const named = portByName(word);
+  const value = named >= 0 || word === "" ? named : parseNumber(word, PORT_MAX);
   if (value < 0) problem(`invalid port/service \`${word}' specified`);
   return value;
 }
@@ -78,20 +56,22 @@ function portRange(word: string): number {
 
 const ANY_PORT = PORT_MAX << 16 | 0;
 
-/** A range as "80" or "80:90". */
-function rangeText(range: number): string {
+/** A range as "80" or "80:90". @param proto whose services' names stand for ports that have one; none's where it is 0 */
+function rangeText(range: number, proto: number): string {
+  const text = (at: number): string => serviceByPort(at, proto) ?? String(at);
   const low = range & 0xffff;
   const high = range >>> 16;
-  return low === high ? String(low) : `${low}:${high}`;
+  return low === high ? text(low) : `${text(low)}:${text(high)}`;
 }
 
 function savePort(option: string, range: number, inverted: boolean): string {
-  return range === ANY_PORT && !inverted ? "" : `${inverted ? " !" : ""} ${option} ${rangeText(range)}`;
+  return range === ANY_PORT && !inverted ? "" : `${inverted ? " !" : ""} ${option} ${rangeText(range, 0)}`;
 }
 
-function printPort(name: string, range: number, inverted: boolean): string {
+/** @param proto as rangeText() has it */
+function printPort(name: string, range: number, inverted: boolean, proto: number): string {
   if (range === ANY_PORT && !inverted) return "";
-  return ` ${name}${(range & 0xffff) === range >>> 16 ? "" : "s"}:${inverted ? "!" : ""}${rangeText(range)}`;
+  return ` ${name}${(range & 0xffff) === range >>> 16 ? "" : "s"}:${inverted ? "!" : ""}${rangeText(range, proto)}`;
 }
 
 /** The ports that tcp and udp share. */
@@ -156,7 +136,8 @@ const tcp: MatchKind = Object.freeze<MatchKind>({
   print(data, numeric) {
     const info = data[2]!;
     const inv = info >>> 24;
-    let text = ` tcp${printPort("spt", data[0]!, (inv & XT_TCP_INV_SRCPT) !== 0)}${printPort("dpt", data[1]!, (inv & XT_TCP_INV_DSTPT) !== 0)}`;
+    const named = numeric ? 0 : IPPROTO_TCP;
+    let text = ` tcp${printPort("spt", data[0]!, (inv & XT_TCP_INV_SRCPT) !== 0, named)}${printPort("dpt", data[1]!, (inv & XT_TCP_INV_DSTPT) !== 0, named)}`;
     const option = (info >> 16) & 255;
     if (option !== 0) text += ` option=${(inv & XT_TCP_INV_OPTION) !== 0 ? "!" : ""}${option}`;
     if ((info & 0xffff) === 0 && (inv & XT_TCP_INV_FLAGS) === 0) return text;
@@ -173,8 +154,10 @@ const udp: MatchKind = Object.freeze<MatchKind>({
   parse: (data, option, inverted, value) => parsePorts(data, option, inverted, value, 0),
   save: (data) =>
     savePort("--sport", data[0]!, (data[2]! & XT_TCP_INV_SRCPT) !== 0) + savePort("--dport", data[1]!, (data[2]! & XT_TCP_INV_DSTPT) !== 0),
-  print: (data) =>
-    ` udp${printPort("spt", data[0]!, (data[2]! & XT_TCP_INV_SRCPT) !== 0)}${printPort("dpt", data[1]!, (data[2]! & XT_TCP_INV_DSTPT) !== 0)}`,
+  print(data, numeric) {
+    const named = numeric ? 0 : IPPROTO_UDP;
+    return ` udp${printPort("spt", data[0]!, (data[2]! & XT_TCP_INV_SRCPT) !== 0, named)}${printPort("dpt", data[1]!, (data[2]! & XT_TCP_INV_DSTPT) !== 0, named)}`;
+  },
 });
 
 const icmp: MatchKind = Object.freeze<MatchKind>({
@@ -235,11 +218,11 @@ const multiport: MatchKind = Object.freeze<MatchKind>({
     if (((data[0]! >> 8) & 255) === 0) problem("multiport expection an option");
   },
   save(data) {
-    const ranges = data.slice(1, 1 + ((data[0]! >> 8) & 255)).map(rangeText);
+    const ranges = data.slice(1, 1 + ((data[0]! >> 8) & 255)).map((range) => rangeText(range, 0));
     return `${data[0]! >> 16 !== 0 ? " !" : ""} --${SIDES[data[0]! & 255]} ${ranges.join(",")}`;
   },
-  print(data) {
-    const ranges = data.slice(1, 1 + ((data[0]! >> 8) & 255)).map(rangeText);
+  print(data, numeric, proto) {
+    const ranges = data.slice(1, 1 + ((data[0]! >> 8) & 255)).map((range) => rangeText(range, numeric ? 0 : proto));
     return ` multiport ${SIDES[data[0]! & 255]} ${data[0]! >> 16 !== 0 ? " !" : ""}${ranges.join(",")}`;
   },
 });
@@ -336,47 +319,6 @@ const limit: MatchKind = Object.freeze<MatchKind>({
   print: (data) => ` limit: avg ${rateText(data[0]! >>> 0)} burst ${data[1]}`,
 });
 
-const STATES: readonly (readonly [string, number])[] = Object.freeze([
-  ["INVALID", XT_STATE_INVALID], ["NEW", XT_STATE_NEW], ["RELATED", XT_STATE_RELATED], ["ESTABLISHED", XT_STATE_ESTABLISHED],
-  ["UNTRACKED", XT_STATE_UNTRACKED],
-] as const);
-
-function stateNames(bits: number): string {
-  return STATES.filter(([, bit]) => (bits & bit) !== 0).map(([name]) => name).join(",");
-}
-
-function stateKind(name: string, option: string, label: string): MatchKind {
-  return {
-    name,
-    type: XT_MATCH_STATE,
-    empty: [0, 0, label === "state" ? 0 : 1],
-    proto: 0,
-    parse(data, given, inverted, value) {
-      if (given !== option) return false;
-      for (const word of value().split(",")) {
-        const state = STATES.find(([known]) => known === word.toUpperCase());
-        if (state === undefined) return problem(`Bad state "${word}"`);
-        data[0]! |= state[1];
-      }
-      data[1] = inverted ? 1 : 0;
-      return true;
-    },
-    finish(data) {
-      if (data[0] !== 0) return;
-      if (name === "state") missing(name, option);
-      problem("conntrack: At least one option is required");
-    },
-    save: (data) => `${data[1] !== 0 ? " !" : ""} ${option} ${stateNames(data[0]!)}`,
-    print: (data) => `${data[1] !== 0 ? " !" : ""} ${label} ${stateNames(data[0]!)}`,
-  };
-}
-
-/** Quotes where a shell wants them. Linux: xtables_save_string(). */
-export function quoted(text: string): string {
-  if (/^[A-Za-z0-9_-]+$/.test(text)) return text;
-  return `"${text.replace(/["\\']/g, "\\$&")}"`;
-}
-
 const COMMENT_MAX = 255;
 
 const comment: MatchKind = Object.freeze<MatchKind>({
@@ -397,10 +339,10 @@ const comment: MatchKind = Object.freeze<MatchKind>({
 
 /** All kinds by name. */
 export const MATCH_KINDS: readonly MatchKind[] = Object.freeze([
-  tcp, udp, icmp, multiport, mac, mark, limit, stateKind("state", "--state", "state"), stateKind("conntrack", "--ctstate", "ctstate"), comment,
+  tcp, udp, icmp, multiport, mac, mark, limit, state, conntrack, comment,
 ]);
 
 /** The kind of a match of a rule. */
 export function matchKind(type: number, data: readonly number[]): MatchKind {
-  return MATCH_KINDS.find((kind) => kind.type === type && (type !== XT_MATCH_STATE || kind.empty[2] === data[2]))!;
+  return MATCH_KINDS.find((kind) => kind.type === type && (type !== XT_MATCH_STATE || kind.empty[1] === (data[1]! & XT_CONNTRACK_AS_CONNTRACK)))!;
 }

@@ -8,8 +8,9 @@ import {
   XT_TARGET_SNAT,
 } from "../uapi/ip-tables.ts";
 import { formatAddr, parseAddr } from "./inet-text.ts";
-import { problem } from "./iptables-matches.ts";
+import { problem } from "./iptables-errors.ts";
 import type { TargetKind } from "./iptables-targets.ts";
+import { portByName } from "./netdb.ts";
 
 const PORT_MAX = 0xffff;
 const IPPROTO_SCTP = 132;
@@ -31,9 +32,11 @@ function leadingPort(text: string): [number, string] {
   return value < 0 || value > PORT_MAX ? [-1, text] : [value, text.substring(match![0].length)];
 }
 
-/** "80", "80-90", "80-90/8000". */
+/** "80", "80-90", "80-90/8000", or the name of a service. */
 function parsePorts(text: string, proto: number): Ports {
   if (!WITH_PORTS.includes(proto)) problem("Need TCP, UDP, SCTP or DCCP with port specification");
+  const service = portByName(text);
+  if (service >= 0) return [service, service, -1];
   const [from, rest] = leadingPort(text);
   if (from < 0) problem(`Port \`${text}' not valid`);
   if (rest === "") return [from, from, -1];

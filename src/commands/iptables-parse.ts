@@ -7,10 +7,11 @@ import {
 } from "../uapi/ip-tables.ts";
 import { parseNumber } from "./command.ts";
 import { parseAddr, parseMask } from "./inet-text.ts";
-import { badArgument, MATCH_KINDS, type MatchKind, problem } from "./iptables-matches.ts";
-import { PROTOCOLS } from "./iptables-print.ts";
+import { badArgument, problem } from "./iptables-errors.ts";
+import { MATCH_KINDS, type MatchKind } from "./iptables-matches.ts";
 import { type Extension, isVerdict, Rule } from "./iptables-set.ts";
 import { TARGET_KINDS, type TargetKind } from "./iptables-targets.ts";
+import { protoByName } from "./netdb.ts";
 
 /** Long names of commands and options. */
 const LONG: Readonly<Record<string, string>> = Object.freeze({
@@ -83,8 +84,8 @@ function hosts(text: string): [number, number][] {
 }
 
 function protocol(word: string): number {
-  const named = PROTOCOLS.find(([name]) => name === word.toLowerCase());
-  const number = named?.[1] ?? parseNumber(word, 255);
+  const named = protoByName(word);
+  const number = named >= 0 ? named : parseNumber(word, 255);
   if (number < 0) problem(`unknown protocol "${word}" specified`);
   return number;
 }

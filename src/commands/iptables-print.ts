@@ -6,22 +6,13 @@ import { formatAddr } from "./inet-text.ts";
 import { matchKind } from "./iptables-matches.ts";
 import type { Chain, Counters, Rule, TableSet } from "./iptables-set.ts";
 import { targetKind } from "./iptables-targets.ts";
-
-/** Protocols with a name. */
-export const PROTOCOLS: readonly (readonly [string, number])[] = Object.freeze([
-  ["all", 0], ["tcp", 6], ["sctp", 132], ["udp", 17], ["udplite", 136], ["icmp", 1], ["esp", 50], ["ah", 51], ["igmp", 2], ["gre", 47],
-  ["ipip", 4], ["dccp", 33],
-] as const);
+import { protoByNumber } from "./netdb.ts";
 
 export interface ListFormat {
   readonly numeric: boolean;
   readonly verbose: boolean;
   readonly exact: boolean;
   readonly lineNumbers: boolean;
-}
-
-function protocolName(proto: number): string | undefined {
-  return PROTOCOLS.find(([, number]) => number === proto)?.[0];
 }
 
 /** "/8", or the mask where it is none of a prefix. */
@@ -47,7 +38,7 @@ export function saveRule(chain: string, rule: Rule): string {
   if (rule.dmsk !== 0 || not(IPT_INV_DSTIP)) text += `${not(IPT_INV_DSTIP)} -d ${formatAddr(rule.dst)}${maskText(rule.dmsk)}`;
   if (rule.inDev !== "") text += `${not(IPT_INV_VIA_IN)} -i ${rule.inDev}`;
   if (rule.outDev !== "") text += `${not(IPT_INV_VIA_OUT)} -o ${rule.outDev}`;
-  if (rule.proto !== 0) text += `${not(IPT_INV_PROTO)} -p ${protocolName(rule.proto) ?? rule.proto}`;
+  if (rule.proto !== 0) text += `${not(IPT_INV_PROTO)} -p ${protoByNumber(rule.proto) ?? rule.proto}`;
   if ((rule.flags & IPT_F_FRAG) !== 0) text += `${not(IPT_INV_FRAG)} -f`;
   for (const { type, data } of rule.matches) {
     const kind = matchKind(type, data);
@@ -113,7 +104,7 @@ function listRule(rule: Rule, number: number, format: ListFormat): string {
   if (format.verbose) text += countText(rule.packets, format.exact, 5) + countText(rule.bytes, format.exact, 5);
   const target = rule.target === null ? rule.jump : targetKind(rule.target.type).name;
   text += `${target.padEnd(9)} ${not(IPT_INV_PROTO) || " "}`;
-  text += `${((format.numeric ? undefined : protocolName(rule.proto)) ?? String(rule.proto)).padEnd(5)}`;
+  text += `${((format.numeric ? undefined : protoByNumber(rule.proto)) ?? String(rule.proto)).padEnd(4)} `;
   text += `${not(IPT_INV_FRAG) || "-"}${(rule.flags & IPT_F_FRAG) !== 0 ? "f" : "-"} `;
   if (format.verbose) {
     text += ` ${(not(IPT_INV_VIA_IN) + (rule.inDev || (format.numeric ? "*" : "any"))).padEnd(6)} `;
@@ -122,7 +113,7 @@ function listRule(rule: Rule, number: number, format: ListFormat): string {
   text += `${not(IPT_INV_SRCIP) || " "}${hostText(rule.src, rule.smsk, format.numeric).padEnd(19)} `;
   text += `${not(IPT_INV_DSTIP) || " "}${hostText(rule.dst, rule.dmsk, format.numeric).padEnd(19)} `;
   if ((rule.flags & IPT_F_GOTO) !== 0) text += "[goto] ";
-  for (const { type, data } of rule.matches) text += matchKind(type, data).print(data, format.numeric);
+  for (const { type, data } of rule.matches) text += matchKind(type, data).print(data, format.numeric, rule.proto);
   if (rule.target !== null) text += targetKind(rule.target.type).print(rule.target.data, format.numeric);
   return `${text}\n`;
 }

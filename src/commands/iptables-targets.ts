@@ -9,7 +9,8 @@ import {
   XT_NAME_WORDS, XT_TARGET_CT, XT_TARGET_LOG, XT_TARGET_MARK, XT_TARGET_REJECT, XT_TARGET_TOS,
 } from "../uapi/ip-tables.ts";
 import { parseNumber } from "./command.ts";
-import { markText, optionNumber, parseMark, problem, quoted } from "./iptables-matches.ts";
+import { optionNumber, problem, quoted } from "./iptables-errors.ts";
+import { markText, parseMark } from "./iptables-matches.ts";
 import { NAT_TARGETS } from "./iptables-nat.ts";
 import { textOf, textWords } from "./iptables-set.ts";
 

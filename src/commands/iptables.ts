@@ -5,7 +5,7 @@
 import type { Net } from "../stack/core/net.ts";
 import { E2BIG, EEXIST, EINVAL, ENOENT, ENOMEM, ENOPROTOOPT } from "../uapi/errno.ts";
 import { CommandEnd, type Output, splitWords } from "./command.ts";
-import { PROGRAM, problem } from "./iptables-matches.ts";
+import { PROGRAM, problem } from "./iptables-errors.ts";
 import { type IptablesCommand, parseIptables } from "./iptables-parse.ts";
 import { listChain, saveChains, saveTable } from "./iptables-print.ts";
 import { Chain, isVerdict, readTable, Rule, sameRule, TABLE_NAMES, type TableSet, writeTable } from "./iptables-set.ts";

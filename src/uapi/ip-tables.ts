@@ -91,7 +91,7 @@ export const XT_MATCH_MAC = 5;
 export const XT_MATCH_MARK = 6;
 /** Limit: cost of a packet in XT_LIMIT_SCALE / s, burst in packets; then the stack's own: credit, and jiffies of the last packet. */
 export const XT_MATCH_LIMIT = 7;
-/** State of the connection: bits XT_STATE_*; 1 to invert; 0 where it was written as `state`, 1 as `conntrack` (of no effect). */
+/** What the packet is to its connection: bits XT_STATE_*, with IPS_* << XT_CONNTRACK_STATUS_SHIFT; XT_CONNTRACK_*. */
 export const XT_MATCH_STATE = 8;
 /** A remark, of no effect: the characters, four in a word. */
 export const XT_MATCH_COMMENT = 9;
@@ -115,6 +115,16 @@ export const XT_STATE_NEW = 8;
 export const XT_STATE_UNTRACKED = 64;
 export const XT_STATE_SNAT = 128;
 export const XT_STATE_DNAT = 256;
+export const XT_STATE_MASK = 0xffff;
+export const XT_CONNTRACK_STATUS_SHIFT = 16;
+/** Which of state, status and direction are asked for, the former two inverted, the latter the reply's; how it was written (of no effect). */
+export const XT_CONNTRACK_STATE = 1;
+export const XT_CONNTRACK_STATUS = 2;
+export const XT_CONNTRACK_DIRECTION = 4;
+export const XT_CONNTRACK_INV_STATE = 8;
+export const XT_CONNTRACK_INV_STATUS = 16;
+export const XT_CONNTRACK_REPLY = 32;
+export const XT_CONNTRACK_AS_CONNTRACK = 64;
 
 /** Verdict: below 0 -NF_* - 1 or XT_RETURN, else the word of the entries to jump to. */
 export const XT_TARGET_STANDARD = 0;

@@ -18,6 +18,7 @@ import { addDevice, checksum, ip, received, type TestDevice } from "../unit/ipv4
 /** What is recorded of a set: `table` only where it was asked for. */
 export interface Verdicts {
   readonly seed: number;
+  readonly packets: number;
   readonly rules: string;
   readonly counters: readonly string[];
   readonly out: readonly string[];
@@ -79,7 +80,7 @@ function packet(lcg: Lcg, number: number): readonly [number, Buffer] {
   const dest = side === 0 ? (where < 4 ? FAR + where : HOSTS[where - 4]!) : where < 2 ? NEAR + where : HOSTS[1]!;
   const [kind, which, flags] = [lcg.below(8), lcg.below(6), FLAGS[lcg.below(8)]!];
   const protocol = kind < 4 ? 6 : kind < 7 ? 17 : 1;
-  const sport = 2000 + ((side * 8 + peer) * 6 + where) * 6 + which;
+  const sport = 2000 + ((side * 8 + peer) * 6 + where) * 6 + which + Math.floor(number / 300) * 600;
   const data = Buffer.from(Array.from({ length: lcg.below(20) }, (_, i) => (number + i) & 255));
   let body = Buffer.alloc(8);
   if (protocol === 6) {
@@ -122,10 +123,11 @@ function answer(lcg: Lcg, came: Buffer, number: number): Buffer | null {
   return datagram(dest, source, 1, body, number, 0);
 }
 
+/** All connections; when one of UDP is assured is a matter of time. */
 function connections(): string[] {
   return procRead(initNet, "net/nf_conntrack")!.split("\n").slice(0, -1).map((line) =>
     line.split(/ +/).slice(2).filter((word) => !/^(zone|use|mark)/.test(word) && (word.includes("=") || /^[[A-Z]/.test(word))).join(" "),
-  ).sort();
+  ).map((line) => (/^[A-Z]/.test(line) ? line : line.replace(" [ASSURED]", ""))).sort();
 }
 
 /** A home router between near (eth0) and far (eth1). */
@@ -134,9 +136,10 @@ export class NatRouter {
   log: string[] | null = null;
   private readonly devices: readonly TestDevice[];
 
-  constructor() {
+  /** @param nfConntracks connections that it can track */
+  constructor(nfConntracks = 1024) {
     const clock = new VirtualClock(1);
-    boot({ preset: "host", nfConntracks: 1024, initcalls: [forwarding, netfilter, tables, conntrack, nat], hal: clock });
+    boot({ preset: "host", nfConntracks, initcalls: [forwarding, netfilter, tables, conntrack, nat], hal: clock });
     for (const table of TABLES) iptables(initNet, `-t ${table} -S`);
     // How many redirects are sent is a matter of time.
     initNet.ipv4.confAll &= ~IN_DEV_SEND_REDIRECTS;
@@ -170,7 +173,7 @@ export class NatRouter {
     const counters = TABLES.flatMap((table) => iptablesSave(initNet, `-c -t ${table}`).text.split("\n")).filter((line) => /^[:[]/.test(line));
     const table = connections();
     return {
-      seed, rules, counters, out: digests.map((digest) => digest.digest("hex").substring(0, 16)),
+      seed, packets, rules, counters, out: digests.map((digest) => digest.digest("hex").substring(0, 16)),
       connections: createHash("sha256").update(table.join("\n")).digest("hex").substring(0, 16), table,
     };
   }

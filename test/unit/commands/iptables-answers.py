@@ -102,6 +102,27 @@ SESSIONS = [
         "-t raw -A PREROUTING -p tcp -j CT --helper ftp --helper ftp", "-A INPUT -j CT --notrack", "-A INPUT -j NOTRACK",
         "-t raw -S", "-t raw -L -nv",
     ],
+    [
+        "-A INPUT -p tcp --dport http -j ACCEPT", "-A INPUT -p tcp --dport ssh:https", "-A INPUT -p udp --sport domain --dport :ntp",
+        "-A INPUT -p tcp -m multiport --dports ssh,http,8080,ftp:telnet", "-A INPUT -p udp --dport http", "-A INPUT -p udp ! --dport mdns",
+        "-A INPUT -p tcp --dport HTTP", "-A INPUT -p tcp --dport http:nosuch", "-A INPUT -p tcp -m multiport --dports nosuch", "-A INPUT -p tcp --sport snmp",
+        "-A INPUT -p tcp -m multiport --ports 25,53:67,110,143,443,993,3306", "-A INPUT -p udp -m multiport --ports 53,67:69,123,161,500,5353",
+        "-A INPUT -p tcp --dport https:ssh", "-A INPUT -p TCP --dport 53", "-A INPUT -p ospf", "-A INPUT -p vrrp", "-A INPUT -p ipv6",
+        "-A INPUT -p ipv6-icmp", "-A INPUT -p icmpv6", "-A INPUT -p l2tp", "-A INPUT -p pim", "-A INPUT -p 41", "-A INPUT -p 89", "-A INPUT -p 200",
+        "-A INPUT -p 4", "-A INPUT -p ipip", "-A INPUT -p Udp", "-A INPUT -p ESP", "-A INPUT -p nosuch",
+        "-A INPUT -m conntrack --ctstate SNAT,DNAT", "-A INPUT -m conntrack ! --ctstate NEW,SNAT -j DROP", "-A INPUT -m state --state SNAT",
+        "-A INPUT -m conntrack --ctstatus ASSURED", "-A INPUT -m conntrack --ctstatus expected,CONFIRMED,SEEN_REPLY --ctdir REPLY",
+        "-A INPUT -m conntrack ! --ctstatus NONE", "-A INPUT -m conntrack --ctstatus NONE,ASSURED", "-A INPUT -m conntrack --ctstatus BAD",
+        "-A INPUT -m conntrack --ctdir ORIGINAL --ctstate NEW", "-A INPUT -m conntrack ! --ctdir ORIGINAL", "-A INPUT -m conntrack --ctdir reply",
+        "-A INPUT -m conntrack --ctdir BOTH", "-A INPUT -m conntrack --ctdir", "-A INPUT -m conntrack --ctstate NEW --ctstate ESTABLISHED",
+        "-A INPUT -m conntrack --ctstatus ASSURED --ctstatus EXPECTED", "-A INPUT -m conntrack --ctdir REPLY --ctdir REPLY",
+        "-A INPUT -m conntrack --ctstate NEW,", "-A INPUT -m conntrack --ctstate", "-A INPUT -m conntrack", "-A INPUT -m conntrack ! --ctstatus ASSURED --ctstate BAD",
+        "-A INPUT -m state --state NEW,ESTABLISHED --state RELATED", "-A INPUT -m state ! --state NEW", "-A INPUT -m state --state new,Untracked",
+        "-t nat -A PREROUTING -p tcp --dport http -j REDIRECT --to-ports http-alt", "-t nat -A PREROUTING -p tcp -j REDIRECT --to-ports nosuch",
+        "-t nat -A PREROUTING -p tcp -j DNAT --to-destination 1.2.3.4:http", "-t nat -A POSTROUTING -p tcp -j MASQUERADE --to-ports http",
+        "-S", "-L", "-L -n -v", "-D INPUT -p tcp --dport 80 -j ACCEPT", "-C INPUT -m conntrack --ctdir REPLY", "-C INPUT -m conntrack --ctstate DNAT,SNAT",
+        "-D INPUT -m conntrack --ctstate DNAT", "-t nat -S", "-t nat -L",
+    ],
 ]
 
 

@@ -2,9 +2,10 @@
 
 As iptables-verdicts.py, with rules of nat and of connection states beside those of mangle and filter, and with packets from both sides, which
 are answered where they come out: by what their protocol answers, or by an ICMP error. Recorded are the set, the counters, digests of what
-went out by each device, and of the connections behind it all. Every connection has a source port of its own; a set of which Linux does not make the same twice, since it
+went out by each device, and of the connections behind it all. Every connection has a source port of its own, each 300 packets have others; a set of which Linux does not make the same twice, since it
 draws a port at random where two connections would be the same, is left out. Arguments, if any: where to write, the first seed, the number of sets and of packets, `keep` for the connections themselves.
 """
+import glob
 import hashlib
 import importlib.util
 import json
@@ -25,6 +26,7 @@ SETS, PACKETS, SEED = 100, 300, 1
 LOG = [] if "keep" in sys.argv else None
 HOSTS = [0x0A000002, 0x0A000109]
 NEAR, FAR = 0x0A000010, 0x0A000101
+STATES = ["NEW", "ESTABLISHED", "RELATED", "INVALID", "ESTABLISHED,RELATED", "INVALID,NEW", "UNTRACKED"]
 FLAGS = [0x02, 0x02, 0x02, 0x10, 0x18, 0x11, 0x04, 0x12]
 
 
@@ -50,7 +52,7 @@ def packet(lcg, number):
         dest = NEAR + where if where < 2 else HOSTS[1]
     kind, which, flags = lcg.below(8), lcg.below(6), FLAGS[lcg.below(8)]
     protocol = 6 if kind < 4 else 17 if kind < 7 else 1
-    sport = 2000 + ((side * 8 + peer) * 6 + where) * 6 + which
+    sport = 2000 + ((side * 8 + peer) * 6 + where) * 6 + which + number // 300 * 600
     data = bytes((number + i) & 255 for i in range(lcg.below(20)))
     if protocol == 6:
         seq = 1000 if flags == 2 else 1001
@@ -106,6 +108,18 @@ def draw_nat(r):
     return " ".join(["-A", chain, *words, r.choice(targets)]).rstrip()
 
 
+def draw_conntrack(r):
+    words = []
+    if r.random() < 0.6:
+        words += r.choice(([], [], ["!"])) + ["--ctstate", r.choice([*STATES, "SNAT", "DNAT", "DNAT,SNAT", "NEW,SNAT"])]
+    if not words or r.random() < 0.3:
+        # What is assured is a matter of time with UDP.
+        words += r.choice(([], [], ["!"])) + ["--ctstatus", r.choice(["NONE", "SEEN_REPLY", "CONFIRMED", "EXPECTED", "EXPECTED,SEEN_REPLY"])]
+    if r.random() < 0.3:
+        words += ["--ctdir", r.choice(["ORIGINAL", "REPLY"])]
+    return " ".join(words)
+
+
 def draw_set(seed):
     r = random.Random(f"nat {seed}")
     lines = ["*nat"] + [f":{chain} ACCEPT [0:0]" for chain in ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")] + [":N - [0:0]"]
@@ -115,9 +129,11 @@ def draw_set(seed):
         lines += [f":{chain} ACCEPT [0:0]" for chain in chains] + [":A - [0:0]", ":B - [0:0]"]
         for _ in range(r.randrange(1, 6)):
             if r.random() < 0.5:
-                state = r.choice(["NEW", "ESTABLISHED", "RELATED", "INVALID", "ESTABLISHED,RELATED", "INVALID,NEW"])
                 rule = verdicts.draw_rule(r, r.choice(chains), table)
-                lines.append(rule.replace(" -j", f" -m conntrack --ctstate {state} -j", 1) if " -j" in rule else f"{rule} -m state --state {state}")
+                if r.random() < 0.3:
+                    lines.append(f"{rule} -m state --state {r.choice(STATES)}")
+                else:
+                    lines.append(f"{rule} -m conntrack {draw_conntrack(r)}")
             else:
                 lines.append(verdicts.draw_rule(r, r.choice(chains), table))
         lines.append("COMMIT")
@@ -146,7 +162,8 @@ def connections():
         for line in file:
             words = line.split()
             lines.append(" ".join(word for word in words[2:] if "=" in word or word[0] in "[ABCDEFGHIJKLMNOPQRSTUVWXYZ" if not word.startswith(("zone", "use", "mark"))))
-    return sorted(lines)
+    # When a connection of UDP is assured is a matter of time.
+    return sorted(line if line[0].isupper() else line.replace(" [ASSURED]", "") for line in lines)
 
 
 def record(fds, seed, packets, keep):
@@ -175,7 +192,7 @@ def record(fds, seed, packets, keep):
     counters = [line for line in saved.splitlines() if line.startswith((":", "["))]
     table = connections()
     digest = hashlib.sha256("\n".join(table).encode()).hexdigest()[:16]
-    return {"seed": seed, "rules": rules, "counters": counters, "out": [d.hexdigest()[:16] for d in digests], "connections": digest, **({"table": table, "log": list(LOG)} if keep else {})}
+    return {"seed": seed, "packets": packets, "rules": rules, "counters": counters, "out": [d.hexdigest()[:16] for d in digests], "connections": digest, **({"table": table, "log": list(LOG)} if keep else {})}
 
 
 SPEC = importlib.util.spec_from_file_location("kernel", os.path.join(HERE, "conntrack-kernel.py"))
@@ -187,6 +204,10 @@ if sys.argv[1:2] == ["--inside"]:
     # How many redirects are sent is a matter of time.
     for name in ("all", "default", "eth0", "eth1"):
         subprocess.run(["sysctl", "-qw", f"net.ipv4.conf.{name}.send_redirects=0"], check=True)
+    # All that happens is at one instant.
+    for path in glob.glob("/proc/sys/net/netfilter/nf_conntrack_*timeout*"):
+        with open(path, "w", encoding="ascii") as file:
+            file.write("86400")
     first, sets, count = (int(word) for word in sys.argv[3:6])
     with open(sys.argv[2], "w", encoding="utf8") as file:
         recorded, seed = [], first
