@@ -21,6 +21,12 @@ export const ICMP_ADDRESSREPLY = 18;
 /** Highest type Linux handles. */
 export const NR_ICMP_TYPES = 18;
 
+/** Is it an error about another packet? Linux: icmp_is_err(). */
+export function icmpIsErr(type: number): boolean {
+  return type === ICMP_DEST_UNREACH || type === ICMP_SOURCE_QUENCH || type === ICMP_REDIRECT || type === ICMP_TIME_EXCEEDED
+    || type === ICMP_PARAMETERPROB;
+}
+
 /** Codes of ICMP_DEST_UNREACH. */
 export const ICMP_NET_UNREACH = 0;
 export const ICMP_HOST_UNREACH = 1;

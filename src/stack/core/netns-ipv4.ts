@@ -20,6 +20,13 @@ export class NetnsIpv4 {
   confDefault = 0x30003c;
   /** 32 bits that decide which next hop of a multipath route each flow takes; 0: drawn when first needed. */
   fibMultipathHashSeed = 0;
+  /**
+   * What of a flow decides: 0 addresses, 1 ports too, 2 addresses inside of tunnels, 3 what fibMultipathHashFields names. Ways that
+   * have been chosen stay until a route changes.
+   */
+  fibMultipathHashPolicy = 0;
+  /** Bits: 1 source, 2 destination, 4 protocol, 0x10 source port, 0x20 destination port. */
+  fibMultipathHashFields = 7;
   icmpEchoIgnoreAll = 0;
   icmpEchoIgnoreBroadcasts = 1;
   /** Errors about broadcasts, which nobody should send, reach the socket; 0: they do not. */

@@ -71,7 +71,7 @@ export function datagramSendRoute(sk: InetSk, msg: Msghdr, length: number): Rtab
   }
   const tos = cookie.tos < 0 ? inet.tos : cookie.tos;
   cookie.tos = tos;
-  const rt = datagramRoute(sk, hop, cookie.addr, cookie.oif, tos, (msg.flags & MSG_DONTROUTE) !== 0);
+  const rt = datagramRoute(sk, hop, cookie.addr, cookie.oif, tos, (msg.flags & MSG_DONTROUTE) !== 0, 0);
   if (rt === null) return failed(datagramRouteError());
   cookie.addr = datagramRouteSaddr();
   destination = hop === daddr ? datagramRouteDaddr() : daddr;

@@ -30,9 +30,10 @@ import { RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
  * The route for a destination, with a reference for the caller, or null: datagramRouteError() says why. The source address
  * is in datagramRouteSaddr() then.
  * @param saddr 0 to have one selected @param oif device, 0 for any @param onlink without a gateway (MSG_DONTROUTE)
+ * @param ports as of a flow: 0 for protocols without
  */
 export function datagramRoute(
-  sk: InetSk, daddr: number, saddr: number, oif: number, tos: number, onlink: boolean,
+  sk: InetSk, daddr: number, saddr: number, oif: number, tos: number, onlink: boolean, ports: number,
 ): Rtable | null {
   const fl = outputFlow;
   const cold = sk.cold;
@@ -45,6 +46,7 @@ export function datagramRoute(
     device = inetSockopts.unicastIf(sk);
   }
   flowi4SockInit(fl, sk, daddr, source, device, tos);
+  fl.ports = ports;
   if (onlink) fl.scope = RT_SCOPE_LINK;
   if ((sk.inet.flags & INET_HDRINCL) !== 0) fl.flags = FLOWI_FLAG_ANYSRC;
   const rt = ipRouteOutputFlow(sk.net, fl, sk);
@@ -85,12 +87,12 @@ export function datagramConfirm(rt: Rtable, daddr: number, flags: number, length
 /** The path to a destination takes less than we sent; a route that the socket keeps is looked up anew. Linux: ipv4_sk_update_pmtu(). */
 export function datagramUpdatePmtu(sk: InetSk, skb: SkBuff, daddr: number, mtu: number): void {
   const inet = sk.inet;
-  const rt = datagramRoute(sk, daddr, inet.saddr, sk.boundDevIf, inet.tos, false);
+  const rt = datagramRoute(sk, daddr, inet.saddr, sk.boundDevIf, inet.tos, false, (inet.num << 16) | inet.dport);
   if (rt === null) return;
   rt.ops.updatePmtu(rt, sk, skb, mtu);
   dstRelease(rt);
   if (sk.dst === null) return;
-  const fresh = datagramRoute(sk, daddr, inet.saddr, sk.boundDevIf, inet.tos, false);
+  const fresh = datagramRoute(sk, daddr, inet.saddr, sk.boundDevIf, inet.tos, false, (inet.num << 16) | inet.dport);
   if (fresh !== null) skDstSet(sk, fresh);
 }
 
@@ -101,7 +103,7 @@ export function datagramConnect(sock: Sock, addr: SockaddrIn): number {
   if (addr.family !== AF_INET) return -EAFNOSUPPORT;
   if ((addr.port & 0xffff) !== addr.port) return -EINVAL;
   skDstReset(sk);
-  const rt = datagramRoute(sk, addr.addr | 0, inet.saddr, sk.boundDevIf, inet.tos, false);
+  const rt = datagramRoute(sk, addr.addr | 0, inet.saddr, sk.boundDevIf, inet.tos, false, (inet.num << 16) | addr.port);
   if (rt === null) return outputFlow.error;
   if (inet.saddr === 0) inet.saddr = outputFlow.saddr;
   if (inet.rcvSaddr === 0) inet.rcvSaddr = outputFlow.saddr;

@@ -428,7 +428,11 @@ export function fibMatchesMetrics(cfg: FibConfig, fi: number): boolean {
 /** Source address of packets by that next hop. Linux: fib_result_prefsrc(). */
 export function fibResultPrefsrc(net: Net, fi: number, nh: number): number {
   const prefsrc = words[fi + FI_PREFSRC]!;
-  if (prefsrc !== 0) return prefsrc;
+  return prefsrc !== 0 ? prefsrc : fibNhSaddr(net, fi, nh);
+}
+
+/** Source address that the device of a next hop has for it. Linux: fib_info_update_nhc_saddr(). */
+export function fibNhSaddr(net: Net, fi: number, nh: number): number {
   if (words[nh + NH_GENID] !== net.rtGenid) {
     words[nh + NH_SADDR] = inetSelectAddr(net, nhDev(net, nh)!, words[nh + NH_GW]!, words[fi + FI_WORD]! & 255);
     words[nh + NH_GENID] = net.rtGenid;

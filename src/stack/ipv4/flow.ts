@@ -32,6 +32,11 @@ export class Flowi4 implements FibKey {
   error = 0;
   proto = 0;
   mark = 0;
+  /**
+   * Source port in the high half, destination port in the low one; of ICMP type and code in the low half. They matter where the next hop
+   * is chosen by them (net.ipv4.fib_multipath_hash_policy), and are 0 until they are known.
+   */
+  ports = 0;
   /** Device the packet came in by, 0 for what this host sends: for the rules. */
   iif = 0;
 }
@@ -73,6 +78,7 @@ export function flowi4Init(fl: Flowi4, daddr: number, saddr: number, oif: number
   fl.error = 0;
   fl.proto = proto;
   fl.mark = 0;
+  fl.ports = 0;
   fl.iif = 0;
 }
 

@@ -16,7 +16,7 @@ import {
 import { flowi4SockInit, outputFlow } from "./flow.ts";
 import { inetPutPort } from "./inet-bind-bucket.ts";
 import {
-  ehashReqBase, inetEhashInsert, inetEhashRemove, inetNodeFaddr, inetNodeLaddr, skUnhashed,
+  ehashReqBase, inetEhashInsert, inetEhashRemove, inetNodeFaddr, inetNodeFport, inetNodeLaddr, skUnhashed,
 } from "./inet-hashtables.ts";
 import { INET_MC_MEMBER, IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipOptions, synGuard } from "./ip-parts.ts";
@@ -224,7 +224,7 @@ function reqskTimerHandler(req: number): void {
 }
 
 /** The route of a request's SYN-ACK with a reference for the caller, or null. Linux: inet_csk_route_req(). */
-export function inetCskRouteReq(sk: TcpSk, req: number, laddr: number, faddr: number): Rtable | null {
+export function inetCskRouteReq(sk: TcpSk, req: number, laddr: number, faddr: number, fport: number): Rtable | null {
   const fl = outputFlow;
   const options = reqskHas(req, REQ_IP_OPTIONS) ? ipOptions : null;
   let hop = faddr;
@@ -233,6 +233,7 @@ export function inetCskRouteReq(sk: TcpSk, req: number, laddr: number, faddr: nu
     hop = options.firstHop(faddr);
   }
   flowi4SockInit(fl, sk, hop, laddr, sk.boundDevIf, sk.inet.tos);
+  fl.ports = (sk.inet.num << 16) | fport;
   const rt = ipRouteOutputFlow(sk.net, fl, sk);
   if (rt !== null) {
     if (options === null || rt.gateway === 0 || !options.strict()) return rt;
@@ -245,7 +246,7 @@ export function inetCskRouteReq(sk: TcpSk, req: number, laddr: number, faddr: nu
 /** The same for a request in ehash. */
 export function inetCskRouteHashedReq(sk: TcpSk, req: number): Rtable | null {
   const node = ehashReqBase + req;
-  return inetCskRouteReq(sk, req, inetNodeLaddr(node), inetNodeFaddr(node));
+  return inetCskRouteReq(sk, req, inetNodeLaddr(node), inetNodeFaddr(node), inetNodeFport(node));
 }
 
 /**

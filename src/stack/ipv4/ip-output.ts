@@ -305,6 +305,7 @@ export function inetSkRebuildRoute(sk: Sock): DstEntry | null {
     hop = ipOptions!.firstHop(hop);
   }
   flowi4SockInit(fl, sk, hop, inet.saddr, sk.boundDevIf, inet.tos);
+  fl.ports = (inet.num << 16) | inet.dport;
   const dst = ipRouteOutputFlow(sk.net, fl, sk);
   if (dst !== null) skDstSet(sk, dst);
   return dst;
@@ -375,6 +376,7 @@ export function ipSendUnicastReply(net: Net, skb: SkBuff, about: SkBuff, protoco
   }
   const fl = outputFlow;
   flowi4Init(fl, optlen > 0 ? options!.firstHop(daddr) : daddr, saddr, 0, tos, protocol);
+  fl.ports = memView.getInt32(skb.data);
   const rt = ipRouteOutputKey(net, fl);
   if (rt === null) return noRoute(net, skb, fl.error);
   skb.dst = rt;

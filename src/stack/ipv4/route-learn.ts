@@ -30,23 +30,26 @@ import { dstMtu, MIN_PMTU, MTU_EXPIRES_MS, type Rtable } from "./rtable.ts";
 /** How long a redirect holds, in ms (net.ipv4.route.gc_timeout). */
 const REDIRECT_EXPIRES_MS = 300000;
 
-/** The next hop for a destination, for what is to be learned about the way there; 0 when there is none. */
-function nexthopTo(net: Net, daddr: number): number {
+/**
+ * The next hop that packets of such addresses take, for what is to be learned about the way there; 0 when there is none. Linux:
+ * fib_select_path() as in __ip_rt_update_pmtu(), without ports.
+ */
+function nexthopTo(net: Net, daddr: number, saddr: number): number {
   const fl = outputFlow;
-  flowi4Init(fl, daddr, 0, 0, 0, 0);
+  flowi4Init(fl, daddr, saddr, 0, 0, 0);
   if (fibLookup(net, fl, fibResult) !== 0) return 0;
   const fi = fibResult.fi;
-  return words[fi + NH_NEXT] === 0 ? fibResult.nh : fibSelectMultipath(net, fi, 0, daddr, fibResult.nh);
+  return words[fi + NH_NEXT] === 0 ? fibResult.nh : fibSelectMultipath(net, fi, fl, fibResult.nh);
 }
 
 /**
  * The path to a destination takes less than was thought. Linux: __ip_rt_update_pmtu(). Learned for that destination only.
  * @param mtu as the router named it
  */
-export function ipRtUpdatePmtu(net: Net, rt: Rtable, daddr: number, mtu: number): void {
+export function ipRtUpdatePmtu(net: Net, rt: Rtable, daddr: number, saddr: number, mtu: number): void {
   const pmtu = mtu < MIN_PMTU ? MIN_PMTU : mtu;
   if (pmtu >= dstMtu(rt)) return;
-  const nh = nexthopTo(net, daddr);
+  const nh = nexthopTo(net, daddr, saddr);
   if (nh !== 0) fnheUpdate(net, nh, daddr, 0, pmtu, MTU_EXPIRES_MS);
 }
 
@@ -63,9 +66,9 @@ function isKnownGateway(net: Net, gw: number, dev: NetDevice): boolean {
 /**
  * A gateway says that another one is nearer to a destination. Linux: __ip_do_redirect(). Believed when it comes from the gateway
  * in use, and names one that answers on the same link: the first redirect to one that nobody knows only asks for its link address.
- * @param dev device the redirect came in by
+ * @param dev device the redirect came in by @param daddr, saddr of the packet it is about
  */
-export function ipDoRedirect(net: Net, dev: NetDevice, daddr: number, oldGw: number, newGw: number): void {
+export function ipDoRedirect(net: Net, dev: NetDevice, daddr: number, saddr: number, oldGw: number, newGw: number): void {
   const inDev = inDevGet(dev);
   if (inDev === null || newGw === oldGw || inClassD(newGw) || newGw === -1 || newGw === 0 || !inDevRxRedirects(inDev)) return;
   if (inDevOrconf(inDev, IN_DEV_SHARED_MEDIA)) {
@@ -74,7 +77,7 @@ export function ipDoRedirect(net: Net, dev: NetDevice, daddr: number, oldGw: num
     if (!inetAddrOnlink(inDev, newGw, oldGw)) return;
     if (inDevOrconf(inDev, IN_DEV_SECURE_REDIRECTS) && !isKnownGateway(net, newGw, dev)) return;
   }
-  const nh = nexthopTo(net, daddr);
+  const nh = nexthopTo(net, daddr, saddr);
   if (nh === 0 || words[nh + NH_OIF] !== dev.ifindex) return;
   const ex = fnheFind(nh, daddr);
   const gw = ex !== 0 && words[ex + FE_GW] !== 0 ? words[ex + FE_GW] : words[nh + NH_GW];
@@ -93,6 +96,7 @@ export function ipv4Redirect(skb: SkBuff): void {
   const dev = skb.dev!;
   if ((mem8[skb.th + ICMPH_CODE]! & 7) > ICMP_REDIR_HOSTTOS) return;
   ipDoRedirect(
-    dev.net!, dev, memView.getInt32(skb.data + IPH_DADDR), memView.getInt32(skb.nh + IPH_SADDR), memView.getInt32(skb.th + ICMPH_UN),
+    dev.net!, dev, memView.getInt32(skb.data + IPH_DADDR), memView.getInt32(skb.data + IPH_SADDR), memView.getInt32(skb.nh + IPH_SADDR),
+    memView.getInt32(skb.th + ICMPH_UN),
   );
 }

@@ -270,7 +270,9 @@ export function ipRouteOutputKey(net: Net, fl: Flowi4): Rtable | null {
   let wavering = false;
   if (fl.oif === 0) {
     if (words[res.fi + NH_NEXT] !== 0) {
-      res.nh = fibSelectMultipath(net, res.fi, fl.saddr, daddr, res.nh);
+      // Another flow of the same addresses may take another way.
+      wavering = net.ipv4.fibMultipathHashPolicy !== 0;
+      res.nh = fibSelectMultipath(net, res.fi, fl, res.nh);
     } else if (res.slen === 32 && res.type === RTN_UNICAST) {
       wavering = fibSelectDefault(net, fl, res);
     }

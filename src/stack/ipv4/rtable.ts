@@ -18,7 +18,7 @@ import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { skDstReset, type Sock } from "../core/sock.ts";
-import { IPH_DADDR } from "../wire/ip.ts";
+import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import { arpTbl } from "./arp.ts";
 import type { InetSk } from "./inet-sock.ts";
 import { ipRtUpdatePmtu } from "./route-learn.ts";
@@ -175,7 +175,8 @@ const ipv4DstOps: DstOps = Object.freeze({
   updatePmtu(dst: DstEntry, sk: Sock | null, skb: SkBuff | null, mtu: number): void {
     const rt = dst as Rtable;
     const daddr = skb !== null ? memView.getInt32(skb.data + IPH_DADDR) : (sk as InetSk).inet.daddr;
-    ipRtUpdatePmtu(rt.net, rt, daddr, mtu);
+    const saddr = skb !== null ? memView.getInt32(skb.data + IPH_SADDR) : (sk as InetSk).inet.saddr;
+    ipRtUpdatePmtu(rt.net, rt, daddr, saddr, mtu);
   },
   negativeAdvice(sk: Sock): void {
     const rt = sk.dst as Rtable | null;

@@ -184,7 +184,7 @@ export function cookieV4Check(sk: TcpSk, skb: SkBuff): TcpSk | null {
   words[at + REQ_INFO] = info;
   inetNodeSetKey(ehashReqBase + req, net, daddr, sk.inet.num, saddr, sport, sk.boundDevIf);
   if (skb.th - skb.nh > IP_HLEN && ipOptions !== null && ipOptions.keepEcho(net, skb, ~req)) reqskSet(req, REQ_IP_OPTIONS);
-  const rt = inetCskRouteReq(sk, req, daddr, saddr);
+  const rt = inetCskRouteReq(sk, req, daddr, saddr, sport);
   let child: TcpSk | null = null;
   if (rt !== null) {
     tcpOpenreqInitRwin(req, sk, rt);

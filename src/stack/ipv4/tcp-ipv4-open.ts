@@ -29,6 +29,7 @@ import {
 import {
   ehashReqBase, inetEhashNolisten, inetEhashRemove, inetNodeFaddr, inetNodeFport, inetNodeLaddr, inetNodeSetKey,
 } from "./inet-hashtables.ts";
+import { inetSkRebuildRoute } from "./ip-output.ts";
 import { IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipOptions, synGuard } from "./ip-parts.ts";
 import {
@@ -77,6 +78,7 @@ export function tcpV4Connect(sock: Sock, addr: SockaddrIn): number {
     if (hop !== (addr.addr | 0) && addr.addr === 0) return -EINVAL;
   }
   flowi4SockInit(fl, sk, hop, inet.saddr, sk.boundDevIf, inet.tos);
+  fl.ports = (inet.num << 16) | addr.port;
   const rt = ipRouteOutputFlow(net, fl, sk);
   if (rt === null) {
     if (fl.error === -ENETUNREACH) net.mib[IPSTATS_MIB_OUTNOROUTES]!++;
@@ -102,6 +104,8 @@ export function tcpV4Connect(sock: Sock, addr: SockaddrIn): number {
   let err = inetHashConnect(sk);
   if (err === 0) {
     skDstSet(sk, rt);
+    // With its port the flow may take another way. Linux: ip_route_newports().
+    if (net.ipv4.fibMultipathHashPolicy !== 0) inetSkRebuildRoute(sk);
     if (tp.writeSeq === 0) tp.writeSeq = secureTcpSeq(inet.saddr, daddr, inet.num, inet.dport);
     tp.tsoffset = secureTcpTsOff(net, inet.saddr, daddr);
     inet.id = getRandomU32() & 0xffff;
@@ -181,7 +185,7 @@ function connRequest(sk: TcpSk, skb: SkBuff): number {
     words[at + REQ_TS_OFFSET] = secureTcpTsOff(net, laddr, faddr);
   }
   if (skb.th - skb.nh > IP_HLEN && ipOptions !== null && ipOptions.keepEcho(net, skb, ~req)) reqskSet(req, REQ_IP_OPTIONS);
-  const rt = inetCskRouteReq(sk, req, laddr, faddr);
+  const rt = inetCskRouteReq(sk, req, laddr, faddr, fport);
   if (rt === null) {
     if (cookie) reqskDropOptions(req);
     else reqskFree(req);

@@ -252,7 +252,7 @@ export function udpSendmsg(sock: Sock, msg: Msghdr, length: number): number {
   }
   if (rt === null) {
     const tos = cookie.tos < 0 ? inet.tos : cookie.tos;
-    rt = datagramRoute(sk, hop, saddr, cookie.oif, tos, (flags & MSG_DONTROUTE) !== 0);
+    rt = datagramRoute(sk, hop, saddr, cookie.oif, tos, (flags & MSG_DONTROUTE) !== 0, (inet.num << 16) | dport);
     if (rt === null) return datagramRouteError();
     saddr = datagramRouteSaddr();
     if (hop === daddr) daddr = datagramRouteDaddr();

@@ -6,17 +6,19 @@ import { account } from "../../lib/account.ts";
 import { mem8, memView } from "../../lib/memory.ts";
 import { devGetByIndex } from "../../netif/dev.ts";
 import { EHOSTUNREACH, EINVAL, ENOBUFS, ENODEV, EOPNOTSUPP } from "../../uapi/errno.ts";
+import { ICMP_ECHO } from "../../uapi/icmp.ts";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../uapi/in.ts";
-import { NLMSG_HDRLEN } from "../../uapi/netlink.ts";
+import { NLA_HDRLEN, NLMSG_HDRLEN } from "../../uapi/netlink.ts";
 import {
-  RT_TABLE_COMPAT, RT_TABLE_LOCAL, RT_TABLE_MAIN, RTA_CACHEINFO, RTA_DST, RTA_GATEWAY, RTA_IIF, RTA_IP_PROTO, RTA_MARK, RTA_OIF, RTA_PREFSRC, RTA_SRC,
+  RT_TABLE_COMPAT, RT_TABLE_LOCAL, RT_TABLE_MAIN, RTA_CACHEINFO, RTA_DPORT, RTA_DST, RTA_GATEWAY, RTA_IIF, RTA_IP_PROTO, RTA_MARK, RTA_OIF, RTA_PREFSRC, RTA_SPORT, RTA_SRC,
   RTA_TABLE, RTA_UID, RTM_F_CLONED, RTM_F_FIB_MATCH, RTM_F_LOOKUP_TABLE, RTM_NEWROUTE, RTN_UNREACHABLE,
 } from "../../uapi/rtnetlink.ts";
 import { AF_INET } from "../../uapi/socket.ts";
 import { dstRelease } from "../core/dst.ts";
 import { nlErrMsg } from "../core/extack.ts";
 import type { Net } from "../core/net.ts";
-import { consumeSkb, type SkBuff } from "../core/skbuff.ts";
+import { consumeSkb, skbPut, type SkBuff } from "../core/skbuff.ts";
+import { IP_HLEN, IP_VER_IHL_PLAIN, IPH_DADDR, IPH_ID, IPH_PROTOCOL, IPH_SADDR, IPH_VER_IHL } from "../wire/ip.ts";
 import { inetMakeMask } from "../ipv4/devinet.ts";
 import { type FibConfig, fibConfigReset, type FibWalk } from "../ipv4/fib-config.ts";
 import { fibWalkNext, fibWalkStart } from "../ipv4/fib-frontend.ts";
@@ -35,6 +37,8 @@ import { rtnlSkb, rtnlUnicast } from "./rtnetlink.ts";
 /** rta_cacheinfo: eight numbers, of which only the error (the fourth) is filled. */
 const CACHEINFO_BYTES = 32;
 const CACHEINFO_ERROR = 12;
+/** Bytes of the transport header that a probe has: ports and a little more. */
+const PROBE_BYTES = 8;
 /** The high half of RTCF_*, which a program sees among the message's flags. */
 const RTCF_VISIBLE = 0xffff0000 | 0;
 
@@ -54,12 +58,18 @@ export function rtnlGetrouteInit(config: FibConfig, dump: FibWalk): void {
   scratch = config;
 }
 
+/** A port of the flow that is asked about. */
+function portOr0(type: number): number {
+  const at = nlaGet(type);
+  return at === 0 ? 0 : memView.getUint16(at + NLA_HDRLEN);
+}
+
 /** RTM_GETROUTE for one destination. Linux: inet_rtm_getroute(). */
 export function inetRtmGetroute(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
   const err = parseRoute(nlh);
   if (err !== 0) return err;
   const protocol = nlaGet(RTA_IP_PROTO);
-  const proto = protocol === 0 ? 0 : nlaGetU8(protocol);
+  const proto = protocol === 0 ? IPPROTO_UDP : nlaGetU8(protocol);
   if (protocol !== 0 && proto !== IPPROTO_TCP && proto !== IPPROTO_UDP && proto !== IPPROTO_ICMP) {
     return nlErrMsg(-EOPNOTSUPP, "Unsupported ip proto");
   }
@@ -72,8 +82,9 @@ export function inetRtmGetroute(_skb: SkBuff, nlh: number, sk: NetlinkSk): numbe
   const flags = memView.getInt32(nlh + RTM_FLAGS, true);
   const skb = rtnlSkb();
   if (skb === null) return -ENOBUFS;
-  flowi4Init(flow, dst, src, oif, mem8[nlh + RTM_TOS]!, 0);
+  flowi4Init(flow, dst, src, oif, mem8[nlh + RTM_TOS]!, proto);
   flow.mark = mark;
+  flow.ports = proto === IPPROTO_ICMP ? 0 : (portOr0(RTA_SPORT) << 16) | portOr0(RTA_DPORT);
   uid = nlaU32Or(RTA_UID, 0);
   const answer = iif !== 0 ? askInput(net, skb, nlh, iif) : askOutput(net, skb, nlh, flags);
   if (answer !== 0) {
@@ -118,6 +129,19 @@ function askOutput(net: Net, skb: SkBuff, nlh: number, flags: number): number {
   return err;
 }
 
+/** A packet of the flow, as far as routing looks at it. Linux: inet_rtm_getroute_build_skb(). */
+function fillProbe(skb: SkBuff, dst: number, src: number): void {
+  const nh = skbPut(skb, IP_HLEN + PROBE_BYTES);
+  skb.nh = nh;
+  memView.setInt32(nh + IPH_VER_IHL, IP_VER_IHL_PLAIN << 24);
+  memView.setInt32(nh + IPH_ID, 0);
+  mem8[nh + IPH_PROTOCOL] = flow.proto;
+  memView.setInt32(nh + IPH_SADDR, src);
+  memView.setInt32(nh + IPH_DADDR, dst);
+  memView.setInt32(nh + IP_HLEN, flow.proto === IPPROTO_ICMP ? ICMP_ECHO << 24 : flow.ports);
+  memView.setInt32(nh + IP_HLEN + 4, 0);
+}
+
 /** As if the packet had come in by that device. */
 function askInput(net: Net, skb: SkBuff, nlh: number, iif: number): number {
   const dev = devGetByIndex(net, iif);
@@ -126,6 +150,7 @@ function askInput(net: Net, skb: SkBuff, nlh: number, iif: number): number {
   const dst = flow.daddr;
   const probe = rtnlSkb();
   if (probe === null) return -ENOBUFS;
+  fillProbe(probe, dst, src);
   let err = ipRouteInput(probe, dst, src, flow.tos, dev);
   const rt = probe.dst as Rtable | null;
   if (err === 0 && rt !== null) {

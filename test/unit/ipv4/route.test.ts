@@ -201,25 +201,25 @@ test.serial("exceptions: the pool is full, the oldest makes room; they go with t
 });
 
 test.serial("redirect: from the gateway in use to a host on its link, for that destination", (t) => {
-  ipDoRedirect(initNet, eth, ip("8.8.8.8"), ip("10.0.0.99"), ip("10.0.0.253"));
+  ipDoRedirect(initNet, eth, ip("8.8.8.8"), ip("10.0.0.5"), ip("10.0.0.99"), ip("10.0.0.253"));
   t.is(output("8.8.8.8").rt!.gateway, ip("10.0.0.254"), "not from its gateway");
   for (const bad of ["224.0.0.1", "0.0.0.0", "255.255.255.255", "10.0.0.1", "10.0.0.255", "10.0.0.254"]) {
-    ipDoRedirect(initNet, eth, ip("8.8.8.8"), ip("10.0.0.254"), ip(bad));
+    ipDoRedirect(initNet, eth, ip("8.8.8.8"), ip("10.0.0.5"), ip("10.0.0.254"), ip(bad));
     t.is(output("8.8.8.8").rt!.gateway, ip("10.0.0.254"), bad);
   }
-  ipDoRedirect(initNet, eth, ip("8.8.8.8"), ip("10.0.0.254"), ip("10.0.0.253"));
+  ipDoRedirect(initNet, eth, ip("8.8.8.8"), ip("10.0.0.5"), ip("10.0.0.254"), ip("10.0.0.253"));
   t.is(output("8.8.8.8").rt!.gateway, ip("10.0.0.253"));
   t.is(output("8.8.8.9").rt!.gateway, ip("10.0.0.254"));
   t.is(dstMtu(learn("8.8.8.8", 1400)), 1400);
   t.is(output("8.8.8.8").rt!.gateway, ip("10.0.0.253"), "both at once");
-  ipDoRedirect(initNet, eth, ip("8.8.8.8"), ip("10.0.0.253"), ip("10.0.0.252"));
+  ipDoRedirect(initNet, eth, ip("8.8.8.8"), ip("10.0.0.5"), ip("10.0.0.253"), ip("10.0.0.252"));
   t.is(output("8.8.8.8").rt!.gateway, ip("10.0.0.252"), "and on from there");
 });
 
 /** Tells of a better gateway to a destination that nobody has spoken of. @returns is it believed? */
 function redirected(gw: string): boolean {
   const daddr = `8.8.4.${++redirects}`;
-  ipDoRedirect(initNet, eth, ip(daddr), ip("10.0.0.254"), ip(gw));
+  ipDoRedirect(initNet, eth, ip(daddr), ip("10.0.0.5"), ip("10.0.0.254"), ip(gw));
   return output(daddr).rt!.gateway === ip(gw);
 }
 let redirects = 0;
