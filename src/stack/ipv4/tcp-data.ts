@@ -28,6 +28,7 @@ import { ICSK_ACK_LAST_SEG_SIZE, TP_ADVMSS, TP_DATA_SEGS_IN, TP_NUM_SACKS, TP_WI
 import { tcpSetState } from "./tcp.ts";
 import { tcpSendAck } from "./tcp-control.ts";
 import { tcpEcnAcceptCwr, tcpEcnCheckCe } from "./tcp-ecn.ts";
+import { tcpUnderMemoryPressure } from "./tcp-memory.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpDataQueueOfo, tcpOfoPurge, tcpOfoQueue, tcpPruneQueue } from "./tcp-ofo.ts";
 import { tcpRcvRttMeasure } from "./tcp-rcvbuf.ts";
@@ -87,7 +88,7 @@ function tcpGrowWindow(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
   const space = tcpSpace(sk);
   const room = (words[tp.cold + TP_WINDOW_CLAMP]! < space ? words[tp.cold + TP_WINDOW_CLAMP]! : space) - tp.rcvSsthresh;
-  if (room <= 0 || tcpWinFromSpace(sk, skb.truesize) > skb.len) return;
+  if (room <= 0 || tcpWinFromSpace(sk, skb.truesize) > skb.len || tcpUnderMemoryPressure(sk)) return;
   const grow = words[tp.cold + TP_ADVMSS]! << 1;
   sk.icsk.ackQuick |= 1;
   tp.rcvSsthresh += grow < room ? grow : room;

@@ -53,6 +53,7 @@ import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input.ts";
 import { tcpV4Err } from "./tcp-ipv4-err.ts";
 import { tcpV4Connect } from "./tcp-ipv4-open.ts";
 import { tcpSetIpOptions } from "./tcp-ip-options.ts";
+import { TCP_MEMORY_WORDS } from "./tcp-memory.ts";
 import { TCP_MD5_HEADER, tcpInboundMd5Hash, tcpMd5Init, tcpMd5Keys, tcpMd5Words } from "./tcp-md5.ts";
 import { TCP_TW_ACK, TCP_TW_RST, TCP_TW_SYN, tcpTimewaitStateProcess } from "./tcp-minisocks.ts";
 import { tcpMtupSetup, tcpMtupWords } from "./tcp-mtu-probe.ts";
@@ -363,7 +364,7 @@ export function tcpV4Words(sizes: TcpSizes): number {
   const nodes = sizes.socks + sizes.requestSocks + 1 + sizes.timewaitSocks;
   return inetHashtablesWords(nodes, sizes.ehashBuckets) + inetBindWords(sizes.bindBuckets)
     + tcpSockWords(sizes.tcpSocks) + requestSockWords(sizes.requestSocks) + inetTimewaitWords(sizes.timewaitSocks)
-    + tcpMetricsWords(sizes.destinations) + PORT_SECRET_WORDS + SECURE_SEQ_WORDS + SYNCOOKIE_WORDS + TCP_FASTOPEN_KEY_WORDS
+    + tcpMetricsWords(sizes.destinations) + TCP_MEMORY_WORDS + PORT_SECRET_WORDS + SECURE_SEQ_WORDS + SYNCOOKIE_WORDS + TCP_FASTOPEN_KEY_WORDS
     + tcpRateWords(sizes.deliveryRates * sizes.socks, sizes.buffers) + tcpMd5Words(sizes.md5Keys) + tcpMtupWords(sizes.mtuProbes * sizes.socks);
 }
 

@@ -10,7 +10,7 @@ import { EAGAIN, EINPROGRESS, EINVAL, EOPNOTSUPP, EPIPE } from "../../uapi/errno
 import { AF_UNSPEC, MSG_DONTWAIT, MSG_EOR, MSG_FASTOPEN, MSG_MORE, MSG_OOB } from "../../uapi/socket.ts";
 import { TCP_MSS_DEFAULT, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_SYN_RECV, TCPF_SYN_SENT } from "../../uapi/tcp.ts";
 import {
-  SKB_OVERHEAD_BYTES, type SkBuff, skbBufferBytes, skbBuffersAvailable, skbHeadsAvailable, skbPut,
+  SKB_OVERHEAD_BYTES, type SkBuff, skbBufferBytes, skbHeadsAvailable, skbPut,
 } from "../core/skbuff.ts";
 import { lockSock, releaseSock, SEND_SHUTDOWN, type Sock, sockError, skStreamWake } from "../core/sock.ts";
 import { copyFromIter, type Msghdr } from "../core/sockaddr.ts";
@@ -29,23 +29,19 @@ import { tcpRateCheckAppLimited, tcpRateRows } from "./tcp-rate.ts";
 import { ICSK_TIME_POOL, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_EOR, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer, TCP_POOL_RETRY_MS } from "./tcp-timer.ts";
 import { tcpMarkUrg } from "./tcp-urgent.ts";
-import { tcpCurrentMss, tcpPoolReserve } from "./tcp-window.ts";
+import { tcpWmemAvailable, tcpWmemSchedule } from "./tcp-memory.ts";
+import { tcpCurrentMss } from "./tcp-window.ts";
 
 /** Most bytes that Linux hands down at once. */
 const GSO_MAX_SIZE = 65536;
 const CAN_SEND = TCPF_ESTABLISHED | TCPF_CLOSE_WAIT;
 const OPENING = TCPF_SYN_SENT | TCPF_SYN_RECV;
 
-/** Has the pool buffers beyond the reserve? */
-function poolHasRoom(): boolean {
-  return skbBuffersAvailable() > tcpPoolReserve;
-}
-
 /**
  * Is there room in the send buffer for a segment, and not too much unsent (TCP_NOTSENT_LOWAT; negative: no limit)?
  * Linux: tcp_stream_memory_free(). @param wake 1 when a writer would be woken: only half of the limit, so that it is worth it
  */
-function tcpMemoryFree(sk: TcpSk, wake: number): boolean {
+function streamMemoryFree(sk: TcpSk, wake: number): boolean {
   const tp = sk.tp;
   if (sk.wmemQueued >= sk.sndbuf) return false;
   const own = words[tp.cold + TP_NOTSENT_LOWAT]!;
@@ -56,7 +52,7 @@ function tcpMemoryFree(sk: TcpSk, wake: number): boolean {
 /** Does EPOLLOUT hold: at least a third of the buffer is free? Linux: sk_stream_is_writeable(). */
 export function tcpIsWriteable(sk: TcpSk): boolean {
   const used = sk.wmemQueued;
-  return sk.sndbuf - used >= used >> 1 && tcpMemoryFree(sk, 1) && poolHasRoom();
+  return sk.sndbuf - used >= used >> 1 && streamMemoryFree(sk, 1) && tcpWmemSchedule(sk);
 }
 
 /**
@@ -72,7 +68,7 @@ export function tcpSendSpace(sk: TcpSk): number {
   const begun = tail !== null && tail.len < goal && (tail.sacked & TCPCB_EOR) === 0 ? goal - tail.len : 0;
   let segments = ((sk.sndbuf - sk.wmemQueued) / (skbBufferBytes + SKB_OVERHEAD_BYTES)) | 0;
   // Two for each: loopback and veth copy a segment that leaves at once.
-  const buffers = (skbBuffersAvailable() - tcpPoolReserve) >> 1;
+  const buffers = tcpWmemAvailable(sk) >> 1;
   if (buffers < segments) segments = buffers;
   const pairs = skbHeadsAvailable() >> 1;
   if (pairs < segments) segments = pairs;
@@ -88,7 +84,7 @@ export function tcpSetNoSpace(sk: TcpSk): void {
 
 /** Without own segments in flight no ACK will come to say that buffers are back: look for them by time. */
 function waitForPool(sk: TcpSk): void {
-  if (sk.tp.packetsOut === 0 && sk.icsk.pending === 0 && !poolHasRoom()) {
+  if (sk.tp.packetsOut === 0 && sk.icsk.pending === 0 && !tcpWmemSchedule(sk)) {
     inetCskResetXmitTimer(sk, ICSK_TIME_POOL, TCP_POOL_RETRY_MS);
   }
 }
@@ -115,7 +111,7 @@ function streamError(sk: TcpSk): number {
 
 /** A new empty segment at the end of the write queue, or null. Linux: tcp_skb_entail(). */
 function tcpSkbEntail(sk: TcpSk): SkBuff | null {
-  if (!poolHasRoom()) return null;
+  if (!tcpWmemSchedule(sk)) return null;
   const skb = tcpStreamAllocSkb(sk);
   if (skb === null) return null;
   skb.seq = skb.endSeq = sk.tp.writeSeq;
@@ -241,7 +237,7 @@ function sendmsgData(sk: TcpSk, msg: Msghdr, length: number, before: number): nu
     if (skb === null || skb.len >= goal || (skb.sacked & TCPCB_EOR) !== 0) {
       if (skb === null || (skb.sacked & TCPCB_EOR) !== 0) run = 0;
       // A run that has begun may end: but in packet memory too it overdraws by no more than a quarter of the send buffer.
-      const free = run !== 0 ? sk.wmemQueued + skb!.truesize <= sk.sndbuf + (sk.sndbuf >> 2) : tcpMemoryFree(sk, 0);
+      const free = run !== 0 ? sk.wmemQueued + skb!.truesize <= sk.sndbuf + (sk.sndbuf >> 2) : streamMemoryFree(sk, 0);
       const next = free ? tcpSkbEntail(sk) : null;
       if (next === null) break;
       if (run !== 0) movePush(skb!, next);
@@ -265,7 +261,7 @@ function sendmsgData(sk: TcpSk, msg: Msghdr, length: number, before: number): nu
   }
   if ((msg.flags & MSG_OOB) !== 0 && copied > 0) tcpMarkUrg(sk);
   if (copied < length) {
-    if (!tcpMemoryFree(sk, 0)) tcpChronoStart(tp, TCP_CHRONO_SNDBUF_LIMITED);
+    if (!streamMemoryFree(sk, 0)) tcpChronoStart(tp, TCP_CHRONO_SNDBUF_LIMITED);
     // No room for the rest: what is there goes now, for its ACK makes the room.
     tcpPush(sk, false, mss, TCP_NAGLE_PUSH);
     tcpSetNoSpace(sk);

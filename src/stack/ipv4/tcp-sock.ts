@@ -270,3 +270,8 @@ export function tcpPartsAlloc(sk: TcpSk): boolean {
 export function tcpPartsFree(sk: TcpSk): void {
   poolFree(tcpSocks, sk.tp);
 }
+
+/** Connections and listeners there are. Linux: sk_sockets_allocated_read_positive(). */
+export function tcpSocketsAllocated(): number {
+  return tcpSocks.inUse;
+}

@@ -29,9 +29,10 @@ import {
   TP_TOTAL_RTO, TP_TOTAL_RTO_RECOVERIES,
 } from "./tcp-cold.ts";
 import { TCP_INFINITE_SSTHRESH } from "./tcp-cong.ts";
-import { tcpDone, tcpTooManyOrphans } from "./tcp.ts";
+import { tcpDone } from "./tcp.ts";
 import { tcpSendAck, tcpSendActiveReset, tcpSendFin, tcpWriteWakeup } from "./tcp-control.ts";
 import { tcpEnterLoss } from "./tcp-fastretrans.ts";
+import { tcpCheckOom } from "./tcp-memory.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpMtuProbing } from "./tcp-mtu-probe.ts";
 import { tcpWriteQueuePurge } from "./tcp-output.ts";
@@ -176,10 +177,17 @@ function tcpOrphanRetries(sk: TcpSk, alive: boolean): number {
   return retries === 0 && alive ? ORPHAN_RETRIES : retries;
 }
 
-/** Ends an orphan when there are too many. Linux: tcp_out_of_resources(). */
+/**
+ * Ends an orphan when there are too many or memory is out; one whose peer has not been heard of for long, or that an ICMP error
+ * told of, counts for more. Linux: tcp_out_of_resources().
+ */
 function tcpOutOfResources(sk: TcpSk, doReset: boolean): boolean {
-  if (!tcpTooManyOrphans()) return false;
-  if (doReset) tcpSendActiveReset(sk);
+  const tp = sk.tp;
+  const idle = (jiffies - tp.lsndtime) | 0;
+  const shift = (idle > 2 * TCP_RTO_MAX || !doReset ? 1 : 0) + (words[sk.cold + SK_ERR_SOFT] !== 0 ? 1 : 0);
+  if (!tcpCheckOom(sk, shift)) return false;
+  // The peer may still be there: data went a moment ago, or its window is closed.
+  if (doReset || idle <= TCP_TIMEWAIT_LEN || (tp.sndWnd === 0 && tp.packetsOut === 0)) tcpSendActiveReset(sk);
   tcpDone(sk);
   sk.net.mib[LINUX_MIB_TCPABORTONMEMORY]!++;
   return true;

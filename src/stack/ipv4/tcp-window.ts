@@ -23,6 +23,7 @@ import { TCP_HLEN, TCPHDR_ACK } from "../wire/tcp.ts";
 import { IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipOptions } from "./ip-parts.ts";
 import { TP_ADVMSS, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_SND_CWND_STAMP, TP_URG_DATA, TP_WINDOW_CLAMP } from "./tcp-cold.ts";
+import { tcpAdjustRcvSsthresh, tcpUnderMemoryPressure } from "./tcp-memory.ts";
 import { tcpMd5Room } from "./tcp-md5.ts";
 import { tcpMtupBound, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { TCP_MAX_WSCALE } from "./tcp-options.ts";
@@ -135,6 +136,7 @@ export function tcpWindowWanted(sk: TcpSk): number {
   const wscale = tp.rcvWscale;
   if (free < full >> 1) {
     icsk.ackQuick = 0;
+    if (tcpUnderMemoryPressure(sk)) tcpAdjustRcvSsthresh(sk);
     if (sk.rmemAlloc === 0) {
       if (free < mss) free = mss;
     } else {

@@ -1,7 +1,6 @@
 /**
  * The life of a TCP socket: birth, states, shutdown, close, disconnect, readiness. Linux: net/ipv4/tcp.c. Read first: RFC 9293
- * sections 3.3.2 (states), 3.6 (closing), 3.10.4 and 3.10.5, tcp(7). Owns the count of orphans: sockets closed by their program
- * whose connection has still to end.
+ * sections 3.3.2 (states), 3.6 (closing), 3.10.4 and 3.10.5, tcp(7). Owns who hears of changes of state.
  *
  * sk.state changes in tcpSetState() only, which also stops the timers and takes the socket out of the tables at the end.
  */
@@ -44,6 +43,7 @@ import { tcpFastopenRemove } from "./tcp-fastopen.ts";
 import { FASTOPEN_REQ_NONE } from "./tcp-fastopen-client.ts";
 import { fastopenForgetKey } from "./tcp-fastopen-key.ts";
 import { tcpMd5Keys, tcpMd5Release } from "./tcp-md5.ts";
+import { tcpCheckOom, tcpMemoryInit, tcpOrphansAdd } from "./tcp-memory.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpMtupRelease, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { tcpOfoPurge } from "./tcp-ofo.ts";
@@ -54,7 +54,7 @@ import { tcpIsWriteable, tcpSendSpace, tcpSetNoSpace } from "./tcp-sendmsg.ts";
 import { tcpRecoveryReset, type TcpSk, tcpStatsReset } from "./tcp-sock.ts";
 import { TCP_URG_VALID, tcpAtMark } from "./tcp-urgent.ts";
 import { TCP_TIMEOUT_INIT, tcpClearXmitTimers, tcpFinTime, tcpInitXmitTimers, tcpResetKeepaliveTimer } from "./tcp-timer.ts";
-import { tcpReceiveWindow, tcpWindowInit } from "./tcp-window.ts";
+import { tcpPoolReserve, tcpReceiveWindow, tcpWindowInit } from "./tcp-window.ts";
 
 /** Duplicate ACKs that show a loss (RFC 5681); net.ipv4.tcp_reordering. */
 const TCP_REORDERING = 3;
@@ -78,26 +78,12 @@ export function tcpStateSeen(from: number, to: number): void {
   if (stateObserver !== null) stateObserver(from, to);
 }
 
-let orphans = 0;
-let maxOrphans = 0;
-
 /** Boot time only. Half of the machine's TCP socks may be orphans; a part of its packet buffers is the reserve. */
 export function tcpInit(sizes: { readonly tcpSocks: number; readonly buffers: number }): void {
-  orphans = 0;
-  maxOrphans = sizes.tcpSocks >> 1 > 1 ? sizes.tcpSocks >> 1 : 1;
   tcpWindowInit(sizes.buffers);
+  tcpMemoryInit(sizes.buffers, tcpPoolReserve, sizes.tcpSocks);
   tcpChallengeInit();
   tcpCongInit();
-}
-
-/** Sockets whose program has closed them and whose connection still goes on. */
-export function tcpOrphanCount(): number {
-  return orphans;
-}
-
-/** More orphans than the machine can afford. Linux: tcp_too_many_orphans(). */
-export function tcpTooManyOrphans(): boolean {
-  return orphans > maxOrphans;
 }
 
 /** A new socket's connection, closed. Always 0. Linux: tcp_init_sock(). */
@@ -147,7 +133,7 @@ export function tcpSetState(sk: TcpSk, state: number): void {
   if (words[sk.icsk.cold + ICSK_BIND_HASH]! >= 0 && (words[sk.cold + SK_USERLOCKS]! & SOCK_BINDPORT_LOCK) === 0) inetPutPort(sk);
   if ((sk.flags & SOCK_ORPHAN) !== 0) {
     sk.flags &= ~SOCK_ORPHAN;
-    orphans--;
+    tcpOrphansAdd(-1);
   }
   tcpClearXmitTimers(sk);
   // Behind unhash: a sock that is in a table is never seen closed.
@@ -239,7 +225,7 @@ export function tcpClose(sock: Sock): void {
   const state = sk.state;
   sockOrphan(sk);
   if (state !== TCP_CLOSE) {
-    orphans++;
+    tcpOrphansAdd(1);
     sk.flags |= SOCK_ORPHAN;
   }
   releaseSock(sk);
@@ -253,7 +239,7 @@ export function tcpClose(sock: Sock): void {
 }
 
 function limitOrphans(sk: TcpSk): void {
-  if (!tcpTooManyOrphans()) return;
+  if (!tcpCheckOom(sk, 0)) return;
   sk.net.mib[LINUX_MIB_TCPABORTONMEMORY]!++;
   tcpSendActiveReset(sk);
   tcpDone(sk);

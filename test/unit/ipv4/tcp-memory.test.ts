@@ -1,11 +1,16 @@
 import test from "ava";
 import type { ConfigOptions } from "../../../src/config.ts";
 import { allocSkb, consumeSkb, type SkBuff, skbBuffersAvailable } from "../../../src/stack/core/skbuff.ts";
-import { close, poll, Pollfd, recv, send } from "../../../src/stack/socket/index.ts";
-import { EAGAIN } from "../../../src/uapi/errno.ts";
+import { close, poll, Pollfd, recv, send, socket } from "../../../src/stack/socket/index.ts";
+import { tcpMaxOrphansSet, tcpMemMark, tcpMemSet, tcpOrphanCount } from "../../../src/stack/ipv4/tcp-memory.ts";
+import { EAGAIN, EINVAL } from "../../../src/uapi/errno.ts";
 import { POLLOUT } from "../../../src/uapi/poll.ts";
-import { LINUX_MIB_OFOPRUNED, LINUX_MIB_TCPOFODROP, LINUX_MIB_TCPRCVQDROP } from "../../../src/uapi/snmp.ts";
-import { accepted, bytes, type Conn, end, give, mib } from "./tcp-peer.ts";
+import {
+  LINUX_MIB_OFOPRUNED, LINUX_MIB_TCPABORTONMEMORY, LINUX_MIB_TCPMEMORYPRESSURES, LINUX_MIB_TCPMEMORYPRESSURESCHRONO, LINUX_MIB_TCPOFODROP,
+  LINUX_MIB_TCPRCVQDROP,
+} from "../../../src/uapi/snmp.ts";
+import { AF_INET, SOCK_STREAM } from "../../../src/uapi/socket.ts";
+import { accepted, bytes, type Conn, end, give, listening, mib } from "./tcp-peer.ts";
 import { ACK, bootWire, FIN, finish, inject, PSH, RST, run, sent } from "./tcp-wire.ts";
 
 /** The packets of preset small. */
@@ -165,6 +170,90 @@ test.serial("a receive buffer larger than the pool: what waits beyond a hole sti
   conn.rcv += 500;
   t.is(recv(conn.fd, buffer, 0, 20000, 0), 500);
   end(conn);
+  finish(t);
+});
+
+test.serial("above the pressure mark a window is four segments and does not grow; below the low mark it may again", (t) => {
+  bootWire({ preset: "default", buffers: 64, skbs: 128, rcvbufPackets: 40, sndbufPackets: 20, tcpSocks: 6, socks: 6 });
+  t.deepEqual([tcpMemMark(0), tcpMemMark(1), tcpMemMark(2)], [24, 36, 48], "a half, three quarters and all that the reserve leaves");
+  const conn = accepted();
+  const wide = firstWindow(conn);
+  t.true(wide > 6 * 1460);
+  // Everybody else's packets: not yet too many.
+  const few = hoard(34);
+  give(conn, { seq: conn.rcv - 1 });
+  t.is(mib(LINUX_MIB_TCPMEMORYPRESSURES), 0);
+  run(600);
+  sent();
+  const more = hoard(24);
+  // What was advertised is not taken back: the window is used up first.
+  for (let left = wide; left > 0; left -= 1000) {
+    give(conn, { payload: bytes(1000), flags: ACK | PSH });
+    conn.rcv += 1000;
+    recv(conn.fd, buffer, 0, 20000, 0);
+    run(1);
+  }
+  t.is(mib(LINUX_MIB_TCPMEMORYPRESSURES), 1, "counted once");
+  t.true(sent().at(-1)!.window <= 4 * 1460);
+  run(1000);
+  for (const skb of [...few, ...more]) consumeSkb(skb);
+  for (let i = 0; i < 40; i++) {
+    give(conn, { payload: bytes(1460), flags: ACK });
+    conn.rcv += 1460;
+    recv(conn.fd, buffer, 0, 20000, 0);
+    run(1);
+  }
+  t.true(sent().at(-1)!.window > 6 * 1460);
+  t.is(mib(LINUX_MIB_TCPMEMORYPRESSURES), 1);
+  t.true(mib(LINUX_MIB_TCPMEMORYPRESSURESCHRONO) >= 1000, "ms that it lasted");
+  end(conn);
+  finish(t);
+});
+
+test.serial("under pressure a writer gets an even share of what data may take, and goes on as its data is acknowledged", (t) => {
+  bootWire({ preset: "default", buffers: 64, skbs: 160, rcvbufPackets: 12, sndbufPackets: 60, tcpSocks: 6, socks: 6 });
+  const conn = accepted({ window: 1000 });
+  const held = hoard(64 - 36);
+  const data = new Uint8Array(100_000);
+  const taken = send(conn.fd, data, 0, data.length, 0);
+  t.is(mib(LINUX_MIB_TCPMEMORYPRESSURES), 1);
+  t.true(taken > 0 && skbBuffersAvailable() >= 16, "the reserve stays");
+  const others = [listening(), socket(AF_INET, SOCK_STREAM), socket(AF_INET, SOCK_STREAM), socket(AF_INET, SOCK_STREAM)];
+  t.is(send(conn.fd, data, 0, 10_000, 0), -EAGAIN, "of five sockets one has its share already");
+  t.is(poll([new Pollfd(conn.fd, POLLOUT)], 1), 0);
+  for (const fd of others) close(fd);
+  for (const skb of held) consumeSkb(skb);
+  run(100);
+  t.true(send(conn.fd, data, 0, 10_000, 0) > 0, "no pressure, no share");
+  t.is(tcpMemSet(3, 2, 9), -EINVAL);
+  t.is(tcpMemSet(1, 2, 3), 0);
+  t.is(send(conn.fd, data, 0, 10_000, 0), -EAGAIN, "the high mark is net.ipv4.tcp_mem's");
+  end(conn);
+  finish(t);
+});
+
+test.serial("an orphan that holds much of what there is none of is reset when its timer looks; and orphans have a limit", (t) => {
+  bootWire({ preset: "default", buffers: 64, skbs: 160, rcvbufPackets: 12, sndbufPackets: 20, tcpSocks: 6, socks: 6 });
+  const conn = accepted({ window: 0 });
+  const data = new Uint8Array(20_000);
+  t.true(send(conn.fd, data, 0, data.length, 0) > 5000);
+  close(conn.fd);
+  t.is(tcpOrphanCount(), 1);
+  run(1000);
+  t.is(mib(LINUX_MIB_TCPABORTONMEMORY), 0);
+  const held = hoard(10);
+  run(20_000);
+  t.is(mib(LINUX_MIB_TCPABORTONMEMORY), 1);
+  t.is(tcpOrphanCount(), 0);
+  t.true((sent().at(-1)!.flags & RST) !== 0);
+  for (const skb of held) consumeSkb(skb);
+  tcpMaxOrphansSet(0);
+  const second = accepted();
+  t.is(send(second.fd, data, 0, 100, 0), 100);
+  sent();
+  close(second.fd);
+  t.true((sent().at(-1)!.flags & RST) !== 0);
+  t.is(mib(LINUX_MIB_TCPABORTONMEMORY), 2);
   finish(t);
 });
 

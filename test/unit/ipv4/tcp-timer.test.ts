@@ -2,7 +2,7 @@ import test from "ava";
 import { initNet } from "../../../src/boot.ts";
 import { SockaddrIn } from "../../../src/stack/core/sockaddr.ts";
 import { inetTimewaitCount } from "../../../src/stack/ipv4/inet-timewait-sock.ts";
-import { tcpOrphanCount } from "../../../src/stack/ipv4/tcp.ts";
+import { tcpOrphanCount } from "../../../src/stack/ipv4/tcp-memory.ts";
 import {
   accept4, bind, close, connect, getsockopt, listen, recv, send, setsockopt, shutdown, socket,
 } from "../../../src/stack/socket/index.ts";
