@@ -20,9 +20,9 @@ const ROUTES = 7;
 const LOOKUP = 8;
 const SERVICES = 9;
 
-/** The measured paths (paths.ts says what each does). */
+/** The measured paths (paths.ts says what each does), in the order in which one board runs them. */
 export const PATHS: readonly string[] = [
-  "arp", "ping", "udp-echo", "forward", "tcp-receive", "tcp-send", "tcp-request", "tcp-connect", "tcp-active",
+  "arp", "ping", "udp-echo", "forward", "tcp-receive", "tcp-send", "tcp-request", "tcp-connect", "tcp-active", "forward-nat",
 ];
 /** Paths of parts that a board lists when it boots: of these only the slots are looked at. */
 export const PART_PATHS: readonly string[] = ["raw", "packet", "multicast", "link"];

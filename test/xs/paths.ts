@@ -2,9 +2,14 @@
  * The measured paths: for each, how the peer provokes one packet's worth of work in the guest and checks that it was done.
  * `step(i)` must allocate nothing itself. With `dry` the frames are built but not received: what the generator costs.
  */
+import { iptables } from "../../src/commands/index.ts";
 import type { Config } from "../../src/config.ts";
+import { conntrack } from "../../src/conntrack.ts";
 import { devSetForwarding, forwarding } from "../../src/forwarding.ts";
+import { iptables as ipTables } from "../../src/iptables.ts";
 import { memView } from "../../src/lib/memory.ts";
+import { nat } from "../../src/nat.ts";
+import { netfilter } from "../../src/netfilter.ts";
 import {
   accept4, bind, close, connect as connectTo, listen, recv, recvfrom, send, sendto, setsockoptBytes, socket,
 } from "../../src/index.ts";
@@ -205,11 +210,20 @@ function startForwarding(): void {
   must(ipRouteAdd(net, BEHIND_PEER, 16, PEER_ADDR, 0), "route");
 }
 
+/** What goes on gets the board's address on its way, as behind a home router. The hooks stay: this is the last path of a board. */
+function startNat(): void {
+  const config = { nfConntracks: 32, nfRuleWords: 1024 } as Config;
+  for (const part of [netfilter, ipTables, conntrack, nat]) part.init(config);
+  const { error } = iptables(net, "-t nat -A POSTROUTING -o eth0 -j MASQUERADE");
+  if (error !== "") throw new Error(error);
+}
+
 /** Makes the path ready: connected, and warm as far as the protocol goes. */
 export function pathStart(path: string): void {
   dry = false;
   partFd = openPart(path);
-  if (path === "forward") startForwarding();
+  if (path === "forward" || path === "forward-nat") startForwarding();
+  if (path === "forward-nat") startNat();
   if (path === "tcp-receive" || path === "tcp-send" || path === "tcp-request") connect();
   if (isServicePath(path)) servicePathStart(path, net);
   if (path === "link") linkInit(net, devGetByName(net, "eth0")!);
@@ -220,7 +234,7 @@ export function pathEnd(path: string): void {
   dry = false;
   if (partFd >= 0) close(partFd);
   if (isServicePath(path)) servicePathEnd(path);
-  if (path === "forward") {
+  if (path === "forward" || path === "forward-nat") {
     devSetForwarding(net.devices!.nextDev!, false);
     must(ipRouteDel(net, BEHIND_PEER, 16, PEER_ADDR, 0), "route");
   }
@@ -262,6 +276,10 @@ export function pathStep(path: string, i: number): void {
       receive(writeTransit(BEHIND_PEER + 9, REQUEST));
       // Where the guest asked for the peer right behind the datagram, the question lies in the datagram's buffer by now.
       expect(framesSent === before + 1 && (arpRequests !== 0 || memView.getUint8(outboxOffset + 22) === 63), "pass the datagram on");
+      return;
+    case "forward-nat":
+      receive(writeTransit(BEHIND_PEER + 9, REQUEST));
+      expect(framesSent === before + 1 && (arpRequests !== 0 || memView.getInt32(outboxOffset + 26) === BOARD_ADDR), "pass the datagram on as its own");
       return;
     case "tcp-receive":
       sendSegment(TCPHDR_ACK, SEGMENT);
