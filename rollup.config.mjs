@@ -6,7 +6,8 @@ import terser from "@rollup/plugin-terser";
 import { fileURLToPath } from "node:url";
 import esbuild from "rollup-plugin-esbuild";
 import { boardChunk, boardEntries, boardManifests, sharedName } from "./tools/board-modules.mjs";
-import { functionsToArrows, inlineNumbers } from "./tools/flash.mjs";
+import { closure } from "./tools/closure.mjs";
+import { functionsToArrows, inlineNumbers, shareNames } from "./tools/flash.mjs";
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 
@@ -51,19 +52,12 @@ const bundle = (input, platformFile, output, external = []) => ({
   plugins: plugins(platformFile),
 });
 
-/** Writes functions that are called at one place only where they are called, and what else terser finds. */
-const compress = () =>
-  terser({
-    ecma: 2020,
-    module: true,
-    compress: { ecma: 2020, toplevel: true, passes: 2 },
-    mangle: false,
-    format: { beautify: true, indent_level: 2, comments: false },
-  });
-
-/** What turns the sources into a board's modules: as plugins(), and what saves flash. */
+/** What turns the sources into a board's modules: as plugins(), and what saves flash. LINNET_NAMES=1: with names for a debugger. */
 export const boardPlugins = () => [
-  platform("hal/xs/platform.ts"), esbuild({ target: "es2022", tsconfig: false }), inlineNumbers(), compress(), functionsToArrows(),
+  platform("hal/xs/platform.ts"),
+  esbuild({ target: "es2022", tsconfig: false }),
+  inlineNumbers(),
+  ...(process.env.LINNET_NAMES === "1" ? [inlineConstants(), functionsToArrows()] : [closure(), functionsToArrows(), shareNames()]),
 ];
 
 /** Modules that the board's SDK has, and what stands for them on Linux. */

@@ -1,7 +1,10 @@
 /**
- * What makes a bundle small in flash, where a function is 11 slots of 16 bytes and each name of the module that it uses one more:
- * numbers are written where they are used, and functions are arrows.
+ * What makes a bundle small in flash, where a function is 5 slots of 16 bytes and 5 more if it is no arrow, each name of the module
+ * that it uses is one more, and each word that is a name somewhere is one for the whole image: numbers are written where they
+ * are used, functions are arrows, and variables have the names of properties.
  */
+import { minify } from "terser";
+
 /** Modules that have numbers and do not import others' but of their kind. */
 const NUMBERS = /\/src\/(uapi|stack\/wire)\//;
 
@@ -47,11 +50,14 @@ function isName(node, parent) {
   return parent.type.startsWith("Import") || parent.type.startsWith("Export");
 }
 
-function visit(node, parent, each) {
+/** The nodes right below a node. */
+export function children(node) {
+  return Object.values(node).flat().filter((item) => typeof item?.type === "string");
+}
+
+export function visit(node, parent, each) {
   each(node, parent);
-  for (const value of Object.values(node)) {
-    for (const item of Array.isArray(value) ? value : [value]) if (typeof item?.type === "string") visit(item, node, each);
-  }
+  for (const child of children(node)) visit(child, node, each);
 }
 
 /** Numbers that a module exports, by name. */
@@ -147,5 +153,37 @@ export const functionsToArrows = () => ({
     const imports = body.filter(({ type }) => type === "ImportDeclaration").map(({ start, end }) => code.slice(start, end));
     for (const text of imports) rest = rest.replace(text, "");
     return { code: [...imports, ...arrows, rest].join("\n"), map: null };
+  },
+});
+
+/** Words that a property may be called and a variable may not. */
+const NO_VARIABLE = new Set(
+  ("arguments async await break case catch class const continue debugger default delete do else enum eval export extends false finally for " +
+    "function get if implements import in instanceof interface let new null of package private protected public return set static super " +
+    "switch this throw true try typeof undefined var void while with yield Infinity NaN").split(" "),
+);
+
+/** Names of the properties that a module has, the most used first. */
+function propertyNames(ast) {
+  const uses = new Map();
+  visit(ast, { type: "" }, (node, parent) => {
+    if (node.type !== "Identifier" || !isName(node, parent) || /^(Import|Export)/.test(parent.type) || NO_VARIABLE.has(node.name)) return;
+    uses.set(node.name, (uses.get(node.name) ?? 0) + 1);
+  });
+  return [...uses].sort(([, a], [, b]) => b - a).map(([name]) => name);
+}
+
+/**
+ * Variables and functions take the names of the module's properties, which are in the image's list of names anyway: an own name
+ * is a slot, a pointer and its text. What it says then is no name for people; LINNET_NAMES=1 builds with those of the sources.
+ */
+export const shareNames = () => ({
+  name: "share-names",
+  async renderChunk(code) {
+    const names = propertyNames(this.parse(code));
+    const nth_identifier = { get: (n) => (n < names.length ? names[n] : `$${(n - names.length).toString(36)}`) };
+    const options = { ecma: 2020, module: true, compress: false, format: { beautify: true, indent_level: 2, comments: false } };
+    const { code: out } = await minify(code, { ...options, mangle: { toplevel: true, nth_identifier } });
+    return { code: out, map: null };
   },
 });

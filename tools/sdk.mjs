@@ -4,7 +4,8 @@
  *   tools                  builds the SDK's command-line tools, without the ones that need a screen (Linux)
  *   build SKETCH [-p P]    mcconfig: a sketch of examples/ for a platform, by default as a program of this machine
  *   run SKETCH ARGUMENTS   the same, then runs it: --tap NAME --addr A/L (root, or inside unshare -rn)
- *   variables SKETCH       what the linker finds that must be written and so will be in RAM, one a line
+ *   variables SKETCH       what the linker finds that must be written and so will be in RAM, one a line (with the sources' names after
+ *                          LINNET_NAMES=1 npm run build)
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, rmSync } from "node:fs";

@@ -1,8 +1,9 @@
 /**
  * `npm run bench -- size`: what a program that uses one thing of linnet carries into flash. Each set is bundled as a board's
  * bundle is, without what it does not use, and measured minified; where Moddable's `xsc` and `xsl` are on PATH, exactly:
- * the bytecode (the CODE atom; names are in SYMB, shared by the whole image), the slots of the heap that the linker puts into
- * flash when the bundle is preloaded, and both together, at a microcontroller's 16 bytes a slot.
+ * what the linker writes when the bundle is preloaded and unused builtins are stripped, as mcconfig does it, beyond what it writes
+ * without the bundle. That is the bytecode of its functions (a module's own, which makes them, is not needed any more), the slots of
+ * its heap at a microcontroller's 16 bytes, its strings and names, and a pointer for each name.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -31,46 +32,66 @@ const SETS: Readonly<Record<string, readonly string[]>> = Object.freeze({
 
 export interface SizeOfSet {
   readonly set: string;
-  /** Bytes of XS's CODE atom, or of the minified text where there is no xsc. */
+  /** Bytecode of the functions, or the size of the minified text where there is no xsc. */
   readonly codeBytes: number;
   /** What it has on XS's heap when it is preloaded, in flash; null where there is no xsl. */
   readonly heapSlots: number | null;
+  /** Strings, the names that no builtin has, and the pointers to them. */
+  readonly textBytes: number | null;
   readonly flashBytes: number | null;
+  readonly functions: number | null;
   readonly measured: "xsc" | "minified";
   readonly minifiedBytes: number;
-}
-
-/** Bytes of an atom of a compiled module: each has its size and its four letters, inside one that holds all. */
-function atomBytes(file: Buffer, name: string): number {
-  for (let at = 8; at + 8 <= file.length; at += file.readUInt32BE(at)) {
-    if (file.toString("latin1", at + 4, at + 8) === name) return file.readUInt32BE(at) - 8;
-    if (file.readUInt32BE(at) < 8) break;
-  }
-  throw new Error(`xsc: no ${name} in what it made`);
 }
 
 /** What the linker is told of the machine; none of it changes what is measured. */
 const CREATION = "65536,16384,4096,512,512,32,32,1993,127,1024,17,0,main,0";
 const SLOT_BYTES = 16;
+const POINTER_BYTES = 4;
 
-/** Slots of a heap that the linker makes of these preloaded modules. */
-function heapSlots(folder: string, modules: readonly string[]): number {
-  const files = modules.map((name) => `${name}.xsb`);
-  const preloads = files.flatMap((file) => ["-p", file]);
-  const args = ["-b", folder, "-o", folder, "-r", "mc", "-c", CREATION, ...preloads, ...files.map((file) => join(folder, file))];
-  execFileSync("xsl", args, { stdio: "pipe" });
-  const [, count] = /^#define mxHeapCount (\d+)/m.exec(readFileSync(join(folder, "mc.xs.c"), "utf8")) ?? [];
-  if (count === undefined) throw new Error("xsl: no mxHeapCount in what it made");
-  return Number(count);
-}
-
-interface Measured {
+interface Linked {
   readonly codeBytes: number;
   readonly heapSlots: number;
+  readonly textBytes: number;
+  readonly functions: number;
+}
+
+/** Bytes of a string of C, without its end. */
+function literalBytes(text: string): number {
+  return text.replace(/\\x[0-9a-f]{2}|\\[0-7]{1,3}|\\./gi, ".").length;
+}
+
+/** What is in the C text that the linker makes of these preloaded modules: a line for each slot of the heap. */
+function linked(folder: string, modules: readonly string[]): Linked {
+  const files = modules.map((name) => `${name}.xsb`);
+  const preloads = files.flatMap((file) => ["-p", file]);
+  const args = ["-s", "*", "-b", folder, "-o", folder, "-r", "mc", "-c", CREATION, ...preloads, ...files.map((file) => join(folder, file))];
+  execFileSync("xsl", args, { stdio: "pipe" });
+  const text = readFileSync(join(folder, "mc.xs.c"), "utf8");
+  const defined = (name: string): number => {
+    const [, count] = new RegExp(`^#define ${name} (\\d+)`, "m").exec(text) ?? [];
+    if (count === undefined) throw new Error(`xsl: no ${name} in what it made`);
+    return Number(count);
+  };
+  let codeBytes = 0;
+  let functions = 0;
+  let textBytes = POINTER_BYTES * defined("mxKeysCount");
+  const [, heap = ""] = /^static const txSlot gxHeap\[mxHeapCount\] = \{\n(.*?)^\};/ms.exec(text) ?? [];
+  for (const line of heap.split("\n")) {
+    for (const [, literal = ""] of line.matchAll(/"((?:[^"\\]|\\.)*)"/g)) {
+      if (line.includes("XS_CODE_X_KIND")) {
+        codeBytes += literalBytes(literal);
+        functions++;
+      } else {
+        textBytes += literalBytes(literal) + 1;
+      }
+    }
+  }
+  return { codeBytes, heapSlots: defined("mxHeapCount"), textBytes, functions };
 }
 
 /** Compiles and links a module by the SDK's tools; null where there are none. */
-function xsSize(text: string): Measured | null {
+function xsSize(text: string): Linked | null {
   if (["xsc", "xsl"].some((tool) => spawnSync(tool, ["-no-such-file"]).error !== undefined)) return null;
   const folder = mkdtempSync(join(tmpdir(), "linnet-size-"));
   const compile = (name: string, source: string): void => {
@@ -81,8 +102,14 @@ function xsSize(text: string): Measured | null {
     const board = ["main", "timer", "time"];
     for (const name of board) compile(name, "export default Object.freeze({});");
     compile("bundle", text);
-    const codeBytes = atomBytes(readFileSync(join(folder, "bundle.xsb")), "CODE");
-    return { codeBytes, heapSlots: heapSlots(folder, [...board, "bundle"]) - heapSlots(folder, board) };
+    const without = linked(folder, board);
+    const all = linked(folder, [...board, "bundle"]);
+    return {
+      codeBytes: all.codeBytes - without.codeBytes,
+      heapSlots: all.heapSlots - without.heapSlots,
+      textBytes: all.textBytes - without.textBytes,
+      functions: all.functions - without.functions,
+    };
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -114,9 +141,10 @@ export async function benchSize(): Promise<{ sets: SizeOfSet[] }> {
     const minifiedBytes = Buffer.byteLength(await minify(text));
     const made = xsSize(text);
     if (made === null) {
-      sets.push({ set, codeBytes: minifiedBytes, heapSlots: null, flashBytes: null, measured: "minified", minifiedBytes });
+      const none = { heapSlots: null, textBytes: null, flashBytes: null, functions: null };
+      sets.push({ set, codeBytes: minifiedBytes, ...none, measured: "minified", minifiedBytes });
     } else {
-      const flashBytes = made.codeBytes + SLOT_BYTES * made.heapSlots;
+      const flashBytes = made.codeBytes + SLOT_BYTES * made.heapSlots + made.textBytes;
       sets.push({ set, ...made, flashBytes, measured: "xsc", minifiedBytes });
     }
   }

@@ -5,7 +5,8 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Plugin, rollup } from "rollup";
 import { boardEntries } from "../../../tools/board-modules.mjs";
-import { functionsToArrows, inlineNumbers } from "../../../tools/flash.mjs";
+import { closure } from "../../../tools/closure.mjs";
+import { functionsToArrows, inlineNumbers, shareNames } from "../../../tools/flash.mjs";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 
@@ -109,4 +110,40 @@ test("functions become arrows at the module's top, in any order of use; those wi
     four: number; made: { x: number }; add(a: number, b: number): number;
   };
   t.deepEqual([four, old.x, add(1, 2)], [4, 7, 3]);
+});
+
+/** A module whose every part the board's treatment has to keep: what it exports changes, is private, or is used before it is there. */
+const COUNTER = `
+  import device from "embedded:x";
+  let count = 0;
+  const LIMIT = 1 << 3;
+  const table = Object.freeze([again]);
+  class Edge { #inner = 5; static inner(edge) { return #inner in edge ? edge.#inner : -1; } }
+  function again(by) { return by > 0 ? step(by) : count; }
+  function step(by) {
+    for (let i = 0; i < by; i++) { if (count >= LIMIT) return -1; count++; }
+    if (by > 2) { const double = by * 2; return double + device.size; }
+    return count;
+  }
+  export const run = (by) => table[0](by);
+  export { count, Edge };
+`;
+
+test("what Closure makes of a module does the same, makes no function in a call, and leaves to RAM what changes alone", async (t) => {
+  const code = await made({ "main.ts": COUNTER }, closure(), functionsToArrows());
+  t.notRegex(code, /function\s*\(|var /);
+  t.is(code.match(/^let /gm)?.length, 1);
+  const text = code.replace(/import device from .*;/, "const device = { size: 7 };");
+  const board = (await import(`data:text/javascript,${encodeURIComponent(text)}`)) as {
+    run(by: number): number; readonly count: number; Edge: { new (): object; inner(edge: object): number };
+  };
+  t.deepEqual([board.run(0), board.run(2), board.count], [0, 2, 2]);
+  t.deepEqual([board.run(3), board.count, board.run(9), board.count], [13, 5, -1, 8]);
+  t.deepEqual([board.Edge.inner(new board.Edge()), board.Edge.inner({})], [5, -1]);
+});
+
+test("variables have the names of properties, and exports theirs", async (t) => {
+  const code = await made({ "main.ts": "const first = (skb) => skb.len + skb.data + skb.len; export const second = (other) => first(other);" }, shareNames());
+  const words = [...new Set(code.match(/[a-z$]\w*/gi))].filter((word) => !/^(const|export|as|return)$/.test(word));
+  t.deepEqual(words.sort(), ["data", "len", "second"]);
 });
