@@ -8,7 +8,7 @@
 
 export type Preset = "tiny" | "small" | "default" | "host";
 
-interface Row {
+export interface Row {
   readonly tiny: number;
   readonly small: number;
   readonly default: number;
@@ -19,14 +19,15 @@ interface Row {
   readonly step: number;
 }
 
-function row(sizes: readonly [number, number, number, number], min: number, max: number, step = 1): Row {
-  return Object.freeze({ tiny: sizes[0], small: sizes[1], default: sizes[2], host: sizes[3], min, max, step });
+/** A row as text, which is one slot of a board's flash where an object of these seven would be nine. */
+function row(sizes: readonly [number, number, number, number], min: number, max: number, step = 1): string {
+  return `${sizes.join()},${min},${max},${step}`;
 }
 
 /** Smallest buffer: the 576 bytes every IPv4 host must take (RFC 791), Ethernet's header, and TCP's headroom. */
 const MIN_BUFFER_BYTES = 612;
 
-export const CONFIG_TABLE = Object.freeze({
+const CONFIG_TABLE = Object.freeze({
   /** Bytes of one packet buffer; 36 more than the largest MTU. */
   bufferBytes: row([612, 1536, 1536, 1536], MIN_BUFFER_BYTES, 9216, 4),
   /** Packet buffers. */
@@ -135,9 +136,21 @@ export const CONFIG_TABLE = Object.freeze({
   netlinkSocks: row([1, 1, 2, 64], 1, 1024),
   /** Packets waiting on loopback and veth (netdev_max_backlog). */
   backlog: row([6, 12, 40, 1000], 1, 16384),
-} satisfies Record<string, Row>);
+} satisfies Record<string, string>);
 
 export type ConfigOption = keyof typeof CONFIG_TABLE;
+
+/** The names of the table's rows, in its order. */
+export function configOptions(): ConfigOption[] {
+  return Object.keys(CONFIG_TABLE) as ConfigOption[];
+}
+
+/** A row of the table. */
+export function configRow(option: ConfigOption): Row {
+  const [tiny, small, normal, host, min, max, step] = CONFIG_TABLE[option].split(",").map(Number) as [number, number, number, number, number, number, number];
+  return { tiny, small, default: normal, host, min, max, step };
+}
+
 /** A count or size for every row of the table. */
 export type Config = { readonly [K in ConfigOption]: number };
 /** What boot() takes: a preset, single sizes that differ from it, or both. */
@@ -150,7 +163,7 @@ const POWERS_OF_TWO: readonly ConfigOption[] = Object.freeze([
 ] as const);
 
 function checkValue(option: ConfigOption, value: unknown): number {
-  const { min, max, step } = CONFIG_TABLE[option];
+  const { min, max, step } = configRow(option);
   if (typeof value !== "number") {
     throw new TypeError(`boot: option ${option} is ${String(value)}; it must be a number from ${min} to ${max}`);
   }
@@ -182,13 +195,13 @@ export function resolveConfig(options: ConfigOptions): Config {
   }
   for (const key of Object.keys(options)) {
     if (key !== "preset" && !Object.hasOwn(CONFIG_TABLE, key)) {
-      throw new TypeError(`boot: there is no option ${key}; options are preset, ${Object.keys(CONFIG_TABLE).join(", ")}`);
+      throw new TypeError(`boot: there is no option ${key}; options are preset, ${configOptions().join(", ")}`);
     }
   }
   const config = {} as Record<ConfigOption, number>;
-  for (const option of Object.keys(CONFIG_TABLE) as ConfigOption[]) {
+  for (const option of configOptions()) {
     const given: unknown = options[option];
-    config[option] = given === undefined ? CONFIG_TABLE[option][preset as Preset] : checkValue(option, given);
+    config[option] = given === undefined ? configRow(option)[preset as Preset] : checkValue(option, given);
   }
   for (const [smaller, larger] of AT_MOST) {
     if (config[smaller] > config[larger]) {

@@ -2,9 +2,9 @@
 import test from "ava";
 import fc from "fast-check";
 import { budget } from "../../src/budget.ts";
-import { CONFIG_TABLE, type ConfigOption, type ConfigOptions, type Preset, resolveConfig } from "../../src/config.ts";
+import { configOptions, configRow, type ConfigOptions, type Preset, resolveConfig } from "../../src/config.ts";
 
-const OPTIONS = Object.keys(CONFIG_TABLE) as ConfigOption[];
+const OPTIONS = configOptions();
 const PRESETS = ["tiny", "small", "default", "host"] satisfies Preset[];
 
 /** Options that hold a power of two. */
@@ -21,7 +21,7 @@ function refused(options: unknown): Error {
 
 for (const option of OPTIONS) {
   test(`${option}: what is no size is refused, with name, value and range`, (t) => {
-    const { min, max, step } = CONFIG_TABLE[option];
+    const { min, max, step } = configRow(option);
     const outside: unknown[] = [-1, min - 1, max + 1, max + step, min + 0.5, NaN, Infinity, -Infinity, 2 ** 53];
     if (min > 0) outside.push(0);
     if (step > 1) outside.push(min + 1);
@@ -39,22 +39,22 @@ for (const option of OPTIONS) {
   });
 
   test(`${option}: its ends are accepted, and nothing else changes`, (t) => {
-    const { min, max } = CONFIG_TABLE[option];
+    const { min, max } = configRow(option);
     for (const value of [min, max]) {
       const roomy = { socks: 16384, skbs: 30000, tcpSocks: 1, buffers: 4 };
       const config = resolveConfig({ preset: "small", ...roomy, [option]: value, ...(option === "socks" ? { tcpSocks: 1 } : {}) });
       t.is(config[option], value);
       for (const other of OPTIONS) {
         if (other === option || other in roomy) continue;
-        t.is(config[other], CONFIG_TABLE[other].small, other);
+        t.is(config[other], configRow(other).small, other);
       }
     }
   });
 
   test(`${option}: every preset's size is in its own range`, (t) => {
-    for (const preset of PRESETS) t.is(resolveConfig({ preset })[option], CONFIG_TABLE[option][preset]);
+    for (const preset of PRESETS) t.is(resolveConfig({ preset })[option], configRow(option)[preset]);
     for (const preset of PRESETS) {
-      const value = CONFIG_TABLE[option][preset];
+      const value = configRow(option)[preset];
       t.is(resolveConfig({ preset, [option]: value })[option], value);
     }
   });
@@ -101,7 +101,7 @@ test("any mixture of numbers is either refused as RangeError or taken as it is",
       } catch (error) {
         return error instanceof RangeError;
       }
-      return OPTIONS.every((option) => config[option] === (options[option] ?? CONFIG_TABLE[option].default));
+      return OPTIONS.every((option) => config[option] === (options[option] ?? configRow(option).default));
     }),
   );
   t.pass();
