@@ -163,18 +163,26 @@ const NO_VARIABLE = new Set(
     "switch this throw true try typeof undefined var void while with yield Infinity NaN").split(" "),
 );
 
-/** Names of the properties that a module has, the most used first. */
+/** Whose properties' names are in every image of XS. */
+const BUILTINS = [
+  Array.prototype, ArrayBuffer.prototype, Atomics, DataView.prototype, Date.prototype, JSON, Map.prototype, Math, Number, Object, Promise,
+  Reflect, Object.getPrototypeOf(Uint8Array.prototype),
+];
+
+/** Names of properties: those that a module has, the most used first, and the builtins'. */
 function propertyNames(ast) {
   const uses = new Map();
   visit(ast, { type: "" }, (node, parent) => {
     if (node.type !== "Identifier" || !isName(node, parent) || /^(Import|Export)/.test(parent.type) || NO_VARIABLE.has(node.name)) return;
     uses.set(node.name, (uses.get(node.name) ?? 0) + 1);
   });
-  return [...uses].sort(([, a], [, b]) => b - a).map(([name]) => name);
+  const own = [...uses].sort(([, a], [, b]) => b - a).map(([name]) => name);
+  const builtin = BUILTINS.flatMap(Object.getOwnPropertyNames).filter((name) => /^[a-z]/.test(name) && !NO_VARIABLE.has(name));
+  return [...new Set([...own, ...builtin])];
 }
 
 /**
- * Variables and functions take the names of the module's properties, which are in the image's list of names anyway: an own name
+ * Variables and functions take the names of properties, which are in the image's list of names anyway: an own name
  * is a slot, a pointer and its text. What it says then is no name for people; LINNET_NAMES=1 builds with those of the sources.
  */
 export const shareNames = () => ({
