@@ -12,7 +12,7 @@ import { children, visit } from "./flash.mjs";
 
 const CLI = join(dirname(createRequire(import.meta.url).resolve("google-closure-compiler/package.json")), "cli.js");
 const FLAGS = [
-  "--compilation_level", "SIMPLE", "--assume_function_wrapper", "--strict_mode_input", "--formatting", "PRETTY_PRINT",
+  "--compilation_level", "SIMPLE", "--env", "CUSTOM", "--assume_function_wrapper", "--strict_mode_input", "--formatting", "PRETTY_PRINT",
   "--language_in", "ECMASCRIPT_NEXT", "--language_out", "ECMASCRIPT_NEXT", "--warning_level", "QUIET",
 ];
 

@@ -90,8 +90,11 @@ export const ECANCELED = 125;
 /** Kernel-internal: a request a lower layer does not know; turned into ENOTTY before a program sees it. */
 export const ENOIOCTLCMD = 515;
 
-/** By number, in one text: a list of strings would take a slot of a board's flash for each. */
-const ERRNO_NAMES =
+/**
+ * By number, in one text: a list of strings would take a slot of a board's flash for each. The text is an array's, as a compiler
+ * would write that of a constant into each place that uses it.
+ */
+const ERRNO_NAMES: readonly string[] = Object.freeze([
   ",EPERM,ENOENT,ESRCH,EINTR,EIO,ENXIO,E2BIG,ENOEXEC,EBADF,ECHILD,EAGAIN,ENOMEM,EACCES,EFAULT,ENOTBLK,EBUSY,EEXIST," +
   "EXDEV,ENODEV,ENOTDIR,EISDIR,EINVAL,ENFILE,EMFILE,ENOTTY,ETXTBSY,EFBIG,ENOSPC,ESPIPE,EROFS,EMLINK,EPIPE,EDOM," +
   "ERANGE,EDEADLK,ENAMETOOLONG,ENOLCK,ENOSYS,ENOTEMPTY,ELOOP,,ENOMSG,EIDRM,ECHRNG,EL2NSYNC,EL3HLT,EL3RST,ELNRNG," +
@@ -102,19 +105,21 @@ const ERRNO_NAMES =
   "EADDRNOTAVAIL,ENETDOWN,ENETUNREACH,ENETRESET,ECONNABORTED,ECONNRESET,ENOBUFS,EISCONN,ENOTCONN,ESHUTDOWN," +
   "ETOOMANYREFS,ETIMEDOUT,ECONNREFUSED,EHOSTDOWN,EHOSTUNREACH,EALREADY,EINPROGRESS,ESTALE,EUCLEAN,ENOTNAM,ENAVAIL," +
   "EISNAM,EREMOTEIO,EDQUOT,ENOMEDIUM,EMEDIUMTYPE,ECANCELED,ENOKEY,EKEYEXPIRED,EKEYREVOKED,EKEYREJECTED,EOWNERDEAD," +
-  "ENOTRECOVERABLE,ERFKILL,EHWPOISON";
+  "ENOTRECOVERABLE,ERFKILL,EHWPOISON",
+]);
 
 /**
  * The name of an error number, positive or negative: `errnoName(-22)` is "EINVAL". A number without a name
  * comes back as decimal text. Makes a string: for texts and tests, not for packet paths.
  */
 export function errnoName(n: number): string {
+  const names = ERRNO_NAMES[0]!;
   const number = n < 0 ? -n : n;
   let at = 0;
   for (let i = 0; i < number; i++) {
-    at = ERRNO_NAMES.indexOf(",", at) + 1;
+    at = names.indexOf(",", at) + 1;
     if (at === 0) return String(n);
   }
-  const end = ERRNO_NAMES.indexOf(",", at);
-  return ERRNO_NAMES.substring(at, end < 0 ? ERRNO_NAMES.length : end) || String(n);
+  const end = names.indexOf(",", at);
+  return names.substring(at, end < 0 ? names.length : end) || String(n);
 }
