@@ -112,6 +112,8 @@ const CONFIG_TABLE = Object.freeze({
   mcSources: row([0, 2, 8, 512], 0, 16384),
   /** Memberships of sockets. */
   mcMemberships: row([1, 2, 6, 256], 1, 16384),
+  /** Link addresses that a person has devices receive (ip maddress add), where `igmp` is started. */
+  mcStatic: row([0, 0, 2, 64], 0, 4096),
   /** Packet sockets among them, where `packet` is started. */
   packetSocks: row([1, 1, 2, 64], 1, 1024),
   /** What they ask of devices (PACKET_ADD_MEMBERSHIP). */

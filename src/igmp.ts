@@ -1,12 +1,13 @@
 /**
  * Multicast as a part to be had or not: memberships of sockets and devices with source filters, the host's side of IGMP versions 1
  * to 3, and the multicast options of IPv4 sockets. A program lists it at boot, `boot({ initcalls: [igmp] })`; without it a host is
- * a member of 224.0.0.1 alone. Its sizes are the options mcGroups, mcSources and mcMemberships.
+ * a member of 224.0.0.1 alone. Its sizes are the options mcGroups, mcSources, mcMemberships and mcStatic.
  */
 import type { Config } from "./config.ts";
 import { account } from "./lib/account.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { NotifierBlock, notifierChainRegister } from "./lib/notifier.ts";
+import { devMcStaticInit } from "./netif/dev-mc-static.ts";
 import { netdevChain } from "./netif/dev.ts";
 import type { NetDevice } from "./stack/core/net-device.ts";
 import { procRegister } from "./stack/core/proc.ts";
@@ -32,6 +33,7 @@ export const igmp: Initcall<Config> = Object.freeze({
     igmpMemoryInit(
       config.mcGroups, config.mcSources, config.mcMemberships, igmpTimerExpire, igmpGqTimerExpire, igmpIfcTimerExpire,
     );
+    devMcStaticInit(config.mcStatic);
     notifierChainRegister(netdevChain, account("igmp", new NotifierBlock<NetDevice>(igmpNetdevEvent)));
     inetAddProtocol(IPPROTO_IGMP, Object.freeze({ handler: igmpRcv }));
     procRegister("net/igmp", formatIgmp);

@@ -27,6 +27,8 @@ export type { IpMonitor } from "./ip-monitor.ts";
 /** `ip`: address, link, neighbour, route, rule. iproute2's words, output, complaints and exit status. */
 export function ip(net: Net, argv: string | readonly string[]): CommandResult {
   netlinkLoad();
+  // For `ip maddress`.
+  ioctlLoad();
   return runCommand(argv, (words, out) => ipMain(net, words, out));
 }
 

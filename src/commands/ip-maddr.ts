@@ -1,14 +1,20 @@
 /**
  * `ip maddress`: the groups that devices receive, as link addresses and as IPv4 groups. iproute2's counterpart is ip/ipmaddr.c, which reads
- * /proc/net/dev_mcast and /proc/net/igmp, too: they are there where `igmp` was listed at boot. Link addresses of one's own (add, del) are
- * not.
+ * /proc/net/dev_mcast and /proc/net/igmp, too: they are there where `igmp` was listed at boot, and so are link addresses of one's own (add, del),
+ * which go by ioctl().
  */
+import { Ifreq } from "../stack/core/ifreq.ts";
 import { procRead } from "../stack/core/proc.ts";
-import { AF_INET } from "../uapi/socket.ts";
-import { type Args, CommandEnd, garbageArg, matches } from "./command.ts";
+import { close } from "../stack/socket/files.ts";
+import { ioctl, socketIn } from "../stack/socket/socket.ts";
+import { SIOCADDMULTI, SIOCDELMULTI } from "../uapi/ioctl.ts";
+import { AF_INET, SOCK_DGRAM } from "../uapi/socket.ts";
+import { type Args, CommandEnd, duplicateArg, garbageArg, matches } from "./command.ts";
+import { parseLladdr } from "./inet-text.ts";
 import { type IpContext, unknownCommand } from "./ip-context.ts";
+import { strerror } from "./strerror.ts";
 
-const USAGE = "Usage: ip maddr show [ dev STRING ]\n";
+const USAGE = "Usage: ip maddr [ add | del ] MULTIADDR dev STRING\n       ip maddr show [ dev STRING ]\n";
 
 /** One group of a device. iproute2: struct ma_info. */
 interface Member {
@@ -29,8 +35,9 @@ function procLines(ip: IpContext, file: string, header: number): string[] {
 /** iproute2: read_dmaddr(). */
 function linkMembers(ip: IpContext): Member[] {
   return procLines(ip, "dev_mcast", 0).map((line) => {
-    const [index = "", name = "", users = "", , addr = ""] = line.split(/\s+/);
-    return member(index, name, `link  ${addr.match(/../g)!.join(":")}`, users);
+    const [index = "", name = "", users = "", global = "", addr = ""] = line.split(/\s+/);
+    const { text, ...rest } = member(index, name, `link  ${addr.match(/../g)!.join(":")}`, users);
+    return { ...rest, text: global === "1" ? `${text} static` : text };
   });
 }
 
@@ -71,11 +78,48 @@ function show(ip: IpContext, args: Args): number {
   return 0;
 }
 
+/** The link address that a word is, as ll_addr_a2n() of iproute2 and multiaddr_modify() complain of others. */
+function linkAddress(text: string): DataView {
+  if (!/^[0-9a-f]{1,2}(:[0-9a-f]{1,2})*$/i.test(text)) throw new CommandEnd(1, `"${text}" is invalid lladdr.\n`);
+  const bytes = parseLladdr(text);
+  if (bytes === null) throw new CommandEnd(1, `Error: Invalid address length ${text.split(":").length} - must be 6 bytes\n`);
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/** iproute2: multiaddr_modify(). */
+function modify(ip: IpContext, args: Args, request: number): number {
+  const req = new Ifreq();
+  let given = false;
+  for (; args.more; args.at++) {
+    if (args.word === "dev") {
+      args.next();
+      if (req.name !== "") duplicateArg("dev", args.word);
+      req.name = args.word;
+      continue;
+    }
+    if (matches(args.word, "address")) args.next();
+    if (matches(args.word, "help")) throw new CommandEnd(255, USAGE);
+    if (given) duplicateArg("address", args.word);
+    given = true;
+    const address = linkAddress(args.word);
+    req.hwHi = address.getUint16(0);
+    req.hwLo = address.getInt32(2);
+  }
+  if (req.name === "") throw new CommandEnd(255, 'Not enough information: "dev" is required.\n');
+  const fd = socketIn(ip.net, AF_INET, SOCK_DGRAM, 0);
+  const err = fd < 0 ? fd : ioctl(fd, request, req);
+  if (fd >= 0) close(fd);
+  if (err < 0) throw new CommandEnd(1, `ioctl: ${strerror(err)}\n`);
+  return 0;
+}
+
 /** `ip maddress …` */
 export function ipMaddr(ip: IpContext, args: Args): number {
   if (!args.more) return show(ip, args);
   const word = args.word;
   args.at++;
+  if (matches(word, "add")) return modify(ip, args, SIOCADDMULTI);
+  if (matches(word, "delete")) return modify(ip, args, SIOCDELMULTI);
   if (matches(word, "show") || matches(word, "lst") || matches(word, "list")) return show(ip, args);
   if (matches(word, "help")) throw new CommandEnd(255, USAGE);
   return unknownCommand(word, "maddr");

@@ -6,10 +6,12 @@ import type { Ifreq } from "../stack/core/ifreq.ts";
 import type { Net } from "../stack/core/net.ts";
 import type { NetDevice } from "../stack/core/net-device.ts";
 import { EINVAL, ENODEV, ENOIOCTLCMD, EOPNOTSUPP } from "../uapi/errno.ts";
+import { IFF_LOOPBACK } from "../uapi/if.ts";
 import {
   SIOCADDMULTI, SIOCDELMULTI, SIOCGIFFLAGS, SIOCGIFHWADDR, SIOCGIFINDEX, SIOCGIFMETRIC, SIOCGIFMTU, SIOCGIFNAME,
   SIOCGIFTXQLEN, SIOCSIFHWADDR, SIOCSIFHWBROADCAST, SIOCSIFMETRIC, SIOCSIFMTU, SIOCSIFNAME, SIOCSIFTXQLEN,
 } from "../uapi/ioctl.ts";
+import { devMcStatic } from "./dev-mc.ts";
 import {
   devChangeName, devGetByIndex, devGetFlags, devSetMacAddress, devSetMtu, devSetTxQueueLen,
 } from "./dev.ts";
@@ -55,12 +57,20 @@ export function devIoctl(net: Net, request: number, ifr: Ifreq): number {
       return dev === null ? -ENODEV : devChangeName(dev, ifr.newname);
     case SIOCSIFMETRIC:
     case SIOCSIFHWBROADCAST:
+      return dev === null ? -ENODEV : -EOPNOTSUPP;
     case SIOCADDMULTI:
     case SIOCDELMULTI:
-      return dev === null ? -ENODEV : -EOPNOTSUPP;
+      return dev === null ? -ENODEV : devMulti(dev, request, ifr);
     default:
       return -ENOIOCTLCMD;
   }
+}
+
+/** A link address that the device is to receive, or no more; its type must be 0. Linux: their cases in dev_ifsioc(). */
+function devMulti(dev: NetDevice, request: number, ifr: Ifreq): number {
+  if (ifr.hwType !== 0 || (dev.flags & IFF_LOOPBACK) !== 0) return -EINVAL;
+  if (devMcStatic === null) return -EOPNOTSUPP;
+  return request === SIOCADDMULTI ? devMcStatic.add(dev, ifr.hwHi, ifr.hwLo | 0) : devMcStatic.del(dev, ifr.hwHi, ifr.hwLo | 0);
 }
 
 /** Linux: dev_ifsioc_locked(). */

@@ -12,15 +12,28 @@ function rxModeChanged(dev: NetDevice): void {
 }
 
 /** The device whose filter decides what this one gets to see. */
-function filterOf(dev: NetDevice): NetDevice {
+export function devMcFilter(dev: NetDevice): NetDevice {
   let at = dev;
   while ((at.features & NETIF_F_8021Q) !== 0 && at.peer !== null) at = at.peer;
   return at;
 }
 
+/** Addresses that a person adds (dev-mc-static.ts): each 0, or -ENOBUFS, -ENOENT. */
+export interface DevMcStaticOps {
+  add(dev: NetDevice, hi: number, lo: number): number;
+  del(dev: NetDevice, hi: number, lo: number): number;
+}
+
+export let devMcStatic: DevMcStaticOps | null = null;
+
+/** Boot: there are none, until their part starts. */
+export function registerDevMcStatic(ops: DevMcStaticOps | null): void {
+  devMcStatic = ops;
+}
+
 /** The device receives the group from now on. The node must be on no list. */
 export function devMcAdd(dev: NetDevice, node: DevMcAddr): void {
-  const filter = filterOf(dev);
+  const filter = devMcFilter(dev);
   node.nextMc = filter.mc;
   filter.mc = node;
   rxModeChanged(filter);
@@ -28,7 +41,7 @@ export function devMcAdd(dev: NetDevice, node: DevMcAddr): void {
 
 /** Ends that. Nothing happens when the node is not on the device's list. */
 export function devMcDel(dev: NetDevice, node: DevMcAddr): void {
-  const filter = filterOf(dev);
+  const filter = devMcFilter(dev);
   let previous: DevMcAddr | null = null;
   let at = filter.mc;
   while (at !== null && at !== node) {

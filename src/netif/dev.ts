@@ -15,6 +15,7 @@ import {
   IFF_ALLMULTI, IFF_AUTOMEDIA, IFF_DEBUG, IFF_DYNAMIC, IFF_LOWER_UP, IFF_MULTICAST, IFF_NOARP, IFF_NOTRAILERS,
   IFF_PORTSEL, IFF_PROMISC, IFF_RUNNING, IFF_UP, IFF_VOLATILE, IFNAMSIZ,
 } from "../uapi/if.ts";
+import { registerDevMcStatic } from "./dev-mc.ts";
 import { devActivate, devDeactivate, linkStateInit, linkStateRelease, linkStateSetup } from "./link-state.ts";
 import { napiInit } from "./napi.ts";
 import { netifRxFlush, receiveInit } from "./receive.ts";
@@ -61,6 +62,7 @@ export function netdevInit(maxBacklog: number): void {
   napiInit();
   receiveInit(maxBacklog);
   xmitInit();
+  registerDevMcStatic(null);
 }
 
 /**

@@ -6,6 +6,7 @@
 import { words } from "../../lib/table.ts";
 import { jiffies, timerExpires, timerPending } from "../../lib/timer.ts";
 import { MCAST_EXCLUDE, MCAST_INCLUDE } from "../../uapi/in.ts";
+import { DevMcStatic } from "../../netif/dev-mc-static.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import {
@@ -66,12 +67,21 @@ export function formatMcfilter(net: Net): string {
   return text;
 }
 
-/** The link addresses of a device, the newest first, each once, with how many want it. */
-function createLinkAddrs(dev: NetDevice): Map<string, number> {
-  const users = new Map<string, number>();
+/** Who wants a link address: how many, and is a person among them? */
+interface LinkUsers {
+  readonly count: number;
+  readonly global: boolean;
+}
+
+/** The link addresses of a device, the newest first, each once, with who wants it. */
+function createLinkAddrs(dev: NetDevice): Map<string, LinkUsers> {
+  const users = new Map<string, LinkUsers>();
   for (let node = dev.mc; node !== null; node = node.nextMc) {
     const addr = (node.hi & 0xffff).toString(16).padStart(4, "0") + formatHex(node.lo);
-    users.set(addr, (users.get(addr) ?? 0) + 1);
+    const { count = 0, global = false } = users.get(addr) ?? {};
+    // Its place is that of who wanted it first.
+    users.delete(addr);
+    users.set(addr, { count: count + 1, global: global || node instanceof DevMcStatic });
   }
   return users;
 }
@@ -80,8 +90,8 @@ function createLinkAddrs(dev: NetDevice): Map<string, number> {
 export function formatDevMcast(net: Net): string {
   let text = "";
   for (let dev = net.devices; dev !== null; dev = dev.nextDev) {
-    for (const [addr, users] of [...createLinkAddrs(dev)].reverse()) {
-      text += `${String(dev.ifindex).padEnd(4)} ${dev.name.padEnd(15)} ${String(users).padEnd(5)} 0     ${addr}\n`;
+    for (const [addr, { count, global }] of [...createLinkAddrs(dev)].reverse()) {
+      text += `${String(dev.ifindex).padEnd(4)} ${dev.name.padEnd(15)} ${String(count).padEnd(5)} ${(global ? "1" : "0").padEnd(5)} ${addr}\n`;
     }
   }
   return text;
