@@ -81,7 +81,7 @@ export const DHCP_FOREVER = 0xffffffff;
 let messageLength = 0;
 let optionAt = 0;
 
-/** Do the options from `at` to `end` all fit into it? */
+/** Do the options from `at` to `end` all fit into it, the END among them that must be the last (RFC 2131 section 4.1)? */
 function areaFits(at: number, end: number): boolean {
   while (at < end) {
     const code = scratch[at++]!;
@@ -90,7 +90,7 @@ function areaFits(at: number, end: number): boolean {
     if (at >= end) return false;
     at += 1 + scratch[at]!;
   }
-  return at === end;
+  return false;
 }
 
 /**

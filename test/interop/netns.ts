@@ -242,6 +242,11 @@ export class Board {
     this.child.kill("SIGKILL");
   }
 
+  /** Has a board of services.ts ask its servers again. */
+  askAgain(): void {
+    this.child.kill("SIGUSR1");
+  }
+
   /** The connections that a board with connection tracking knows, as JSON of a text. */
   async connections(): Promise<string> {
     this.asked++;

@@ -1,10 +1,7 @@
 /** The services against the programs that Linux hosts use: dnsmasq for DHCP and DNS, chrony for the time, Avahi for mDNS. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { ChildProcess } from "node:child_process";
-import test, { type ExecutionContext } from "ava";
+import test from "ava";
 import { interopMissing, LINUX_ADDR, Netns } from "./netns.ts";
+import { Avahi, folder, forgetLeases, OTHER_RANGE, RANGE, startChronyd, startDnsmasq } from "./servers.ts";
 
 const missing = interopMissing(["arping", "dnsmasq", "python3"]);
 const interop = missing === null ? test.serial : test.serial.skip;
@@ -14,44 +11,11 @@ const named = interopMissing(["avahi-daemon", "avahi-browse", "dbus-daemon"]) ==
 
 const PATIENCE_MS = 120_000;
 
-/** A folder of the test's own. */
-function folder(t: ExecutionContext): string {
-  const path = mkdtempSync(join(tmpdir(), "linnet-"));
-  t.teardown(() => rmSync(path, { recursive: true, force: true }));
-  return path;
-}
-
-interface Dnsmasq {
-  /** What it logged. */
-  readonly log: () => string;
-  kill(): Promise<void>;
-}
-
-function dnsmasq(net: Netns, dir: string, more: readonly string[]): Dnsmasq {
-  const child: ChildProcess = net.spawn("dnsmasq", [
-    "--keep-in-foreground", "--log-facility=-", "--log-dhcp", "--log-queries", "--no-resolv", "--no-hosts", "--conf-file=/dev/null",
-    "--user=root", "--pid-file=", "--interface=tap0", "--bind-interfaces", "--except-interface=lo",
-    `--dhcp-leasefile=${dir}/leases`, "--dhcp-authoritative", "--no-ping", ...more,
-  ]);
-  let text = "";
-  child.stderr!.on("data", (chunk: Buffer) => (text += chunk.toString()));
-  child.stdout!.on("data", (chunk: Buffer) => (text += chunk.toString()));
-  return {
-    log: () => text,
-    kill: () => new Promise((resolve) => {
-      child.once("close", () => resolve());
-      child.kill("SIGTERM");
-    }),
-  };
-}
-
-const RANGE = "--dhcp-range=10.0.0.50,10.0.0.59,255.255.255.0,10m";
-
 interop("dnsmasq gives the board its address, its server answers its names, and the lease is given back", async (t) => {
   t.timeout(300_000);
   const net = await Netns.create(t);
   const many = Array.from({ length: 120 }, (_, i) => `--host-record=many.lan,10.7.${i >> 7}.${i + 1}`);
-  const server = dnsmasq(net, folder(t), [
+  const server = startDnsmasq(net, folder(t), [
     RANGE, "--domain=lan", "--dhcp-option=option:ntp-server,10.0.0.1", "--dhcp-option=121,192.168.77.0/24,10.0.0.9,0.0.0.0/0,10.0.0.1",
     "--dhcp-option=26,1400", "--host-record=printer.lan,10.0.0.200", "--cname=alias.lan,printer.lan", "--local=/lan/", ...many,
   ]);
@@ -80,14 +44,14 @@ interop("an address from before is asked for again; a server that restarted with
   t.timeout(300_000);
   const net = await Netns.create(t);
   const dir = folder(t);
-  const first = dnsmasq(net, dir, [RANGE]);
+  const first = startDnsmasq(net, dir, [RANGE]);
   const board = await net.services({ tap: "tap0", request: "10.0.0.55" });
   await board.printed(/dhcp bound 10\.0\.0\.55 /, PATIENCE_MS);
   t.false(first.log().includes("DHCPDISCOVER"), "INIT-REBOOT needs none");
   await board.stop();
-  await first.kill();
-  rmSync(`${dir}/leases`);
-  const second = dnsmasq(net, dir, ["--dhcp-range=10.0.0.70,10.0.0.79,255.255.255.0,10m"]);
+  await first.stop();
+  forgetLeases(dir);
+  const second = startDnsmasq(net, dir, [OTHER_RANGE]);
   const again = await net.services({ tap: "tap0", request: "10.0.0.55" });
   await again.printed(/dhcp bound 10\.0\.0\.7\d /, PATIENCE_MS);
   t.true(second.log().includes("DHCPNAK"));
@@ -99,7 +63,7 @@ interop("an address that a Linux host has is declined", async (t) => {
   t.timeout(300_000);
   const net = await Netns.create(t);
   await net.must("ip", "addr", "add", "10.0.0.50/24", "dev", "tap0");
-  const server = dnsmasq(net, folder(t), ["--dhcp-range=10.0.0.50,10.0.0.51,255.255.255.0,10m", "--dhcp-sequential-ip"]);
+  const server = startDnsmasq(net, folder(t), ["--dhcp-range=10.0.0.50,10.0.0.51,255.255.255.0,10m", "--dhcp-sequential-ip"]);
   const board = await net.services({ tap: "tap0" });
   await board.printed(/dhcp bound 10\.0\.0\.51 /, PATIENCE_MS);
   if (server.log().includes("DHCPOFFER(tap0) 10.0.0.50")) t.true(server.log().includes("DHCPDECLINE(tap0) 10.0.0.50"));
@@ -175,9 +139,8 @@ timed("chrony tells the time", async (t) => {
   t.timeout(300_000);
   const net = await Netns.create(t);
   const dir = folder(t);
-  writeFileSync(join(dir, "chrony.conf"), `local stratum 5\nallow all\nbindaddress ${LINUX_ADDR}\ncmdport 0\npidfile ${dir}/chronyd.pid\n`);
-  dnsmasq(net, dir, [RANGE, `--dhcp-option=option:ntp-server,${LINUX_ADDR}`]);
-  net.spawn("chronyd", ["-d", "-x", "-u", "root", "-f", join(dir, "chrony.conf")]);
+  startDnsmasq(net, dir, [RANGE, `--dhcp-option=option:ntp-server,${LINUX_ADDR}`]);
+  startChronyd(net, dir);
   const board = await net.services({ tap: "tap0" });
   const [, error, delay, stratum] = await board.printed(/^time (\S+) (\S+) (\d+)$/m, PATIENCE_MS);
   t.true(Math.abs(Number(error)) < 1000, `${error} ms from Linux's time`);
@@ -187,39 +150,26 @@ timed("chrony tells the time", async (t) => {
   t.is(report.inUseAtEnd, report.inUseAtStart, JSON.stringify(report.pools));
 });
 
-const BUS_POLICY = `<busconfig><type>system</type><listen>unix:path=BUS</listen><auth>EXTERNAL</auth><policy context="default">
-<allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/><allow user="*"/></policy></busconfig>`;
-
 named("Avahi and the board find each other's hosts and services, and settle who has a name", async (t) => {
   t.timeout(300_000);
   const net = await Netns.create(t);
-  const dir = folder(t);
-  const bus = join(dir, "bus");
-  writeFileSync(join(dir, "bus.conf"), BUS_POLICY.replace("BUS", bus));
-  writeFileSync(join(dir, "avahi.conf"), "[server]\nhost-name=linux\nuse-ipv6=no\nallow-interfaces=tap0\n[publish]\npublish-workstation=no\n");
-  const onBus = ["env", `DBUS_SYSTEM_BUS_ADDRESS=unix:path=${bus}`] as const;
-  net.spawn("dbus-daemon", [`--config-file=${join(dir, "bus.conf")}`, "--nofork", "--nopidfile"]);
-  await net.must("sh", "-c", `for i in $(seq 100); do [ -S ${bus} ] && exit 0; sleep 0.1; done; exit 1`);
-  const avahi = net.spawn(onBus[0], [onBus[1], "avahi-daemon", "--no-drop-root", "--no-chroot", "--no-rlimits", "-f", join(dir, "avahi.conf")]);
-  let log = "";
-  avahi.stderr!.on("data", (chunk: Buffer) => (log += chunk.toString()));
-  await net.must("sh", "-c", `for i in $(seq 200); do ${onBus.join(" ")} avahi-resolve -4 -n linux.local && exit 0; sleep 0.2; done; exit 1`);
-  net.spawn(onBus[0], [onBus[1], "avahi-publish", "-s", "Linux page", "_http._tcp", "8000", "path=/linux"]);
+  const avahi = await Avahi.start(net, folder(t));
+  avahi.spawn("avahi-publish", "-s", "Linux page", "_http._tcp", "8000", "path=/linux");
   const board = await net.services({ tap: "tap0", mdns: "board7" });
   await board.printed(/^mdns 0 board7$/m, PATIENCE_MS);
   await board.printed(/^linux\.local 0 10\.0\.0\.1$/m, PATIENCE_MS);
   await board.printed(/^resolved 0 linux\.local 10\.0\.0\.1 8000 path=\/linux$/m, PATIENCE_MS);
-  const resolved = await net.must(onBus[0], onBus[1], "avahi-resolve", "-4", "-n", "board7.local");
+  const resolved = await avahi.must("avahi-resolve", "-4", "-n", "board7.local");
   t.regex(resolved, /board7\.local\s+10\.0\.0\.2/);
-  const browse = await net.must(onBus[0], onBus[1], "avahi-browse", "-pkrt", "_http._tcp");
+  const browse = await avahi.must("avahi-browse", "-pkrt", "_http._tcp");
   t.regex(browse, /^=;tap0;IPv4;Seite\\032des\\032Boards;_http\._tcp;local;board7\.local;10\.0\.0\.2;8080;"path=\/index"$/m);
   const report = await board.stop();
   t.is(report.inUseAtEnd, report.inUseAtStart, JSON.stringify(report.pools));
   // Avahi forgets a second after the goodbye; without one it would be in 75 minutes.
-  const gone = `for i in $(seq 20); do ${onBus.join(" ")} avahi-browse -pkt _http._tcp | grep -q Seite || exit 0; sleep 0.5; done; exit 1`;
-  t.is((await net.run("sh", ["-c", gone])).code, 0, "the service is still there");
+  const gone = "for i in $(seq 20); do avahi-browse -pkt _http._tcp | grep -q Seite || exit 0; sleep 0.5; done; exit 1";
+  await t.notThrowsAsync(avahi.must("sh", "-c", gone), "the service is still there");
   const rival = await net.services({ tap: "tap0", mdns: "linux" });
   await rival.printed(/^mdns 0 linux-2$/m, PATIENCE_MS);
   await rival.stop();
-  t.regex(log, /Host name is linux\.local/);
+  t.regex(avahi.log(), /Host name is linux\.local/);
 });

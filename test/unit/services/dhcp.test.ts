@@ -343,7 +343,9 @@ test.serial("what is malformed, foreign or nonsense is not taken, and does not d
       { ...good, type: "ACK" }, { ...good, type: "NAK", xid: xid ^ 1 }, { ...good, type: "REQUEST" },
       { ...good, spoil: (bytes) => bytes.subarray(0, 100) }, { ...good, spoil: (bytes) => bytes.fill(0, 236, 240) },
       { ...good, spoil: (bytes) => bytes.fill(1, 0, 1) }, { ...good, spoil: (bytes) => bytes.fill(17, 2, 3) },
-      { ...good, spoil: (bytes) => bytes.subarray(0, bytes.length - 3) }, { ...good, options: [[52, [1]], ...ONE_HOUR], file: [15, 200] },
+      // The last option cut short; all whole, but without an end.
+      { ...good, spoil: (bytes) => bytes.subarray(0, bytes.length - 3) }, { ...good, spoil: (bytes) => bytes.subarray(0, bytes.length - 1) },
+      { ...good, options: [[52, [1]], ...ONE_HOUR], file: [15, 200] },
     ]
     : null));
   lab.runFor(60_000);
