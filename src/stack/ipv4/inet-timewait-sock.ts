@@ -9,7 +9,7 @@
 import { POOL_FREE, POOL_IN_USE, type Slab, slabAlloc, slabCreate, slabFree, slabWords } from "../../lib/pool.ts";
 import { words, wordTable } from "../../lib/table.ts";
 import { createTimer, delTimer, jiffies, modTimer, TIMER_WORDS } from "../../lib/timer.ts";
-import { LINUX_MIB_TCPTIMEWAITOVERFLOW, LINUX_MIB_TIMEWAITED } from "../../uapi/snmp.ts";
+import { LINUX_MIB_TCPTIMEWAITOVERFLOW, LINUX_MIB_TIMEWAITED, LINUX_MIB_TIMEWAITKILLED } from "../../uapi/snmp.ts";
 import { TCP_TIME_WAIT } from "../../uapi/tcp.ts";
 import { type Net, type PernetOps, registerPernetSubsys } from "../core/net.ts";
 import {
@@ -48,6 +48,8 @@ export const TW_TOS_SHIFT = 16;
 
 /** How long TIME_WAIT lasts, in ms. Linux: TCP_TIMEWAIT_LEN. */
 export const TCP_TIMEWAIT_LEN = 60000;
+/** An entry of no more than this counts as TWKilled, any other as TW. */
+const TW_KILL_MS = 4000;
 
 const NONE = 0xffff;
 const NO_LINKS = -1;
@@ -173,7 +175,6 @@ function twTimer(): void {
 function expireList(finWait: boolean): void {
   for (let tw = listFirst(finWait); tw !== NONE; tw = listFirst(finWait)) {
     if (((words[twRows + tw * TW_WORDS + TW_EXPIRES]! - jiffies) | 0) > 0) return;
-    twNet(tw).mib[LINUX_MIB_TIMEWAITED]!++;
     twKill(tw);
   }
 }
@@ -201,8 +202,13 @@ export function inetTwskAlloc(): number {
   return tw;
 }
 
-/** Starts the time of an entry whose TW_INFO is set. Linux: inet_twsk_schedule(). */
+/** Starts the time of a new entry whose TW_INFO is set. Linux: inet_twsk_schedule(). */
 export function inetTwskSchedule(tw: number, timeoMs: number): void {
+  twNet(tw).mib[timeoMs <= TW_KILL_MS ? LINUX_MIB_TIMEWAITKILLED : LINUX_MIB_TIMEWAITED]!++;
+  twStart(tw, timeoMs);
+}
+
+function twStart(tw: number, timeoMs: number): void {
   words[twRows + tw * TW_WORDS + TW_EXPIRES] = jiffies + timeoMs;
   listInsert(tw);
   timerUpdate();
@@ -213,7 +219,7 @@ export function inetTwskReschedule(tw: number, state: number, timeoMs: number): 
   listRemove(tw);
   const at = twRows + tw * TW_WORDS + TW_INFO;
   words[at] = (words[at]! & ~TW_STATE_MASK) | state;
-  inetTwskSchedule(tw, timeoMs);
+  twStart(tw, timeoMs);
 }
 
 /** Makes the entry an owner of the bucket. Linux: inet_twsk_add_bind_node(). */

@@ -266,6 +266,11 @@ function reqskTimerStop(req: number): void {
   if (words[slab + POOL_IN_USE]! <= 1) delTimer(timer);
 }
 
+/** When the last SYN-ACK of a request whose timer runs left, or about that. */
+export function reqskLastSynack(req: number): number {
+  return (words[reqRows + req * REQ_WORDS + REQ_EXPIRES]! - reqskTimeoutMs(reqskTimeouts(req))) | 0;
+}
+
 /** Fires every request that is due, then waits for the next one. */
 function reqskTimer(): void {
   for (let list = 0; list < CLASSES; list++) {

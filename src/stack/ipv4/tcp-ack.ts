@@ -36,7 +36,7 @@ import { tcpCwndReduction } from "./tcp-prr.ts";
 import { tcpRateGen, tcpRateRows, tcpRateSkbDelivered } from "./tcp-rate.ts";
 import { tcpRackAdvance, tcpRackUpdateReoWnd, tcpUpdateRttMin } from "./tcp-recovery.ts";
 import {
-  firstSackt, lastSackt, sackTimed, tcpCheckSackReordering, tcpHighestSackSeq, tcpSacktagWriteQueue, tcpSackStateClear,
+  dsackDelivered, firstSackt, lastSackt, sackTimed, tcpCheckSackReordering, tcpHighestSackSeq, tcpSacktagWriteQueue, tcpSackStateClear,
 } from "./tcp-sacktag.ts";
 import {
   ICSK_TIME_PROBE0, TCPCB_LOST, TCPCB_RETRANS, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
@@ -201,7 +201,7 @@ function tcpAckUpdateWindow(sk: TcpSk, skb: SkBuff, ack: number, seq: number): n
   let window = memView.getUint16(skb.th + TH_WIN);
   if ((skb.tcpFlags & TCPHDR_SYN) === 0) window <<= tp.sndWscale;
   const newer = (seq - tp.sndWl1) | 0;
-  const may = ((ack - tp.sndUna) | 0) > 0 || newer > 0 || (newer === 0 && window > tp.sndWnd);
+  const may = ((ack - tp.sndUna) | 0) > 0 || newer > 0 || (newer === 0 && (window > tp.sndWnd || window === 0));
   if (!may) return 0;
   tp.sndWl1 = seq;
   if (tp.sndWnd !== window) {
@@ -287,7 +287,9 @@ export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
   const advance = (ack - prior) | 0;
   let flag = flags;
   if (advance < 0) {
-    if (advance < -words[cold + TP_MAX_WINDOW]!) {
+    // Nor may it be of what was never sent: before the connection's first byte.
+    const window = words[cold + TP_MAX_WINDOW]!;
+    if (advance < -(window < tp.bytesAcked ? window : tp.bytesAcked)) {
       if ((flag & FLAG_NO_CHALLENGE_ACK) === 0) tcpSendChallengeAck(sk);
       return -2;
     }
@@ -321,14 +323,21 @@ export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
     flag |= tcpAckUpdateWindow(sk, skb, ack, seq);
     if (tcpEcnRcvEcnEcho(tp, skb.tcpFlags)) flag |= FLAG_ECE;
     tp.sndUna = ack;
-    if ((flag & FLAG_SLOWPATH) !== 0 && rxOpt.numSacks !== 0) flag |= tcpSacktagWriteQueue(sk, ack, prior);
-    else tcpSackStateClear();
+    if ((flag & FLAG_SLOWPATH) !== 0 && rxOpt.numSacks !== 0) {
+      flag |= tcpSacktagWriteQueue(sk, ack, prior);
+      words[cold + TP_DELIVERED]! += dsackDelivered;
+    } else {
+      tcpSackStateClear();
+    }
   }
   words[sk.cold + SK_ERR_SOFT] = 0;
   words[cold + ICSK_PROBES_OUT] = 0;
   tp.rcvTstamp = jiffies;
   if (priorOut === 0) {
-    if ((flag & FLAG_DSACKING_ACK) !== 0) tcpFastretransAlert(sk, prior, 0, flag);
+    if ((flag & FLAG_DSACKING_ACK) !== 0) {
+      tcpFastretransAlert(sk, prior, 0, flag);
+      tcpNewlyDelivered(sk, words[cold + TP_DELIVERED]! - priorDelivered, flag);
+    }
     tcpAckProbe(sk);
     if (words[cold + TP_TLP_HIGH_SEQ] !== 0) tcpProcessTlpAck(sk, ack, flag);
     return 1;

@@ -9,11 +9,11 @@ import { jiffies } from "../../lib/timer.ts";
 import {
   SKB_CONSUMED, SKB_DROP_REASON_NOMEM, SKB_DROP_REASON_TCP_CLOSE, SKB_DROP_REASON_TCP_FLAGS,
   SKB_DROP_REASON_TCP_INVALID_SYN, SKB_DROP_REASON_TCP_LISTEN_OVERFLOW, SKB_DROP_REASON_TCP_OVERWINDOW,
-  SKB_DROP_REASON_TCP_RESET, SKB_DROP_REASON_TCP_RFC7323_PAWS,
+  SKB_DROP_REASON_TCP_RESET, SKB_DROP_REASON_TCP_RFC7323_PAWS, SKB_DROP_REASON_TCP_RFC7323_TSECR,
 } from "../../uapi/drop-reason.ts";
 import {
-  LINUX_MIB_EMBRYONICRSTS, LINUX_MIB_PAWSESTABREJECTED, LINUX_MIB_TCPACKSKIPPEDSYNRECV, LINUX_MIB_TCPDEFERACCEPTDROP,
-  TCP_MIB_ATTEMPTFAILS,
+  LINUX_MIB_EMBRYONICRSTS, LINUX_MIB_PAWSESTABREJECTED, LINUX_MIB_TCPACKSKIPPEDCHALLENGE, LINUX_MIB_TCPACKSKIPPEDSYNRECV,
+  LINUX_MIB_TCPCHALLENGEACK, LINUX_MIB_TCPDEFERACCEPTDROP, LINUX_MIB_TSECRREJECTED, TCP_MIB_ATTEMPTFAILS,
 } from "../../uapi/snmp.ts";
 import { TCP_SYN_RECV } from "../../uapi/tcp.ts";
 import type { SkBuff } from "../core/skbuff.ts";
@@ -24,13 +24,14 @@ import {
 } from "../wire/tcp.ts";
 import { inetCskCompleteHashdance, inetCskReqskQueueDrop, skAcceptqIsFull } from "./inet-connection-sock.ts";
 import {
-  REQ_ACKED, REQ_LAST_OOW_ACK_TIME, REQ_RCV_ISN, REQ_RCV_WND, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_RECENT, REQ_WORDS,
-  reqRows, reqskRetrans, reqskSet, reqskTimeoutMs, reqskTimeouts, reqskTimerStart,
+  REQ_ACKED, REQ_LAST_OOW_ACK_TIME, REQ_RCV_ISN, REQ_RCV_WND, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_OFFSET, REQ_TS_RECENT,
+  REQ_TSTAMP_OK, REQ_WORDS, reqRows, reqskHas, reqskLastSynack, reqskRetrans, reqskSet, reqskTimeoutMs, reqskTimeouts, reqskTimerStart,
 } from "./request-sock.ts";
 import { tcpSynackRttMeas } from "./tcp-ack.ts";
-import { ICSK_DEFER_ACCEPT, TP_SEGS_IN } from "./tcp-cold.ts";
+import { ICSK_DEFER_ACCEPT } from "./tcp-cold.ts";
+import { tcpSegsIn } from "./tcp-data.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
-import { tcpInWindow, tcpOowRateLimited, tcpPawsReject } from "./tcp-minisocks.ts";
+import { tcpInWindow, tcpOowLimited, tcpOowRateLimited, tcpPawsReject } from "./tcp-minisocks.ts";
 import { rxOpt, tcpParseOptions } from "./tcp-options.ts";
 import { tcpV4SendAckReq, tcpV4SendReset } from "./tcp-reply.ts";
 import type { TcpSk } from "./tcp-sock.ts";
@@ -63,6 +64,7 @@ export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
   const rcvIsn = words[at + REQ_RCV_ISN]!;
   const rcvNxt = (rcvIsn + 1) | 0;
   let pawsReject = false;
+  let tsecrReject = false;
   rxOpt.sawTstamp = false;
   if ((memView.getUint16(skb.th + TH_OFF_FLAGS) & TCPHDR_DOFF_MASK) > TCPHDR_DOFF_PLAIN) {
     tcpParseOptions(skb, rxOpt, null, net.ipv4);
@@ -70,6 +72,7 @@ export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
       // When the SYN came is not kept; it was about as long ago as the current timeout.
       const stamp = (jiffies - reqskTimeoutMs(reqskTimeouts(req))) | 0;
       pawsReject = tcpPawsReject(words[at + REQ_TS_RECENT]!, rxOpt.rcvTsval, stamp, rst);
+      tsecrReject = rxOpt.rcvTsecr !== 0 && reqskHas(req, REQ_TSTAMP_OK) && echoIsWrong(req, (rxOpt.rcvTsecr - words[at + REQ_TS_OFFSET]!) | 0);
     }
   }
   if (seq === rcvIsn && flags === TCPHDR_SYN && !pawsReject) {
@@ -77,12 +80,21 @@ export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
     if (!oowLimited(sk, skb, at) && tcpRtxSynack(sk, req) === 0) reqskTimerStart(req);
     return done(SKB_CONSUMED);
   }
-  if ((flags & TCPHDR_ACK) !== 0 && skb.ackSeq !== ((words[at + REQ_SND_ISN]! + 1) | 0)) return sk;
-  if (pawsReject || !tcpInWindow(seq, skb.endSeq, rcvNxt, (rcvNxt + words[at + REQ_RCV_WND]!) | 0)) {
+  if (!rst && (flags & TCPHDR_ACK) !== 0 && skb.ackSeq !== ((words[at + REQ_SND_ISN]! + 1) | 0)) return sk;
+  if (pawsReject || tsecrReject || !tcpInWindow(seq, skb.endSeq, rcvNxt, (rcvNxt + words[at + REQ_RCV_WND]!) | 0)) {
     if (!rst && !oowLimited(sk, skb, at)) tcpV4SendAckReq(req, skb);
-    if (!pawsReject) return done(SKB_DROP_REASON_TCP_OVERWINDOW);
-    net.mib[LINUX_MIB_PAWSESTABREJECTED]!++;
-    return done(SKB_DROP_REASON_TCP_RFC7323_PAWS);
+    if (pawsReject) net.mib[LINUX_MIB_PAWSESTABREJECTED]!++;
+    else if (tsecrReject) net.mib[LINUX_MIB_TSECRREJECTED]!++;
+    else return done(SKB_DROP_REASON_TCP_OVERWINDOW);
+    return done(pawsReject ? SKB_DROP_REASON_TCP_RFC7323_PAWS : SKB_DROP_REASON_TCP_RFC7323_TSECR);
+  }
+  if (rst && seq !== rcvNxt) {
+    // As in later states only the exact number resets (RFC 5961 section 3.2).
+    if (!tcpOowLimited(net, LINUX_MIB_TCPACKSKIPPEDCHALLENGE, at + REQ_LAST_OOW_ACK_TIME)) {
+      net.mib[LINUX_MIB_TCPCHALLENGEACK]!++;
+      tcpV4SendAckReq(req, skb);
+    }
+    return done(SKB_DROP_REASON_TCP_RESET);
   }
   if (rxOpt.sawTstamp && ((rcvNxt - seq) | 0) >= 0) words[at + REQ_TS_RECENT] = rxOpt.rcvTsval;
   // A SYN at its first number is outside the window, and only the rest of the segment counts.
@@ -111,6 +123,12 @@ export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
   return done(full ? SKB_DROP_REASON_TCP_LISTEN_OVERFLOW : SKB_DROP_REASON_NOMEM);
 }
 
+/** Is the echoed timestamp none of a SYN-ACK that was sent? */
+function echoIsWrong(req: number, echo: number): boolean {
+  const first = words[reqRows + req * REQ_WORDS + REQ_SNT_SYNACK]!;
+  return ((echo - first) | 0) < 0 || ((echo - reqskLastSynack(req)) | 0) > 0;
+}
+
 function oowLimited(sk: TcpSk, skb: SkBuff, at: number): boolean {
   return tcpOowRateLimited(sk.net, skb, LINUX_MIB_TCPACKSKIPPEDSYNRECV, at + REQ_LAST_OOW_ACK_TIME);
 }
@@ -129,7 +147,7 @@ function embryonicReset(sk: TcpSk, skb: SkBuff, req: number, rst: boolean): null
  * @returns else SKB_DROP_REASON_*: a reset is due, to be sent by the caller
  */
 export function tcpChildProcess(parent: TcpSk, child: TcpSk, skb: SkBuff): number {
-  words[child.tp.cold + TP_SEGS_IN]!++;
+  tcpSegsIn(child.tp, skb);
   if (child.owned) {
     child.backlog = skbChainTail(child.backlog, skb);
     return 0;

@@ -191,24 +191,27 @@ export const TP_RCVQ_TIME = 107;
 export const TP_PACING_MS = 108;
 export const TP_PACING_US = 109;
 
-export const TP_STATS_END = 110;
+/** Payload sent, retransmissions included, modulo 2^32 (TCP_INFO). */
+export const TP_BYTES_SENT = 110;
+
+export const TP_STATS_END = 111;
 
 /** State of the congestion control: CA_PRIV_WORDS words. */
-export const ICSK_CA_PRIV = 110;
+export const ICSK_CA_PRIV = 111;
 /** Words that an algorithm may have. */
 export const CA_PRIV_WORDS = 17;
 
 /** What a new connection finds cleared ends here. */
-export const TP_RESET_END = 127;
+export const TP_RESET_END = 128;
 
 /*
  * The timers (tcp-timer.ts), made once for each row; a timer is where it lies.
  */
-export const ICSK_RETRANSMIT_TIMER = 127;
-export const ICSK_DELACK_TIMER = 131;
+export const ICSK_RETRANSMIT_TIMER = 128;
+export const ICSK_DELACK_TIMER = 132;
 /** Keepalive, FIN_WAIT2 and orphan timer (sk->sk_timer). */
-export const ICSK_KEEPALIVE_TIMER = 135;
-export const TP_PACING_TIMER = 139;
+export const ICSK_KEEPALIVE_TIMER = 136;
+export const TP_PACING_TIMER = 140;
 
 /** Words of a row. */
 export const TP_WORDS = TP_PACING_TIMER + TIMER_WORDS;

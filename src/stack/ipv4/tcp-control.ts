@@ -17,7 +17,7 @@ import {
   ICSK_ACK_NOW, ICSK_ACK_PUSHED, ICSK_ACK_SCHED, ICSK_ACK_TIMER, ICSK_TIME_POOL, TCP_NAGLE_OFF, type TcpSk, type TcpSock,
 } from "./tcp-sock.ts";
 import { inetCskResetDelackTimer, inetCskResetXmitTimer, TCP_POOL_RETRY_MS } from "./tcp-timer.ts";
-import { tcpUrgFlag } from "./tcp-urgent.ts";
+import { tcpUrgMode } from "./tcp-urgent.ts";
 import { tcpCurrentMss, tcpWindowWanted, tcpWndEnd, WINDOW_UNKNOWN } from "./tcp-window.ts";
 import { TCP_ATO_MIN, tcpTransmitSkb } from "./tcp-xmit.ts";
 
@@ -158,24 +158,26 @@ export function tcpWriteWakeup(sk: TcpSk, mib: number): number {
     const mss = tcpCurrentMss(sk);
     if (((tp.pushedSeq - skb.endSeq) | 0) < 0) tp.pushedSeq = skb.endSeq;
     const most = room < mss ? room : mss;
-    skb.tcpFlags |= TCPHDR_PSH;
     if (skb.len > most) {
+      skb.tcpFlags |= TCPHDR_PSH;
       const err = tcpFragment(sk, skb, most);
       if (err < 0) return err;
     }
+    skb.tcpFlags |= TCPHDR_PSH;
     const err = tcpTransmitSkb(sk, skb, true);
     if (err >= 0) tcpEventNewDataSent(sk, skb);
     return err;
   }
-  return tcpXmitProbeSkb(sk, mib);
+  // That there is urgent data is told first, by a segment at the edge of the window (RFC 9293 section 3.8.5).
+  if (tcpUrgMode(tp)) tcpXmitProbeSkb(sk, tp.sndUna, mib);
+  return tcpXmitProbeSkb(sk, (tp.sndUna - 1) | 0, mib);
 }
 
-/** A segment without data one before sndUna: outside the window, so that it must be answered. Linux: tcp_xmit_probe_skb(). */
-function tcpXmitProbeSkb(sk: TcpSk, mib: number): number {
+/** A segment without data; one before sndUna it is outside the window, so that it must be answered. Linux: tcp_xmit_probe_skb(). */
+function tcpXmitProbeSkb(sk: TcpSk, seq: number, mib: number): number {
   const skb = tcpControlSkb(false);
   if (skb === null) return -1;
-  const seq = (sk.tp.sndUna - 1) | 0;
-  tcpInitNondataSkb(skb, seq, TCPHDR_ACK | tcpUrgFlag(sk.tp, seq));
+  tcpInitNondataSkb(skb, seq, TCPHDR_ACK);
   sk.net.mib[mib]!++;
   return tcpTransmitSkb(sk, skb, false);
 }

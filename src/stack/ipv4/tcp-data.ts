@@ -23,8 +23,8 @@ import { consumeSkb, kfreeSkb, type SkBuff, skbBufferBytes, skbCloned, skbPull }
 import {
   RCV_SHUTDOWN, SK_RCVLOWAT, SOCK_DEAD, SOCK_DONE, sockDefReadable, sockDefWakeup, sockRfree,
 } from "../core/sock.ts";
-import { TCP_HLEN, TCPHDR_FIN, TCPHDR_PSH, TH_DOFF } from "../wire/tcp.ts";
-import { ICSK_ACK_LAST_SEG_SIZE, TP_ADVMSS, TP_DATA_SEGS_IN, TP_NUM_SACKS, TP_WINDOW_CLAMP } from "./tcp-cold.ts";
+import { TCP_HLEN, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN, TCPHDR_URG, TH_DOFF } from "../wire/tcp.ts";
+import { ICSK_ACK_LAST_SEG_SIZE, TP_ADVMSS, TP_DATA_SEGS_IN, TP_DSACK, TP_NUM_SACKS, TP_SEGS_IN, TP_WINDOW_CLAMP } from "./tcp-cold.ts";
 import { tcpSetState } from "./tcp.ts";
 import { tcpSendAck } from "./tcp-control.ts";
 import { tcpEcnAcceptCwr, tcpEcnCheckCe } from "./tcp-ecn.ts";
@@ -33,14 +33,23 @@ import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpDataQueueOfo, tcpOfoPurge, tcpOfoQueue, tcpPruneQueue } from "./tcp-ofo.ts";
 import { tcpRcvRttMeasure } from "./tcp-rcvbuf.ts";
 import { tcpDsackSet, tcpSackRemove } from "./tcp-sack.ts";
-import { ICSK_ACK_NOW, ICSK_ACK_PUSHED, ICSK_ACK_PUSHED2, ICSK_ACK_SCHED, type TcpSk } from "./tcp-sock.ts";
+import { ICSK_ACK_NOW, ICSK_ACK_PUSHED, ICSK_ACK_PUSHED2, ICSK_ACK_SCHED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { TCP_MIN_MSS, tcpFastPathCheck, tcpReceiveWindow, tcpSpace, tcpWinFromSpace } from "./tcp-window.ts";
 import { TCP_ATO_MIN, TCP_PINGPONG_THRESH } from "./tcp-xmit.ts";
 
 /** Segments acknowledged one by one at the start of a stream, at most. Linux: TCP_MAX_QUICKACKS. */
 export const TCP_MAX_QUICKACKS = 16;
+/** Flags of a segment that may be the last of what the peer's program had to send. Linux: TCP_REMNANT. */
+const TCPHDR_REMNANT = TCPHDR_FIN | TCPHDR_URG | TCPHDR_SYN | TCPHDR_PSH;
 /** A segment shorter than this tells nothing about the window that fits the buffer. */
 const GROW_MIN_BYTES = 128;
+
+/** Counts a segment that comes, whatever becomes of it. Linux: tcp_segs_in(). */
+export function tcpSegsIn(tp: TcpSock, skb: SkBuff): void {
+  const cold = tp.cold;
+  words[cold + TP_SEGS_IN]!++;
+  if (skb.len > (memView.getUint8(skb.th + TH_DOFF) >> 4) << 2) words[cold + TP_DATA_SEGS_IN]!++;
+}
 
 /** Half a window of segments, 2 to `most`, are acknowledged at once. Linux: tcp_incr_quickack(). */
 function tcpIncrQuickack(sk: TcpSk, most: number): void {
@@ -59,19 +68,21 @@ export function tcpEnterQuickackMode(sk: TcpSk, most: number): void {
 }
 
 /** Estimates the MSS the peer sends, which decides when two segments have come. Linux: tcp_measure_rcv_mss(). */
-function tcpMeasureRcvMss(sk: TcpSk, skb: SkBuff): void {
+export function tcpMeasureRcvMss(sk: TcpSk, skb: SkBuff): void {
   const icsk = sk.icsk;
   const tp = sk.tp;
   const lastSize = words[icsk.cold + ICSK_ACK_LAST_SEG_SIZE]!;
   words[icsk.cold + ICSK_ACK_LAST_SEG_SIZE] = 0;
-  let len = skb.len;
+  // As it came: what is not new may have been cut off.
+  const whole = skb.tail - skb.th;
+  let len = whole - ((memView.getUint8(skb.th + TH_DOFF) >> 4) << 2);
   if (len >= icsk.ackRcvMss) {
     icsk.ackRcvMss = len < words[tp.cold + TP_ADVMSS]! ? len : words[tp.cold + TP_ADVMSS]!;
     return;
   }
-  len += skb.data - skb.th;
+  len = whole;
   // Two equal segments in a row that the program of the peer did not push are full ones.
-  if (len >= TCP_MSS_DEFAULT + TCP_HLEN || (len >= TCP_MIN_MSS + TCP_HLEN && (skb.tcpFlags & TCPHDR_PSH) === 0)) {
+  if (len >= TCP_MSS_DEFAULT + TCP_HLEN || (len >= TCP_MIN_MSS + TCP_HLEN && (skb.tcpFlags & TCPHDR_REMNANT) === 0)) {
     len -= tp.tcpHeaderLen;
     words[icsk.cold + ICSK_ACK_LAST_SEG_SIZE] = len;
     if (len === lastSize) {
@@ -102,7 +113,6 @@ export function tcpEventDataRecv(sk: TcpSk, skb: SkBuff): void {
   const icsk = sk.icsk;
   const tp = sk.tp;
   icsk.ackPending |= ICSK_ACK_SCHED;
-  words[tp.cold + TP_DATA_SEGS_IN]!++;
   const len = skb.len;
   if (len === icsk.ackRcvMss) words[icsk.cold + ICSK_ACK_LAST_SEG_SIZE] = 0;
   else tcpMeasureRcvMss(sk, skb);
@@ -197,12 +207,18 @@ export function tcpDataReady(sk: TcpSk): void {
   }
 }
 
-/** The peer has sent all it had. Linux: tcp_fin(). */
+/** The peer has sent all it had: what is next is its FIN. Linux: tcp_fin(). */
 export function tcpFin(sk: TcpSk): void {
+  const tp = sk.tp;
+  tp.rcvNxt = (tp.rcvNxt + 1) | 0;
+  tp.bytesReceived++;
   sk.icsk.ackPending |= ICSK_ACK_SCHED;
   sk.shutdown |= RCV_SHUTDOWN;
   sk.flags |= SOCK_DONE;
+  // Still with what lies behind a hole, which nobody will send again.
+  if (sk.state === TCP_FIN_WAIT1 || sk.state === TCP_FIN_WAIT2) tcpSendAck(sk);
   tcpOfoPurge(sk);
+  words[tp.cold + TP_DSACK] = 0;
   switch (sk.state) {
     case TCP_SYN_RECV:
     case TCP_ESTABLISHED:
@@ -211,11 +227,9 @@ export function tcpFin(sk: TcpSk): void {
       break;
     case TCP_FIN_WAIT1:
       // Simultaneous close: our FIN is not acknowledged yet.
-      tcpSendAck(sk);
       tcpSetState(sk, TCP_CLOSING);
       break;
     case TCP_FIN_WAIT2:
-      tcpSendAck(sk);
       tcpTimeWait(sk, TCP_TIME_WAIT, 0);
       break;
     default:
@@ -246,7 +260,6 @@ function queueInOrder(sk: TcpSk, skb: SkBuff): void {
   if (skb.len !== 0) tcpEventDataRecv(sk, skb);
   if (tcpQueueRcv(sk, skb)) consumeSkb(skb);
   if (fin) {
-    tp.rcvNxt = (tp.rcvNxt + 1) | 0;
     tcpFin(sk);
   } else if (tp.ofoTail !== null) {
     tcpOfoQueue(sk);

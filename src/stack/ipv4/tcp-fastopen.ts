@@ -201,7 +201,6 @@ export function tcpFastopenAddSkb(sk: TcpSk, skb: SkBuff): void {
   words[tp.cold + TP_SYN_DATA_ACKED] = 1;
   words[tp.cold + TP_DATA_SEGS_IN]!++;
   if ((skb.tcpFlags & TCPHDR_FIN) !== 0) {
-    tp.rcvNxt = (tp.rcvNxt + 1) | 0;
     tcpFin(sk);
   }
 }

@@ -78,7 +78,7 @@ function tcpAddRenoSack(sk: TcpSk, dupacks: number): void {
   const tp = sk.tp;
   const prior = tp.sackedOut;
   tp.sackedOut = prior + dupacks;
-  tcpCheckRenoReordering(sk, dupacks);
+  tcpCheckRenoReordering(sk, 0);
   if (tp.sackedOut > prior) words[tp.cold + TP_DELIVERED]! += tp.sackedOut - prior;
 }
 

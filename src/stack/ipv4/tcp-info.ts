@@ -14,7 +14,7 @@ import {
 } from "./tcp-chrono.ts";
 import { TCP_ECN_CE_SHIFT, TCP_ECN_OK, TCP_ECN_SEEN } from "./tcp-ecn.ts";
 import {
-  ICSK_PROBES_OUT, TP_ADVMSS, TP_BYTES_RETRANS, TP_DATA_SEGS_IN, TP_DATA_SEGS_OUT, TP_DELIVERED, TP_DSACK_DUPS, TP_MDEV,
+  ICSK_PROBES_OUT, TP_ADVMSS, TP_BYTES_RETRANS, TP_BYTES_SENT, TP_DATA_SEGS_IN, TP_DATA_SEGS_OUT, TP_DELIVERED, TP_DSACK_DUPS, TP_MDEV,
   TP_MIN_RTT, TP_RCV_OOOPACK, TP_RCV_RTT, TP_RCVQ_SPACE, TP_REORD_SEEN, TP_REORDERING, TP_RTO_STAMP, TP_SACK_OK, TP_SEGS_IN, TP_SEGS_OUT,
   TP_SYN_DATA_ACKED, TP_TOTAL_RETRANS, TP_TOTAL_RTO, TP_TOTAL_RTO_RECOVERIES, TP_TOTAL_RTO_TIME, TP_WSCALE_OK,
 } from "./tcp-cold.ts";
@@ -100,10 +100,12 @@ function word64(value: number, high: boolean): number {
   return high ? (value / 0x100000000) | 0 : value | 0;
 }
 
-/** Payload sent, retransmissions included. */
+/** Payload sent, retransmissions included: its low word is counted, and the rest is told by what was acknowledged. */
 function bytesSent(sk: TcpSk): number {
   const tp = sk.tp;
-  return tp.bytesAcked + ((tp.sndNxt - tp.sndUna) | 0) + words[tp.cold + TP_BYTES_RETRANS]!;
+  const low = words[tp.cold + TP_BYTES_SENT]!;
+  const about = tp.bytesAcked + ((tp.sndNxt - tp.sndUna) | 0) + words[tp.cold + TP_BYTES_RETRANS]!;
+  return low + Math.round((about - low) / 0x100000000) * 0x100000000;
 }
 
 /** The shortest round trip in µs; all ones when none was measured, as Linux says it. */

@@ -37,7 +37,7 @@ import { tcpDone, tcpSetState } from "./tcp.ts";
 import { tcpAck, tcpSynackRttMeas } from "./tcp-ack.ts";
 import { FLAG_DATA, FLAG_NO_CHALLENGE_ACK, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT } from "./tcp-ack-flags.ts";
 import { tcpSendChallengeAck, tcpValidateIncoming } from "./tcp-challenge.ts";
-import { tcpInitCwnd } from "./tcp-cong.ts";
+import { TCP_INFINITE_SSTHRESH, tcpInitCwnd } from "./tcp-cong.ts";
 import { tcpAckSndCheckSlow } from "./tcp-control.ts";
 import { tcpDataQueue, tcpEventDataRecv, tcpQueueRcv } from "./tcp-data.ts";
 import { tcpV4ConnRequest } from "./tcp-ipv4-open.ts";
@@ -202,8 +202,9 @@ export function tcpInitTransfer(sk: TcpSk): void {
   const icsk = sk.icsk;
   // The handshake measured nothing: rather too long a timeout than a needless retransmission (RFC 6298 section 5.7).
   if (tp.srtt === 0) words[tp.cold + TP_RTTVAR] = words[tp.cold + TP_MDEV] = words[tp.cold + TP_MDEV_MAX] = icsk.rto = TCP_TIMEOUT_FALLBACK;
-  // A SYN sent again shows a loss: start with one segment (RFC 5681 section 3.1).
+  // A SYN sent again shows a loss: start with one segment (RFC 5681 section 3.1). Nothing of what it said of the path counts.
   tp.sndCwnd = words[tp.cold + TP_TOTAL_RETRANS]! > 1 ? 1 : tcpInitCwnd(tp);
+  tp.sndSsthresh = TCP_INFINITE_SSTHRESH;
   words[tp.cold + TP_SND_CWND_STAMP] = jiffies;
   icsk.caOps.init?.(sk);
   tcpMtupInit(sk);
@@ -312,18 +313,17 @@ function stateData(sk: TcpSk, skb: SkBuff): number {
       break;
     case TCP_FIN_WAIT1:
     case TCP_FIN_WAIT2:
-      // RFC 1122 section 4.2.2.13: data for a program that has closed is answered by a reset.
-      if ((sk.shutdown & RCV_SHUTDOWN) !== 0 && dataAfterClose(sk, skb)) {
-        sk.net.mib[LINUX_MIB_TCPABORTONDATA]!++;
-        tcpReset(sk, skb);
-        return SKB_DROP_REASON_TCP_ABORT_ON_DATA;
-      }
-      break;
     case TCP_ESTABLISHED:
       break;
     default:
       consumeSkb(skb);
       return 0;
+  }
+  // RFC 1122 section 4.2.2.13: data that nobody will read, as the program has closed or the peer had finished, is answered by a reset.
+  if (sk.state !== TCP_ESTABLISHED && (sk.shutdown & RCV_SHUTDOWN) !== 0 && dataAfterClose(sk, skb)) {
+    sk.net.mib[LINUX_MIB_TCPABORTONDATA]!++;
+    tcpReset(sk, skb);
+    return SKB_DROP_REASON_TCP_ABORT_ON_DATA;
   }
   tcpDataQueue(sk, skb);
   return 0;

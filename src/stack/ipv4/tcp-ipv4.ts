@@ -43,9 +43,10 @@ import { inetAddProtocol } from "./protocol.ts";
 import { reqskListener, requestSockWords } from "./request-sock.ts";
 import { cookieV4Check, SYNCOOKIE_WORDS, syncookiesInit } from "./syncookies.ts";
 import { tcpCheckReq, tcpCheckReqReason, tcpChildProcess } from "./tcp-check-req.ts";
-import { TP_DEFER_CONNECT, TP_SEGS_IN } from "./tcp-cold.ts";
+import { TP_DATA_SEGS_IN, TP_DEFER_CONNECT, TP_SEGS_IN } from "./tcp-cold.ts";
 import { tcpRegisterCongestionControl } from "./tcp-cong.ts";
 import { tcpCubic } from "./tcp-cubic.ts";
+import { tcpSegsIn } from "./tcp-data.ts";
 import { tcpFastopenClientInit, tcpMetricsWords } from "./tcp-fastopen-client.ts";
 import { TCP_FASTOPEN_KEY_WORDS, tcpFastopenKeyInit } from "./tcp-fastopen-key.ts";
 import { tcpFastopenListen } from "./tcp-fastopen.ts";
@@ -128,7 +129,9 @@ export function tcpV4Rcv(skb: SkBuff): number {
     if (inetSockopts !== null && tooFar(sk, skb)) return 0;
     if (sk.state !== TCP_ESTABLISHED || sk.owned) return deliver(sk, skb);
     // deliver(), spared a call in the state that matters.
-    words[sk.tp.cold + TP_SEGS_IN]!++;
+    const cold = sk.tp.cold;
+    words[cold + TP_SEGS_IN]!++;
+    if (length > headerLen) words[cold + TP_DATA_SEGS_IN]!++;
     sk.refcnt++;
     tcpRcvEstablished(sk, skb);
     if (sk.refcnt > 1) sk.refcnt--;
@@ -158,7 +161,7 @@ function signatureFits(net: Net, skb: SkBuff, node: number): boolean {
 
 /** Gives a segment to a sock, now or, while a system call has it, later. */
 function deliver(sk: TcpSk, skb: SkBuff): number {
-  words[sk.tp.cold + TP_SEGS_IN]!++;
+  tcpSegsIn(sk.tp, skb);
   if (sk.owned && sk.state !== TCP_LISTEN) {
     addBacklog(sk, skb);
     return 0;

@@ -9,7 +9,7 @@ import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { INET_ECN_MASK } from "../../uapi/ip.ts";
 import {
-  LINUX_MIB_PAWSESTABREJECTED, LINUX_MIB_TCPACKSKIPPEDFINWAIT2, LINUX_MIB_TCPACKSKIPPEDTIMEWAIT, TCP_MIB_PASSIVEOPENS,
+  LINUX_MIB_PAWS_TW_REJECTED, LINUX_MIB_TCPACKSKIPPEDFINWAIT2, LINUX_MIB_TCPACKSKIPPEDTIMEWAIT, TCP_MIB_PASSIVEOPENS,
 } from "../../uapi/snmp.ts";
 import { TCP_FIN_WAIT2, TCP_MSS_DEFAULT, TCP_TIME_WAIT } from "../../uapi/tcp.ts";
 import type { DstEntry } from "../core/dst.ts";
@@ -81,11 +81,15 @@ export function tcpInWindow(seq: number, endSeq: number, start: number, end: num
 
 /**
  * May an ACK to a segment out of window not be sent now, as one was a moment ago? It keeps two ends from answering each
- * other for ever. Linux: tcp_oow_rate_limited().
- * @param at the word in `words` that holds the time of the last one @param mib counter of those not sent
+ * other for ever. One with data is always answered. Linux: tcp_oow_rate_limited().
+ * @param at the word in `words` that holds the time of the last one, 0 for none @param mib counter of those not sent
  */
 export function tcpOowRateLimited(net: Net, skb: SkBuff, mib: number, at: number): boolean {
-  if (skb.seq !== skb.endSeq && (skb.tcpFlags & TCPHDR_SYN) === 0) return false;
+  return (skb.seq === skb.endSeq || (skb.tcpFlags & TCPHDR_SYN) !== 0) && tcpOowLimited(net, mib, at);
+}
+
+/** The same whatever the segment. Linux: __tcp_oow_rate_limited(). */
+export function tcpOowLimited(net: Net, mib: number, at: number): boolean {
   const last = words[at]!;
   if (last !== 0) {
     const elapsed = (jiffies - last) | 0;
@@ -175,7 +179,7 @@ export function tcpTimewaitStateProcess(tw: number, skb: SkBuff): number {
       return TCP_TW_SYN;
     }
   }
-  if (pawsReject) net.mib[LINUX_MIB_PAWSESTABREJECTED]!++;
+  if (pawsReject) net.mib[LINUX_MIB_PAWS_TW_REJECTED]!++;
   if (rst) return TCP_TW_SUCCESS;
   // Only an old SYN may be a new one of bad luck, and must not make the wait longer.
   if (pawsReject || (flags & TCPHDR_ACK) !== 0) inetTwskReschedule(tw, TCP_TIME_WAIT, TCP_TIMEWAIT_LEN);

@@ -23,8 +23,8 @@ import {
 import { type SkbQueue, skbUnlink } from "../core/skb-queue.ts";
 import { skbSetOwnerR } from "../core/sock.ts";
 import { TCPHDR_FIN } from "../wire/tcp.ts";
-import { TP_DATA_SEGS_IN, TP_NUM_SACKS, TP_RCV_OOOPACK } from "./tcp-cold.ts";
-import { tcpCutFront, tcpFin, tcpQueueRcv, tcpTryCoalesce } from "./tcp-data.ts";
+import { TP_NUM_SACKS, TP_RCV_OOOPACK } from "./tcp-cold.ts";
+import { tcpCutFront, tcpFin, tcpMeasureRcvMss, tcpQueueRcv, tcpTryCoalesce } from "./tcp-data.ts";
 import { tcpEcnCheckCe } from "./tcp-ecn.ts";
 import { tcpDsackExtend, tcpDsackSet, tcpSackNewOfoSkb, tcpSackRebuild } from "./tcp-sack.ts";
 import { ICSK_ACK_NOW, ICSK_ACK_SCHED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
@@ -95,10 +95,11 @@ export function tcpDataQueueOfo(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
   const mib = sk.net.mib;
   if (tp.ecnFlags !== 0) tcpEcnCheckCe(sk, skb);
+  tcpMeasureRcvMss(sk, skb);
   tp.predFlags = 0;
   skb.when = jiffies;
   words[tp.cold + TP_RCV_OOOPACK]!++;
-  words[tp.cold + TP_DATA_SEGS_IN]!++;
+  mib[LINUX_MIB_TCPOFOQUEUE]!++;
   // A hole is told of at once, by a duplicate ACK (RFC 5681 section 4.2).
   sk.icsk.ackPending |= ICSK_ACK_SCHED | ICSK_ACK_NOW;
   // The last segment that begins at or before this one, and the one behind it.
@@ -116,7 +117,15 @@ export function tcpDataQueueOfo(sk: TcpSk, skb: SkBuff): void {
       return;
     }
     tcpDsackSet(sk, skb.seq, before.endSeq);
-    tcpCutFront(skb, before.endSeq);
+    if (before.seq === skb.seq) {
+      // The longer one takes its place.
+      const covered = before;
+      before = covered.prev;
+      ofoUnlink(tp, covered);
+      dropMerged(sk, covered);
+    } else {
+      tcpCutFront(skb, before.endSeq);
+    }
   }
   while (next !== null) {
     if (((skb.endSeq - next.seq) | 0) <= 0) break;
@@ -131,7 +140,6 @@ export function tcpDataQueueOfo(sk: TcpSk, skb: SkBuff): void {
     dropMerged(sk, next);
     next = behind;
   }
-  mib[LINUX_MIB_TCPOFOQUEUE]!++;
   const start = skb.seq;
   const end = skb.endSeq;
   const plain = (skb.tcpFlags & TCPHDR_FIN) === 0;
@@ -167,14 +175,13 @@ export function tcpOfoQueue(sk: TcpSk): void {
     }
     ofoUnlink(tp, skb);
     if (((skb.endSeq - tp.rcvNxt) | 0) <= 0) {
-      dropMerged(sk, skb);
+      kfreeSkb(skb, SKB_DROP_REASON_TCP_OFO_DROP);
     } else {
       tcpCutFront(skb, tp.rcvNxt);
       const fin = (skb.tcpFlags & TCPHDR_FIN) !== 0;
       skbOrphan(skb);
       if (tcpQueueRcv(sk, skb)) consumeSkb(skb);
       if (fin) {
-        tp.rcvNxt = (tp.rcvNxt + 1) | 0;
         tcpFin(sk);
         return;
       }

@@ -17,7 +17,7 @@ import { skbAppend, skbDequeue, skbQueueTail, skbUnlink } from "../core/skb-queu
 import { SOCK_DONE } from "../core/sock.ts";
 import { MAX_IPOPTLEN } from "../wire/ip.ts";
 import {
-  TCP_HLEN, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN, TCPHDR_URG, TCPOLEN_TSTAMP_ALIGNED,
+  TCP_HLEN, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN, TCPOLEN_TSTAMP_ALIGNED,
 } from "../wire/tcp.ts";
 import { TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, tcpChronoStart, tcpChronoStop } from "./tcp-chrono.ts";
 import {
@@ -29,7 +29,7 @@ import { tcpEcnSendSyn, tcpEcnSendSynack } from "./tcp-ecn.ts";
 import { FASTOPEN_REQ_NONE, FASTOPEN_REQ_WAITS, tcpSendSynData } from "./tcp-fastopen-client.ts";
 import { MTU_PROBE_WAIT, tcpMtuProbe, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { tcpPacingCheck } from "./tcp-pacing.ts";
-import { tcpRetransmitSkb } from "./tcp-retransmit.ts";
+import { tcpSendAgain } from "./tcp-retransmit.ts";
 import {
   ICSK_TIME_LOSS_PROBE, ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_CHUNK, TCPCB_EOR,
   TCPCB_LOST, TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
@@ -37,6 +37,7 @@ import {
 import { tcpAdvmss } from "./tcp-synack.ts";
 import { inetCskResetXmitTimer, TCP_TIMEOUT_INIT, tcpProbe0Base, tcpRearmRto } from "./tcp-timer.ts";
 import { tcpScheduleLossProbe } from "./tcp-tlp.ts";
+import { tcpUrgMode } from "./tcp-urgent.ts";
 import {
   TCP_HEADROOM, tcpCurrentMss, tcpExtHdrLen, tcpFullSpace, tcpInitialWindow, tcpInitializeRcvMss, tcpSelectInitialWindow, tcpSyncMss, tcpWndEnd,
 } from "./tcp-window.ts";
@@ -155,7 +156,7 @@ export function tcpEventNewDataSent(sk: TcpSk, skb: SkBuff): void {
  * 3.7.4 in Minshall's form: only a small segment in flight holds the next small one back). Linux: tcp_nagle_test().
  */
 function tcpNagleTest(tp: TcpSock, skb: SkBuff, mss: number, nonagle: number): boolean {
-  if ((nonagle & TCP_NAGLE_PUSH) !== 0 || skb.len >= mss || (skb.tcpFlags & (TCPHDR_FIN | TCPHDR_URG)) !== 0) return true;
+  if ((nonagle & TCP_NAGLE_PUSH) !== 0 || skb.len >= mss || (skb.tcpFlags & TCPHDR_FIN) !== 0 || tcpUrgMode(tp)) return true;
   if ((nonagle & TCP_NAGLE_CORK) !== 0) return false;
   if (nonagle !== 0 || tp.packetsOut === 0) return true;
   const small = tp.sndSml;
@@ -222,7 +223,8 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
     }
     if (!tcpNagleTest(tp, skb, mss, skb.next === null ? nonagle : TCP_NAGLE_PUSH)) break;
     if (len > mss && tcpFragment(sk, skb, mss) < 0) break;
-    if (held === 0) room = chunkSegments(sk, quota);
+    // Up to urgent data each segment says so by itself.
+    if (held === 0) room = tcpUrgMode(tp) ? 1 : chunkSegments(sk, quota);
     const flags = skb.tcpFlags;
     if (--room > 0 && mayFollow(tp, skb, mss, nonagle)) {
       skb.sacked |= TCPCB_CHUNK;
@@ -265,6 +267,7 @@ export function tcpSendProbeSegment(sk: TcpSk): boolean {
   if (tcpTransmitSkb(sk, skb, true) < 0) return false;
   tcpEventNewDataSent(sk, skb);
   if (skb.len < mss) tp.sndSml = skb.endSeq;
+  tcpCwndValidate(sk, tcpPacketsInFlight(tp) >= tp.sndCwnd);
   return true;
 }
 
@@ -341,5 +344,5 @@ export function tcpSendSynack(sk: TcpSk): number {
   const skb = sk.writeQueue.head;
   if (skb === null || (skb.tcpFlags & TCPHDR_SYN) === 0) return -EFAULT;
   skb.tcpFlags = tcpEcnSendSynack(sk.tp, skb.tcpFlags);
-  return tcpRetransmitSkb(sk, skb);
+  return tcpSendAgain(sk, skb);
 }

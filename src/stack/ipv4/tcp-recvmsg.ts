@@ -150,7 +150,7 @@ export function tcpRecvmsg(sock: Sock, msg: Msghdr, length: number, flags: numbe
   sk.owned = true;
   const tp = sk.tp;
   let copied = copyQueue(sk, tp, msg, length, flags);
-  if (copied === 0 && length > 0) {
+  if (copied === 0 && (length > 0 || sk.receiveQueue.head === null)) {
     copied = nothingToRead(sk);
   } else if ((flags & MSG_PEEK) === 0) {
     if (tp.predFlags === 0) tcpFastPathCheck(sk);

@@ -63,7 +63,7 @@ function tcpRetransTryCollapse(sk: TcpSk, skb: SkBuff, mss: number): void {
 }
 
 /** Sends a clone, or when the bytes are still seen by someone else a copy. */
-function sendAgain(sk: TcpSk, skb: SkBuff): number {
+export function tcpSendAgain(sk: TcpSk, skb: SkBuff): number {
   if (!skbCloned(skb)) return tcpTransmitSkb(sk, skb, true);
   const copy = pskbCopy(skb);
   if (copy === null) return -ENOBUFS;
@@ -82,7 +82,6 @@ export function tcpRetransmitSegment(sk: TcpSk, skb: SkBuff): number {
   const tp = sk.tp;
   const mib = sk.net.mib;
   if (tcpMtupSearching !== 0) tcpMtupInconclusive(sk);
-  if (words[tp.cold + TP_RETRANS_STAMP] === 0) words[tp.cold + TP_RETRANS_STAMP] = jiffies === 0 ? 1 : jiffies;
   if (skbCloned(skb) && sk.wmemAlloc > NOTHING_QUEUED) {
     mib[LINUX_MIB_TCPSPURIOUS_RTX_HOSTQUEUES]!++;
     return -EBUSY;
@@ -104,7 +103,7 @@ export function tcpRetransmitSegment(sk: TcpSk, skb: SkBuff): number {
     tcpRetransTryCollapse(sk, skb, mss);
   }
   if ((skb.tcpFlags & TCPHDR_SYN) !== 0) tcpEcnClearSyn(sk, skb);
-  const err = sendAgain(sk, skb);
+  const err = tcpSendAgain(sk, skb);
   // Also when it failed: its time of sending has changed, and must not measure a round trip.
   skb.sacked |= TCPCB_EVER_RETRANS;
   if (err < 0) {
@@ -127,6 +126,8 @@ export function tcpRetransmitSkb(sk: TcpSk, skb: SkBuff): number {
     if ((skb.sacked & TCPCB_SACKED_RETRANS) === 0) tp.retransOut++;
     skb.sacked |= TCPCB_SACKED_RETRANS;
   }
+  // Of the first attempt; a tail loss probe is none.
+  if (words[rec + TP_RETRANS_STAMP] === 0) words[rec + TP_RETRANS_STAMP] = jiffies === 0 ? 1 : jiffies;
   words[rec + TP_UNDO_RETRANS] = words[rec + TP_UNDO_RETRANS]! < 0 ? 1 : words[rec + TP_UNDO_RETRANS]! + 1;
   return err;
 }

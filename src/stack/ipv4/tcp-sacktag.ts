@@ -38,6 +38,8 @@ let reord = 0;
 export let sackTimed = false;
 export let firstSackt = 0;
 export let lastSackt = 0;
+/** Segments that a D-SACK of the ACK told of: retransmissions that were needless, and arrived all the same. */
+export let dsackDelivered = 0;
 
 /** The end of what is known to have arrived. Linux: tcp_highest_sack_seq(). */
 export function tcpHighestSackSeq(tp: TcpSock): number {
@@ -81,6 +83,7 @@ function dsackSeen(tp: TcpSock, start: number, end: number): number {
   if (words[rec + TP_DSACK_DUPS]! > words[tp.cold + TP_TOTAL_RETRANS]!) return 0;
   if (words[rec + TP_REORD_SEEN] !== 0 && (ackFlag & FLAG_DSACK_TLP) === 0) words[rec + TP_RACK_DSACK_SEEN] = 1;
   ackFlag |= FLAG_DSACKING_ACK;
+  dsackDelivered = segments;
   return segments;
 }
 
@@ -211,7 +214,7 @@ function lowestBlock(left: number): number {
  */
 export function tcpSacktagWriteQueue(sk: TcpSk, ack: number, priorUna: number): number {
   const tp = sk.tp;
-  ackFlag = 0;
+  ackFlag = dsackDelivered = 0;
   sackTimed = false;
   reord = tp.sndNxt;
   const dsackFound = checkDsack(sk, ack, priorUna);

@@ -116,7 +116,8 @@ function tcpSkbEntail(sk: TcpSk): SkBuff | null {
   if (skb === null) return null;
   skb.seq = skb.endSeq = sk.tp.writeSeq;
   skb.tcpFlags = TCPHDR_ACK;
-  tcpSlowStartAfterIdleCheck(sk);
+  // Behind what waits already Linux adds to the last sk_buff.
+  if (sk.sendHead === null) tcpSlowStartAfterIdleCheck(sk);
   tcpAddWriteQueueTail(sk, skb);
   return skb;
 }
@@ -267,7 +268,7 @@ function sendmsgData(sk: TcpSk, msg: Msghdr, length: number, before: number): nu
     tcpSetNoSpace(sk);
     return copied + before > 0 ? copied + before : -EAGAIN;
   }
-  tcpPush(sk, (msg.flags & MSG_MORE) !== 0, mss, tp.nonagle);
+  if (copied > 0) tcpPush(sk, (msg.flags & MSG_MORE) !== 0, mss, tp.nonagle);
   return copied + before;
 }
 

@@ -29,9 +29,10 @@ import { tcpInitTransfer, tcpReset } from "./tcp-input.ts";
 import { tcpPawsReject } from "./tcp-minisocks.ts";
 import { rxOpt, tcpMssClamp, tcpParseOptions } from "./tcp-options.ts";
 import { tcpSendSynack } from "./tcp-output.ts";
+import { TCP_TIMEOUT_MIN } from "./tcp-recovery.ts";
 import { ICSK_ACK_SCHED, ICSK_TIME_RETRANS, type TcpSk } from "./tcp-sock.ts";
 import {
-  inetCskResetDelackTimer, inetCskResetXmitTimer, keepaliveTimeWhen, TCP_RTO_MIN, tcpResetKeepaliveTimer,
+  inetCskResetDelackTimer, inetCskResetXmitTimer, keepaliveTimeWhen, tcpResetKeepaliveTimer,
 } from "./tcp-timer.ts";
 import { tcpFastPathOn, tcpInitializeRcvMss, tcpSyncMss } from "./tcp-window.ts";
 
@@ -89,7 +90,7 @@ function rcvAck(sk: TcpSk, skb: SkBuff): number {
   const ack = skb.ackSeq;
   if (((ack - tp.sndUna) | 0) <= 0 || ((ack - tp.sndNxt) | 0) > 0) {
     // An old connection's: after our reset the SYN should go again soon.
-    if (icsk.retransmits === 0) inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, TCP_RTO_MIN);
+    if (icsk.retransmits === 0) inetCskResetXmitTimer(sk, ICSK_TIME_RETRANS, TCP_TIMEOUT_MIN);
     return SKB_DROP_REASON_TCP_INVALID_ACK_SEQUENCE;
   }
   tp.rcvTsecr = 0;

@@ -12,7 +12,7 @@ import {
 import { TCP_CA_DISORDER, TCP_CA_LOSS, TCP_CA_OPEN, TCP_SYN_SENT } from "../../uapi/tcp.ts";
 import {
   TP_HIGH_SEQ, TP_PRIOR_CWND, TP_PRIOR_SSTHRESH, TP_RACK_ADVANCED, TP_REO_WND_PERSIST, TP_RETRANS_STAMP, TP_SACK_OK,
-  TP_SND_CWND_STAMP, TP_UNDO_MARKER, TP_UNDO_RETRANS,
+  TP_SND_CWND_STAMP, TP_TLP_HIGH_SEQ, TP_TLP_RETRANS, TP_UNDO_MARKER, TP_UNDO_RETRANS,
 } from "./tcp-cold.ts";
 import { tcpSetCaState } from "./tcp-cong.ts";
 import { tcpEcnWithdrawCwr } from "./tcp-ecn.ts";
@@ -24,8 +24,11 @@ import { TCPCB_EVER_RETRANS, TCPCB_LOST, type TcpSk, type TcpSock } from "./tcp-
 export function tcpInitUndo(tp: TcpSock): void {
   const rec = tp.cold;
   words[rec + TP_UNDO_MARKER] = tp.sndUna;
+  // A D-SACK may be about a tail loss probe that is on its way, too.
+  const probe = words[rec + TP_TLP_HIGH_SEQ] !== 0 && words[rec + TP_TLP_RETRANS] !== 0 ? 1 : 0;
+  const out = tp.retransOut + probe;
   // -1: nothing was sent again yet, so that "all of it was needless" cannot be true.
-  words[rec + TP_UNDO_RETRANS] = tp.retransOut !== 0 ? tp.retransOut : -1;
+  words[rec + TP_UNDO_RETRANS] = out !== 0 ? out : -1;
 }
 
 /** Is any retransmission still unacknowledged? Linux: tcp_any_retrans_done(). */

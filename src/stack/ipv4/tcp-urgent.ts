@@ -4,8 +4,8 @@
  * the pointer names the byte after the last urgent one), tcp(7) on MSG_OOB.
  *
  * The byte stays in the receive queue and is skipped there, unless SO_OOBINLINE makes it a part of the stream. While one is
- * pending header prediction is off (tcpFastPathCheck). Segments to send that begin before the urgent point carry
- * TCPHDR_URG in skb.tcpFlags; the pointer is computed when they leave.
+ * pending header prediction is off (tcpFastPathCheck). Every segment that leaves while ours is not acknowledged, and begins before it,
+ * carries the pointer.
  */
 import { mem8, memView } from "../../lib/memory.ts";
 import { words } from "../../lib/table.ts";
@@ -99,18 +99,25 @@ export function tcpRecvUrg(sk: TcpSk, msg: Msghdr, length: number, flags: number
 /** send(MSG_OOB): the last byte written is urgent, and every segment up to it says so. Linux: tcp_mark_urg(). */
 export function tcpMarkUrg(sk: TcpSk): void {
   words[sk.tp.cold + TP_SND_UP] = sk.tp.writeSeq;
-  for (let skb = sk.writeQueue.head; skb !== null; skb = skb.next) skb.tcpFlags |= TCPHDR_URG;
 }
 
-/** The urgent pointer of a segment that begins at `seq`; 0 when it is not to have one (URG off). */
+/** Is there urgent data that the peer has not acknowledged? Linux: tcp_urg_mode(). */
+export function tcpUrgMode(tp: TcpSock): boolean {
+  const up = words[tp.cold + TP_SND_UP]!;
+  return up !== 0 && ((up - tp.sndUna) | 0) > 0;
+}
+
+/**
+ * The urgent pointer of a segment that begins at `seq`, where there has been urgent data (TP_SND_UP); 0 when it is not to have one
+ * (URG off). It is forgotten once it is acknowledged.
+ */
 export function tcpUrgentPointer(tp: TcpSock, seq: number): number {
+  if (!tcpUrgMode(tp)) {
+    words[tp.cold + TP_SND_UP] = 0;
+    return 0;
+  }
   const pointer = (words[tp.cold + TP_SND_UP]! - seq) | 0;
   if (pointer <= 0) return 0;
   if (pointer <= MAX_URGENT_POINTER) return pointer;
   return ((seq + MAX_URGENT_POINTER - tp.sndNxt) | 0) > 0 ? MAX_URGENT_POINTER : 0;
-}
-
-/** For a segment without data: TCPHDR_URG while an urgent byte waits to be sent (behind a closed window, RFC 9293 3.8.5). */
-export function tcpUrgFlag(tp: TcpSock, seq: number): number {
-  return ((words[tp.cold + TP_SND_UP]! - seq) | 0) > 0 && ((words[tp.cold + TP_SND_UP]! - tp.writeSeq) | 0) <= 0 && words[tp.cold + TP_SND_UP] !== 0 ? TCPHDR_URG : 0;
 }

@@ -20,7 +20,7 @@ import {
 } from "../wire/tcp.ts";
 import { IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipQueueXmit } from "./ip-output.ts";
-import { TP_DATA_SEGS_OUT, TP_DSACK, TP_NUM_SACKS, TP_SACK_OK, TP_SEGS_OUT, TP_WSCALE_OK } from "./tcp-cold.ts";
+import { TP_BYTES_SENT, TP_DATA_SEGS_OUT, TP_DSACK, TP_NUM_SACKS, TP_SACK_OK, TP_SEGS_OUT, TP_SND_UP, TP_WSCALE_OK } from "./tcp-cold.ts";
 import { CA_EVENT_TX_START, tcpCaEvent, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEcnSend } from "./tcp-ecn.ts";
 import { tcpSynackFastopenSize, tcpWriteSynackFastopen } from "./tcp-fastopen.ts";
@@ -47,12 +47,12 @@ const MAX_WINDOW_FIELD = 65535;
 /** Bytes of a SACK option with one block. */
 const ONE_SACK_BLOCK = TCPOLEN_SACK_BASE_ALIGNED + TCPOLEN_SACK_PERBLOCK;
 
-/** Which options our SYN carries: with a signature no timestamps; as the answer to one (simultaneous open) what that offered. */
+/** Which options our SYN carries: with a signature no timestamps; as Fast Open's answer to one what that offered. */
 function synOptionBits(sk: TcpSk, flags: number, md5: number): number {
   let bits = tcpSynOptionBits(sk.net.ipv4);
   if (md5 >= 0) bits &= ~OPTION_TS;
-  if ((flags & TCPHDR_ACK) !== 0) {
-    const tp = sk.tp;
+  const tp = sk.tp;
+  if ((flags & TCPHDR_ACK) !== 0 && tp.fastopenRsk !== null) {
     if (!tp.tstampOk) bits &= ~OPTION_TS;
     if (words[tp.cold + TP_WSCALE_OK] === 0) bits &= ~OPTION_WSCALE;
     if (words[tp.cold + TP_SACK_OK] === 0) bits &= ~OPTION_SACK_ADVERTISE;
@@ -78,13 +78,14 @@ function tcpEventAckSent(sk: TcpSk): void {
 }
 
 /** Data leaves: a reply within the ACK timeout shows an interactive session. Linux: tcp_event_data_sent(). */
-function tcpEventDataSent(sk: TcpSk): void {
+function tcpEventDataSent(sk: TcpSk, payload: number): void {
   const tp = sk.tp;
   const icsk = sk.icsk;
   const now = jiffies;
   if (tcpPacketsInFlight(tp) === 0) tcpCaEvent(sk, CA_EVENT_TX_START);
   tp.lsndtime = now;
   words[tp.cold + TP_DATA_SEGS_OUT]!++;
+  words[tp.cold + TP_BYTES_SENT]! += payload;
   if (((now - icsk.ackLrcvtime) | 0) < icsk.ackAto) icsk.ackPingpong = TCP_PINGPONG_THRESH;
 }
 
@@ -156,9 +157,9 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean, wante
   }
   if (tp.ecnFlags !== 0 && !syn) flags = tcpEcnSend(sk, skb, payload, flags);
   let urgent = 0;
-  if ((flags & TCPHDR_URG) !== 0) {
+  if (words[cold + TP_SND_UP] !== 0) {
     urgent = tcpUrgentPointer(tp, skb.seq);
-    if (urgent === 0) flags &= ~TCPHDR_URG;
+    if (urgent !== 0) flags |= TCPHDR_URG;
   }
   memView.setInt32(th + TH_SPORT, (inet.num << 16) | inet.dport);
   memView.setInt32(th + TH_SEQ, skb.seq);
@@ -176,11 +177,12 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean, wante
 
   if ((flags & TCPHDR_ACK) !== 0) tcpEventAckSent(sk);
   if (payload !== 0) {
-    tcpEventDataSent(sk);
+    tcpEventDataSent(sk, payload);
     if (words[sk.cold + SK_MAX_PACING_RATE] !== SK_PACING_UNLIMITED) tcpPacingSent(sk, payload);
   }
   words[cold + TP_SEGS_OUT]!++;
-  sk.net.mib[TCP_MIB_OUTSEGS]!++;
+  // A retransmission is another counter's (RFC 4022 tcpOutSegs).
+  if (((skb.endSeq - tp.sndNxt) | 0) > 0 || skb.seq === skb.endSeq) sk.net.mib[TCP_MIB_OUTSEGS]!++;
   const err = ipQueueXmit(sk, skb);
   // The queue of the device is full.
   if (err === -ENOBUFS) tcpEnterCwr(sk);

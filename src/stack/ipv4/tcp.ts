@@ -118,11 +118,10 @@ export function tcpSetState(sk: TcpSk, state: number): void {
   const old = sk.state;
   const mib = sk.net.mib;
   if (stateObserver !== null) stateObserver(old, state);
-  if (state === TCP_ESTABLISHED) {
-    if (old !== TCP_ESTABLISHED) mib[TCP_MIB_CURRESTAB]!++;
-  } else if (old === TCP_ESTABLISHED) {
-    mib[TCP_MIB_CURRESTAB]!--;
-  }
+  // RFC 4022: tcpCurrEstab counts both.
+  const was = old === TCP_ESTABLISHED || old === TCP_CLOSE_WAIT;
+  const is = state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT;
+  if (was !== is) mib[TCP_MIB_CURRESTAB]! += is ? 1 : -1;
   if (old === TCP_SYN_RECV) tcpFastopenRemove(sk);
   if (state !== TCP_CLOSE) {
     sk.state = state;
@@ -287,7 +286,7 @@ export function tcpDisconnect(sock: Sock): number {
   tp.isCwndLimited = false;
   words[tp.cold + TP_MAX_PACKETS_OUT] = words[tp.cold + TP_MAX_PACKETS_SEQ] = 0;
   words[tp.cold + TP_RETRANS_STAMP] = words[tp.cold + TP_TOTAL_RETRANS] = words[tp.cold + TP_DELIVERED] = words[tp.cold + TP_LOST] = 0;
-  tp.predFlags = tp.rcvWnd = tp.rcvWup = tp.rcvNxt = tp.copiedSeq = words[tp.cold + TP_WINDOW_CLAMP] = 0;
+  tp.predFlags = tp.rcvWup = tp.rcvNxt = tp.copiedSeq = words[tp.cold + TP_WINDOW_CLAMP] = 0;
   tp.tstampOk = tp.sawTstamp = false;
   words[tp.cold + TP_WSCALE_OK] = words[tp.cold + TP_SACK_OK] = 0;
   tp.sndWscale = tp.rcvWscale = 0;

@@ -94,7 +94,9 @@ export function recv(fd: number, buffer: Uint8Array, offset: number, length: num
 
 /** recv() without flags; -EINVAL on a descriptor that is no socket. Linux: read(2). */
 export function read(fd: number, buffer: Uint8Array, offset: number, length: number): number {
-  return sockfdLookup(fd) === null ? notAFile(fd) : recvfrom(fd, buffer, offset, length, 0, null);
+  if (sockfdLookup(fd) === null) return notAFile(fd);
+  // Nothing wanted, nothing waited for: unlike recv().
+  return length === 0 ? accessOk(buffer, offset, 0) : recvfrom(fd, buffer, offset, length, 0, null);
 }
 
 /** What read() and write() answer for a descriptor that is no socket: an epoll instance has no such functions. */

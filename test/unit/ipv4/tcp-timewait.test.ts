@@ -13,7 +13,7 @@ import {
 import {
   TCP_TW_ACK, TCP_TW_RST, TCP_TW_SUCCESS, TCP_TW_SYN, tcpInWindow, tcpPawsReject, tcpTimewaitStateProcess,
 } from "../../../src/stack/ipv4/tcp-minisocks.ts";
-import { LINUX_MIB_PAWSESTABREJECTED, LINUX_MIB_TCPACKSKIPPEDTIMEWAIT } from "../../../src/uapi/snmp.ts";
+import { LINUX_MIB_PAWS_TW_REJECTED, LINUX_MIB_TCPACKSKIPPEDTIMEWAIT } from "../../../src/uapi/snmp.ts";
 import { TCP_FIN_WAIT2, TCP_TIME_WAIT } from "../../../src/uapi/tcp.ts";
 import { host, tablesBoot } from "./tcp-fixture.ts";
 
@@ -161,7 +161,7 @@ test.serial("a new SYN is taken when its number is beyond the old ones, or its t
   t.is(left(stamped), 59_000, "it may be a new one of bad luck: the wait does not get longer");
   runTimers(jiffies + 1000);
   t.is(process(stamped, SYN, RCV_NXT + 100_000, 0, TS_RECENT - 1)[0], TCP_TW_ACK, "PAWS");
-  t.is(initNet.mib[LINUX_MIB_PAWSESTABREJECTED], 1);
+  t.is(initNet.mib[LINUX_MIB_PAWS_TW_REJECTED], 1);
   t.is(left(stamped), 60_000);
   finish(t);
 });

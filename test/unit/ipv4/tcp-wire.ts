@@ -74,6 +74,7 @@ export interface Segment {
   ack: number;
   flags: number;
   window: number;
+  urgent: number;
   options: number[];
   payload: number[];
 }
@@ -91,6 +92,7 @@ export function segmentBytes(s: Partial<Segment>): Uint8Array {
   view.setInt32(8, s.ack ?? 0);
   view.setUint16(12, (header << 10) | (s.flags ?? 0));
   view.setUint16(14, s.window ?? 65535);
+  view.setUint16(18, s.urgent ?? 0);
   tcp.set(options, 20);
   tcp.set(payload, header);
   const saddr = s.saddr ?? PEER;
@@ -121,7 +123,7 @@ export function parse(bytes: Uint8Array): Segment {
   const segment = {
     saddr: view.getInt32(12), daddr: view.getInt32(16), sport: t.getUint16(0), dport: t.getUint16(2),
     seq: t.getInt32(4), ack: t.getInt32(8), flags: t.getUint8(13), window: t.getUint16(14),
-    options: [...tcp.subarray(20, header)], payload: [...tcp.subarray(header)],
+    urgent: t.getUint16(18), options: [...tcp.subarray(20, header)], payload: [...tcp.subarray(header)],
   };
   const again = segmentBytes(segment);
   if (new DataView(again.buffer).getUint16(36) !== t.getUint16(16)) throw new Error("wrong checksum");
