@@ -6,6 +6,7 @@
 import { memView } from "../../lib/memory.ts";
 import { getRandomU32 } from "../../lib/random.ts";
 import { words } from "../../lib/table.ts";
+import { jiffies } from "../../lib/timer.ts";
 import {
   SKB_DROP_REASON_IP_INVALID_DEST, SKB_DROP_REASON_IP_OUTNOROUTES, SKB_DROP_REASON_TCP_LISTEN_OVERFLOW,
   SKB_DROP_REASON_TCP_REQQFULL, SKB_NOT_DROPPED_YET,
@@ -33,7 +34,8 @@ import { inetSkRebuildRoute } from "./ip-output.ts";
 import { IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipOptions, synGuard } from "./ip-parts.ts";
 import {
-  inetReqskAlloc, REQ_ECN_OK, REQ_INFO, REQ_IP_OPTIONS, REQ_RCV_ISN, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
+  inetReqskAlloc, REQ_ECN_OK, REQ_INFO, REQ_IP_OPTIONS, REQ_RCV_ISN, REQ_SACK_OK, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_OFFSET,
+  REQ_TS_RECENT, REQ_TSTAMP_OK,
   REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskClear, reqskDropOptions, reqskFree, reqskHas, reqskSet, reqskSpare,
 } from "./request-sock.ts";
 import { ipRouteOutputFlow } from "./route.ts";
@@ -211,6 +213,7 @@ function connRequest(sk: TcpSk, skb: SkBuff): number {
     isn = secureTcpSeq(laddr, faddr, sk.inet.num, fport);
   }
   words[at + REQ_SND_ISN] = isn;
+  words[at + REQ_SNT_SYNACK] = jiffies;
   tcpOpenreqInitRwin(req, sk, rt);
   inetNodeSetKey(ehashReqBase + req, net, laddr, sk.inet.num, faddr, fport, sk.boundDevIf);
   if (tcpTryFastopen(sk, skb, req, rxOpt) !== null) {

@@ -20,8 +20,8 @@ import { ehashReqBase, inetNodeFaddr, inetNodeFport, inetNodeLaddr, inetNodeLpor
 import { ipBuildAndSendPkt } from "./ip-output.ts";
 import { ipOptions } from "./ip-parts.ts";
 import {
-  REQ_ECN_OK, REQ_IP_OPTIONS, REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
-  REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskCountRetrans, reqskHas, reqskRcvWscale, reqskRetrans,
+  REQ_ECN_OK, REQ_IP_OPTIONS, REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
+  REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskCountRetrans, reqskHas, reqskRcvWscale,
 } from "./request-sock.ts";
 import { TP_USER_MSS } from "./tcp-cold.ts";
 import { tcpSynackFastopenSize, tcpWriteSynackFastopen } from "./tcp-fastopen.ts";
@@ -61,7 +61,6 @@ export function tcpMakeSynack(sk: TcpSk, dst: DstEntry, req: number): SkBuff | n
   skb.th = th;
   const at = reqRows + req * REQ_WORDS;
   const window = words[at + REQ_RCV_WND]!;
-  if (reqskRetrans(req) === 0) words[at + REQ_SNT_SYNACK] = jiffies;
   const ece = reqskHas(req, REQ_ECN_OK) ? TCPHDR_ECE : 0;
   const view = memView;
   view.setUint16(th + TH_SPORT, inetNodeLport(node));

@@ -15,7 +15,7 @@ import { SKB_DROP_REASON_NO_SOCKET, SKB_DROP_REASON_TCP_CSUM } from "../../../sr
 import { EAGAIN, ECONNREFUSED, EHOSTUNREACH, EINPROGRESS, ENETUNREACH } from "../../../src/uapi/errno.ts";
 import {
   LINUX_MIB_EMBRYONICRSTS, LINUX_MIB_LISTENDROPS, LINUX_MIB_LISTENOVERFLOWS, LINUX_MIB_TCPDEFERACCEPTDROP,
-  LINUX_MIB_TCPREQQFULLDROP, TCP_MIB_ATTEMPTFAILS, TCP_MIB_CSUMERRORS, TCP_MIB_INERRS, TCP_MIB_OUTRSTS,
+  LINUX_MIB_TCPREQQFULLDROP, LINUX_MIB_TSECRREJECTED, TCP_MIB_ATTEMPTFAILS, TCP_MIB_CSUMERRORS, TCP_MIB_INERRS, TCP_MIB_OUTRSTS,
   TCP_MIB_PASSIVEOPENS,
 } from "../../../src/uapi/snmp.ts";
 import { IPPROTO_TCP } from "../../../src/uapi/in.ts";
@@ -215,6 +215,34 @@ test.serial("half open: PAWS", (t) => {
   const conn = accept4(fd, null);
   t.true(conn >= 0);
   endByReset(conn, 5000);
+  close(fd);
+  finish(t);
+});
+
+test.serial("half open: the echo is to be of a SYN-ACK that was sent, the first one or one sent again", (t) => {
+  bootWire();
+  const fd = server();
+  const tsval = (reply: Segment): number => new DataView(Uint8Array.from(reply.options).buffer).getInt32(8);
+  const ack = (sport: number, reply: Segment, echo: number): void => inject({
+    sport, dport: 80, seq: ISN + 1, ack: reply.seq + 1, flags: ACK,
+    options: [1, 1, 8, 10, 0, 0, 0x10, 0, echo >>> 24, (echo >> 16) & 255, (echo >> 8) & 255, echo & 255],
+  });
+  for (const later of [0, 1000]) {
+    const sport = 5000 + later;
+    const reply = syn(sport, LINUX_SYN);
+    run(1500);
+    const again = sentOne();
+    t.is(tsval(again) - tsval(reply), 1000);
+    ack(sport, reply, tsval(reply) - 1);
+    ack(sport, reply, tsval(again) + 1);
+    t.is(mib(LINUX_MIB_TSECRREJECTED), later === 0 ? 2 : 4);
+    t.is(accept4(fd, null), -EAGAIN);
+    ack(sport, reply, tsval(reply) + later);
+    const conn = accept4(fd, null);
+    t.true(conn >= 0);
+    sent();
+    endByReset(conn, sport);
+  }
   close(fd);
   finish(t);
 });
