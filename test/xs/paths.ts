@@ -130,6 +130,7 @@ function connect(): void {
   seq = (seq + 1) | 0;
   expect((sentFlags() & TCPHDR_SYN) !== 0 && sentAck() === seq, "answer the SYN");
   listenToGuest();
+  tsecr = sentSynTsval();
   sendSegment(TCPHDR_ACK, 0);
   fd = dry ? -1 : accept4(listenFd, null, 0);
   expect(fd >= 0, "accept the connection");
