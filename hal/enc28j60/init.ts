@@ -17,7 +17,7 @@ import { encResetFifo } from "./rx.ts";
 import {
   encClear, encRead, encSelectBank, encSet, encSystemReset, encWrite, encWrite16, encWriteByte, type EncSpi,
 } from "./spi.ts";
-import { ENC_GONE, ENC_READY, ENC_RESETTING, ENC_WAKING, type EncPriv, encSlot } from "./state.ts";
+import { ENC_GONE, ENC_READY, ENC_RESETTING, ENC_SAME_TURN, ENC_WAKING, type EncPriv, encSlot } from "./state.ts";
 
 /** At least 1 ms, whatever part of the present one has gone (erratum 2; leaving power save takes 300 µs). */
 const SETTLE_MS = 2;
@@ -64,20 +64,27 @@ export function encIdentifyInit(io: EncSpi, where: string): void {
 
 /** Begins to set the chip up; the timer carries it on. */
 export function encStart(p: EncPriv): void {
-  p.state = ENC_WAKING;
   // SRC is ignored in power save (erratum 19).
   encClear(p.io, ECON2, PWRSV);
-  modTimer(p.timer, (jiffies + SETTLE_MS) | 0);
+  settle(p, ENC_WAKING);
+}
+
+/** Goes on after SETTLE_MS, by the clock of a later turn: this one may have begun long before the chip was told. */
+function settle(p: EncPriv, state: number): void {
+  p.state = state | ENC_SAME_TURN;
+  modTimer(p.timer, (jiffies + 1) | 0);
 }
 
 /** The timer while the chip is not ready. @returns whether it has become so */
 export function encContinue(p: EncPriv): boolean {
   if (p.state === ENC_GONE) {
     encStart(p);
+  } else if ((p.state & ENC_SAME_TURN) !== 0) {
+    p.state &= ~ENC_SAME_TURN;
+    modTimer(p.timer, (jiffies + SETTLE_MS) | 0);
   } else if (p.state === ENC_WAKING) {
     encSystemReset(p.io);
-    p.state = ENC_RESETTING;
-    modTimer(p.timer, (jiffies + SETTLE_MS) | 0);
+    settle(p, ENC_RESETTING);
   } else if (p.state === ENC_RESETTING) {
     if (program(p)) {
       p.state = ENC_READY;

@@ -21,6 +21,8 @@ export const ENC_RESETTING = 2;
 export const ENC_READY = 3;
 /** It did not answer; the next attempt is due. */
 export const ENC_GONE = 4;
+/** With ENC_WAKING or ENC_RESETTING: in this turn the chip was told so, after the turn's clock was read. */
+export const ENC_SAME_TURN = 8;
 
 /** Control byte in front and status vector behind each frame to send. */
 const TX_OVERHEAD_BYTES = 1 + 7;

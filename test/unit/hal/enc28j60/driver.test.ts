@@ -59,6 +59,27 @@ class Board {
   }
 }
 
+for (const odd of [0, 1]) test.serial(`the chip has its millisecond after the reset also where a turn is long (${odd}): the clock was read when it began`, (t) => {
+  const clock = new VirtualClock();
+  boot({ preset: "default", hal: clock });
+  const { sim, dev } = createEnc(clock);
+  // What else there is to do takes 1.9 ms of each second turn, and comes before the driver's timer.
+  let turns = 0;
+  const slow = whenNotBusy(clock, sim, {
+    poll: () => {
+      if (turns++ % 2 === odd) sim.chip.busyUntilMs = clock.timeMs() + 1.9;
+      return initNet.poll();
+    },
+  });
+  clock.drive(slow);
+  initNet.register(dev);
+  devOpen(dev);
+  t.notThrows(() => clock.runFor(50));
+  t.is(dev.encStats.inits, 1);
+  dev.close();
+  clock.runFor(1000);
+});
+
 /** Frames of every kind of length there and back, byte for byte. */
 function exchange(t: ExecutionContext, board: Board, lengths: readonly number[]): void {
   const seen: Uint8Array[] = [];
