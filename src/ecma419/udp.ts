@@ -3,6 +3,7 @@
  * closed instance throw a SyntaxError, as Moddable's tests ask for; its options `multicast` and `timeToLive`, which the draft of
  * the fourth edition has no more, are understood.
  */
+import { devGetDefault } from "../netif/dev.ts";
 import { close } from "../stack/socket/files.ts";
 import { recvfrom, sendto } from "../stack/socket/sendrecv.ts";
 import { bind, getNs, socket } from "../stack/socket/socket.ts";
@@ -10,8 +11,7 @@ import { setsockopt, setsockoptBytes } from "../stack/socket/sockopt.ts";
 import type { Net } from "../stack/core/net.ts";
 import { SockaddrIn } from "../stack/core/sockaddr.ts";
 import { EAGAIN, ENETUNREACH, ENODEV } from "../uapi/errno.ts";
-import { IFF_BROADCAST, IFF_UP } from "../uapi/if.ts";
-import { IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MULTICAST_IF, IP_MULTICAST_TTL, IP_TTL } from "../uapi/in.ts";
+import { IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MULTICAST_IF, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TTL } from "../uapi/in.ts";
 import { EPOLLERR } from "../uapi/poll.ts";
 import {
   AF_INET, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SO_BINDTODEVICE, SO_BROADCAST, SOCK_DGRAM, SOCK_NONBLOCK, SOL_IP, SOL_SOCKET,
@@ -96,6 +96,8 @@ export class UDP {
     const fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
     if (fd < 0) throw stackError(`${NAME}: no socket`, fd);
     setsockopt(fd, SOL_SOCKET, SO_BROADCAST, 1);
+    // As on Moddable's boards: the SDK's DNS-SD would take its own questions for another host's.
+    setsockopt(fd, SOL_IP, IP_MULTICAST_LOOP, 0);
     if (hops > 0) {
       setsockopt(fd, SOL_IP, IP_TTL, hops);
       setsockopt(fd, SOL_IP, IP_MULTICAST_TTL, hops);
@@ -184,19 +186,10 @@ export class UDP {
   }
 }
 
-/** The device for what no route leads to, a group or a broadcast, as on a board without a gateway: the first with a link; 0: none. */
-function defaultDevice({ net }: UdpEdge): number {
-  const wanted = IFF_UP | IFF_BROADCAST;
-  for (let dev = net.devices; dev !== null; dev = dev.nextDev) {
-    if ((dev.flags & wanted) === wanted && dev.carrier) return dev.ifindex;
-  }
-  return 0;
-}
-
 /** Sends to where no route leads, by the default device, if that can be: a group, or 255.255.255.255. */
 function sendUnrouted(edge: UdpEdge, bytes: Uint8Array): number {
   const { fd, peer } = edge;
-  const ifindex = defaultDevice(edge);
+  const ifindex = devGetDefault(edge.net)?.ifindex ?? 0;
   const isGroup = peer.addr >>> 28 === 14;
   if (ifindex === 0 || (!isGroup && peer.addr !== -1)) return -ENETUNREACH;
   if (isGroup) setsockoptBytes(fd, SOL_IP, IP_MULTICAST_IF, Int32Array.of(0, 0, ifindex));
@@ -209,7 +202,7 @@ function sendUnrouted(edge: UdpEdge, bytes: Uint8Array): number {
 /** struct ip_mreqn: the group and no address; of the device that a route leads to, or of the default one. */
 function membership(edge: UdpEdge, fd: number, option: number, group: number): number {
   const err = setsockoptBytes(fd, SOL_IP, option, Int32Array.of(group, 0, 0));
-  return err === -ENODEV ? setsockoptBytes(fd, SOL_IP, option, Int32Array.of(group, 0, defaultDevice(edge))) : err;
+  return err === -ENODEV ? setsockoptBytes(fd, SOL_IP, option, Int32Array.of(group, 0, devGetDefault(edge.net)?.ifindex ?? 0)) : err;
 }
 
 function change(edge: UdpEdge, option: number, multicast: string): void {

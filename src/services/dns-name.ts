@@ -15,6 +15,8 @@ const DOT = 0x2e;
 const CHAR_A = 0x41;
 const CHAR_Z = 0x5a;
 const TO_LOWER = 0x20;
+/** "local". */
+const LOCAL: readonly number[] = Object.freeze([0x6c, 0x6f, 0x63, 0x61, 0x6c]);
 
 function lower(byte: number): number {
   return byte >= CHAR_A && byte <= CHAR_Z ? byte + TO_LOWER : byte;
@@ -122,6 +124,15 @@ export function dnsNameLength(bytes: Uint8Array, at: number): number {
   let end = at;
   while (bytes[end] !== 0) end += 1 + bytes[end]!;
   return end + 1 - at;
+}
+
+/** "local" as the last label of several: a name that is asked of everybody on the link (RFC 6762 section 3). */
+export function dnsNameIsLocal(bytes: Uint8Array): boolean {
+  let label = 0;
+  for (let next = 0; bytes[next] !== 0; next += 1 + bytes[next]!) label = next;
+  if (label === 0 || bytes[label] !== LOCAL.length) return false;
+  for (let i = 0; i < LOCAL.length; i++) if (lower(bytes[label + 1 + i]!) !== LOCAL[i]) return false;
+  return true;
 }
 
 /** Appends a second name (a search domain) to a first one that ends with its zero: bytes of both, or -1 when that is too long. */

@@ -3,25 +3,36 @@
  * over TCP when the answer does not fit. Read first: RFC 1123 section 6.1.3, RFC 5452 (random port and id), RFC 7766 (TCP),
  * RFC 6891 section 7 (servers without EDNS). Linux's counterpart is glibc's res_send(). Owns the sockets of the question.
  *
+ * A name that ends with "local" is asked of everybody on the link, over UDP alone (RFC 6762 section 5.1: one question, one answer).
+ *
  * Over TCP the answer waits in the socket until it is all there, so that it needs no buffer of its own.
  */
 import { getRandomBelow, getRandomU32 } from "../lib/random.ts";
 import { jiffies } from "../lib/timer.ts";
+import { devGetDefault } from "../netif/dev.ts";
 import { SockaddrIn } from "../stack/core/sockaddr.ts";
 import { Pollfd, poll } from "../stack/socket/epoll.ts";
-import { recv, send } from "../stack/socket/sendrecv.ts";
+import { recv, recvfrom, send, sendto } from "../stack/socket/sendrecv.ts";
 import { connect, ioctl } from "../stack/socket/socket.ts";
+import { setsockopt } from "../stack/socket/sockopt.ts";
 import { EAGAIN, EINPROGRESS } from "../uapi/errno.ts";
+import { INADDR_MDNS_GROUP } from "../uapi/in.ts";
 import { SIOCINQ } from "../uapi/ioctl.ts";
 import { POLLERR, POLLHUP, POLLOUT } from "../uapi/poll.ts";
-import { AF_INET, MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM } from "../uapi/socket.ts";
 import {
-  ANSWER_FAILED, ANSWER_FOREIGN, ANSWER_FORMERR, ANSWER_TRUNCATED, type DnsAnswer, dnsPutQuery, dnsReadAnswer,
+  AF_INET, MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC, SO_BINDTODEVICE, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET,
+} from "../uapi/socket.ts";
+import {
+  ANSWER_DATA, ANSWER_FAILED, ANSWER_FOREIGN, ANSWER_FORMERR, ANSWER_TRUNCATED, type DnsAnswer, dnsPutQuery, dnsReadAnswer,
 } from "./dns-message.ts";
-import { DNS_NAME_BYTES } from "./dns-name.ts";
+import { DNS_NAME_BYTES, dnsNameIsLocal } from "./dns-name.ts";
 import { scratch, scratchView, type Service, serviceClose, serviceOpen, ServiceSocket } from "./service.ts";
 
 const DNS_PORT = 53;
+const MDNS_PORT = 5353;
+/** Times that everybody on the link is asked, and ms until the next: who is there answers at once. */
+const LOCAL_TRIES = 3;
+const LOCAL_TIMEOUT_MS = 1000;
 /** Most servers kept. */
 export const DNS_SERVERS = 3;
 /** Over TCP a message stands behind its length. */
@@ -41,6 +52,8 @@ const TCP_ANSWER = 3;
 export const QUERY_PENDING = -2;
 export const QUERY_TIMEOUT = -3;
 export const QUERY_NOMEM = -4;
+/** No server is known. */
+export const QUERY_NOBODY = -5;
 
 /** Whom to ask, and how patiently. */
 export class DnsServers {
@@ -68,6 +81,8 @@ export class DnsTransport {
   type = 0;
   nameBytes = 0;
   edns = false;
+  /** The name is one of the link's: no server is asked. */
+  local = false;
   readonly name: Uint8Array = new Uint8Array(DNS_NAME_BYTES);
   readonly socket: ServiceSocket;
 
@@ -79,6 +94,8 @@ export class DnsTransport {
 /** What the calls fill in; one for all questions of a resolver. */
 export class DnsIo {
   readonly addr: SockaddrIn = new SockaddrIn(0, DNS_PORT);
+  /** Where a question to the whole link goes, and who answers it. */
+  readonly local: SockaddrIn = new SockaddrIn();
   readonly pollfds: Pollfd[] = [new Pollfd()];
   readonly count: Int32Array = new Int32Array(1);
 }
@@ -86,6 +103,9 @@ export class DnsIo {
 /** Asks `name` (set by the caller, with `nameBytes` and `type`) anew. */
 export function transportStart(q: DnsTransport, servers: DnsServers, io: DnsIo): number {
   q.tries = 0;
+  q.local = dnsNameIsLocal(q.name);
+  if (q.local) return sendLocal(q, servers, io);
+  if (servers.count === 0) return QUERY_NOBODY;
   q.edns = true;
   q.server = servers.rotate ? getRandomBelow(servers.count) : servers.first;
   return sendUdp(q, servers, io);
@@ -117,6 +137,33 @@ function sendUdp(q: DnsTransport, servers: DnsServers, io: DnsIo): number {
   return finish(q, QUERY_TIMEOUT);
 }
 
+/** Asks everybody on the link: what answers does so from the port of multicast DNS, whoever it is. */
+function sendLocal(q: DnsTransport, servers: DnsServers, io: DnsIo): number {
+  serviceClose(q.socket);
+  if (q.tries++ === LOCAL_TRIES) return finish(q, QUERY_TIMEOUT);
+  if (serviceOpen(q.socket, AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0) < 0) return finish(q, QUERY_NOMEM);
+  const dev = devGetDefault(q.socket.service.net);
+  if (dev !== null) setsockopt(q.socket.fd, SOL_SOCKET, SO_BINDTODEVICE, dev.ifindex);
+  q.edns = false;
+  io.local.addr = INADDR_MDNS_GROUP;
+  io.local.port = MDNS_PORT;
+  // What cannot be sent now is as a loss: it is sent again.
+  sendto(q.socket.fd, scratch, 0, putQuery(q, servers, 0), 0, io.local);
+  q.state = UDP;
+  q.deadline = (jiffies + LOCAL_TIMEOUT_MS) | 0;
+  return QUERY_PENDING;
+}
+
+function readLocal(q: DnsTransport, io: DnsIo, answer: DnsAnswer): number {
+  for (;;) {
+    const length = recvfrom(q.socket.fd, scratch, 0, scratch.length, MSG_TRUNC, io.local);
+    if (length < 0) return QUERY_PENDING;
+    if (length > scratch.length || io.local.port !== MDNS_PORT) continue;
+    const result = dnsReadAnswer(scratch, scratchView, length, q.id, q.name, q.type, false, answer);
+    if (result === ANSWER_DATA) return finish(q, result);
+  }
+}
+
 function putQuery(q: DnsTransport, servers: DnsServers, at: number): number {
   q.id = getRandomU32() & 0xffff;
   return dnsPutQuery(scratch, scratchView, at, q.id, q.name, q.nameBytes, q.type, q.edns ? servers.udpBytes : 0);
@@ -142,6 +189,10 @@ function tryNext(q: DnsTransport, servers: DnsServers, io: DnsIo): number {
  * @returns QUERY_PENDING, QUERY_TIMEOUT, QUERY_NOMEM, or the ANSWER_* that ends the question
  */
 export function transportRun(q: DnsTransport, servers: DnsServers, io: DnsIo, answer: DnsAnswer): number {
+  if (q.local) {
+    const result = readLocal(q, io, answer);
+    return result !== QUERY_PENDING || ((q.deadline - jiffies) | 0) > 0 ? result : sendLocal(q, servers, io);
+  }
   if (servers.count === 0) return finish(q, QUERY_TIMEOUT);
   const result = q.state === UDP ? readUdp(q, servers, io, answer) : q.state === TCP_CONNECT ? connected(q, servers, io)
     : readTcp(q, servers, io, answer);

@@ -1,7 +1,8 @@
 /**
  * DNS: names to addresses and back, by asking the servers of the network. Linux's counterpart is glibc's stub resolver
  * (resolv.conf(5), getaddrinfo(3)) with nscd's cache in it. Read first: RFC 1034 section 5.3.1, RFC 1035 section 7. Owns the
- * questions that are on their way; each has a socket while it is asked.
+ * questions that are on their way; each has a socket while it is asked. Names that end with "local" are asked of the whole link
+ * instead (RFC 6762), as nss-mdns does on Linux.
  *
  *   const resolver = dns(initNet, { servers: [0x0a000001], search: ["lan"] });
  *   dnsResolve(resolver, "board7", (error, answer) => trace(error < 0 ? error : answer.addresses[0]));
@@ -16,7 +17,8 @@ import {
 } from "./dns-message.ts";
 import { DNS_NAME_BYTES, dnsNameAppend, dnsNameFromText, dnsNameLength, dnsNameText } from "./dns-name.ts";
 import {
-  DNS_SERVERS, DnsIo, DnsServers, DnsTransport, QUERY_NOMEM, QUERY_PENDING, QUERY_TIMEOUT, transportRun, transportStart, transportStop,
+  DNS_SERVERS, DnsIo, DnsServers, DnsTransport, QUERY_NOBODY, QUERY_NOMEM, QUERY_PENDING, QUERY_TIMEOUT, transportRun, transportStart,
+  transportStop,
 } from "./dns-query.ts";
 import { Service, serviceSleep, serviceStart, serviceStop, serviceWake } from "./service.ts";
 
@@ -309,8 +311,7 @@ function ask(resolver: DnsResolver, query: DnsQuery): void {
       return;
     }
   }
-  if (servers.count === 0) conclude(resolver, query, EAI_SYSTEM);
-  else proceed(resolver, query, transportStart(transport, servers, resolver.io));
+  proceed(resolver, query, transportStart(transport, servers, resolver.io));
 }
 
 /** The servers have said something, or it is clear that they do not. */
@@ -322,6 +323,9 @@ function proceed(resolver: DnsResolver, query: DnsQuery, result: number): void {
       return;
     case QUERY_TIMEOUT:
       conclude(resolver, query, EAI_AGAIN);
+      return;
+    case QUERY_NOBODY:
+      conclude(resolver, query, EAI_SYSTEM);
       return;
     case QUERY_NOMEM:
       conclude(resolver, query, EAI_MEMORY);

@@ -84,6 +84,13 @@ test.serial("groups: add joins, remove leaves, and what is no group or joined al
   here.add("239.1.2.3");
   t.is(heard("239.1.2.3"), "x");
   t.throws(() => here.add("239.1.2.3"), { message: /EADDRINUSE/ });
+  there.add("239.1.2.3");
+  while (there.read() !== undefined) { /* Its own broadcasts. */ }
+  there.write(bytesOf("mine"), "239.1.2.3", 7000);
+  lab.runFor(100);
+  t.is(textOf(here.read()), "mine");
+  t.is(there.read(), undefined, "what one says to a group one is in does not come back: DNS-SD of the SDK would take it for another's");
+  there.remove("239.1.2.3");
   here.remove("239.1.2.3");
   t.is(heard("239.1.2.3"), undefined);
   t.throws(() => there.write(bytesOf("x"), "192.0.2.1", 7000), { message: /ENETUNREACH/ });

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import type { Impairment } from "../../../hal/mock/impair.ts";
 import { igmp } from "../../../src/igmp.ts";
 import { inetAddAddress, inetDelAddress } from "../../../src/index.ts";
+import { dns, dnsResolve, dnsStop } from "../../../src/services/dns.ts";
 import {
   mdns, mdnsBrowse, mdnsCancel, mdnsLookup, mdnsPublish, mdnsRefresh, mdnsResolve, type MdnsResponder, mdnsStop, mdnsUnpublish,
 } from "../../../src/services/mdns.ts";
@@ -335,6 +336,40 @@ test.serial("bad names, types and texts are named; without igmp there is none", 
   t.throws(() => mdnsPublish(a, "x", "http", 80), { message: /http is no service type/ });
   t.throws(() => mdnsPublish(a, "x".repeat(64), "_http._tcp", 80), { message: /has 64 bytes/ });
   t.throws(() => mdnsPublish(a, "x", "_http._tcp", 80, ["y".repeat(256)]), { message: /at most 400/ });
+});
+
+test.serial("a resolver asks everybody on the link for a name that ends with local, whether or not it knows a server", (t) => {
+  const { lab, start } = setUp(t);
+  start("b", "lamp");
+  lab.runFor(3000);
+  const { net } = lab.host("a");
+  const resolver = dns(net, { search: ["local"] });
+  t.teardown(() => dnsStop(resolver));
+  const ask = (name: string): string | number => {
+    let result: string | number | null = null;
+    dnsResolve(resolver, name, (error, { addresses }) => (result = error < 0 ? error : addressText(addresses[0]!)));
+    lab.runUntil(() => result !== null, 10_000);
+    return result!;
+  };
+  // Somebody who is quicker, and says it from a port that is not mDNS's, is not believed.
+  const peer = lab.peer("p");
+  const asked: string[] = [];
+  lab.wire.observers.push((bytes, _from, timeMs) => {
+    const { ip, udp } = parseFrame(bytes, timeMs);
+    if (ip?.saddr !== addressText(lab.host("a").addr) || udp?.dport !== 5353) return;
+    const { id, questions } = decodeMessage(udp.payload);
+    asked.push(questions[0]!.name);
+    const answers = [{ name: questions[0]!.name, type: "A", data: "192.0.2.9" }] as const;
+    peer.sendUdp(5354, udp.sport, encodeMessage({ id, flags: 0x8400, questions, answers }), { daddr: lab.host("a").addr });
+  });
+  t.is(ask("Lamp.local"), "10.0.0.2");
+  t.is(ask("lamp"), "10.0.0.2", "by the search list, and from the cache");
+  t.deepEqual(asked, ["lamp.local"]);
+  const from = lab.nowMs;
+  t.is(ask("nobody.local."), EAI_AGAIN);
+  t.true(lab.nowMs - from >= 3000 && asked.length === 4, "three questions, a second apart");
+  t.is(ask("local"), EAI_AGAIN, "local.local");
+  peer.drain();
 });
 
 test.serial("no message whatever disturbs it", (t) => {
