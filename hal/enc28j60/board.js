@@ -1,9 +1,9 @@
 /** `linnet/device` of a board with an ENC28J60: on its default SPI port, with the pins of `config.linnet.enc28j60`. */
-import config from "mc/config";
+import settings from "linnet/config";
 import { Enc28j60 } from "linnet/hal/enc28j60";
 
 export default () => {
-  const { select, hz = 20_000_000, interrupt, reset, ...more } = config.linnet.enc28j60;
+  const { select, hz = 20_000_000, interrupt, reset, ...more } = settings().enc28j60 ?? {};
   return new Enc28j60({
     ...more,
     spi: { ...device.SPI.default, select, hz },

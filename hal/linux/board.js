@@ -1,5 +1,5 @@
 /** `linnet/device` of a board that is a program on Linux. */
-import config from "mc/config";
+import settings from "linnet/config";
 import { createLinuxDevice } from "linnet/hal/linux";
 
-export default () => createLinuxDevice(config.linnet.tap);
+export default () => createLinuxDevice(settings().tap);

@@ -11,10 +11,29 @@
 static GMainLoop *loop;
 static int status;
 
+/* Says what an exception is that nobody has caught. */
+static void describeException(xsMachine *the)
+{
+	xsBeginHost(the);
+	{
+		xsVars(1);
+		xsTry {
+			xsVar(0) = xsException;
+			if (xsTest(xsVar(0)) && xsIsInstanceOf(xsVar(0), xsErrorPrototype))
+				xsVar(0) = xsGet(xsVar(0), xsID("stack"));
+			fprintf(stderr, "%s\n", xsToString(xsVar(0)));
+		}
+		xsCatch {
+		}
+	}
+	xsEndHost(the);
+}
+
 void fxAbort(txMachine *the, int reason)
 {
-	(void)the;
 	fprintf(stderr, "linnet: XS stopped: %s\n", fxAbortString(reason));
+	if (reason == XS_UNHANDLED_EXCEPTION_EXIT)
+		describeException(the);
 	exit(70);
 }
 
@@ -51,6 +70,8 @@ int main(int argc, char *argv[])
 		return 70;
 	}
 	linuxArguments(argc - 1, argv + 1);
+	/* What a sketch traces is there when its line ends, also behind a pipe. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	loop = g_main_loop_new(NULL, FALSE);
 	g_idle_add(startLater, the);
 	g_main_loop_run(loop);

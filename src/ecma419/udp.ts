@@ -3,12 +3,12 @@
  * closed instance throw a SyntaxError, as Moddable's tests ask for; its options `multicast` and `timeToLive`, which the draft of
  * the fourth edition has no more, are understood.
  */
-import { devGetDefault } from "../netif/dev.ts";
 import { close } from "../stack/socket/files.ts";
 import { recvfrom, sendto } from "../stack/socket/sendrecv.ts";
 import { bind, getNs, socket } from "../stack/socket/socket.ts";
 import { setsockopt, setsockoptBytes } from "../stack/socket/sockopt.ts";
 import type { Net } from "../stack/core/net.ts";
+import { devGetDefault } from "../stack/core/net-device.ts";
 import { SockaddrIn } from "../stack/core/sockaddr.ts";
 import { EAGAIN, ENETUNREACH, ENODEV } from "../uapi/errno.ts";
 import { IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MULTICAST_IF, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TTL } from "../uapi/in.ts";

@@ -12,7 +12,7 @@ import type { Net } from "../stack/core/net.ts";
 import type { NetDevice } from "../stack/core/net-device.ts";
 import { EADDRNOTAVAIL, EBUSY, EEXIST, EINVAL, ENETDOWN, ENFILE, EOPNOTSUPP, ERANGE } from "../uapi/errno.ts";
 import {
-  IFF_ALLMULTI, IFF_AUTOMEDIA, IFF_BROADCAST, IFF_DEBUG, IFF_DYNAMIC, IFF_LOWER_UP, IFF_MULTICAST, IFF_NOARP, IFF_NOTRAILERS,
+  IFF_ALLMULTI, IFF_AUTOMEDIA, IFF_DEBUG, IFF_DYNAMIC, IFF_LOWER_UP, IFF_MULTICAST, IFF_NOARP, IFF_NOTRAILERS,
   IFF_PORTSEL, IFF_PROMISC, IFF_RUNNING, IFF_UP, IFF_VOLATILE, IFNAMSIZ,
 } from "../uapi/if.ts";
 import { registerDevMcStatic } from "./dev-mc.ts";
@@ -91,13 +91,6 @@ function createName(net: Net, pattern: string): string {
 /** The device of that name in the namespace, or null. Linux: dev_get_by_name(). */
 export function devGetByName(net: Net, name: string): NetDevice | null {
   for (let dev = net.devices; dev !== null; dev = dev.nextDev) if (dev.name === name) return dev;
-  return null;
-}
-
-/** The device for what no route leads to, a group or a broadcast, as on a board without a gateway: the first with a link, or null. */
-export function devGetDefault(net: Net): NetDevice | null {
-  const wanted = IFF_UP | IFF_BROADCAST;
-  for (let dev = net.devices; dev !== null; dev = dev.nextDev) if ((dev.flags & wanted) === wanted && dev.carrier) return dev;
   return null;
 }
 

@@ -9,7 +9,7 @@
  */
 import { getRandomBelow, getRandomU32 } from "../lib/random.ts";
 import { jiffies } from "../lib/timer.ts";
-import { devGetDefault } from "../netif/dev.ts";
+import { devGetDefault } from "../stack/core/net-device.ts";
 import { SockaddrIn } from "../stack/core/sockaddr.ts";
 import { Pollfd, poll } from "../stack/socket/epoll.ts";
 import { recv, recvfrom, send, sendto } from "../stack/socket/sendrecv.ts";

@@ -3,6 +3,7 @@
  * Linux: include/linux/netdevice.h. The functions are in netif/dev.ts and netif/napi.ts.
  */
 import { Work } from "../../lib/softirq.ts";
+import { IFF_BROADCAST, IFF_UP } from "../../uapi/if.ts";
 import type { Net } from "./net.ts";
 import type { SkBuff } from "./skbuff.ts";
 
@@ -224,4 +225,11 @@ export class NetDevice {
     this.hardHeaderLen = hardHeaderLen;
     this.ops = ops;
   }
+}
+
+/** The device for what no route leads to, a group or a broadcast, as on a board without a gateway: the first with a link, or null. */
+export function devGetDefault(net: Net): NetDevice | null {
+  const wanted = IFF_UP | IFF_BROADCAST;
+  for (let dev = net.devices; dev !== null; dev = dev.nextDev) if ((dev.flags & wanted) === wanted && dev.carrier) return dev;
+  return null;
 }
