@@ -71,11 +71,12 @@ export const CLIENTS: readonly ClientCase[] = [
     prints: [/Status 200/, /DONE 0/, /DONE 1/, /DONE 2/], seen: pages,
   },
   {
+    // Avahi is not asked for the text: the SDK sends an empty one until updateTXT().
     module: "dnssd", what: "DNS-SD: claim, advertise, discover", peer: "Avahi",
     prints: [/a-server claimed/, /Found: "Living Room" on \S+ @ 10\.0\.0\.1:7000/, /model:linnet/],
     seen: (servers) => {
       const found = servers.avahi("avahi-browse", "-prt", "_http._tcp");
-      expect(`Avahi sees the board's service: ${found}`, /^=;br0;IPv4;419\\032Web\\032Server;.*;a-server\.local;10\.0\.0\.2;8080;.*home=\/index\.html/m.test(found));
+      expect(`Avahi sees the board's service: ${found}`, /^=;br0;IPv4;419\\032Web\\032Server;.*;a-server\.local;10\.0\.0\.2;8080;/m.test(found));
     },
   },
   { module: "example/dnssd-discover", what: "UDP in a group, by hand", peer: "Avahi", prints: [/packet from 10\.0\.0\.1/, /_airplay\._tcp\.local/] },
