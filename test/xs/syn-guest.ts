@@ -1,6 +1,6 @@
 /**
  * What `bench syn` runs inside the XS engine: a board with the SYN guard, and SYNs of each fate, so that the work of each can be counted.
- * Speaks to the host like guest.ts, in the commands BOOT, ATTACH and MEASURE.
+ * Speaks to the host like guest.ts, in the commands BOOT, ATTACH, MEASURE and COLLECT.
  */
 import { csumFold, csumPartial, csumTcpudpNofold, ipFastCsum } from "../../src/lib/checksum.ts";
 import { boot, initNet } from "../../src/boot.ts";
@@ -17,11 +17,14 @@ import { arpRequests, clearArpRequests, createMessageDevice, framesSent, inboxOf
 import { BOARD_ADDR, BOARD_HI, BOARD_LO, PEER_ADDR, writeArp, writeTcp } from "./peer.ts";
 import { advanceNow, platform } from "./platform.ts";
 
+/** xsnap's: collects garbage now. */
+declare const gc: () => void;
 declare const TextEncoder: new () => { encode(text: string): Uint8Array };
 declare const TextDecoder: new () => { decode(bytes: Uint8Array): string };
 
 const BOOT = 1;
 const MEASURE = 3;
+const COLLECT = 5;
 const ATTACH = 6;
 
 const PORT = 80;
@@ -124,12 +127,14 @@ function handleCommand(buffer: ArrayBuffer): ArrayBuffer {
   const message = new Uint8Array(buffer);
   const args = JSON.parse(new TextDecoder().decode(message.subarray(1))) as Record<string, unknown>;
   if (message[0] === BOOT) {
-    boot({ ...(args as ConfigOptions), hal: platform, initcalls: [synGuard] });
+    boot({ ...(args["options"] as ConfigOptions), hal: platform, initcalls: [synGuard] });
   } else if (message[0] === ATTACH) {
     attach();
   } else if (message[0] === MEASURE) {
     dry = args["dry"] === true;
     measure(String(args["path"]), Number(args["count"]));
+  } else if (message[0] === COLLECT) {
+    gc();
   } else {
     throw new Error(`no command ${String(message[0])}`);
   }

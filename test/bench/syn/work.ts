@@ -9,13 +9,18 @@ const PACKETS = 4000;
 /** So many bits that a source met for the first time is taken for an unknown one, as is to be measured. */
 const FILTER_BITS = 131_072;
 
-export async function measureWork(): Promise<Work> {
+/** @param packets SYNs of each fate @throws Error when one takes a slot of the heap */
+export async function measureWork(packets = PACKETS): Promise<Work> {
   buildBundle("syn");
   const board = await XsBoard.start(false, "syn");
   await board.boot({ ...MEASURED_BOARD, synGuardBits: FILTER_BITS, requestSocks: 1 });
   await board.attach();
   const work: Record<string, number> = {};
-  for (const fate of FATES) work[fate] = (await board.measure(fate, PACKETS)).computePerPacket;
+  for (const fate of FATES) {
+    const cost = await board.measure(fate, packets);
+    if (cost.slotsPerPacket !== 0) throw new Error(`${fate}: ${cost.slotsPerPacket} slots for a SYN`);
+    work[fate] = cost.computePerPacket;
+  }
   await board.close();
   return work as Work;
 }
