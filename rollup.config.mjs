@@ -53,12 +53,25 @@ const bundle = (input, platformFile, output, external = []) => ({
 });
 
 /** What turns the sources into a board's modules: as plugins(), and what saves flash. LINNET_NAMES=1: with names for a debugger. */
-export const boardPlugins = () => [
-  platform("hal/xs/platform.ts"),
+export const boardPlugins = (platformFile = "hal/xs/platform.ts") => [
+  platform(platformFile),
   esbuild({ target: "es2022", tsconfig: false }),
   inlineNumbers(),
   ...(process.env.LINNET_NAMES === "1" ? [inlineConstants(), functionsToArrows()] : [closure(), functionsToArrows(), shareNames()]),
 ];
+
+/** Wraps a module without imports and exports into a classic script, which is what the XS engine of the tests evaluates. */
+const script = () => ({
+  name: "script",
+  renderChunk: (code) => ({ code: `"use strict";\n(() => {\n${code}})();\n`, map: null }),
+});
+
+/** A script for the XS tests: what is measured there has gone through all that a board's modules go through. */
+const xsScript = (input, file) => ({
+  input: path(input),
+  output: { file, format: "es", generatedCode: { preset: "es2015" } },
+  plugins: [...boardPlugins("test/xs/platform.ts"), script()],
+});
 
 /** Modules that the board's SDK has, and what stands for them on Linux. */
 export const BOARD_MODULES = ["timer", "time", "linnet/linux-host", /^embedded:/];
@@ -82,11 +95,11 @@ const bundles = {
     "koffi",
     /^node:/,
   ]),
-  xs: bundle("test/xs/guest.ts", "test/xs/platform.ts", { file: "dist/linnet.xs.js", format: "iife", name: "linnet" }),
+  xs: xsScript("test/xs/guest.ts", "dist/linnet.xs.js"),
 };
 
 const measured = {
-  syn: bundle("test/xs/syn-guest.ts", "test/xs/platform.ts", { file: "dist/linnet.syn.js", format: "iife", name: "linnet" }),
+  syn: xsScript("test/xs/syn-guest.ts", "dist/linnet.syn.js"),
   route: bundle("test/bench/route-main.ts", "hal/node/platform.ts", { file: "dist/bench/route.js", format: "es" }, [
     "ip-set",
     "longest-prefix-match",

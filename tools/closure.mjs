@@ -9,6 +9,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { children, visit } from "./flash.mjs";
+import { statements } from "./statements.mjs";
 
 const CLI = join(dirname(createRequire(import.meta.url).resolve("google-closure-compiler/package.json")), "cli.js");
 const FLAGS = [
@@ -39,7 +40,8 @@ function compile(text, externs) {
 
 function edited(text, edits) {
   let out = text;
-  for (const { start, end, text: by } of edits.sort((a, b) => b.start - a.start)) out = out.slice(0, start) + by + out.slice(end);
+  // From the last place to the first; what is put in goes before what is put in the place of something.
+  for (const { start, end, text: by } of edits.sort((a, b) => b.start - a.start || b.end - a.end)) out = out.slice(0, start) + by + out.slice(end);
   return out;
 }
 
@@ -136,13 +138,17 @@ function lexical(ast) {
 /** The compiled text as a module again: constants are `const`, which the linker leaves in flash, and the exports are back. */
 function together(ast, code, imports) {
   const assigned = assignedIn(ast);
-  const edits = lexical(ast);
+  const edits = [...lexical(ast), ...statements(ast, code)];
   const exports = [];
   for (const node of ast.body) {
     const { type, start, end, declarations, expression } = node;
     if (type === "VariableDeclaration") {
-      const text = declarations.map(({ id, init, ...at }) => `${init === null || assigned.has(id.name) ? "let" : "const"} ${code.slice(at.start, at.end)};`);
-      edits.push({ start, end, text: text.join("\n") });
+      let from = start;
+      for (const { id, init, ...at } of declarations) {
+        const keyword = init === null || assigned.has(id.name) ? "let" : "const";
+        edits.push({ start: from, end: at.start, text: `${from === start ? "" : ";\n"}${keyword} ` });
+        from = at.end;
+      }
     } else if (type === "ExpressionStatement" && expression.type === "CallExpression" && expression.callee.name === EXPORTS) {
       const made = [];
       for (const { key, value } of expression.arguments[0].properties) {

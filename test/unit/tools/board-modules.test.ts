@@ -142,6 +142,45 @@ test("what Closure makes of a module does the same, makes no function in a call,
   t.deepEqual([board.Edge.inner(new board.Edge()), board.Edge.inner({})], [5, -1]);
 });
 
+/** Branches of every kind; `log` tells which were taken. */
+const BRANCHES = `
+  let log = 0;
+  function note(n) { log = log * 10 + n; return n; }
+  export function run(a, b, c, o) {
+    log = 0;
+    if (a) note(1);
+    if (!b) note(2);
+    if (a) { if (b) { note(3); if (c) note(4); } else note(5); } else { o.done = true; ({ at: o.at } = o); }
+    if (a === b || b === c) { note(7); } else if (c && (a || o.at > 2)) { note(8); note(9); }
+    const on = b ? false : o.done;
+    if (c) { note(6); return on; }
+    o.each = () => { if (o.at) { note(a ? 1 : 2); o.at = null; } };
+    for (let i = 0; i < 2; i++) { if (i > 0 && o.at > 1) o.each(); else a ?? note(3); }
+    return log;
+  }
+  export const table = Object.freeze({ run(a, b) { for (let i = 0; i < a; i++) { const twice = b * 2; if (twice > i) note(i); } return log; } });
+`;
+
+test("what Closure writes as expressions are statements, which go the same ways", async (t) => {
+  const code = await made({ "main.ts": BRANCHES }, closure(), functionsToArrows());
+  t.notRegex(code, /^[^=(]* (&&|\|\||\?) |![01]|var /m);
+  interface Branches { run(a: unknown, b: unknown, c: unknown, o: object): unknown; table: { run(a: number, b: number): number } }
+  const [board, source] = (await Promise.all([code, BRANCHES].map((text) => import(`data:text/javascript,${encodeURIComponent(text)}`)))) as [Branches, Branches];
+  for (const a of [false, true, null]) {
+    for (const b of [false, true]) {
+      for (const c of [false, true]) {
+        for (const at of [0, 2, 3]) {
+          const ours = { at, done: false };
+          const theirs = { at, done: false };
+          t.is(board.run(a, b, c, ours), source.run(a, b, c, theirs));
+          t.is(board.table.run(3, 1), source.table.run(3, 1), `the log after ${a} ${b} ${c} ${at}`);
+          t.deepEqual(Object.values(ours).slice(0, 2), Object.values(theirs).slice(0, 2));
+        }
+      }
+    }
+  }
+});
+
 test("variables have the names of properties, and exports theirs", async (t) => {
   const code = await made({ "main.ts": "const first = (skb) => skb.len + skb.data + skb.len; export const second = (other) => first(other);" }, shareNames());
   const words = [...new Set(code.match(/[a-z$]\w*/gi))].filter((word) => !/^(const|export|as|return)$/.test(word));
