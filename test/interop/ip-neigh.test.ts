@@ -52,7 +52,7 @@ function commands(seed: number): string[] {
  * Deletes what is published on no device. Linux (tried on 6.18) forgets these when their namespace goes: they stay in the one table of
  * all namespaces, and appear in a later one whose memory happens to lie where theirs lay.
  */
-const FORGET_PROXIES = "for n in 0 1; do for h in 2 3 4 5; do ip neigh del proxy 10.$n.0.$h 2>/dev/null; done; done";
+const FORGET_PROXIES = "ip neigh show proxy | while read addr dev rest; do [ \"$dev\" = dev ] || ip neigh del proxy $addr; done";
 
 interface Answers {
   readonly commands: readonly string[];
