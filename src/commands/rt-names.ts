@@ -4,6 +4,7 @@
  */
 import { RTN_BROADCAST } from "../uapi/rtnetlink.ts";
 import { parseNumber } from "./command.ts";
+import { protoByName } from "./netdb.ts";
 
 const TABLES: readonly (readonly [number, string])[] = Object.freeze([
   [255, "local"], [254, "main"], [253, "default"], [0, "unspec"],
@@ -25,12 +26,6 @@ const TYPES: readonly (readonly [number, string])[] = Object.freeze([
 ] as const);
 
 const GROUPS: readonly (readonly [number, string])[] = Object.freeze([[0, "default"]] as const);
-
-/** The protocols of /etc/protocols that people name in rules and lookups. */
-const IP_PROTOCOLS: readonly (readonly [number, string])[] = Object.freeze([
-  [1, "icmp"], [2, "igmp"], [4, "ipencap"], [6, "tcp"], [17, "udp"], [33, "dccp"], [47, "gre"], [50, "esp"], [51, "ah"], [132, "sctp"],
-  [136, "udplite"],
-] as const);
 
 function nameOf(table: readonly (readonly [number, string])[], value: number, numeric: boolean): string {
   if (!numeric) for (const [number, name] of table) if (number === value) return name;
@@ -94,13 +89,8 @@ export function groupName(value: number, numeric = false): string {
 
 /** The number of a protocol over IP; -1 for none such. */
 export function ipProtocolNumber(text: string): number {
-  return numberOf(IP_PROTOCOLS, text, 255);
-}
-
-/** The name of a protocol over IP; with `numeric` "ipproto-6". */
-export function ipProtocolName(value: number, numeric = false): string {
-  for (const [number, name] of IP_PROTOCOLS) if (number === value && !numeric) return name;
-  return `ipproto-${value}`;
+  const known = protoByName(text);
+  return known > 0 ? known : parseNumber(text, 255);
 }
 
 /** A TOS byte as iproute2 prints it. */
