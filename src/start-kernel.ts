@@ -26,6 +26,8 @@ import { inetInit } from "./stack/ipv4/af-inet.ts";
 import { arpInit } from "./stack/ipv4/arp.ts";
 import { devinetInit } from "./stack/ipv4/devinet.ts";
 import { fibInit, type FibOptions, fibWords } from "./stack/ipv4/fib-frontend.ts";
+import { fibListOps } from "./stack/ipv4/fib-list.ts";
+import { registerFibOps } from "./stack/ipv4/fib-table.ts";
 import { inetSockInit } from "./stack/ipv4/inet-sock.ts";
 import { ipInit, ipWords } from "./stack/ipv4/ip-input.ts";
 import { filesWords } from "./stack/socket/files.ts";
@@ -87,7 +89,15 @@ const initcalls = Object.freeze([
         c.userMemory, c.staging,
       ),
   }),
-  initcall({ level: CORE_INITCALL, name: "net_ns", init: () => netInit({ register: registerNetdev, poll: kernelPoll }) }),
+  initcall({
+    level: CORE_INITCALL,
+    name: "net_ns",
+    init() {
+      netInit({ register: registerNetdev, poll: kernelPoll });
+      // Until a part says otherwise.
+      registerFibOps(fibListOps);
+    },
+  }),
   initcall({
     level: CORE_INITCALL,
     name: "skb",

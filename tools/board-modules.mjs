@@ -15,7 +15,7 @@ const PARTS = {
   ),
   ...Object.fromEntries(
     [
-      "bridge", "conntrack", "conntrack-ftp", "conntrack-helpers", "forwarding", "fragments", "igmp", "ioctl", "ip-options", "iptables",
+      "bridge", "conntrack", "conntrack-ftp", "conntrack-helpers", "fib-trie", "forwarding", "fragments", "igmp", "ioctl", "ip-options", "iptables",
       "nat", "neighbours", "netfilter", "netlink", "packet", "raw", "sched", "socket-options", "start-kernel", "syn-guard",
       "tcp", "udp", "unix", "vlan",
     ].map((name) => [name, `src/${name}.ts`]),

@@ -1,9 +1,9 @@
 /**
- * The routes of a table: its prefixes with their aliases, in the trie. Linux: net/ipv4/fib_trie.c, fib_table_insert() to
+ * The routes of a table: its prefixes with their aliases. Linux: net/ipv4/fib_trie.c, fib_table_insert() to
  * fib_table_flush(), and the list of tables of net/ipv4/fib_frontend.c. Owns the rows of tables and aliases.
  *
  * The aliases of a key are in the order in which a lookup must try them: longest prefix first, then by descending table (local
- * before main where they share a trie), descending TOS, ascending priority, then as inserted. Which errors NLM_F_CREATE, EXCL,
+ * before main where they share the leaves), descending TOS, ascending priority, then as inserted. Which errors NLM_F_CREATE, EXCL,
  * REPLACE and APPEND give is decided here: netlink(7), rtnetlink(7).
  */
 import { rowAlloc, rowFree } from "../../lib/pool.ts";
@@ -20,11 +20,10 @@ import { FI_SHIFT, fibAliasRows, fibTables, fibWanted, TB_INTS } from "./fib-mem
 import {
   FI_FLAGS, FI_PREFSRC, FI_PRIORITY, FI_WORD, fibConfigFill, fibMatchesMetrics, fibMatchesNexthops, fibReleaseInfo, type NetFib,
 } from "./fib-semantics.ts";
-import { tnodeReserve } from "./fib-tnode.ts";
 import {
-  FA_INFO_SHIFT, FA_LINK, FA_LOCAL, FA_MORE, FA_TOS_SHIFT, FA_TYPE_SHIFT, FA_WORD, faNext, TB_NEXT, TB_NUM, TB_ROOT, TB_TRIE, trieFind,
-  trieFindParent, trieInsert, trieKey, trieNextLeaf, trieRemove, trieSlen, trieSuffixChanged, trieSweep,
-} from "./fib-trie.ts";
+  FA_INFO_SHIFT, FA_LINK, FA_LOCAL, FA_MORE, FA_TOS_SHIFT, FA_TYPE_SHIFT, FA_WORD, faKey, faLast, faNext, faSlen, fibOps, TB_NEXT, TB_NUM, TB_ROOT,
+  TB_TRIE,
+} from "./fib-table.ts";
 
 /** The bits of an alias's word that say which prefix and TOS, in which table. */
 const FA_ROUTE = 63 | FA_LOCAL | (63 << FA_TOS_SHIFT);
@@ -94,7 +93,7 @@ export function faTos(alias: number): number {
   return (words[alias + FA_WORD]! >> TOS_SHIFT) & 0xfc;
 }
 
-/** Is it a route of that table? Only local and main share a trie. */
+/** Is it a route of that table? Only local and main share leaves. */
 export function faIsOf(alias: number, table: number): boolean {
   return ((words[alias + FA_WORD]! & FA_LOCAL) !== 0) === (table === RT_TABLE_LOCAL);
 }
@@ -191,8 +190,7 @@ export function fibAliasInsert(tb: number, cfg: FibConfig, fi: number): number {
   const word = aliasWord(tb, cfg) | (((fi - fibWanted) >> FI_SHIFT) << FA_INFO_SHIFT);
   const priority = words[fi + FI_PRIORITY]!;
   const flags = cfg.nlflags;
-  const leaf = trieFind(trie, key);
-  const tp = trieFindParent;
+  const leaf = fibOps.find(trie, key);
   fibChangedWord = word;
   fibInserted = false;
   fibDeletedInfo = 0;
@@ -235,14 +233,14 @@ export function fibAliasInsert(tb: number, cfg: FibConfig, fi: number): number {
   if (leaf === 0) {
     words[alias + FA_WORD] = word;
     words[alias + FA_LINK] = key;
-    if (!trieInsert(trie, alias)) {
+    if (!fibOps.insert(trie, alias)) {
       rowFree(fibAliasRows, alias);
       return -ENOBUFS;
     }
   } else {
-    const slen = trieSlen(leaf);
+    const slen = faSlen(leaf);
     linkAlias(leaf, seekBefore, alias, word);
-    trieSuffixChanged(trie, leaf, tp, slen);
+    fibOps.suffixChanged(trie, leaf, slen);
   }
   fibInserted = true;
   return 0;
@@ -271,8 +269,7 @@ function unlinkAlias(leaf: number, before: number, alias: number): boolean {
  */
 export function fibAliasDelete(tb: number, cfg: FibConfig): number {
   const trie = words[tb + TB_TRIE]!;
-  const leaf = trieFind(trie, cfg.dst);
-  const tp = trieFindParent;
+  const leaf = fibOps.find(trie, cfg.dst);
   const word = aliasWord(tb, cfg);
   if (leaf === 0 || !seek(leaf, word, 0)) return -ESRCH;
   let before = seekBefore;
@@ -288,11 +285,11 @@ export function fibAliasDelete(tb: number, cfg: FibConfig): number {
     ) {
       fibDeletedInfo = fi;
       fibChangedWord = words[at + FA_WORD]!;
-      const slen = trieSlen(leaf);
+      const slen = faSlen(leaf);
       if (unlinkAlias(leaf, before, at)) {
-        trieSuffixChanged(trie, leaf, tp, slen);
+        fibOps.suffixChanged(trie, leaf, slen);
       } else {
-        trieRemove(trie, leaf, tp);
+        fibOps.remove(trie, leaf);
         rowFree(fibAliasRows, leaf);
       }
       return 0;
@@ -329,12 +326,12 @@ function sweepLeaf(leaf: number): boolean {
 /** Takes every route out whose fib_info is dead. Linux: fib_table_flush(). */
 export function fibTableFlush(tb: number): void {
   sweepTable = words[tb]!;
-  trieSweep(words[tb + TB_TRIE]!, sweepLeaf);
+  fibOps.sweep(words[tb + TB_TRIE]!, sweepLeaf);
 }
 
 /** Moves the local table's aliases of a leaf from the shared trie to the local table's own. */
 function moveLocal(trie: number, local: number, leaf: number): void {
-  const key = trieKey(leaf);
+  const key = faKey(leaf);
   for (;;) {
     let before = 0;
     let at = leaf;
@@ -344,14 +341,13 @@ function moveLocal(trie: number, local: number, leaf: number): void {
     }
     if (at === 0) return;
     const word = words[at + FA_WORD]! & ~FA_MORE;
-    trieFind(trie, key);
-    const tp = trieFindParent;
-    const slen = trieSlen(leaf);
+    fibOps.find(trie, key);
+      const slen = faSlen(leaf);
     const stays = unlinkAlias(leaf, before, at);
     if (stays) {
-      trieSuffixChanged(trie, leaf, tp, slen);
+      fibOps.suffixChanged(trie, leaf, slen);
     } else {
-      trieRemove(trie, leaf, tp);
+      fibOps.remove(trie, leaf);
       rowFree(fibAliasRows, leaf);
     }
     appendAlias(local, key, word);
@@ -362,20 +358,17 @@ function moveLocal(trie: number, local: number, leaf: number): void {
 /** Enters an alias behind the others of its key; the row was just freed, the tnode reserved. */
 function appendAlias(trie: number, key: number, word: number): void {
   const alias = rowAlloc(fibAliasRows);
-  const leaf = trieFind(trie, key);
-  tnodeReserve(-1);
+  const leaf = fibOps.find(trie, key);
+  fibOps.reserve(-1);
   if (leaf === 0) {
     words[alias + FA_WORD] = word;
     words[alias + FA_LINK] = key;
-    trieInsert(trie, alias);
+    fibOps.insert(trie, alias);
     return;
   }
-  const slen = trieSlen(leaf);
-  const tp = trieFindParent;
-  let last = leaf;
-  for (let next = faNext(last); next !== 0; next = faNext(next)) last = next;
-  linkAlias(leaf, last, alias, word);
-  trieSuffixChanged(trie, leaf, tp, slen);
+  const slen = faSlen(leaf);
+  linkAlias(leaf, faLast(leaf), alias, word);
+  fibOps.suffixChanged(trie, leaf, slen);
 }
 
 /**
@@ -387,22 +380,22 @@ export function fibUnmerge(net: Net): number {
   if (local === 0 || words[local + TB_TRIE] === local) return 0;
   const trie = words[local + TB_TRIE]!;
   let count = 0;
-  for (let leaf = trieNextLeaf(trie, 0); leaf !== 0; leaf = leafAfter(trie, leaf)) {
+  for (let leaf = fibOps.nextLeaf(trie, 0); leaf !== 0; leaf = leafAfter(trie, leaf)) {
     for (let at = leaf; at !== 0; at = faNext(at)) if (faIsOf(at, RT_TABLE_LOCAL)) count++;
   }
-  if (!tnodeReserve(count)) return -ENOBUFS;
+  if (!fibOps.reserve(count)) return -ENOBUFS;
   words[local + TB_TRIE] = local;
   words[local + TB_ROOT] = 0;
-  for (let leaf = trieNextLeaf(trie, 0); leaf !== 0; ) {
-    const key = trieKey(leaf);
+  for (let leaf = fibOps.nextLeaf(trie, 0); leaf !== 0; ) {
+    const key = faKey(leaf);
     moveLocal(trie, local, leaf);
-    leaf = key === -1 ? 0 : trieNextLeaf(trie, (key + 1) | 0);
+    leaf = key === -1 ? 0 : fibOps.nextLeaf(trie, (key + 1) | 0);
   }
   return 0;
 }
 
 /** The leaf of the next higher key, or 0. */
 export function leafAfter(trie: number, leaf: number): number {
-  const key = trieKey(leaf);
-  return key === -1 ? 0 : trieNextLeaf(trie, (key + 1) | 0);
+  const key = faKey(leaf);
+  return key === -1 ? 0 : fibOps.nextLeaf(trie, (key + 1) | 0);
 }

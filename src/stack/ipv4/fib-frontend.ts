@@ -35,13 +35,13 @@ import {
   fibRouteFill, fibTableFlush, leafAfter,
 } from "./fib-alias.ts";
 import { FibConfig, fibConfigInit, type FibRule, type FibWalk } from "./fib-config.ts";
+import { fibListWords } from "./fib-list.ts";
 import { fibLookup, fibLookupInit, fibResult, inetAddrType } from "./fib-lookup.ts";
 import { fibMemoryInit, fibMemoryWords, type FibSizes } from "./fib-memory.ts";
 import { fibRuleInsert, fibRuleRemove, fibRulesAttach, fibRulesInit } from "./fib-rules.ts";
 import { fibCreateInfo, fibReleaseInfo, NH_NEXT, NH_OIF, NetFib, nhScope } from "./fib-semantics.ts";
 import { fibSyncDownAddr, fibSyncDownDev, fibSyncUp } from "./fib-sync.ts";
-import { tnodeBinsFor, tnodeInit, tnodeIntsFor } from "./fib-tnode.ts";
-import { FA_WORD, faNext, TB_NEXT, TB_TRIE, trieKey, trieNextLeaf } from "./fib-trie.ts";
+import { FA_WORD, faKey, faNext, fibOps, TB_NEXT, TB_TRIE } from "./fib-table.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
 import { rtCacheFlush } from "./route-cache.ts";
 
@@ -63,15 +63,15 @@ const fibNetOps: PernetOps = Object.freeze({
   },
 });
 
-/** Words that they take. */
+/** Words that they take, with a list to keep the leaves. */
 export function fibWords(sizes: FibSizes): number {
-  return fibMemoryWords(sizes, tnodeBinsFor(sizes.routes), tnodeIntsFor(sizes.routes));
+  return fibMemoryWords(sizes) + fibListWords(sizes.routes);
 }
 
 /** Builds the routing tables of every namespace. Boot time, after devinetInit() and before devices register. */
 export function fibInit(sizes: FibOptions): void {
-  fibMemoryInit(sizes, tnodeBinsFor(sizes.routes), tnodeIntsFor(sizes.routes));
-  tnodeInit(sizes.routes);
+  fibMemoryInit(sizes);
+  fibOps.init(sizes.routes);
   fibAliasInit(sizes.tables);
   fibLookupInit();
   fibRulesInit(sizes.rules);
@@ -207,9 +207,9 @@ export function fibWalkNext(walk: FibWalk, cfg: FibConfig): boolean {
   while (walk.table !== 0) {
     const tb = fibGetTable(net, walk.table);
     const trie = tb === 0 ? 0 : words[tb + TB_TRIE]!;
-    let leaf = tb === 0 ? 0 : trieNextLeaf(trie, walk.key);
+    let leaf = tb === 0 ? 0 : fibOps.nextLeaf(trie, walk.key);
     while (leaf !== 0) {
-      const key = trieKey(leaf);
+      const key = faKey(leaf);
       if (key !== walk.key) {
         walk.key = key;
         walk.index = 0;

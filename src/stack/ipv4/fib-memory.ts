@@ -1,6 +1,5 @@
 /**
- * The memory of the routing tables: one stretch of `words` for all of them, in regions. Linux: the slabs ip_fib_alias and ip_fib_trie,
- * fib_info_hash. An object costs XS 16 bytes a field and a typed array 120 beside its bytes, so that everything a route takes
+ * The memory of the routing tables: one stretch of `words` for all of them, in regions. Linux: the slab ip_fib_alias, fib_info_hash. An object costs XS 16 bytes a field and a typed array 120 beside its bytes, so that everything a route takes
  * is a row here, and its handle is where the row lies; 0 is none.
  *
  *   fib_info    16 words; in the first a wanted one is worked out (fib-semantics.ts)
@@ -9,10 +8,9 @@
  *   fib_table   4 words
  *   fib_rule    11 words
  *   exceptions  7 words, and heads of their hash by destination
- *   fib_alias   2 words: one for each route; the first of a key is the trie's leaf
- *   tnodes      the inner nodes of the trie with their children, in blocks of many sizes (fib-tnode.ts)
+ *   fib_alias   2 words: one for each route; the first of a key is its leaf
  *
- * A leaf's handle is below `fibTnodes` and a tnode's is not: that is how they are told apart.
+ * What keeps the leaves has memory of its own: fib-list.ts, fib-tnode.ts.
  */
 import { POOL_WORDS, type RowPool, rowsCreate } from "../../lib/pool.ts";
 import { wordTable } from "../../lib/table.ts";
@@ -26,8 +24,7 @@ export const RULE_INTS = 11;
 export const FE_INTS = 7;
 export const FA_INTS = 2;
 const METRICS_INTS = RTAX_MAX + 1;
-/** Of rows and of the tnodes. */
-const POOLS = 6;
+const POOLS = 5;
 
 /** How many of each there are. */
 export interface FibSizes {
@@ -47,7 +44,7 @@ export let fibInfoLast = 0;
 /** Where the regions begin. */
 export let fibHash = 0;
 export let fibTables = 0;
-export let fibTnodes = 0;
+export let fibAliases = 0;
 /** Heads of the hash less one: a mask. */
 export let fibHashMask = 0;
 export let fibInfoRows: RowPool;
@@ -70,22 +67,22 @@ function headsFor(count: number): number {
   return heads;
 }
 
-/** Words of all regions together. @param tnodes those of the tnodes, with the heads of their bins */
-function regionWords(sizes: FibSizes, tnodes: number): number {
+/** Words of all regions together. */
+function regionWords(sizes: FibSizes): number {
   return (sizes.infos + 1) * FI_INTS + sizes.metrics * METRICS_INTS + headsFor(sizes.infos) + sizes.tables * TB_INTS
-    + sizes.rules * RULE_INTS + sizes.exceptions * FE_INTS + headsFor(sizes.exceptions) + sizes.routes * FA_INTS + tnodes;
+    + sizes.rules * RULE_INTS + sizes.exceptions * FE_INTS + headsFor(sizes.exceptions) + sizes.routes * FA_INTS;
 }
 
-/** Words that fibMemoryInit() and the pools take. @param tnodes as there */
-export function fibMemoryWords(sizes: FibSizes, bins: number, tnodes: number): number {
-  return regionWords(sizes, bins + tnodes) + POOLS * POOL_WORDS;
+/** Words that fibMemoryInit() and the pools take. */
+export function fibMemoryWords(sizes: FibSizes): number {
+  return regionWords(sizes) + POOLS * POOL_WORDS;
 }
 
-/** Builds the memory. Boot time only. @param bins heads of the tnodes' bins @param tnodes words of all their blocks together */
-export function fibMemoryInit(sizes: FibSizes, bins: number, tnodes: number): void {
+/** Builds the memory. Boot time only. */
+export function fibMemoryInit(sizes: FibSizes): void {
   const heads = headsFor(sizes.infos);
   const exceptionHeads = headsFor(sizes.exceptions);
-  fibWanted = wordTable("fib_trie", regionWords(sizes, bins + tnodes));
+  fibWanted = wordTable("fib", regionWords(sizes));
   fibInfoLast = fibWanted + sizes.infos * FI_INTS;
   const metrics = fibInfoLast + FI_INTS;
   fibHash = metrics + sizes.metrics * METRICS_INTS;
@@ -95,11 +92,10 @@ export function fibMemoryInit(sizes: FibSizes, bins: number, tnodes: number): vo
   fibExceptionBase = fibRuleBase + sizes.rules * RULE_INTS;
   fibExceptionHeads = fibExceptionBase + sizes.exceptions * FE_INTS;
   fibExceptionMask = exceptionHeads - 1;
-  const aliases = fibExceptionHeads + exceptionHeads;
-  fibTnodes = aliases + sizes.routes * FA_INTS + bins;
+  fibAliases = fibExceptionHeads + exceptionHeads;
   fibInfoRows = rowsCreate("fib_info", fibWanted + FI_INTS, sizes.infos, FI_INTS);
   fibMetricRows = sizes.metrics === 0 ? null : rowsCreate("fib_metrics", metrics, sizes.metrics, METRICS_INTS);
   fibRuleRows = sizes.rules === 0 ? null : rowsCreate("fib_rules", fibRuleBase, sizes.rules, RULE_INTS);
   fibExceptionRows = rowsCreate("ip_fnhe", fibExceptionBase, sizes.exceptions, FE_INTS);
-  fibAliasRows = rowsCreate("ip_fib_alias", aliases, sizes.routes, FA_INTS);
+  fibAliasRows = rowsCreate("ip_fib_alias", fibAliases, sizes.routes, FA_INTS);
 }

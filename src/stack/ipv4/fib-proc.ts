@@ -6,10 +6,9 @@ import { words } from "../../lib/table.ts";
 import { RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_SITE, RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RT_TABLE_MAIN } from "../../uapi/rtnetlink.ts";
 import type { Net } from "../core/net.ts";
 import { faInfo, faTos, faType } from "./fib-alias.ts";
-import { fibTnodes } from "./fib-memory.ts";
 import { FI_WORD, type NetFib } from "./fib-semantics.ts";
-import { tnodeBits, tnodeChild, tnodeFullChildren, tnodePos, tnodeUsed } from "./fib-tnode.ts";
-import { FA_WORD, faNext, TB_NEXT, TB_ROOT, TB_TRIE, trieKey } from "./fib-trie.ts";
+import { fibTnodes, tnodeBits, tnodeChild, tnodeFullChildren, tnodePos, tnodeUsed } from "./fib-tnode.ts";
+import { FA_WORD, faKey, faNext, TB_NEXT, TB_ROOT, TB_TRIE } from "./fib-table.ts";
 
 const TYPE_NAMES: readonly string[] = Object.freeze([
   "UNSPEC", "UNICAST", "LOCAL", "BROADCAST", "ANYCAST", "MULTICAST", "BLACKHOLE", "UNREACHABLE", "PROHIBIT", "THROW", "NAT", "XRESOLVE",
@@ -50,7 +49,7 @@ function formatScope(scope: number): string {
 
 function formatLeaf(leaf: number, depth: number): string {
   const indent = "   ".repeat(depth);
-  let text = `${indent}  |-- ${formatAddress(trieKey(leaf))}\n`;
+  let text = `${indent}  |-- ${formatAddress(faKey(leaf))}\n`;
   for (let alias = leaf; alias !== 0; alias = faNext(alias)) {
     const tos = faTos(alias);
     text += `${indent}     /${32 - (words[alias + FA_WORD]! & 63)} ${formatScope(words[faInfo(alias) + FI_WORD]! & 255)} `

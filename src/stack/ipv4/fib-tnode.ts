@@ -1,6 +1,7 @@
 /**
  * The tnodes: inner nodes of the tries, each one block with its children. Linux: struct tnode and struct key_vector of
  * net/ipv4/fib_trie.c, tnode_alloc(). Owns the region behind `fibTnodes` and its free blocks, and what is written where in a block.
+ * A leaf's handle is below `fibTnodes` and a tnode's is not: that is how they are told apart.
  *
  * A tnode has no pointer to its parent: most of its memory would be that. Whoever needs the parent walks down once more; it is
  * three steps away from the top in the largest tables.
@@ -9,9 +10,9 @@
  * neighbour. The smallest tnode, of two children, has four ints, and all sizes are even. What matters is how many of the smallest
  * are left: a set of so many routes never takes more than one for each.
  */
-import { POOL_FAILURES, POOL_IN_USE, type RowPool, rowPoolCreate, rowPoolTake, rowsLeft } from "../../lib/pool.ts";
-import { words } from "../../lib/table.ts";
-import { fibAliasRows, fibTnodes } from "./fib-memory.ts";
+import { POOL_FAILURES, POOL_IN_USE, POOL_WORDS, type RowPool, rowPoolCreate, rowPoolTake, rowsLeft } from "../../lib/pool.ts";
+import { words, wordTable } from "../../lib/table.ts";
+import { fibAliasRows } from "./fib-memory.ts";
 
 /** Columns of a tnode: the bits of the key above its own, its word, the children. */
 export const TN_KEY = 0;
@@ -49,6 +50,8 @@ const END_INTS = 2;
 const FREE_NEXT = 0;
 const FREE_PREVIOUS = 2;
 
+/** Where the tnodes begin. */
+export let fibTnodes = 0;
 /** Heads of the bins, by the bits of the largest tnode that fits; there is none for 0. */
 let binHeads: number;
 let bins: number;
@@ -76,21 +79,23 @@ function blockInts(routes: number): number {
   return (routes * INTS_FOR_ROUTE + EXTRA_INTS) & ~1;
 }
 
-/** Ints of the region for so many routes. */
-export function tnodeIntsFor(routes: number): number {
-  return blockInts(routes) + END_INTS;
+/** Ints of the region for so many routes: heads, blocks, what is behind them. */
+function regionInts(routes: number): number {
+  return bitsFor(blockInts(routes)) + blockInts(routes) + END_INTS;
 }
 
-/** Ints of its heads. */
-export function tnodeBinsFor(routes: number): number {
-  return bitsFor(blockInts(routes));
+/** Words that tnodeInit() takes. */
+export function tnodeWords(routes: number): number {
+  return regionInts(routes) + POOL_WORDS;
 }
 
-/** Boot time, after fibMemoryInit(): all is one free block. */
+/** Boot time, after fibMemoryInit(), for the leaves' rows are to lie below: all is one free block. */
 export function tnodeInit(routes: number): void {
   const all = blockInts(routes);
+  const heads = bitsFor(all);
+  fibTnodes = wordTable("fib_trie", regionInts(routes)) + heads;
   pool = rowPoolCreate("ip_fib_trie", all);
-  bins = tnodeBinsFor(routes) + 1;
+  bins = heads + 1;
   binHeads = fibTnodes - bins;
   left = reserved = 0;
   linkFree(fibTnodes, all);

@@ -1,6 +1,6 @@
 /**
  * The trie: key vectors that grow and shrink. Linux: net/ipv4/fib_trie.c, from put_child() to trie_rebalance(). Owns the shape of
- * the tries, not what their leaves say (fib-alias.ts) and not the lookup (fib-lookup.ts).
+ * the tries, not what their leaves say (fib-alias.ts) and not the lookup (fib-trie-lookup.ts).
  *
  * A tnode looks at `bits` bits of the key from position `pos` on, and has a child for each value; bits above that all keys
  * below it share are skipped. A node is doubled while at least half of the children it would have are in use, and halved below
@@ -11,33 +11,11 @@
  * Read first: S. Nilsson and G. Karlsson, IP-Address Lookup Using LC-Tries (IEEE JSAC 17(6), 1999).
  */
 import { words } from "../../lib/table.ts";
-import { fibTnodes } from "./fib-memory.ts";
+import { faKey, faSlen, TB_ROOT } from "./fib-table.ts";
 import {
-  tnodeBits, tnodeChild, tnodeCount, TN_CHILDREN, tnodeFree, tnodeFullChildren, tnodeIndex, tnodeIsNew, tnodeNew, tnodePos,
+  fibTnodes, tnodeBits, tnodeChild, tnodeCount, TN_CHILDREN, tnodeFree, tnodeFullChildren, tnodeIndex, tnodeIsNew, tnodeNew, tnodePos,
   tnodeRoomToInflate, tnodeSetSlen, tnodeSettle, tnodeSlen, tnodeUsed,
 } from "./fib-tnode.ts";
-
-/** Columns of a table's row; the alias's are the leaf's. */
-export const TB_NUM = 0;
-/** Top node of the trie, a leaf or a tnode; 0 while it is empty. */
-export const TB_ROOT = 1;
-export const TB_NEXT = 2;
-/** The table whose TB_ROOT is used: itself, or main while local shares its trie. */
-export const TB_TRIE = 3;
-
-/** Columns of an alias. */
-/**
- * Suffix length (6 bits: 32 less prefix length), type (4), is it of the local table (1), TOS without its two lowest bits (6), number
- * of the fib_info (14), and as sign: another alias follows.
- */
-export const FA_WORD = 0;
-/** The next alias; of the last one the key they all have. */
-export const FA_LINK = 1;
-export const FA_TYPE_SHIFT = 6;
-export const FA_LOCAL = 1 << 10;
-export const FA_TOS_SHIFT = 11;
-export const FA_INFO_SHIFT = 17;
-export const FA_MORE = 0x80000000 | 0;
 
 /** Per cent of children in use at which a node is doubled and below which it is halved; the top node's differ. */
 const INFLATE = 50;
@@ -50,26 +28,14 @@ const MAX_WORK = 10;
 /** Turns the order of unsigned numbers into that of signed ones. */
 const SIGN = 0x80000000 | 0;
 
-/** The next alias of the leaf, 0 at the end. */
-export function faNext(alias: number): number {
-  return words[alias + FA_WORD]! < 0 ? words[alias + FA_LINK]! : 0;
-}
-
-/** The last alias of a leaf: the one with the shortest prefix. */
-function lastAlias(leaf: number): number {
-  let alias = leaf;
-  while (words[alias + FA_WORD]! < 0) alias = words[alias + FA_LINK]!;
-  return alias;
-}
-
 /** The key of a leaf or tnode. */
 export function trieKey(n: number): number {
-  return words[n >= fibTnodes ? n : lastAlias(n) + FA_LINK]!;
+  return n >= fibTnodes ? words[n]! : faKey(n);
 }
 
 /** Suffix length of a leaf or tnode. */
 export function trieSlen(n: number): number {
-  return n >= fibTnodes ? tnodeSlen(n) : words[lastAlias(n) + FA_WORD]! & 63;
+  return n >= fibTnodes ? tnodeSlen(n) : faSlen(n);
 }
 
 /** The tnode above one, 0 for the top. */
@@ -288,7 +254,7 @@ function pullSuffix(trie: number, tp: number, slen: number): void {
 }
 
 /** Parent of what trieFind() has found, or of the place where it would be; 0: it is the top. */
-export let trieFindParent = 0;
+let trieFindParent = 0;
 
 /** The leaf of that very key, or 0; with `trieFindParent`. Linux: fib_find_node(). */
 export function trieFind(trie: number, key: number): number {
@@ -328,8 +294,9 @@ export function trieInsert(trie: number, leaf: number): boolean {
   return true;
 }
 
-/** Takes a leaf out whose last alias goes; its row is the caller's to free. Linux: fib_remove_alias(). */
-export function trieRemove(trie: number, leaf: number, tp: number): void {
+/** Takes the leaf out that trieFind() has just found; its row is the caller's to free. Linux: fib_remove_alias(). */
+export function trieRemove(trie: number, leaf: number): void {
+  const tp = trieFindParent;
   const slen = trieSlen(leaf);
   putChildRoot(trie, tp, trieKey(leaf), 0);
   if (tp === 0) return;
@@ -337,8 +304,9 @@ export function trieRemove(trie: number, leaf: number, tp: number): void {
   trieRebalance(trie, tp);
 }
 
-/** The last alias of a leaf has changed. @param before the suffix length of the one before */
-export function trieSuffixChanged(trie: number, leaf: number, tp: number, before: number): void {
+/** The last alias of the leaf that trieFind() has just found has changed. @param before the suffix length of the one before */
+export function trieSuffixChanged(trie: number, leaf: number, before: number): void {
+  const tp = trieFindParent;
   const slen = trieSlen(leaf);
   if (slen > before) pushSuffix(trie, tp, slen);
   else if (slen < before) pullSuffix(trie, tp, slen);

@@ -1,12 +1,13 @@
 /** What must hold of a trie at any time, and a routing table so simple that it must be right. */
 import { POOL_IN_USE } from "../../../src/lib/pool.ts";
 import { words } from "../../../src/lib/table.ts";
-import { fibAliasRows, fibTnodes } from "../../../src/stack/ipv4/fib-memory.ts";
+import { fibAliasRows } from "../../../src/stack/ipv4/fib-memory.ts";
 import {
-  tnodeBits, tnodeChild, tnodeFullChildren, tnodeIndex, tnodeInts, tnodeIntsInUse, tnodeIsNew, tnodePos, tnodeSlen, tnodeUsed,
+  fibTnodes, tnodeBits, tnodeChild, tnodeFullChildren, tnodeIndex, tnodeInts, tnodeIntsInUse, tnodeIsNew, tnodePos, tnodeSlen, tnodeUsed,
   TN_WORD,
 } from "../../../src/stack/ipv4/fib-tnode.ts";
-import { FA_WORD, faNext, TB_ROOT, trieKey, trieSlen } from "../../../src/stack/ipv4/fib-trie.ts";
+import { FA_WORD, faNext, TB_ROOT } from "../../../src/stack/ipv4/fib-table.ts";
+import { trieKey, trieSlen } from "../../../src/stack/ipv4/fib-trie.ts";
 
 export interface TrieShape {
   leaves: number;

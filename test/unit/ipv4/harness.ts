@@ -1,4 +1,6 @@
 /** What the tests of src/stack/ipv4 share: a booted IPv4 layer, point-to-point test devices, packets as bytes. */
+import { resolveConfig } from "../../../src/config.ts";
+import { fibTrie } from "../../../src/fib-trie.ts";
 import { memoryInit, mem8 } from "../../../src/lib/memory.ts";
 import { poolsInUse, poolsReset } from "../../../src/lib/pool.ts";
 import { randomInit } from "../../../src/lib/random.ts";
@@ -15,6 +17,8 @@ import { arpInit } from "../../../src/stack/ipv4/arp.ts";
 import { devinetInit } from "../../../src/stack/ipv4/devinet.ts";
 import { FibConfig, FibWalk } from "../../../src/stack/ipv4/fib-config.ts";
 import { fibInit, fibWalkNext, fibWalkStart } from "../../../src/stack/ipv4/fib-frontend.ts";
+import { fibListOps } from "../../../src/stack/ipv4/fib-list.ts";
+import { registerFibOps } from "../../../src/stack/ipv4/fib-table.ts";
 import { inetSockInit } from "../../../src/stack/ipv4/inet-sock.ts";
 import { ipInit, ipRcv } from "../../../src/stack/ipv4/ip-input.ts";
 import { ARPHRD_LOOPBACK, ARPHRD_NONE } from "../../../src/uapi/if-arp.ts";
@@ -30,6 +34,8 @@ export interface PoolSizes {
   readonly rtables?: number;
   readonly ifaddrs?: number;
   readonly skbs?: number;
+  /** The tables are lists, not tries. */
+  readonly list?: boolean;
 }
 
 /** Drop reasons since boot, in order. */
@@ -51,6 +57,8 @@ export function bootIpv4(sizes: PoolSizes = {}): void {
   inetSockInit(8);
   netdevInit(16);
   devinetInit(sizes.ifaddrs ?? 16);
+  if (sizes.list === true) registerFibOps(fibListOps);
+  else fibTrie.init(resolveConfig({}));
   fibInit({
     routes: sizes.routes ?? 256,
     infos: sizes.infos ?? 256,
