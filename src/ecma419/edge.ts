@@ -21,8 +21,6 @@ export abstract class Edge extends WaitQueueEntry {
   fd = -1;
   /** What the program was told is there (bytes, datagrams, connections), less what it has taken since. */
   told = 0;
-  /** onError has been called: nothing more will be. */
-  over = false;
   readonly work = new Work<Edge>();
 
   constructor() {
@@ -65,7 +63,14 @@ function edgeWake(entry: WaitQueueEntry): void {
 }
 
 function edgeRun(edge: Edge): void {
-  if (edge.fd >= 0) edge.dispatch();
+  if (edge.fd < 0) return;
+  try {
+    edge.dispatch();
+  } catch (error) {
+    // Of one callback; the others are to come.
+    if (edge.fd >= 0) queueWork(edge.work);
+    throw error;
+  }
 }
 
 /** From now on the edge hears of the descriptor; what holds already is told in the next turn. */

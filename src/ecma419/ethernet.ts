@@ -1,7 +1,8 @@
 /**
  * Ethernet: the state of a network device as an object. ECMA-419 clauses 15 (network interface) and 15.2; Linux's counterpart is
  * what NetworkManager knows. It binds to a device that the program has registered and starts nothing by being made. Owns what
- * connect() has set up: the device up, and its address.
+ * connect() has set up: the device up, and its address. The standard says nothing of configure(), which is Moddable's; that the MAC
+ * address is there before connect() is what Moddable's tests of network interfaces ask for (annex A would have undefined).
  *
  * Where an address comes from without `static` is the program's choice, so that a board with a fixed one carries no DHCP:
  * `ethernetUse((net, name, hostname) => { const client = dhcp(net, name, { hostname }); return () => dhcpRelease(client); })`.
@@ -9,15 +10,16 @@
 import { NOTIFY_DONE, NotifierBlock, notifierChainRegister, notifierChainUnregister } from "../lib/notifier.ts";
 import { cancelWork, queueWork, Work } from "../lib/softirq.ts";
 import { devClose, devOpen, netdevChain } from "../netif/dev.ts";
-import { initNet, type Net } from "../stack/core/net.ts";
+import type { Net } from "../stack/core/net.ts";
 import type { NetDevice } from "../stack/core/net-device.ts";
 import { inDevGet, inetAddAddress, inetaddrChain, inetDelAddress } from "../stack/ipv4/devinet.ts";
 import { ipRouteAdd, ipRouteDel } from "../stack/ipv4/fib-frontend.ts";
 import { getNs } from "../stack/socket/socket.ts";
 import { IFF_LOOPBACK, IFF_UP } from "../uapi/if.ts";
+import { EEXIST } from "../uapi/errno.ts";
 import { formatAddress } from "./address.ts";
 import { stackError } from "./edge.ts";
-import { checkAddress, checkCallback, checkOptions, closedError, describe } from "./options.ts";
+import { checkAddress, checkCallback, checkInteger, checkOptions, closedError, refuse } from "./options.ts";
 
 export type EthernetChangedProperty = "connection" | "address";
 
@@ -37,9 +39,9 @@ export interface EthernetStaticAddress {
 }
 
 export interface EthernetConfiguration {
-  /** Told to the DHCP server. */
+  /** Told to the DHCP server by the next connect(): 1 to 63 letters. */
   readonly hostname?: string;
-  /** A fixed address, or false to ask for one again. It holds from the next connect(). */
+  /** A fixed address, or false to ask for one again. A device that is connected takes it at once. */
   readonly static?: EthernetStaticAddress | false;
 }
 
@@ -53,10 +55,11 @@ export const ETHERNET_LINK = 400;
 export const ETHERNET_ADDRESS = 500;
 
 const NAME = "Ethernet";
+/** Letters of a label (RFC 1035 section 2.3.4). */
+const HOSTNAME_MAX = 63;
 
 /** What connect() has done for a device: any instance of its port may undo it. */
 interface Connection {
-  readonly net: Net;
   readonly dev: NetDevice;
   readonly end: () => void;
 }
@@ -70,18 +73,10 @@ interface Fixed {
 
 let source: AddressSource | null = null;
 let connections: Connection[] | null = null;
-/** The boot that they belong to. */
-let connectionsNet: Net | null = null;
 
 /** Says where addresses come from; null for nowhere. */
 export function ethernetUse(from: AddressSource | null): void {
   source = from;
-}
-
-function connectionList(): Connection[] {
-  if (connections === null || connectionsNet !== initNet) connections = [];
-  connectionsNet = initNet;
-  return connections;
 }
 
 /** What is behind an instance. */
@@ -137,16 +132,20 @@ function addressText(state: State): string | undefined {
   return dev === null || connectionOf(state) < ETHERNET_ADDRESS ? undefined : formatAddress(addressOf(dev));
 }
 
-/** Tells what is other than the program knows. */
+/** Tells what is other than the program knows, the connection first, as Moddable does. */
 function tell(state: State): void {
   const connection = connectionOf(state);
+  if (connection !== state.connection) {
+    state.connection = connection;
+    // Once more for the address, also when the program throws.
+    queueWork(state.work);
+    state.onChanged?.call(state.owner, "connection");
+    return;
+  }
   const address = addressText(state);
-  const moved = connection !== state.connection;
-  const renamed = address !== state.address;
-  state.connection = connection;
+  if (address === state.address) return;
   state.address = address;
-  if (moved && state.open) state.onChanged?.call(state.owner, "connection");
-  if (renamed && state.open) state.onChanged?.call(state.owner, "address");
+  state.onChanged?.call(state.owner, "address");
 }
 
 export class Ethernet {
@@ -160,9 +159,7 @@ export class Ethernet {
     this.#state = state;
     state.onChanged = checkCallback(NAME, "onChanged", onChanged);
     if (port !== undefined) {
-      if (typeof port !== "string" && typeof port !== "number") {
-        throw new TypeError(`${NAME}: option port is ${describe(port)}; it must be the name or number of a device`);
-      }
+      if (typeof port !== "string" && typeof port !== "number") refuse(NAME, "port", port, "the name or number of a device");
       state.port = typeof port === "number" ? `eth${port}` : port;
     }
     if (target !== undefined) this.target = target;
@@ -183,11 +180,10 @@ export class Ethernet {
     return connectionOf(Ethernet.#stateOf(this));
   }
 
-  /** The link address, as 02:00:00:00:00:01, while the device is up. */
+  /** The link address, as 02:00:00:00:00:01, once there is a device. */
   get MAC(): string | undefined {
-    const state = Ethernet.#stateOf(this);
-    const dev = deviceOf(state);
-    return dev === null || connectionOf(state) === ETHERNET_UNAVAILABLE ? undefined : formatMac(dev);
+    const dev = deviceOf(Ethernet.#stateOf(this));
+    return dev === null ? undefined : formatMac(dev);
   }
 
   /** The IPv4 address, once there is one and a link. */
@@ -196,40 +192,42 @@ export class Ethernet {
   }
 
   /**
-   * Says how connect() shall go on.
-   * @throws TypeError, RangeError (an address, or a mask with holes), naming the option
+   * Says how connect() shall go on, and a fixed address to what is connected.
+   * @throws TypeError, RangeError (hostname, an address, or a mask with holes), naming the option; as connect() when the device
+   * cannot have the address, and then it is disconnected
    */
   configure(options: EthernetConfiguration): void {
     const state = Ethernet.#stateOf(this);
     const { hostname, static: fixed } = checkOptions(NAME, options);
-    if (hostname !== undefined && typeof hostname !== "string") throw new TypeError(`${NAME}: option hostname is ${describe(hostname)}; it must be text`);
-    const next = fixed === undefined ? state.fixed : fixed === false ? null : checkStatic(fixed);
-    state.fixed = next;
-    if (hostname !== undefined) state.hostname = hostname;
+    const name = hostname === undefined ? state.hostname : `${hostname}`;
+    if (name !== undefined) checkInteger(NAME, "length of hostname", name.length, 1, HOSTNAME_MAX);
+    if (fixed !== undefined) state.fixed = fixed ? checkStatic(fixed) : null;
+    state.hostname = name;
+    const dev = deviceOf(state);
+    if (fixed !== undefined && connectionOf(state) !== ETHERNET_UNAVAILABLE && end(dev!)) begin(state, dev!);
   }
 
   /**
    * Brings the device up and gets it an address: the fixed one, or one of the source that ethernetUse() named.
-   * @throws Error when there is no device, it is up already, or it cannot be brought up
+   * @throws Error when there is no device, it is up already, or cannot be brought up or have the address; what the source throws
    */
   connect(): void {
     const state = Ethernet.#stateOf(this);
     const dev = deviceOf(state);
     if (dev === null) throw new Error(`${NAME}: there is no device ${state.port ?? ""}`);
     if (connectionOf(state) !== ETHERNET_UNAVAILABLE) throw new Error(`${NAME}: ${dev.name} is connected or connecting already`);
+    // Somebody else has taken it down.
+    end(dev);
     const err = devOpen(dev);
     if (err < 0) throw stackError(`${NAME}: device ${dev.name}`, err);
-    connectionList().push({ net: state.net, dev, end: start(state, dev) });
+    begin(state, dev);
   }
 
   /** Gives the address back and takes the device down; nothing when it is down. */
   disconnect(): void {
-    const state = Ethernet.#stateOf(this);
-    const dev = deviceOf(state);
-    if (dev === null || connectionOf(state) === ETHERNET_UNAVAILABLE) return;
-    const list = connectionList();
-    const at = list.findIndex((one) => one.dev === dev);
-    if (at >= 0) list.splice(at, 1)[0]!.end();
+    const dev = deviceOf(Ethernet.#stateOf(this));
+    if (dev === null) return;
+    end(dev);
     devClose(dev);
   }
 
@@ -240,6 +238,7 @@ export class Ethernet {
     const state = self.#state;
     if (!state.open) return;
     state.open = false;
+    state.onChanged = null;
     cancelWork(state.work);
     notifierChainUnregister(netdevChain, state.devBlock);
     notifierChainUnregister(inetaddrChain, state.addrBlock);
@@ -265,21 +264,40 @@ function checkStatic(fixed: EthernetStaticAddress): Fixed {
   return { addr: checkAddress(NAME, "address", address), prefixLength, gateway: checkAddress(NAME, "gateway", gateway) };
 }
 
+/** Gets the device its address, and remembers how it is taken away. @throws with the device down */
+function begin(state: State, dev: NetDevice): void {
+  try {
+    (connections ??= []).push({ dev, end: start(state, dev) });
+  } catch (error) {
+    devClose(dev);
+    throw error;
+  }
+}
+
+/** Takes away what begin() got. @returns whether there was anything */
+function end(dev: NetDevice): boolean {
+  const at = connections?.findIndex((one) => one.dev === dev) ?? -1;
+  if (at < 0) return false;
+  connections!.splice(at, 1)[0]!.end();
+  return true;
+}
+
 /** Gets the device its address. @returns what takes it away */
 function start(state: State, dev: NetDevice): () => void {
   const { net, fixed, hostname } = state;
   if (fixed === null) return source === null ? nothing : source(net, dev.name, hostname);
   const { addr, prefixLength, gateway } = fixed;
   const err = inetAddAddress(net, dev, addr, prefixLength);
-  if (err < 0) {
-    devClose(dev);
-    throw stackError(`${NAME}: address ${formatAddress(addr)}/${prefixLength}`, err);
-  }
-  if (gateway !== 0) ipRouteAdd(net, 0, 0, gateway, 0);
-  return () => {
-    if (gateway !== 0) ipRouteDel(net, 0, 0, gateway, 0);
+  if (err < 0) throw stackError(`${NAME}: address ${formatAddress(addr)}/${prefixLength}`, err);
+  const routed = gateway === 0 ? -EEXIST : ipRouteAdd(net, 0, 0, gateway, 0);
+  const undo = (): void => {
+    if (routed >= 0) ipRouteDel(net, 0, 0, gateway, 0);
     inetDelAddress(net, dev, addr, prefixLength);
   };
+  // Another device may lead out already.
+  if (routed >= 0 || routed === -EEXIST) return undo;
+  undo();
+  throw stackError(`${NAME}: gateway ${formatAddress(gateway)}`, routed);
 }
 
 function nothing(): void {

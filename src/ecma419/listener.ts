@@ -9,7 +9,7 @@ import { setsockopt } from "../stack/socket/sockopt.ts";
 import { EAGAIN, ECONNABORTED } from "../uapi/errno.ts";
 import { AF_INET, SO_REUSEADDR, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET } from "../uapi/socket.ts";
 import { Edge, edgeAttach, edgeDetach, edgePendingConnections, stackError } from "./edge.ts";
-import { checkAddress, checkCallback, checkFormat, checkInteger, checkOptions, closedError, PORT_MAX } from "./options.ts";
+import { checkAddress, checkCallback, checkFormat, checkOptions, checkPort, closedError } from "./options.ts";
 import { type TCP, tcpAccepted } from "./tcp.ts";
 
 export type ListenerFormat = "socket/tcp";
@@ -65,8 +65,9 @@ export class Listener {
     edge.onReadable = checkCallback(NAME, "onReadable", options.onReadable);
     checkCallback(NAME, "onError", options.onError);
     if (format !== undefined) checkFormat(NAME, format, FORMATS);
-    const port = "port" in options ? checkInteger(NAME, "port", options.port, 0, PORT_MAX) : 0;
+    const port = "port" in options ? checkPort(NAME, options.port) : 0;
     const local = new SockaddrIn(address === undefined ? 0 : checkAddress(NAME, "address", address), port);
+    if (target !== undefined) this.target = target;
     const fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (fd < 0) throw stackError(`${NAME}: no socket`, fd);
     // A server that is started again takes its port back from connections in TIME_WAIT.
@@ -79,7 +80,6 @@ export class Listener {
     }
     getsockname(fd, local);
     edge.port = local.port;
-    if (target !== undefined) this.target = target;
     edgeAttach(edge, fd);
   }
 

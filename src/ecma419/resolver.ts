@@ -1,15 +1,16 @@
 /**
  * Resolver: host names to addresses, as an object. ECMA-419 clause 17 over the service in src/services/dns.ts; read first
- * RFC 1034 section 5.3.1. Owns a resolver service from construction to close().
+ * RFC 1034 section 5.3.1. Owns a resolver service while something is asked: Moddable's clients never close their resolvers.
  *
  * The third edition and Moddable give the two ends of a request as options, the draft of the fourth one callback: both are
  * understood. The draft's clauses differ on the order of what the callback gets; here it is error, address, host.
  */
 import { cancelWork, queueWork, Work } from "../lib/softirq.ts";
-import { type DnsResolver, dns, dnsCancel, dnsResolve, dnsStop, EAI_MEMORY } from "../services/dns.ts";
+import { type DnsResolver, dns, dnsResolve, dnsStop, EAI_MEMORY } from "../services/dns.ts";
+import type { Net } from "../stack/core/net.ts";
 import { getNs } from "../stack/socket/socket.ts";
 import { formatAddress } from "./address.ts";
-import { checkAddress, checkCallback, checkOptions, closedError, describe } from "./options.ts";
+import { checkAddress, checkCallback, checkOptions, closedError, refuse } from "./options.ts";
 
 export interface ResolverOptions {
   /** Servers to ask, IPv4 addresses; the first three count. */
@@ -34,7 +35,8 @@ const NAME = "Resolver";
 interface Request {
   readonly host: string;
   readonly callback: ResolveCallback | null;
-  readonly options: ResolveOptions;
+  readonly onResolved: ResolveOptions["onResolved"] | null;
+  readonly onError: ResolveOptions["onError"] | null;
   /** The service's; -1 while it waits to be asked. */
   handle: number;
 }
@@ -42,7 +44,10 @@ interface Request {
 /** What is behind an instance. */
 interface State {
   readonly owner: Resolver;
-  readonly service: DnsResolver;
+  readonly net: Net;
+  readonly servers: readonly number[];
+  /** null while there is no request. */
+  service: DnsResolver | null;
   /** Requests whose callback is to come, in order. */
   requests: Request[];
   /** Begins what waits: not inside a call of the program's. */
@@ -55,16 +60,17 @@ export class Resolver {
   readonly #state: State;
 
   /**
-   * Starts a resolver in the namespace of new sockets.
-   * @throws TypeError (servers is no array, or has what is no text), RangeError (no server, or no address)
+   * For the namespace of new sockets.
+   * @throws TypeError (servers is no array), RangeError (no server, or no address)
    */
   constructor(options: ResolverOptions) {
     const { servers, target } = checkOptions(NAME, options);
-    if (!Array.isArray(servers)) throw new TypeError(`${NAME}: option servers is ${describe(servers)}; it must be an array of IPv4 addresses`);
-    if (servers.length === 0) throw new RangeError(`${NAME}: option servers is empty; it must have 1 address at least`);
+    if (!Array.isArray(servers) || servers.length === 0) {
+      refuse(NAME, "servers", servers, "an array of 1 IPv4 address at least", Array.isArray(servers) ? RangeError : TypeError);
+    }
     const addresses = servers.map((server: unknown) => checkAddress(NAME, "servers", server));
     const state: State = {
-      owner: this, service: dns(getNs(), { servers: addresses }), requests: [], work: new Work<State>(), open: true,
+      owner: this, net: getNs(), servers: addresses, service: null, requests: [], work: new Work<State>(), open: true,
     };
     state.work.fn = begin;
     state.work.arg = state;
@@ -81,12 +87,17 @@ export class Resolver {
     if (typeof self !== "object" || self === null || !(#state in self) || !self.#state.open) throw closedError(NAME);
     const state = self.#state;
     const { host, onResolved, onError } = checkOptions(NAME, options);
-    if (host === undefined || host === null) throw new Error(`${NAME}: option host is missing; it must be a host name`);
-    const told = checkCallback(NAME, "callback", callback);
-    const one = checkCallback(NAME, "onResolved", onResolved);
-    const other = checkCallback(NAME, "onError", onError);
-    if (told === null && one === null && other === null) throw new Error(`${NAME}: there is no callback to tell the address of ${String(host)}`);
-    state.requests.push({ host: String(host), callback: told, options, handle: -1 });
+    if (host === undefined || host === null) refuse(NAME, "host", host, "a host name", Error);
+    const request: Request = {
+      host: `${host}`,
+      callback: checkCallback(NAME, "callback", callback),
+      onResolved: checkCallback(NAME, "onResolved", onResolved),
+      onError: checkCallback(NAME, "onError", onError),
+      handle: -1,
+    };
+    if ((request.callback ?? request.onResolved ?? request.onError) === null) refuse(NAME, "callback", callback, "a function", Error);
+    state.service ??= dns(state.net, { servers: state.servers });
+    state.requests.push(request);
     queueWork(state.work);
   }
 
@@ -95,21 +106,27 @@ export class Resolver {
     const self: unknown = this;
     if (typeof self !== "object" || self === null || !(#state in self)) throw closedError(NAME);
     const state = self.#state;
-    if (!state.open) return;
     state.open = false;
-    cancelWork(state.work);
-    for (const { handle } of state.requests) if (handle >= 0) dnsCancel(state.service, handle);
     state.requests = [];
-    dnsStop(state.service);
+    release(state);
   }
+}
+
+/** Gives the service back. */
+function release(state: State): void {
+  const { service } = state;
+  cancelWork(state.work);
+  state.service = null;
+  if (service !== null) dnsStop(service);
 }
 
 /** Has the service ask for what waits, as far as it takes questions; the rest waits until one has ended. */
 function begin(state: State): void {
   for (const request of state.requests.slice()) {
-    if (!state.open) return;
+    const { service } = state;
+    if (service === null) return;
     if (request.handle >= 0) continue;
-    const handle = dnsResolve(state.service, request.host, (error, answer) => {
+    const handle = dnsResolve(service, request.host, (error, answer) => {
       finish(state, request, error < 0 ? null : formatAddress(answer.addresses[0]!));
     });
     if (handle === EAI_MEMORY) return;
@@ -120,15 +137,19 @@ function begin(state: State): void {
 
 function finish(state: State, request: Request, address: string | null): void {
   const { owner } = state;
-  const { host, callback, options } = request;
-  state.requests.splice(state.requests.indexOf(request), 1);
+  const { host, callback, onResolved, onError } = request;
+  const at = state.requests.indexOf(request);
+  // Closed: the service has been stopped, and says so.
+  if (at < 0) return;
+  state.requests.splice(at, 1);
   if (state.requests.length > 0) queueWork(state.work);
+  else release(state);
   if (callback !== null) {
     if (address === null) callback.call(owner, new Error(`${NAME}: ${host} has no address`));
     else callback.call(owner, null, address, host);
   } else if (address === null) {
-    options.onError?.call(owner, host);
+    onError?.call(owner, host);
   } else {
-    options.onResolved?.call(owner, host, address);
+    onResolved?.call(owner, host, address);
   }
 }

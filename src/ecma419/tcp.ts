@@ -11,15 +11,16 @@ import { recv, send } from "../stack/socket/sendrecv.ts";
 import { connect, socket } from "../stack/socket/socket.ts";
 import { setsockopt } from "../stack/socket/sockopt.ts";
 import { SockaddrIn } from "../stack/core/sockaddr.ts";
-import { EACCES, EINPROGRESS, EINVAL, EMFILE, ENFILE, ENOBUFS } from "../uapi/errno.ts";
 import { FIONSPACE, SIOCINQ, SIOCOUTQ } from "../uapi/ioctl.ts";
 import { EPOLLERR, EPOLLHUP, EPOLLOUT, EPOLLRDHUP } from "../uapi/poll.ts";
-import { AF_INET, MSG_MORE, MSG_NOSIGNAL, SO_KEEPALIVE, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, SOL_TCP } from "../uapi/socket.ts";
+import {
+  AF_INET, MSG_MORE, MSG_NOSIGNAL, SO_KEEPALIVE, SO_OOBINLINE, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, SOL_TCP,
+} from "../uapi/socket.ts";
 import { TCP_CORK, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY } from "../uapi/tcp.ts";
 import { formatAddress } from "./address.ts";
 import { Edge, edgeAttach, edgeCheck, edgeDetach, edgeWantsRoom, stackError } from "./edge.ts";
 import {
-  type ByteBuffer, checkAddress, checkBytes, checkCallback, checkFormat, checkInteger, checkOptions, closedError, describe, PORT_MAX,
+  type ByteBuffer, checkAddress, checkBytes, checkCallback, checkFormat, checkInteger, checkOptions, checkPort, checkPositive, closedError,
 } from "./options.ts";
 
 export type TCPFormat = "buffer" | "number";
@@ -38,8 +39,8 @@ export interface TCPOptions {
   /** The same, as Moddable spells it. */
   readonly nodelay?: boolean;
   /**
-   * ms of silence after which the peer is asked whether it is there, and between such questions: 1 to 32767000, counted in
-   * whole seconds (RFC 9293 section 3.8.4). Default: never.
+   * ms of silence after which the peer is asked whether it is there, and between such questions: from 1 on, counted in whole
+   * seconds, 32767 at most (RFC 9293 section 3.8.4). Default: never.
    */
   readonly keepAlive?: number;
   /** Called with the number of bytes to read, all of them, each time there are more. */
@@ -57,15 +58,13 @@ export interface TCPOptions {
 export interface TCPWriteOptions {
   /** More of the same follows: short segments wait. Default false. */
   readonly more?: boolean;
-  /** Bytes of all that belongs together, with its first part: 1 to 2147483647. */
+  /** Bytes of all that belongs together, with its first part: from 1 on. What leaves does not depend on it. */
   readonly byteLength?: number;
 }
 
 const NAME = "TCP";
 const FORMATS: readonly TCPFormat[] = Object.freeze<TCPFormat[]>(["buffer", "number"]);
-const KEEPALIVE_MAX_MS = 32_767_000;
-/** What the program can do nothing about later: the constructor throws. Any other failure to connect is told by onError. */
-const RESOURCE_ERRORS: readonly number[] = Object.freeze([-EACCES, -EINVAL, -EMFILE, -ENFILE, -ENOBUFS]);
+const KEEPALIVE_MAX_SEC = 32_767;
 const ENDED = EPOLLERR | EPOLLHUP | EPOLLRDHUP;
 const BROKEN = EPOLLERR | EPOLLHUP;
 /** Bytes taken at a time of what is thrown away at the end. */
@@ -91,8 +90,8 @@ class TcpEdge extends Edge {
   peer: SockaddrIn | null = null;
   /** Bytes that the program knows it can write: it is told of more. 0 before it is connected. */
   room = 0;
-  /** connect() failed at once. */
-  failed = false;
+  /** onError has been called: nothing more will be. */
+  over = false;
   /** Written and held back until the turn's end. */
   push = false;
 
@@ -111,21 +110,16 @@ class TcpEdge extends Edge {
     if (room > this.room) {
       this.room = room;
       this.onWritable?.call(this.owner, room);
-      if (this.fd !== fd) return;
+      if (this.fd < 0) return;
     }
     // The wake-up may have been for a segment that has left and is not acknowledged yet.
     if (this.ask(SIOCOUTQ) > 0) edgeWantsRoom(this);
     const unread = this.ask(SIOCINQ);
     if (this.news(unread)) this.onReadable?.call(this.owner, unread);
-    if (this.fd === fd && this.isOver() && this.ask(SIOCINQ) === 0) {
+    if (this.fd >= 0 && !this.over && (this.mask() & ENDED) !== 0 && this.ask(SIOCINQ) === 0) {
       this.over = true;
       this.onError?.call(this.owner);
     }
-  }
-
-  /** Is there an end that onError has not told yet? */
-  isOver(): boolean {
-    return !this.over && (this.failed || (this.mask() & ENDED) !== 0);
   }
 }
 
@@ -148,32 +142,26 @@ export class TCP {
     edge.onError = checkCallback(NAME, "onError", options.onError);
     if (format !== undefined) edge.format = checkFormat(NAME, format, FORMATS);
     const noDelay = Boolean(options.noDelay ?? options.nodelay);
-    const idleMs = keepAlive === undefined ? 0 : checkInteger(NAME, "keepAlive", keepAlive, 1, KEEPALIVE_MAX_MS);
-    const fd = from === undefined || from === null ? TCP.#open(edge, options) : TCP.#adopt(edge, from);
-    setsockopt(fd, SOL_TCP, TCP_NODELAY, noDelay ? 1 : 0);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, idleMs === 0 ? 0 : 1);
-    if (idleMs > 0) {
-      const seconds = Math.ceil(idleMs / 1000);
-      setsockopt(fd, SOL_TCP, TCP_KEEPIDLE, seconds);
-      setsockopt(fd, SOL_TCP, TCP_KEEPINTVL, seconds);
-    }
+    const idleSec = keepAlive === undefined ? 0 : Math.min(Math.ceil(checkPositive(NAME, "keepAlive", keepAlive) / 1000), KEEPALIVE_MAX_SEC);
     if (target !== undefined) this.target = target;
+    const fd = from === undefined ? TCP.#open(edge, options) : TCP.#adopt(edge, from);
+    setsockopt(fd, SOL_TCP, TCP_NODELAY, noDelay ? 1 : 0);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, idleSec);
+    if (idleSec > 0) {
+      setsockopt(fd, SOL_TCP, TCP_KEEPIDLE, idleSec);
+      setsockopt(fd, SOL_TCP, TCP_KEEPINTVL, idleSec);
+    }
+    // The standard knows no urgent bytes: they are bytes as others.
+    setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, 1);
     edgeAttach(edge, fd);
   }
 
   static #open(edge: TcpEdge, options: TCPOptions): number {
-    const address = checkAddress(NAME, "address", options.address);
-    const port = checkInteger(NAME, "port", options.port, 0, PORT_MAX);
-    const peer = new SockaddrIn(address, port);
+    edge.peer = new SockaddrIn(checkAddress(NAME, "address", options.address), checkPort(NAME, options.port));
     const fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (fd < 0) throw stackError(`${NAME}: no socket`, fd);
-    const err = connect(fd, peer);
-    if (RESOURCE_ERRORS.includes(err)) {
-      close(fd);
-      throw stackError(`${NAME}: connect to ${formatAddress(address)}:${port}`, err);
-    }
-    edge.peer = peer;
-    edge.failed = err < 0 && err !== -EINPROGRESS;
+    // A socket that cannot connect is one that has ended: onError tells.
+    connect(fd, edge.peer);
     return fd;
   }
 
@@ -184,7 +172,6 @@ export class TCP {
     }
     const before = TCP.#edgeOf(from);
     edge.peer = before.peer;
-    edge.failed = before.failed;
     edge.push = before.push;
     return edgeDetach(before);
   }
@@ -219,7 +206,7 @@ export class TCP {
    * Takes what has come, without waiting; undefined when nothing has. Format "number": the next byte. Format "buffer": all of it,
    * or with a number so many bytes of it, in a new ArrayBuffer; or as much as fits into a buffer, then the count is answered.
    * @throws TypeError (the argument is neither, or there is one with format "number"), RangeError (not a positive whole
-   * number), Error (fewer bytes have come)
+   * number), Error (fewer bytes have come: as on Moddable, where the standard gives those)
    */
   read(): ArrayBuffer | number | undefined;
   read(byteLength: number): ArrayBuffer | undefined;
@@ -228,14 +215,16 @@ export class TCP {
     const edge = TCP.#edgeOf(this);
     const asNumber = edge.format === "number";
     if (asNumber && into !== undefined) throw new TypeError(`${NAME}: read takes no argument in format "number"`);
-    const wanted = into === undefined ? null : typeof into === "object" ? checkBytes(NAME, into) : checkCount(into);
+    const wanted = typeof into === "number" ? checkPositive(NAME, "byteLength", into) : asNumber ? 1 : 0;
+    let bytes = into === undefined || wanted > 0 ? null : checkBytes(NAME, into);
     const unread = edge.ask(SIOCINQ);
     if (unread === 0) return undefined;
-    if (typeof wanted === "number" && wanted > unread) {
-      throw new Error(`${NAME}: read of ${wanted} bytes; ${unread} have come`);
-    }
-    const bytes = typeof wanted === "object" && wanted !== null ? wanted : new Uint8Array(asNumber ? 1 : (wanted ?? unread));
-    const count = recv(edge.fd, bytes, 0, Math.min(bytes.length, unread), 0);
+    if (wanted > unread) throw new Error(`${NAME}: read of ${wanted} bytes; ${unread} have come`);
+    bytes ??= new Uint8Array(wanted > 0 ? wanted : unread);
+    const length = Math.min(bytes.length, unread);
+    let count = 0;
+    // A call stops in front of an urgent byte.
+    for (let got = 1; got > 0 && count < length; count += got) got = recv(edge.fd, bytes, count, length - count, 0);
     edge.took(count);
     // Whether the end has come is told when all is read.
     if (count === unread) edgeCheck(edge);
@@ -247,18 +236,21 @@ export class TCP {
    * Sends a byte (format "number", 0 to 255) or the bytes of a buffer, all or nothing; they are copied. What is written to a
    * connection that has failed, and whose onError is still to come, is lost without an exception, as on Moddable.
    * @returns bytes that can still be written
-   * @throws TypeError (not what the format takes), RangeError (no byte, byteLength), Error (not connected yet, or more than
-   * there is room for: nothing is written)
+   * @throws TypeError (not what the format takes), RangeError (no byte, byteLength), Error (not connected, or more than there is
+   * room for: nothing is written)
    */
   write(data: number | ByteBuffer, options?: TCPWriteOptions): number {
-    const edge = TCP.#edgeOf(this);
-    const bytes = edge.format === "number" ? checkByte(data) : checkBytes(NAME, data);
     const more = Boolean(options?.more);
-    if (options?.byteLength !== undefined) checkInteger(NAME, "byteLength", options.byteLength, 1, 0x7fffffff);
+    const byteLength = options?.byteLength;
+    if (byteLength !== undefined) checkPositive(NAME, "byteLength", byteLength);
+    const edge = TCP.#edgeOf(this);
+    const bytes = edge.format === "number" ? Uint8Array.of(checkInteger(NAME, "data", data, 0, 255)) : checkBytes(NAME, data);
     const space = edge.ask(FIONSPACE);
     const { length } = bytes;
     if (length > space) {
-      if (edge.failed || (edge.mask() & BROKEN) !== 0) return 0;
+      if (!edge.over && (edge.mask() & BROKEN) !== 0) return 0;
+      // What the program was told is no longer so: it is told again.
+      edge.room = space;
       throw new Error(`${NAME}: write of ${length} bytes; there is room for ${space}`);
     }
     if (length > 0) {
@@ -296,18 +288,6 @@ function tcpEnd(fd: number, edge: TcpEdge): void {
   }
   edge.fd = -1;
   close(fd);
-}
-
-function checkCount(value: unknown): number {
-  if (typeof value === "number") return checkInteger(NAME, "byteLength", value, 1, 0x7fffffff);
-  throw new TypeError(`${NAME}: read into ${describe(value)}; it must be a number of bytes or a buffer`);
-}
-
-function checkByte(value: unknown): Uint8Array {
-  if (value === undefined || typeof value === "symbol" || typeof value === "object" || typeof value === "function") {
-    throw new TypeError(`${NAME}: data is ${describe(value)}; it must be a number from 0 to 255`);
-  }
-  return Uint8Array.of(checkInteger(NAME, "data", value, 0, 255));
 }
 
 /** The instance, without callbacks, for a connection that was accepted. */

@@ -12,14 +12,13 @@ import { devGetDefault } from "../stack/core/net-device.ts";
 import { SockaddrIn } from "../stack/core/sockaddr.ts";
 import { EAGAIN, ENETUNREACH, ENODEV } from "../uapi/errno.ts";
 import { IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MULTICAST_IF, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TTL } from "../uapi/in.ts";
-import { EPOLLERR } from "../uapi/poll.ts";
 import {
   AF_INET, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SO_BINDTODEVICE, SO_BROADCAST, SOCK_DGRAM, SOCK_NONBLOCK, SOL_IP, SOL_SOCKET,
 } from "../uapi/socket.ts";
 import { formatAddress } from "./address.ts";
 import { Edge, edgeAttach, edgeDetach, edgePendingDatagrams, stackError } from "./edge.ts";
 import {
-  type ByteBuffer, checkAddress, checkBytes, checkCallback, checkFormat, checkInteger, checkOptions, closedError, PORT_MAX,
+  type ByteBuffer, checkAddress, checkBytes, checkCallback, checkFormat, checkInteger, checkOptions, checkPort, closedError,
 } from "./options.ts";
 
 export type UDPFormat = "buffer";
@@ -38,7 +37,7 @@ export interface UDPOptions {
   readonly timeToLive?: number;
   /** Called with the number of datagrams to read, all of them, each time there are more. */
   readonly onReadable?: ((this: UDP, packets: number) => void) | null;
-  /** Called once when the socket cannot go on. */
+  /** Never called: nothing ends such a socket but close(). */
   readonly onError?: ((this: UDP) => void) | null;
   readonly format?: UDPFormat;
   /** Becomes the property of that name. */
@@ -51,7 +50,6 @@ const FORMATS: readonly UDPFormat[] = Object.freeze<UDPFormat[]>(["buffer"]);
 class UdpEdge extends Edge {
   readonly owner: UDP;
   onReadable: ((this: UDP, packets: number) => void) | null = null;
-  onError: ((this: UDP) => void) | null = null;
   readonly net: Net = getNs();
   /** Who sent the last datagram, and where the next goes. */
   readonly peer = new SockaddrIn();
@@ -62,13 +60,8 @@ class UdpEdge extends Edge {
   }
 
   dispatch(): void {
-    const { fd } = this;
     const packets = edgePendingDatagrams(this);
     if (this.news(packets)) this.onReadable?.call(this.owner, packets);
-    if (this.fd === fd && !this.over && (this.mask() & EPOLLERR) !== 0) {
-      this.over = true;
-      this.onError?.call(this.owner);
-    }
   }
 }
 
@@ -83,16 +76,18 @@ export class UDP {
    */
   constructor(options: UDPOptions) {
     checkOptions(NAME, options);
-    const { target, format, address, multicast, timeToLive } = options;
+    const { target, format, address, port, multicast, timeToLive } = options;
     const edge = new UdpEdge(this);
     this.#edge = edge;
     edge.onReadable = checkCallback(NAME, "onReadable", options.onReadable);
-    edge.onError = checkCallback(NAME, "onError", options.onError);
+    checkCallback(NAME, "onError", options.onError);
     if (format !== undefined) checkFormat(NAME, format, FORMATS);
-    const port = options.port === undefined ? 0 : checkInteger(NAME, "port", options.port, 0, PORT_MAX);
     const hops = timeToLive === undefined ? 0 : checkInteger(NAME, "timeToLive", timeToLive, 1, 255);
     const group = multicast === undefined ? 0 : checkAddress(NAME, "multicast", multicast);
-    const local = new SockaddrIn(address === undefined ? 0 : checkAddress(NAME, "address", address), port);
+    const local = new SockaddrIn(
+      address === undefined ? 0 : checkAddress(NAME, "address", address), port === undefined ? 0 : checkPort(NAME, port),
+    );
+    if (target !== undefined) this.target = target;
     const fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
     if (fd < 0) throw stackError(`${NAME}: no socket`, fd);
     setsockopt(fd, SOL_SOCKET, SO_BROADCAST, 1);
@@ -106,9 +101,8 @@ export class UDP {
     if (err >= 0 && group !== 0) err = membership(edge, fd, IP_ADD_MEMBERSHIP, group);
     if (err < 0) {
       close(fd);
-      throw stackError(`${NAME}: port ${port}`, err);
+      throw stackError(`${NAME}: port ${local.port}`, err);
     }
-    if (target !== undefined) this.target = target;
     edgeAttach(edge, fd);
   }
 
@@ -154,7 +148,7 @@ export class UDP {
 
   /**
    * Sends one datagram; broadcasts and groups need nothing else.
-   * @param address IPv4 address @param port 1 to 65535
+   * @param address IPv4 address @param port 1 to 65535 (there is nobody at 0: EINVAL)
    * @throws TypeError, RangeError (the arguments), Error (no route, too long, or no room now: nothing is sent)
    */
   write(buffer: ByteBuffer, address: string, port: number): void {
@@ -162,7 +156,7 @@ export class UDP {
     const bytes = checkBytes(NAME, buffer);
     const { peer } = edge;
     peer.addr = checkAddress(NAME, "address", address);
-    peer.port = checkInteger(NAME, "port", port, 1, PORT_MAX);
+    peer.port = checkPort(NAME, port);
     let sent = sendto(edge.fd, bytes, 0, bytes.length, MSG_DONTWAIT, peer);
     if (sent === -ENETUNREACH) sent = sendUnrouted(edge, bytes);
     if (sent < 0) throw stackError(`${NAME}: write of ${bytes.length} bytes to ${address}:${port}`, sent);

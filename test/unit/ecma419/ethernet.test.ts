@@ -1,7 +1,10 @@
 /** Ethernet over a device of the wire: its states, what changes them, and who hears. */
 import test from "ava";
 import { Ethernet, type EthernetOptions, ethernetUse } from "../../../src/ecma419/ethernet.ts";
-import { devClose, inetAddAddress, inetDelAddress } from "../../../src/index.ts";
+import { devClose, ESRCH, inetAddAddress, inetDelAddress } from "../../../src/index.ts";
+import { parseAddress } from "../../../src/ecma419/address.ts";
+import { inDevGet } from "../../../src/stack/ipv4/devinet.ts";
+import { ipRouteDel } from "../../../src/stack/ipv4/fib-frontend.ts";
 import { A, Hosts } from "./hosts.ts";
 
 function make(hosts: Hosts, options: EthernetOptions = {}): Ethernet {
@@ -25,8 +28,9 @@ test.serial("it sees the device as it is, and starts nothing", (t) => {
   bare(hosts);
   t.is(ethernet.connection, 0);
   t.is(ethernet.address, undefined);
-  t.is(ethernet.MAC, undefined);
+  t.is(ethernet.MAC, "02:00:0a:00:00:01", "as soon as there is a device");
   t.is(make(hosts, { port: "eth7" }).connection, 0);
+  t.is(make(hosts, { port: "eth7" }).MAC, undefined);
   t.is(make(hosts, { port: 0 }).connection, 0);
 });
 
@@ -94,6 +98,105 @@ test.serial("connect asks the address source that the program named, and disconn
   t.deepEqual(calls, ["eth0", "board7", "end"]);
 });
 
+test.serial("a fixed address that is configured while connected holds at once, and so does that there is none", (t) => {
+  const hosts = new Hosts(t);
+  bare(hosts);
+  const changes: string[] = [];
+  const ethernet = make(hosts, { onChanged: (name) => changes.push(`${name} ${ethernet.address}`) });
+  const fixed = { address: "10.0.0.77", mask: "255.255.255.0", gateway: "10.0.0.2" };
+  ethernet.configure({ hostname: { toString: () => "board" } as unknown as string, static: fixed });
+  t.is(ethernet.connection, 0, "it connects nothing");
+  ethernet.connect();
+  hosts.run(100);
+  ethernet.configure({ static: { ...fixed, address: "10.0.0.78" } });
+  hosts.run(100);
+  ethernet.configure({ static: false });
+  hosts.run(100);
+  t.deepEqual(changes, [
+    "connection 10.0.0.77", "address 10.0.0.77", "address 10.0.0.78", "connection undefined", "address undefined",
+  ]);
+  t.is(ethernet.connection, 400);
+  t.is(ipRouteDel(hosts.lab.host("a").net, 0, 0, parseAddress("10.0.0.2")!, 0), -ESRCH, "the route to the gateway is gone");
+});
+
+test.serial("connect that throws leaves the device down and free of addresses, for another try", (t) => {
+  const hosts = new Hosts(t);
+  bare(hosts);
+  const { dev } = hosts.lab.host("a");
+  const ethernet = make(hosts);
+  t.teardown(() => { ethernetUse(null); });
+  ethernetUse(() => { throw new Error("of the source"); });
+  t.throws(() => { ethernet.connect(); }, { message: "of the source" });
+  t.is(ethernet.connection, 0);
+  ethernet.configure({ static: { address: "10.0.0.77", mask: "255.255.255.0", gateway: "10.9.9.9" } });
+  t.throws(() => { ethernet.connect(); }, { message: "Ethernet: gateway 10.9.9.9: ENETUNREACH" });
+  t.is(ethernet.connection, 0);
+  t.is(inDevGet(dev)?.ifaList ?? null, null);
+  ethernet.configure({ static: { address: "10.0.0.77", mask: "255.255.255.0", gateway: "10.0.0.2" } });
+  ethernet.connect();
+  t.is(ethernet.connection, 500);
+});
+
+test.serial("a device that somebody else takes down: disconnect, or the next connect, ends what connect began", (t) => {
+  const hosts = new Hosts(t);
+  bare(hosts);
+  const { dev } = hosts.lab.host("a");
+  const calls: string[] = [];
+  t.teardown(() => { ethernetUse(null); });
+  ethernetUse(() => {
+    calls.push("begin");
+    return () => calls.push("end");
+  });
+  const ethernet = make(hosts);
+  ethernet.connect();
+  devClose(dev);
+  ethernet.connect();
+  t.deepEqual(calls, ["begin", "end", "begin"]);
+  devClose(dev);
+  ethernet.disconnect();
+  ethernet.disconnect();
+  t.deepEqual(calls, ["begin", "end", "begin", "end"]);
+});
+
+test.serial("what a callback does: close and nothing follows; disconnect and it is told once; throw and the rest is told", (t) => {
+  const hosts = new Hosts(t);
+  const changes: string[] = [];
+  const fixed = { address: "10.0.0.77", mask: "255.255.255.0", gateway: "10.0.0.2" };
+  const closing = make(hosts, {
+    onChanged(name) {
+      changes.push(`closing ${name}`);
+      this.close();
+    },
+  });
+  const leaving = make(hosts, {
+    onChanged(name) {
+      changes.push(`leaving ${name} ${this.connection}`);
+      if (this.connection === 500) this.disconnect();
+    },
+  });
+  bare(hosts);
+  t.deepEqual(changes, ["closing connection", "leaving connection 0", "leaving address 0"]);
+  t.throws(() => { closing.configure({}); }, { instanceOf: SyntaxError });
+  changes.length = 0;
+  leaving.configure({ static: fixed });
+  leaving.connect();
+  hosts.run(100);
+  t.deepEqual(changes, ["leaving connection 500", "leaving connection 0"], "the address has come and gone in between");
+  changes.length = 0;
+  leaving.close();
+  const throwing = make(hosts, {
+    onChanged(name) {
+      changes.push(name);
+      throw new Error("of the program");
+    },
+  });
+  throwing.configure({ static: fixed });
+  throwing.connect();
+  for (let i = 0; i < 2; i++) t.throws(() => { hosts.run(100); }, { message: "of the program" });
+  hosts.run(100);
+  t.deepEqual(changes, ["connection", "address"]);
+});
+
 test.serial("close: no callback, no method; the device stays as it is", (t) => {
   const hosts = new Hosts(t);
   let calls = 0;
@@ -117,6 +220,9 @@ test.serial("options that are wrong throw and say which", (t) => {
   const good = { address: "10.0.0.7", mask: "255.255.255.0", gateway: "10.0.0.1" };
   t.throws(() => { ethernet.configure({ static: { ...good, mask: "255.0.255.0" } }); }, { instanceOf: RangeError, message: /mask/ });
   t.throws(() => { ethernet.configure({ static: { ...good, address: "board" } }); }, { instanceOf: RangeError, message: /address/ });
-  t.throws(() => { ethernet.configure({ hostname: 5 as never }); }, { instanceOf: TypeError, message: /hostname/ });
+  t.throws(() => { ethernet.configure({ static: { ...good, gateway: "999.999.999.999" } }); }, { instanceOf: RangeError, message: /gateway/ });
+  for (const hostname of ["", "a".repeat(64)]) {
+    t.throws(() => { ethernet.configure({ hostname }); }, { instanceOf: RangeError, message: /hostname is .*; .* from 1 to 63/ });
+  }
   t.throws(() => { make(hosts, { port: "eth9" }).connect(); }, { instanceOf: Error, message: /no device eth9/ });
 });

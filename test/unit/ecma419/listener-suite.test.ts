@@ -29,7 +29,7 @@ test.serial("constructor-port: from 0 to 65535, as text too; undefined is none",
   const undef: object = { port: undefined };
   t.is(t.throws(() => hosts.listener(undef)).constructor, Error);
   for (const port of [-1, 65536, 0.5, NaN]) {
-    t.throws(() => hosts.listener({ port }), { instanceOf: RangeError, message: /Listener: option port is .*; .* from 0 to 65535/ });
+    t.throws(() => hosts.listener({ port }), { instanceOf: RangeError, message: /Listener: port is .*; .* from 0 to 65535/ });
   }
   t.throws(() => hosts.listener({ port: Symbol.match as unknown as number }), { instanceOf: TypeError });
   for (const options of [{ port: "0" as unknown as number }, {}]) {

@@ -1,6 +1,7 @@
 /** Resolver over the DNS service, against a name server of the tests on host b. */
 import test from "ava";
 import { Resolver, type ResolverOptions } from "../../../src/ecma419/resolver.ts";
+import { wordTable } from "../../../src/lib/table.ts";
 import { B, Hosts } from "./hosts.ts";
 
 const KNOWN = "10.9.8.7";
@@ -121,15 +122,65 @@ test.serial("close: no callback comes; twice, and from inside a callback, is no 
   t.is(calls, 1);
 });
 
+test.serial("the callbacks are those that resolve() was given, whatever becomes of the options", (t) => {
+  const hosts = new Hosts(t);
+  serve(hosts);
+  const calls: unknown[] = [];
+  const options: { host: string; onResolved?: (host: string, address: string) => void } = {
+    host: "known.test", onResolved: (_host, address) => calls.push(address),
+  };
+  make(hosts).resolve(options);
+  options.onResolved = (): void => { calls.push("another"); };
+  hosts.run(1000);
+  t.deepEqual(calls, [KNOWN]);
+});
+
+test.serial("a resolver that asks nothing holds nothing: Moddable's clients make one each, and close none", (t) => {
+  const hosts = new Hosts(t);
+  serve(hosts);
+  const calls: unknown[] = [];
+  const rounds = (count: number): void => {
+    for (let i = 0; i < count; i++) {
+      hosts.on("a", () => new Resolver({ servers: [B] })).resolve({ host: `known${i}.test` }, (_error, address) => calls.push(address));
+      hosts.run(100);
+    }
+  };
+  rounds(2);
+  const before = wordTable("test", 0);
+  rounds(20);
+  t.is(calls.filter((address) => address === KNOWN).length, 22);
+  t.is(wordTable("test", 0), before, "no more timers than for one");
+});
+
+test.serial("from inside a callback another question can be asked, and one that throws takes no answer from others", (t) => {
+  const hosts = new Hosts(t);
+  serve(hosts);
+  const calls: string[] = [];
+  const resolver = make(hosts);
+  resolver.resolve({ host: "10.0.0.9" }, (_error, address) => {
+    calls.push(address!);
+    resolver.resolve({ host: "known.test" }, (_again, other) => {
+      calls.push(other!);
+      throw new Error("of the program");
+    });
+    resolver.resolve({ host: "known2.test" }, (_again, other) => calls.push(other!));
+    resolver.resolve({ host: "other.test" }, (error) => calls.push(error!.message));
+  });
+  t.throws(() => { hosts.run(1000); }, { message: "of the program" });
+  hosts.run(1000);
+  t.deepEqual(calls, ["10.0.0.9", KNOWN, KNOWN, "Resolver: other.test has no address"]);
+});
+
 test.serial("options that are wrong throw and say which", (t) => {
   const hosts = new Hosts(t);
   t.throws(() => make(hosts, { servers: "10.0.0.1" as never }), { instanceOf: TypeError, message: /servers is "10.0.0.1"/ });
-  t.throws(() => make(hosts, { servers: [] }), { instanceOf: RangeError, message: /servers is empty; it must have 1/ });
+  t.throws(() => make(hosts, { servers: [] }), { instanceOf: RangeError, message: /servers is .*; it must be an array of 1/ });
   t.throws(() => make(hosts, { servers: ["ns.test"] }), { instanceOf: RangeError, message: /servers is "ns.test"/ });
   const resolver = make(hosts);
-  t.throws(() => { resolver.resolve({} as never, () => undefined); }, { instanceOf: Error, message: /host is missing/ });
-  t.throws(() => { resolver.resolve({ host: "x" }); }, { instanceOf: Error, message: /no callback/ });
+  t.throws(() => { resolver.resolve({} as never, () => undefined); }, { instanceOf: Error, message: /host is undefined; it must be/ });
+  t.throws(() => { resolver.resolve({ host: "x" }); }, { instanceOf: Error, message: /callback is undefined; it must be a function/ });
   t.throws(() => { resolver.resolve({ host: "x" }, 5 as never); }, { instanceOf: TypeError, message: /callback is 5/ });
+  t.throws(() => { resolver.resolve({ host: Symbol() as never }, () => undefined); }, { instanceOf: TypeError });
   t.throws(() => { resolver.resolve(null as never); }, { instanceOf: TypeError });
   t.throws(() => Reflect.apply(resolver.resolve, [], [{ host: "x" }]) as unknown, { instanceOf: SyntaxError });
 });

@@ -113,7 +113,7 @@ test.serial("close: it can be closed twice; then everything throws and no callba
 
 test.serial("constructor-no-address: an address is required", (t) => {
   const hosts = new Hosts(t);
-  t.throws(() => hosts.tcp({ port: 80 }), { instanceOf: Error, message: "TCP: option address is missing; it must be an IPv4 address like 10.0.0.1" });
+  t.throws(() => hosts.tcp({ port: 80 }), { instanceOf: Error, message: "TCP: address is undefined; it must be an IPv4 address, four numbers from 0 to 255" });
 });
 
 test.serial("constructor-port: a port is required, from 0 to 65535", (t) => {
@@ -126,7 +126,7 @@ test.serial("constructor-port: a port is required, from 0 to 65535", (t) => {
   for (const port of [-1, 65536, 1.5, NaN, "http" as unknown as number]) {
     t.throws(() => hosts.tcp({ address, port }), { instanceOf: RangeError, message: /port is .*; it must be a whole number from 0 to 65535/ });
   }
-  t.throws(() => hosts.tcp({ address, port: symbol }), { instanceOf: TypeError, message: /option port is Symbol/ });
+  t.throws(() => hosts.tcp({ address, port: symbol }), { instanceOf: TypeError, message: /TCP: port is Symbol/ });
 });
 
 test.serial("constructor: a connection opens and onWritable tells", (t) => {

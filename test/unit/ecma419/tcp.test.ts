@@ -45,7 +45,7 @@ test.serial("every option of a wrong type or range throws before a socket is mad
   const hosts = new Hosts(t);
   const good = { address: LOCAL, port: 80 };
   const cases: readonly [object, new (text?: string) => Error, RegExp][] = [
-    [{ address: 5 }, TypeError, /address is 5/],
+    [{ address: 5 }, RangeError, /address is 5/],
     [{ address: "10.0.0" }, RangeError, /address is "10\.0\.0"/],
     [{ address: "10.0.0.256" }, RangeError, /numbers from 0 to 255/],
     [{ address: "10.0.0.01" }, RangeError, /address/],
@@ -53,11 +53,10 @@ test.serial("every option of a wrong type or range throws before a socket is mad
     [{ onReadable: 1 }, TypeError, /onReadable is 1; it must be a function or null/],
     [{ onWritable: "x" }, TypeError, /onWritable/],
     [{ onError: {} }, TypeError, /onError/],
-    [{ keepAlive: 0 }, RangeError, /keepAlive is 0; it must be a whole number from 1 to 32767000/],
-    [{ keepAlive: 32_767_001 }, RangeError, /keepAlive/],
+    [{ keepAlive: 0 }, RangeError, /keepAlive is 0; it must be a whole number from 1 to 9007199254740991/],
     [{ keepAlive: 1.5 }, RangeError, /keepAlive/],
     [{ keepAlive: Symbol() }, TypeError, /keepAlive/],
-    [{ port: {} }, TypeError, /port/],
+    [{ port: {} }, RangeError, /port/],
     [{ format: "" }, RangeError, /format/],
   ];
   const before = openFds();
@@ -160,7 +159,7 @@ test.serial("onError waits until all is read", (t) => {
   t.is(errors, 1);
 });
 
-test.serial("a port that nobody listens on: onError once, no onWritable; what is written is lost quietly", (t) => {
+test.serial("a port that nobody listens on: onError once, no onWritable; nothing can be written", (t) => {
   const hosts = new Hosts(t);
   const calls: string[] = [];
   const socket = hosts.tcp({
@@ -168,7 +167,7 @@ test.serial("a port that nobody listens on: onError once, no onWritable; what is
   });
   hosts.run(5000);
   t.deepEqual(calls, ["error"]);
-  t.is(socket.write(Uint8Array.of(1)), 0);
+  t.throws(() => socket.write(Uint8Array.of(1)), { message: /there is room for 0/ });
   t.is(socket.read(), undefined);
 });
 
@@ -265,8 +264,8 @@ test.serial("what read() and write() take, in each format", (t) => {
   }
   client.format = "number";
   t.notThrows(() => client.write("7" as never));
-  for (const byte of [-1, 256, 1.5, NaN]) t.throws(() => client.write(byte), { instanceOf: RangeError, message: /from 0 to 255/ });
-  for (const byte of [undefined, null, new ArrayBuffer(1)]) t.throws(() => client.write(byte as never), { instanceOf: TypeError });
+  for (const byte of [-1, 256, 1.5, NaN, {} as never]) t.throws(() => client.write(byte), { instanceOf: RangeError, message: /from 0 to 255/ });
+  t.throws(() => client.write(undefined as never), { instanceOf: Error, message: /data is undefined/ });
   hosts.run();
   for (const count of [0, -1, 1.5]) t.throws(() => server.read(count), { instanceOf: RangeError });
   const large = new Uint8Array(100);

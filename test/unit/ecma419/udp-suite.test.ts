@@ -57,7 +57,7 @@ test.serial("constructor-port: the sender's port is another; a symbol is none", 
   sender.write(bytesOf(TEXT), LOCAL, PORT);
   sender.close();
   t.throws(() => hosts.udp({ port: Symbol() as unknown as number }), { instanceOf: TypeError });
-  t.throws(() => hosts.udp({ port: 65536 }), { instanceOf: RangeError, message: /UDP: option port is 65536; .* from 0 to 65535/ });
+  t.throws(() => hosts.udp({ port: 65536 }), { instanceOf: RangeError, message: /UDP: port is 65536; .* from 0 to 65535/ });
   hosts.until(() => done);
 });
 

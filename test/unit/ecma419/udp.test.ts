@@ -57,7 +57,7 @@ test.serial("address: datagrams come to it alone, and leave from it; one of anot
   t.throws(() => hosts.udp({ port: 7000, address: A }), { message: /EADDRINUSE/ });
   for (const [options, error] of [
     [{ port: -1 }, RangeError], [{ port: 65536 }, RangeError], [{ port: 1.5 }, RangeError], [{ address: "10.0.0" }, RangeError],
-    [{ address: 7 }, TypeError], [{ timeToLive: 0 }, RangeError], [{ onReadable: 7 }, TypeError], [{ onError: "x" }, TypeError],
+    [{ address: 7 }, RangeError], [{ timeToLive: 0 }, RangeError], [{ onReadable: 7 }, TypeError], [{ onError: "x" }, TypeError],
   ] as const) t.throws(() => new UDP(options as never), { instanceOf: error }, JSON.stringify(options));
 });
 
