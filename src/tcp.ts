@@ -1,12 +1,20 @@
-/** TCP as a part: boot() lists it, a program of startKernel() where it wants it. Its sizes are the options from tcpSocks on. */
+/**
+ * TCP with all its parts: boot() lists it, a program of startKernel() where it wants it. One that does without some lists
+ * linnet/tcp-client or linnet/tcp-server instead, and the parts it wants behind it. Its sizes are the options from tcpSocks on.
+ */
 import type { Config } from "./config.ts";
-import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
-import { tcpV4Init, tcpV4Words } from "./stack/ipv4/tcp-ipv4.ts";
+import { doInitcalls, FS_INITCALL, type Initcall, initcallWords } from "./lib/initcall.ts";
+import { syncookies } from "./syncookies.ts";
+import { fastopen } from "./tcp-fastopen.ts";
+import { tcpMd5Sig } from "./tcp-md5.ts";
+import { tcpServer } from "./tcp-server.ts";
+
+const parts: readonly Initcall<Config>[] = Object.freeze([tcpServer, syncookies, fastopen, tcpMd5Sig]);
 
 /** For the option `initcalls`. */
 export const tcp: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "tcp",
-  words: (config: Config) => tcpV4Words(config),
-  init: (config: Config) => tcpV4Init(config),
+  words: (config: Config) => initcallWords(parts, config),
+  init: (config: Config) => doInitcalls(parts, config),
 });

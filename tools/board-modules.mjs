@@ -17,7 +17,7 @@ const PARTS = {
     [
       "bridge", "conntrack", "conntrack-ftp", "conntrack-helpers", "fib-trie", "forwarding", "fragments", "igmp", "ioctl", "ip-options", "iptables",
       "nat", "neighbours", "netfilter", "netlink", "packet", "raw", "sched", "socket-options", "start-kernel", "syn-guard",
-      "tcp", "udp", "unix", "vlan",
+      "syncookies", "tcp", "tcp-client", "tcp-fastopen", "tcp-md5", "tcp-server", "udp", "unix", "vlan",
     ].map((name) => [name, `src/${name}.ts`]),
   ),
   "ecma419": "src/ecma419/index.ts",

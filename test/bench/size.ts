@@ -19,14 +19,17 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** What a program of each set imports: it starts what it lists, and nothing else is in its bundle. */
 const START = 'export { startKernel, initNet } from "./src/start-kernel.ts"';
 const UDP = 'export { udp } from "./src/udp.ts"; export { UDP } from "./src/ecma419/udp.ts"';
-const TCP = 'export { tcp } from "./src/tcp.ts"; export { TCP } from "./src/ecma419/tcp.ts"';
+const TCP_CLASS = 'export { TCP } from "./src/ecma419/tcp.ts"';
+const TCP_CLIENT = `export { tcpClient } from "./src/tcp-client.ts"; ${TCP_CLASS}`;
+const TCP_SERVER = `export { tcpServer } from "./src/tcp-server.ts"; ${TCP_CLASS}`;
+const TCP = `export { tcp } from "./src/tcp.ts"; ${TCP_CLASS}`;
+const NAMES = 'export { Resolver } from "./src/ecma419/resolver.ts"; export { dns } from "./src/services/dns.ts"; export { dhcp } from "./src/services/dhcp.ts"';
+const LISTENER = 'export { Listener } from "./src/ecma419/listener.ts"';
 const SETS: Readonly<Record<string, readonly string[]>> = Object.freeze({
   "UDP": [START, UDP],
-  "TCP client": [START, TCP],
-  "TCP, UDP, DHCP, DNS": [
-    START, UDP, TCP, 'export { Listener } from "./src/ecma419/listener.ts"; export { Resolver } from "./src/ecma419/resolver.ts"',
-    'export { dns } from "./src/services/dns.ts"; export { dhcp } from "./src/services/dhcp.ts"',
-  ],
+  "TCP client": [START, TCP_CLIENT],
+  "TCP, UDP, DHCP, DNS": [START, UDP, TCP_SERVER, LISTENER, NAMES],
+  "TCP with all its parts": [START, TCP],
   "all": ['export * from "./src/index.ts"', 'export * from "./src/ecma419/index.ts"', 'export { dns } from "./src/services/dns.ts"'],
 });
 

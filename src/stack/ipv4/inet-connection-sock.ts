@@ -1,5 +1,5 @@
 /**
- * Listeners and their two queues, and the birth and end of a connection's sock. Linux: net/ipv4/inet_connection_sock.c.
+ * Listeners and their two queues, and the birth of their children. Linux: net/ipv4/inet_connection_sock.c.
  * Read first: listen(2), accept(2), RFC 9293 section 3.10.7.2. The SYN queue is made of requests (request-sock.ts), the
  * accept queue of connections linked by Sock.hashNext.
  */
@@ -14,9 +14,8 @@ import {
   sockOrphan, sockPut,
 } from "../core/sock.ts";
 import { flowi4SockInit, outputFlow } from "./flow.ts";
-import { inetPutPort } from "./inet-bind-bucket.ts";
 import {
-  ehashReqBase, inetEhashInsert, inetEhashRemove, inetNodeFaddr, inetNodeFport, inetNodeLaddr, skUnhashed,
+  ehashReqBase, inetEhashInsert, inetEhashRemove, inetNodeFaddr, inetNodeFport, inetNodeLaddr,
 } from "./inet-hashtables.ts";
 import { INET_MC_MEMBER, IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipOptions, synGuard } from "./ip-parts.ts";
@@ -31,13 +30,12 @@ import {
   TP_KEEPALIVE_PROBES, TP_KEEPALIVE_TIME_MS, TP_LINGER2, TP_NOTSENT_LOWAT, TP_USER_MSS, TP_WINDOW_CLAMP,
 } from "./tcp-cold.ts";
 import type { TcpSk } from "./tcp-sock.ts";
+import { inetCskDestroySock } from "./tcp.ts";
 
-/** What the transport lends. Linux: rsk_ops->rtx_syn_ack, sk->sk_prot->destroy and tcp_set_state(). */
+/** What the transport lends. Linux: rsk_ops->rtx_syn_ack and tcp_set_state(). */
 export interface CskOps {
   /** Sends the SYN-ACK of a request again: 0 or a negative errno. */
   rtxSynAck(listener: TcpSk, req: number): number;
-  /** Stops the timers and frees all that the transport holds for the sock. */
-  destroy(sk: TcpSk): void;
   setState(sk: TcpSk, state: number): void;
 }
 
@@ -305,19 +303,6 @@ function inheritTcp(sk: TcpSk, child: TcpSk): void {
   words[to.cold + TP_KEEPALIVE_PROBES] = words[from.cold + TP_KEEPALIVE_PROBES]!;
   words[to.cold + TP_LINGER2] = words[from.cold + TP_LINGER2]!;
   words[to.cold + TP_NOTSENT_LOWAT] = words[from.cold + TP_NOTSENT_LOWAT]!;
-}
-
-/**
- * The end of a sock that is closed, in no table, and that no program holds (SOCK_DEAD): gives back its port, its queues
- * and its first reference. Linux: inet_csk_destroy_sock().
- */
-export function inetCskDestroySock(sk: TcpSk): void {
-  if (sk.state !== TCP_CLOSE || (sk.flags & SOCK_DEAD) === 0 || !skUnhashed(sk)) {
-    throw new Error(`inetCskDestroySock: sock ${sk.index} is in use (state ${sk.state})`);
-  }
-  ops.destroy(sk);
-  inetPutPort(sk);
-  sockPut(sk);
 }
 
 /** Prepares a half-made child for tcpDone(), which then destroys it. Linux: inet_csk_prepare_forced_close(). */

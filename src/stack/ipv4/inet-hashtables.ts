@@ -1,21 +1,21 @@
 /**
  * The lookup tables of connections: ehash with every four-tuple (sockets, half-open requests and TIME_WAIT entries
- * together) and the listening hash. Linux: net/ipv4/inet_hashtables.c, include/net/inet_hashtables.h. The table of
- * local ports is in inet-bind.ts. The tables hold no references: who frees an entry has taken it out before.
+ * together). Linux: net/ipv4/inet_hashtables.c, include/net/inet_hashtables.h. That of listeners is in inet-listen-hash.ts, that of
+ * local ports in inet-bind.ts. The tables hold no references: who frees an entry has taken it out before.
  *
  * Nodes of ehash are numbers: the handle of a sock (Sock.index), then `ehashReqBase` + request, then `ehashTwBase` +
  * TIME_WAIT entry. A node costs 18 bytes: four words of key and a 16-bit link.
  *
  *     word 0 local address | 1 peer address | 2 local port << 16 + peer port | 3 namespace << 16 + bound device or 0
  */
-import { account } from "../../lib/account.ts";
 import { jhash3words } from "../../lib/jhash.ts";
 import { getRandomU32 } from "../../lib/random.ts";
 import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.ts";
 import { TCP_LISTEN } from "../../uapi/tcp.ts";
 import type { Net } from "../core/net.ts";
-import { type Sock, SOCK_REUSEPORT } from "../core/sock.ts";
+import type { Sock } from "../core/sock.ts";
 import type { InetSk } from "./inet-sock.ts";
+import { tcpListening } from "./tcp-parts.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
 /** End of a chain. */
@@ -24,8 +24,6 @@ const END = 0xffff;
 const UNHASHED = 0xfffe;
 /** The half of a word that our own port is in, as in a segment that comes in. */
 const PORT = 0xffff;
-/** Most heads of the listening hash (INET_LHTABLE_SIZE). */
-const LISTEN_HEADS_MAX = 32;
 
 /** First node of requests: nodes below it are socks, by their index (sockByIndex). */
 export let ehashReqBase = 0;
@@ -49,10 +47,6 @@ export let ehashLastSaddr = 0;
 export let ehashLastDaddr = 0;
 export let ehashLastDif = 0;
 
-/** Listeners by local port, linked by Sock.hashNext. */
-let listenHeads: (TcpSk | null)[];
-let listenMask = 0;
-
 /** Words of the tables for so many nodes. */
 export function inetHashtablesWords(nodes: number, buckets: number): number {
   return (nodes << 2) + halfWords(nodes) + halfWords(buckets);
@@ -75,10 +69,6 @@ export function inetHashtablesInit(socks: number, requests: number, timewaits: n
   headMask = buckets - 1;
   ehashLastNet = null;
   ehashSecret = getRandomU32();
-  let listeners = 1;
-  while (listeners < socks && listeners < LISTEN_HEADS_MAX) listeners <<= 1;
-  listenHeads = account("listening_hash", new Array<TcpSk | null>(listeners).fill(null));
-  listenMask = listeners - 1;
 }
 
 /** Hash of a four-tuple; also what SO_REUSEPORT chooses a listener by. Linux: inet_ehashfn(). */
@@ -194,70 +184,6 @@ export function inetNodeNetId(node: number): number {
   return words[keys + (node << 2) + 3]! >>> 16;
 }
 
-function listenHash(net: Net, port: number): number {
-  return (port + net.id) & listenMask;
-}
-
-/**
- * How well a listener fits: -1 not at all, else more for a bound address and a bound device. Linux: compute_score().
- */
-function computeScore(sk: TcpSk, net: Net, daddr: number, dport: number, dif: number): number {
-  const inet = sk.inet;
-  if (inet.num !== dport || sk.net !== net) return -1;
-  let score = 2;
-  if (inet.rcvSaddr !== 0) {
-    if (inet.rcvSaddr !== daddr) return -1;
-    score += 4;
-  }
-  if (sk.boundDevIf !== 0) {
-    if (sk.boundDevIf !== dif) return -1;
-    score += 4;
-  }
-  return score;
-}
-
-/**
- * The listener for a connection request: the best score; among equals of a SO_REUSEPORT group the one that the hash of
- * the flow chooses, so that a flow keeps its listener. Linux: __inet_lookup_listener().
- */
-export function inetLookupListener(
-  net: Net, daddr: number, dport: number, saddr: number, sport: number, dif: number,
-): TcpSk | null {
-  const first = listenHeads[listenHash(net, dport)]!;
-  let best: TcpSk | null = null;
-  let bestScore = -1;
-  let group = 0;
-  for (let sk: TcpSk | null = first; sk !== null; sk = sk.hashNext as TcpSk | null) {
-    const score = computeScore(sk, net, daddr, dport, dif);
-    if (score > bestScore) {
-      best = sk;
-      bestScore = score;
-      group = 1;
-    } else if (score === bestScore && score >= 0 && (sk.flags & SOCK_REUSEPORT) !== 0) {
-      group++;
-    }
-  }
-  if (group <= 1 || (best!.flags & SOCK_REUSEPORT) === 0) return best;
-  let choice = (inetEhashfn(net, daddr, dport, saddr, sport) >>> 1) % group;
-  for (let sk = first as TcpSk | null; sk !== null; sk = sk.hashNext as TcpSk | null) {
-    if ((sk.flags & SOCK_REUSEPORT) !== 0 && computeScore(sk, net, daddr, dport, dif) === bestScore && choice-- === 0) return sk;
-  }
-  return best;
-}
-
-/** Takes part in no lookup. */
-export function skUnhashed(sk: Sock): boolean {
-  return halves[links + sk.index] === UNHASHED && !isListening(sk as TcpSk);
-}
-
-function isListening(sk: TcpSk): boolean {
-  if (sk.state !== TCP_LISTEN) return false;
-  for (let at: Sock | null = listenHeads[listenHash(sk.net, sk.inet.num)]!; at !== null; at = at.hashNext) {
-    if (at === sk) return true;
-  }
-  return false;
-}
-
 /** Enters a connected sock under its four-tuple, whatever its state. Linux: inet_ehash_nolisten(). */
 export function inetEhashNolisten(sk: InetSk): void {
   const inet = sk.inet;
@@ -267,36 +193,12 @@ export function inetEhashNolisten(sk: InetSk): void {
 /** Enters a sock: a listener into the listening hash, any other into ehash. Always 0. Linux: inet_hash(). */
 export function inetHash(sock: Sock): number {
   const sk = sock as TcpSk;
-  if (sk.state !== TCP_LISTEN) {
-    inetEhashNolisten(sk);
-    return 0;
-  }
-  const bucket = listenHash(sk.net, sk.inet.num);
-  sk.hashNext = listenHeads[bucket]!;
-  listenHeads[bucket] = sk;
+  if (sk.state === TCP_LISTEN) tcpListening!.hash(sk);
+  else inetEhashNolisten(sk);
   return 0;
 }
 
 /** Takes a sock out of the table it is in, if any. Call it before the state changes. Linux: inet_unhash(). */
 export function inetUnhash(sock: Sock): void {
-  if (inetEhashRemove(sock.index) || sock.state !== TCP_LISTEN) return;
-  const sk = sock as TcpSk;
-  const bucket = listenHash(sk.net, sk.inet.num);
-  let previous: Sock | null = null;
-  for (let at: Sock | null = listenHeads[bucket]!; at !== null; at = at.hashNext) {
-    if (at === sk) {
-      if (previous === null) listenHeads[bucket] = sk.hashNext as TcpSk | null;
-      else previous.hashNext = sk.hashNext;
-      sk.hashNext = null;
-      return;
-    }
-    previous = at;
-  }
-}
-
-/** Calls the visitor with every listener; for `ss` and the like, not for packet paths. */
-export function inetForEachListener(visit: (sk: TcpSk) => void): void {
-  for (let i = 0; i <= listenMask; i++) {
-    for (let sk: TcpSk | null = listenHeads[i]!; sk !== null; sk = sk.hashNext as TcpSk | null) visit(sk);
-  }
+  if (!inetEhashRemove(sock.index) && sock.state === TCP_LISTEN) tcpListening!.unhash(sock as TcpSk);
 }

@@ -16,7 +16,7 @@ import {
   BIND_TW_NONE, inetBindBucketDestroy, inetBindOwners, inetBindTwFirst, inetBindTwLast, inetBindTwSet,
 } from "./inet-bind-bucket.ts";
 import { ehashTwBase, inetEhashRemove, inetNodeNetId } from "./inet-hashtables.ts";
-import { tcpMd5Keys, tcpMd5Release } from "./tcp-md5.ts";
+import { tcpMd5, tcpMd5Keys } from "./tcp-parts.ts";
 
 /** Words of an entry. */
 export const TW_WORDS = 11;
@@ -270,7 +270,7 @@ function twKill(tw: number): void {
   listRemove(tw);
   inetEhashRemove(ehashTwBase + tw);
   twBindUnhash(tw);
-  if (tcpMd5Keys !== 0) tcpMd5Release(~tw);
+  if (tcpMd5Keys !== 0) tcpMd5!.release(~tw);
   slabFree(slab, tw);
 }
 

@@ -14,12 +14,8 @@ import { secretTable } from "../../lib/random.ts";
 import { siphash4u32 } from "../../lib/siphash.ts";
 import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
-import {
-  LINUX_MIB_SYNCOOKIESFAILED, LINUX_MIB_SYNCOOKIESRECV, LINUX_MIB_SYNCOOKIESSENT, LINUX_MIB_TCPREQQFULLDOCOOKIES,
-  LINUX_MIB_TCPREQQFULLDROP,
-} from "../../uapi/snmp.ts";
+import { LINUX_MIB_SYNCOOKIESFAILED, LINUX_MIB_SYNCOOKIESRECV, LINUX_MIB_SYNCOOKIESSENT } from "../../uapi/snmp.ts";
 import { dstRelease } from "../core/dst.ts";
-import type { Net } from "../core/net.ts";
 import type { NetnsIpv4 } from "../core/netns-ipv4.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { IP_HLEN, IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
@@ -33,8 +29,9 @@ import {
 } from "./request-sock.ts";
 import { TP_TS_RECENT_STAMP } from "./tcp-cold.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
-import { tcpOpenreqInitRwin } from "./tcp-minisocks.ts";
+import { tcpOpenreqInitRwin } from "./tcp-openreq.ts";
 import { rxOpt, type TcpOptionsReceived, tcpParseOptions } from "./tcp-options.ts";
+import type { SyncookieOps } from "./tcp-parts.ts";
 import { secureTcpTsOff } from "./tcp-secure-seq.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
@@ -84,15 +81,6 @@ function checkTcpSynCookie(cookie: number, saddr: number, daddr: number, ports: 
   return (bare - siphash4u32(saddr, daddr, ports, ~(count - age), words, synSecret)) & COOKIEMASK;
 }
 
-/**
- * The SYN queue is full: counts that, and says whether cookies are to answer. Linux: tcp_syn_flood_action().
- */
-export function tcpSynFloodAction(net: Net): boolean {
-  const cookies = net.ipv4.tcpSyncookies !== 0;
-  net.mib[cookies ? LINUX_MIB_TCPREQQFULLDOCOOKIES : LINUX_MIB_TCPREQQFULLDROP]!++;
-  return cookies;
-}
-
 /** The timestamp of the SYN-ACK: the last moment that ends in the options. Linux: cookie_init_timestamp(). */
 function cookieInitTimestamp(info: number): number {
   const now = jiffies;
@@ -106,7 +94,7 @@ function cookieInitTimestamp(info: number): number {
  * Makes the request in the spare row one that needs no memory: its sequence number is a cookie, its timestamp holds its
  * options. Linux: cookie_v4_init_sequence().
  */
-export function cookieV4InitSequence(sk: TcpSk, skb: SkBuff, req: number): void {
+function cookieV4InitSequence(sk: TcpSk, skb: SkBuff, req: number): void {
   const view = memView;
   const at = reqRows + req * REQ_WORDS;
   const mss = reqskMss(req);
@@ -154,7 +142,7 @@ function cookieTimestampDecode(sysctl: NetnsIpv4, rx: TcpOptionsReceived, echo: 
  * @returns the new sock, in the accept queue and still to be given the segment; the listener itself when it is no cookie
  *   of ours (a reset answers); null when a queue or pool is full. The segment stays the caller's.
  */
-export function cookieV4Check(sk: TcpSk, skb: SkBuff): TcpSk | null {
+function cookieV4Check(sk: TcpSk, skb: SkBuff): TcpSk | null {
   const net = sk.net;
   const sysctl = net.ipv4;
   const view = memView;
@@ -194,3 +182,6 @@ export function cookieV4Check(sk: TcpSk, skb: SkBuff): TcpSk | null {
   reqskDropOptions(req);
   return child === null ? null : inetCskReqskQueueAdd(sk, child);
 }
+
+/** What listeners find of it, in tcp-parts.ts. */
+export const syncookieOps: SyncookieOps = Object.freeze({ init: cookieV4InitSequence, check: cookieV4Check });

@@ -19,13 +19,15 @@ import { TCP_SYN_RECV } from "../../uapi/tcp.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { skbChainTail } from "../core/skb-queue.ts";
 import { sockDefReadable } from "../core/sock.ts";
+import { IPH_SADDR } from "../wire/ip.ts";
 import {
   TCPHDR_ACK, TCPHDR_DOFF_MASK, TCPHDR_DOFF_PLAIN, TCPHDR_RST, TCPHDR_SYN, TH_OFF_FLAGS,
 } from "../wire/tcp.ts";
 import { inetCskCompleteHashdance, inetCskReqskQueueDrop, skAcceptqIsFull } from "./inet-connection-sock.ts";
 import {
   REQ_ACKED, REQ_LAST_OOW_ACK_TIME, REQ_RCV_ISN, REQ_RCV_WND, REQ_SND_ISN, REQ_SNT_SYNACK, REQ_TS_OFFSET, REQ_TS_RECENT,
-  REQ_TSTAMP_OK, REQ_WORDS, reqRows, reqskHas, reqskLastSynack, reqskRetrans, reqskSet, reqskTimeoutMs, reqskTimeouts, reqskTimerStart,
+  REQ_TSTAMP_OK, REQ_WORDS, reqRows, reqskHas, reqskLastSynack, reqskListener, reqskRcvWscale, reqskRetrans, reqskSet,
+  reqskTimeoutMs, reqskTimeouts, reqskTimerStart,
 } from "./request-sock.ts";
 import { tcpSynackRttMeas } from "./tcp-ack.ts";
 import { ICSK_DEFER_ACCEPT } from "./tcp-cold.ts";
@@ -33,7 +35,8 @@ import { tcpSegsIn } from "./tcp-data.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
 import { tcpInWindow, tcpOowLimited, tcpOowRateLimited, tcpPawsReject } from "./tcp-minisocks.ts";
 import { rxOpt, tcpParseOptions } from "./tcp-options.ts";
-import { tcpV4SendAckReq, tcpV4SendReset } from "./tcp-reply.ts";
+import { tcpMd5, tcpMd5Keys } from "./tcp-parts.ts";
+import { tcpSendReply, tcpV4SendReset } from "./tcp-reply.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 import { tcpRtxSynack } from "./tcp-synack.ts";
 import { tcpRcvStateProcess } from "./tcp-input.ts";
@@ -121,6 +124,18 @@ export function tcpCheckReq(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
   if (net.ipv4.tcpAbortOnOverflow !== 0) return embryonicReset(sk, skb, req, rst);
   reqskSet(req, REQ_ACKED);
   return done(full ? SKB_DROP_REASON_TCP_LISTEN_OVERFLOW : SKB_DROP_REASON_NOMEM);
+}
+
+/** Sends the ACK of a request. Linux: tcp_v4_reqsk_send_ack(). */
+function tcpV4SendAckReq(req: number, skb: SkBuff): void {
+  const at = reqRows + req * REQ_WORDS;
+  const sk = reqskListener(req);
+  const window = words[at + REQ_RCV_WND]! >> reqskRcvWscale(req);
+  const md5 = tcpMd5Keys === 0 ? -1 : tcpMd5!.lookup(sk.index, memView.getInt32(skb.nh + IPH_SADDR));
+  tcpSendReply(
+    sk.net, skb, words[at + REQ_SND_ISN]! + 1, words[at + REQ_RCV_ISN]! + 1, TCPHDR_ACK, window, sk.inet.tos,
+    reqskHas(req, REQ_TSTAMP_OK), (jiffies + words[at + REQ_TS_OFFSET]!) | 0, words[at + REQ_TS_RECENT]!, md5,
+  );
 }
 
 /** Is the echoed timestamp none of a SYN-ACK that was sent? */

@@ -65,6 +65,14 @@ export const TP_NOTSENT_LOWAT = 34;
 /** Fast Open: most socks that may wait for their last ACK, how many do (listener); the listener while this one does. */
 export const TP_FASTOPEN_MAX_QLEN = 35;
 export const TP_FASTOPEN_QLEN = 36;
+/**
+ * TP_FASTOPEN_REQ: connect() is to ask for a cookie or use one; a cookie (or leave without one) is there, so data may go; the SYN
+ * took a part, and a program that waits (without O_NONBLOCK) has more.
+ */
+export const FASTOPEN_REQ_NONE = 0;
+export const FASTOPEN_REQ_ASK = 1;
+export const FASTOPEN_REQ_DATA = 2;
+export const FASTOPEN_REQ_WAITS = 3;
 /** The client: FASTOPEN_REQ_*; TCP_FASTOPEN_CONNECT is set; connect() waits for the first write. */
 export const TP_FASTOPEN_REQ = 37;
 export const TP_FASTOPEN_CONNECT = 38;

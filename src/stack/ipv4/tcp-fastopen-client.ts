@@ -6,6 +6,8 @@
  */
 import { mem8 } from "../../lib/memory.ts";
 import { words, wordTable } from "../../lib/table.ts";
+import { EINPROGRESS, EINVAL, EOPNOTSUPP, EPIPE } from "../../uapi/errno.ts";
+import { AF_UNSPEC } from "../../uapi/socket.ts";
 import { LINUX_MIB_TCPFASTOPENACTIVE, LINUX_MIB_TCPFASTOPENACTIVEFAIL } from "../../uapi/snmp.ts";
 import { allocSkbFclone, consumeSkb, type SkBuff, skbBufferBytes, skbPut, skbReserve } from "../core/skbuff.ts";
 import { skbQueueTail } from "../core/skb-queue.ts";
@@ -14,29 +16,20 @@ import {
   MAX_TCP_OPTION_SPACE, TCP_MAX_HLEN, TCPHDR_ACK, TCPHDR_PSH, TCPHDR_SYN,
 } from "../wire/tcp.ts";
 import {
-  TP_ADVMSS, TP_DELIVERED, TP_SYN_DATA, TP_SYN_DATA_ACKED, TP_SYN_DATA_COPIED, TP_SYN_FASTOPEN, TP_SYN_FASTOPEN_EXP,
+  FASTOPEN_REQ_DATA, FASTOPEN_REQ_NONE, TP_ADVMSS, TP_DEFER_CONNECT, TP_DELIVERED, TP_FASTOPEN_REQ, TP_SYN_DATA, TP_SYN_DATA_ACKED, TP_SYN_DATA_COPIED, TP_SYN_FASTOPEN, TP_SYN_FASTOPEN_EXP,
   TP_TOTAL_RETRANS,
 } from "./tcp-cold.ts";
-import { tcpFastopenAddSkb } from "./tcp-fastopen.ts";
-import { rxOpt, tcpFastopenOptionSize, tcpWriteFastopenOption } from "./tcp-options.ts";
+import { tcpFastopenAddSkb, tcpFastopenOptionSize, TFO_CLIENT_ENABLE, tcpWriteFastopenOption } from "./tcp-fastopen.ts";
+import { rxOpt } from "./tcp-options.ts";
+import { tcpConnect } from "./tcp-output.ts";
 import { tcpMarkSkbLost } from "./tcp-recovery.ts";
 import { tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 import { TCP_HEADROOM, tcpExtHdrLen } from "./tcp-window.ts";
 import { tcpTransmitSkb } from "./tcp-xmit.ts";
 
-/** Bits of net.ipv4.tcp_fastopen. */
-export const TFO_CLIENT_ENABLE = 1;
-export const TFO_CLIENT_NO_COOKIE = 4;
-
-/**
- * tp.fastopenReq: connect() is to ask for a cookie or use one; a cookie (or leave without one) is there, so data may go; the SYN
- * took a part, and a program that waits (without O_NONBLOCK) has more.
- */
-export const FASTOPEN_REQ_NONE = 0;
-export const FASTOPEN_REQ_ASK = 1;
-export const FASTOPEN_REQ_DATA = 2;
-export const FASTOPEN_REQ_WAITS = 3;
+/** A bit of net.ipv4.tcp_fastopen. */
+const TFO_CLIENT_NO_COOKIE = 4;
 
 /** IP and TCP header without options. */
 const IP_TCP_HLEN = 40;
@@ -104,12 +97,6 @@ export function tcpFastopenCookieCheck(sk: TcpSk): boolean {
   if ((sk.net.ipv4.tcpFastopen & TFO_CLIENT_NO_COOKIE) !== 0) return true;
   const entry = findEntry(sk);
   return entry >= 0 && (words[entries + entry * ENTRY_WORDS + 3]! & 0xff) !== 0;
-}
-
-/** The data for the SYN of the connect() that follows. */
-export function tcpFastopenSetMessage(msg: Msghdr | null, length: number): void {
-  synMsg = msg;
-  synMsgLength = length;
 }
 
 /** Bytes of the cookie of the SYN at hand. */
@@ -239,4 +226,32 @@ export function tcpRcvFastopenSynack(sk: TcpSk, skb: SkBuff): boolean {
   }
   tcpFastopenAddSkb(sk, skb);
   return false;
+}
+
+/**
+ * The write connects, and its beginning goes with the SYN. Linux: tcp_sendmsg_fastopen().
+ * @returns 0 when connected already, -EINPROGRESS, or another negative errno
+ */
+export function tcpSendmsgFastopen(sk: TcpSk, msg: Msghdr, length: number): number {
+  const tp = sk.tp;
+  const socket = sk.socket;
+  if ((sk.net.ipv4.tcpFastopen & TFO_CLIENT_ENABLE) === 0 || (msg.name !== null && msg.name.family === AF_UNSPEC)) {
+    return -EOPNOTSUPP;
+  }
+  if (socket === null) return -EPIPE;
+  synMsg = msg;
+  synMsgLength = length;
+  words[tp.cold + TP_FASTOPEN_REQ] = FASTOPEN_REQ_DATA;
+  let err: number;
+  if (words[tp.cold + TP_DEFER_CONNECT] !== 0) {
+    words[tp.cold + TP_DEFER_CONNECT] = 0;
+    err = tcpConnect(sk);
+    if (err === 0) err = -EINPROGRESS;
+  } else {
+    err = msg.name === null ? -EINVAL : socket.ops!.connect(socket, msg.name, 0);
+  }
+  words[tp.cold + TP_FASTOPEN_REQ] = FASTOPEN_REQ_NONE;
+  synMsg = null;
+  synMsgLength = 0;
+  return err;
 }

@@ -10,28 +10,31 @@
 import { memView } from "../../lib/memory.ts";
 import { siphash2u32, siphashHi } from "../../lib/siphash.ts";
 import { words } from "../../lib/table.ts";
+import { EINVAL, EOPNOTSUPP } from "../../uapi/errno.ts";
 import {
   LINUX_MIB_TCPFASTOPENCOOKIEREQD, LINUX_MIB_TCPFASTOPENLISTENOVERFLOW, LINUX_MIB_TCPFASTOPENPASSIVE,
   LINUX_MIB_TCPFASTOPENPASSIVEALTKEY, LINUX_MIB_TCPFASTOPENPASSIVEFAIL,
 } from "../../uapi/snmp.ts";
+import { TCP_CLOSE, TCP_FASTOPEN, TCP_FASTOPEN_KEY, TCPF_CLOSE, TCPF_LISTEN } from "../../uapi/tcp.ts";
 import { consumeSkb, type SkBuff, skbClone, skbPull } from "../core/skbuff.ts";
 import { skbQueueTail } from "../core/skb-queue.ts";
 import { sockDefReadable, sockHold, sockPut } from "../core/sock.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import {
-  TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TH_OFF_FLAGS, TH_WIN,
+  TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TCPOLEN_EXP_FASTOPEN_BASE, TCPOLEN_FASTOPEN_BASE, TCPOPT_EXP,
+  TCPOPT_FASTOPEN, TCPOPT_FASTOPEN_MAGIC, TCPOPT_NOP, TH_OFF_FLAGS, TH_WIN,
 } from "../wire/tcp.ts";
 import { inetCskPrepareForcedClose, inetCskReqskQueueAdd } from "./inet-connection-sock.ts";
 import { IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import {
-  TP_DATA_SEGS_IN, TP_FASTOPEN_MAX_QLEN, TP_FASTOPEN_QLEN, TP_MAX_WINDOW, TP_SYN_DATA_ACKED,
+  TP_DATA_SEGS_IN, TP_FASTOPEN_CONNECT, TP_FASTOPEN_MAX_QLEN, TP_FASTOPEN_QLEN, TP_MAX_WINDOW, TP_SYN_DATA_ACKED,
 } from "./tcp-cold.ts";
 import { tcpFin, tcpQueueRcv } from "./tcp-data.ts";
 import { tcpEcnSendSynack } from "./tcp-ecn.ts";
-import { fastopenKeyAt, fastopenKeyCount, fastopenKeys } from "./tcp-fastopen-key.ts";
+import { fastopenKeyAt, fastopenKeyCount, fastopenKeys, fastopenSetListenerKey } from "./tcp-fastopen-key.ts";
 import { tcpInitTransfer } from "./tcp-input.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
-import { tcpFastopenOptionSize, type TcpOptionsReceived, tcpWriteFastopenOption } from "./tcp-options.ts";
+import type { TcpOptionsReceived } from "./tcp-options.ts";
 import { tcpControlSkb, tcpInitNondataSkb } from "./tcp-output.ts";
 import { ICSK_TIME_RETRANS, type TcpSk } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer, TCP_TIMEOUT_INIT } from "./tcp-timer.ts";
@@ -39,6 +42,7 @@ import { tcpTransmitSkb } from "./tcp-xmit.ts";
 import { tcpDone } from "./tcp.ts";
 
 /** Bits of net.ipv4.tcp_fastopen. */
+export const TFO_CLIENT_ENABLE = 1;
 export const TFO_SERVER_ENABLE = 2;
 export const TFO_SERVER_COOKIE_NOT_REQD = 0x200;
 export const TFO_SERVER_WO_SOCKOPT1 = 0x400;
@@ -54,7 +58,7 @@ let synackSize = 0;
 let synackExp = false;
 
 /** TCP_FASTOPEN, and listen() by sysctl: how many socks may wait for the last ACK. Linux: fastopen_queue_tune(). */
-export function fastopenQueueTune(sk: TcpSk, backlog: number): void {
+function fastopenQueueTune(sk: TcpSk, backlog: number): void {
   const most = sk.net.ipv4.somaxconn;
   words[sk.tp.cold + TP_FASTOPEN_MAX_QLEN] = backlog < 0 || backlog > most ? most : backlog;
 }
@@ -212,4 +216,43 @@ export function tcpFastopenRemove(sk: TcpSk): void {
   sk.tp.fastopenRsk = null;
   words[listener.tp.cold + TP_FASTOPEN_QLEN]!--;
   sockPut(listener);
+}
+
+/** Bytes of a Fast Open option with a cookie of that many bytes (0: a request for one), padded. @param exp in its experimental form */
+export function tcpFastopenOptionSize(cookie: number, exp: boolean): number {
+  return (cookie + (exp ? TCPOLEN_EXP_FASTOPEN_BASE : TCPOLEN_FASTOPEN_BASE) + 3) & ~3;
+}
+
+/** Writes that option but for the cookie. @returns where the cookie's bytes go */
+export function tcpWriteFastopenOption(offset: number, cookie: number, exp: boolean): number {
+  const base = exp ? TCPOLEN_EXP_FASTOPEN_BASE : TCPOLEN_FASTOPEN_BASE;
+  memView.setUint8(offset, exp ? TCPOPT_EXP : TCPOPT_FASTOPEN);
+  memView.setUint8(offset + 1, base + cookie);
+  if (exp) memView.setUint16(offset + 2, TCPOPT_FASTOPEN_MAGIC);
+  const at = offset + base;
+  for (let pad = at + cookie; ((pad - offset) & 3) !== 0; pad++) memView.setUint8(pad, TCPOPT_NOP);
+  return at;
+}
+
+/** TCP_FASTOPEN, TCP_FASTOPEN_KEY, TCP_FASTOPEN_CONNECT: 0 or a negative errno. */
+export function tcpFastopenSet(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int32Array | null): number {
+  switch (name) {
+    case TCP_FASTOPEN:
+      if (value < 0 || ((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) === 0) return -EINVAL;
+      fastopenQueueTune(sk, value);
+      return 0;
+    case TCP_FASTOPEN_KEY:
+      return opt === null ? -EINVAL : fastopenSetListenerKey(sk, opt);
+    default:
+      if (value < 0 || value > 1) return -EINVAL;
+      if ((sk.net.ipv4.tcpFastopen & TFO_CLIENT_ENABLE) === 0) return -EOPNOTSUPP;
+      if (sk.state !== TCP_CLOSE) return -EINVAL;
+      words[sk.tp.cold + TP_FASTOPEN_CONNECT] = value !== 0 ? 1 : 0;
+      return 0;
+  }
+}
+
+/** The value of TCP_FASTOPEN, or of TCP_FASTOPEN_CONNECT. */
+export function tcpFastopenValue(sk: TcpSk, name: number): number {
+  return words[sk.tp.cold + (name === TCP_FASTOPEN ? TP_FASTOPEN_MAX_QLEN : TP_FASTOPEN_CONNECT)]!;
 }

@@ -17,7 +17,7 @@ import {
 } from "../../uapi/drop-reason.ts";
 import { LINUX_MIB_TCPABORTONDATA, LINUX_MIB_TCPHPHITS, TCP_MIB_INERRS } from "../../uapi/snmp.ts";
 import {
-  TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_LISTEN,
+  TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK,
   TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
 } from "../../uapi/tcp.ts";
 import { consumeSkb, kfreeSkb, type SkBuff } from "../core/skbuff.ts";
@@ -40,7 +40,6 @@ import { tcpSendChallengeAck, tcpValidateIncoming } from "./tcp-challenge.ts";
 import { TCP_INFINITE_SSTHRESH, tcpInitCwnd } from "./tcp-cong.ts";
 import { tcpAckSndCheckSlow } from "./tcp-control.ts";
 import { tcpDataQueue, tcpEventDataRecv, tcpQueueRcv } from "./tcp-data.ts";
-import { tcpV4ConnRequest } from "./tcp-ipv4-open.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpMtupInit } from "./tcp-mtu-probe.ts";
 import { tcpPushPendingFrames, tcpWriteQueuePurge } from "./tcp-output.ts";
@@ -329,22 +328,8 @@ function stateData(sk: TcpSk, skb: SkBuff): number {
   return 0;
 }
 
-/** A SYN for a listener; anything else with ACK deserves a reset. */
-function rcvListen(sk: TcpSk, skb: SkBuff): number {
-  const flags = skb.tcpFlags;
-  if ((flags & TCPHDR_ACK) !== 0) return SKB_DROP_REASON_TCP_FLAGS;
-  if ((flags & (TCPHDR_RST | TCPHDR_SYN | TCPHDR_FIN)) === TCPHDR_SYN) {
-    const reason = tcpV4ConnRequest(sk, skb);
-    if (reason === 0) consumeSkb(skb);
-    else kfreeSkb(skb, reason);
-  } else {
-    kfreeSkb(skb, SKB_DROP_REASON_TCP_FLAGS);
-  }
-  return 0;
-}
-
 /**
- * A segment in any other state than ESTABLISHED and TIME_WAIT. Linux: tcp_rcv_state_process().
+ * A segment in any other state than LISTEN, ESTABLISHED and TIME_WAIT. Linux: tcp_rcv_state_process().
  * @returns 0, the segment consumed; or SKB_DROP_REASON_* when the caller must answer it with a reset and end it
  */
 export function tcpRcvStateProcess(sk: TcpSk, skb: SkBuff): number {
@@ -353,7 +338,6 @@ export function tcpRcvStateProcess(sk: TcpSk, skb: SkBuff): number {
     kfreeSkb(skb, SKB_DROP_REASON_TCP_CLOSE);
     return 0;
   }
-  if (state === TCP_LISTEN) return rcvListen(sk, skb);
   if (state === TCP_SYN_SENT) {
     const answer = tcpRcvSynsent(sk, skb);
     if (answer === 0 && sk.state !== TCP_CLOSE) tcpDataSndCheck(sk);

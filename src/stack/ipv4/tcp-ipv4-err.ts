@@ -19,14 +19,13 @@ import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
 import { IPH_DADDR, IPH_SADDR, IPH_TTL, IPH_VER_IHL } from "../wire/ip.ts";
 import { TH_DPORT, TH_SEQ, TH_SPORT } from "../wire/tcp.ts";
 import { icmpErrConvert } from "./icmp.ts";
-import { inetCskReqskQueueDrop, tcpListendrop } from "./inet-connection-sock.ts";
 import { ehashReqBase, ehashTwBase, inetLookupEstablished } from "./inet-hashtables.ts";
 import { INET_RECVERR } from "./inet-sock.ts";
 import { inetSockopts } from "./ip-parts.ts";
 import { ipIcmpError } from "./ip-sockglue.ts";
-import { REQ_SND_ISN, REQ_WORDS, reqRows, reqskListener } from "./request-sock.ts";
 import { ipv4Redirect } from "./route-learn.ts";
 import { tcpV4MtuReduced } from "./tcp-mtu.ts";
+import { tcpListening } from "./tcp-parts.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 import { tcpDone } from "./tcp.ts";
 
@@ -54,7 +53,7 @@ export function tcpV4Err(skb: SkBuff, info: number): number {
   if (node >= ehashTwBase) return 0;
   if (node >= ehashReqBase) {
     const unreachable = type === ICMP_DEST_UNREACH && (code === ICMP_NET_UNREACH || code === ICMP_HOST_UNREACH);
-    reqErr(node - ehashReqBase, seq, unreachable || type === ICMP_PARAMETERPROB || type === ICMP_TIME_EXCEEDED);
+    tcpListening!.error(node - ehashReqBase, seq, unreachable || type === ICMP_PARAMETERPROB || type === ICMP_TIME_EXCEEDED);
     return 0;
   }
   const sk = sockByIndex(node) as TcpSk;
@@ -120,16 +119,5 @@ function sockErr(sk: TcpSk, skb: SkBuff, err: number, th: number, info: number):
     sockDefErrorReport(sk);
   } else {
     words[sk.cold + SK_ERR_SOFT] = err;
-  }
-}
-
-/** An error about the SYN-ACK of a request; a lasting one ends it. Linux: tcp_req_err(). */
-function reqErr(req: number, seq: number, abort: boolean): void {
-  const sk = reqskListener(req);
-  if (seq !== words[reqRows + req * REQ_WORDS + REQ_SND_ISN]) {
-    sk.net.mib[LINUX_MIB_OUTOFWINDOWICMPS]!++;
-  } else if (abort) {
-    inetCskReqskQueueDrop(sk, req);
-    tcpListendrop(sk);
   }
 }

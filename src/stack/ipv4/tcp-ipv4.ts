@@ -1,64 +1,55 @@
 /**
  * TCP over IPv4: from the IP layer to the right sock, and TCP's entries in the tables of protocols. Linux:
- * net/ipv4/tcp_ipv4.c. Read first: RFC 9293 section 3.10.7. How connections begin is in tcp-ipv4-open.ts, ICMP errors
- * in tcp-ipv4-err.ts, replies without a sock in tcp-reply.ts.
+ * net/ipv4/tcp_ipv4.c. Read first: RFC 9293 section 3.10.7. connect() is in tcp-ipv4-connect.ts, listeners
+ * are in tcp-listen.ts, ICMP errors in tcp-ipv4-err.ts, replies without a sock in tcp-reply.ts.
  */
 import { csumPartial } from "../../lib/checksum.ts";
 import { mem8, memView } from "../../lib/memory.ts";
 import { words } from "../../lib/table.ts";
 import {
-  SKB_CONSUMED, SKB_DROP_REASON_NO_SOCKET, SKB_DROP_REASON_OTHERHOST, SKB_DROP_REASON_PKT_TOO_SMALL,
-  SKB_DROP_REASON_SOCKET_BACKLOG, SKB_DROP_REASON_TCP_CSUM, SKB_DROP_REASON_TCP_INVALID_SEQUENCE,
-  SKB_DROP_REASON_TCP_LISTEN_OVERFLOW, SKB_DROP_REASON_TCP_MINTTL,
+  SKB_DROP_REASON_NO_SOCKET, SKB_DROP_REASON_OTHERHOST, SKB_DROP_REASON_PKT_TOO_SMALL, SKB_DROP_REASON_SOCKET_BACKLOG,
+  SKB_DROP_REASON_TCP_CSUM, SKB_DROP_REASON_TCP_INVALID_SEQUENCE, SKB_DROP_REASON_TCP_MINTTL,
 } from "../../uapi/drop-reason.ts";
+import { EINVAL, EOPNOTSUPP } from "../../uapi/errno.ts";
 import { IPPROTO_TCP } from "../../uapi/in.ts";
 import { SOCK_STREAM } from "../../uapi/socket.ts";
 import { LINUX_MIB_TCPBACKLOGDROP, LINUX_MIB_TCPMINTTLDROP, TCP_MIB_CSUMERRORS, TCP_MIB_INERRS, TCP_MIB_INSEGS } from "../../uapi/snmp.ts";
-import { TCP_ESTABLISHED, TCP_LISTEN } from "../../uapi/tcp.ts";
+import { TCP_ESTABLISHED } from "../../uapi/tcp.ts";
 import type { Net } from "../core/net.ts";
 import {
   CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, PACKET_HOST, type SkBuff,
 } from "../core/skbuff.ts";
 import { skbChainTail, skbChainTruesize } from "../core/skb-queue.ts";
-import { type Proto, SK_DROPS, type Sock, sockByIndex, sockPut, sockTable } from "../core/sock.ts";
+import { type Proto, SK_DROPS, type Sock, sockPut, sockTable } from "../core/sock.ts";
 import { IPH_DADDR, IPH_SADDR, IPH_TTL } from "../wire/ip.ts";
 import {
-  TCP_HLEN, TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TH_ACK, TH_DPORT, TH_OFF_FLAGS, TH_SEQ,
+  TCP_HLEN, TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TCPOLEN_MD5SIG_ALIGNED, TH_ACK, TH_OFF_FLAGS, TH_SEQ,
   TH_SPORT,
 } from "../wire/tcp.ts";
 import { inetSkAlloc, inetSkFree, inetStreamOps } from "./af-inet.ts";
 import { inetBindBucketInit, inetBindWords } from "./inet-bind-bucket.ts";
 import { inetBindInit, inetCskGetPort, PORT_SECRET_WORDS } from "./inet-bind.ts";
 import {
-  inetConnectionSockInit, inetCskAccept, inetCskListenStart, inetCskReqskQueueDrop,
-} from "./inet-connection-sock.ts";
-import {
-  ehashLastDaddr, ehashLastDif, ehashLastNet, ehashLastNode, ehashLastPorts, ehashLastSaddr, ehashReqBase, ehashTwBase, inetHash, inetHashtablesInit, inetHashtablesWords, inetLookupEstablished, inetLookupListener,
+  ehashLastDaddr, ehashLastDif, ehashLastNet, ehashLastNode, ehashLastPorts, ehashLastSaddr, ehashReqBase, ehashTwBase, inetHash, inetHashtablesInit, inetHashtablesWords, inetLookupEstablished,
   inetUnhash,
 } from "./inet-hashtables.ts";
 import { inetTimewaitInit, inetTimewaitWords, inetTwskDeschedulePut } from "./inet-timewait-sock.ts";
 import { INET_PROTOSW_ICSK, INET_PROTOSW_PERMANENT, inetRegisterProtosw } from "./inetsw.ts";
 import { inetSockopts } from "./ip-parts.ts";
 import { inetAddProtocol } from "./protocol.ts";
-import { reqskListener, requestSockWords } from "./request-sock.ts";
-import { cookieV4Check, SYNCOOKIE_WORDS, syncookiesInit } from "./syncookies.ts";
-import { tcpCheckReq, tcpCheckReqReason, tcpChildProcess } from "./tcp-check-req.ts";
 import { TP_DATA_SEGS_IN, TP_DEFER_CONNECT, TP_SEGS_IN } from "./tcp-cold.ts";
 import { tcpRegisterCongestionControl } from "./tcp-cong.ts";
 import { tcpCubic } from "./tcp-cubic.ts";
 import { tcpSegsIn } from "./tcp-data.ts";
-import { tcpFastopenClientInit, tcpMetricsWords } from "./tcp-fastopen-client.ts";
-import { TCP_FASTOPEN_KEY_WORDS, tcpFastopenKeyInit } from "./tcp-fastopen-key.ts";
-import { tcpFastopenListen } from "./tcp-fastopen.ts";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input.ts";
 import { tcpV4Err } from "./tcp-ipv4-err.ts";
-import { tcpV4Connect } from "./tcp-ipv4-open.ts";
+import { tcpV4Connect } from "./tcp-ipv4-connect.ts";
 import { tcpSetIpOptions } from "./tcp-ip-options.ts";
 import { TCP_MEMORY_WORDS } from "./tcp-memory.ts";
-import { TCP_MD5_HEADER, tcpInboundMd5Hash, tcpMd5Init, tcpMd5Keys, tcpMd5Words } from "./tcp-md5.ts";
 import { TCP_TW_ACK, TCP_TW_RST, TCP_TW_SYN, tcpTimewaitStateProcess } from "./tcp-minisocks.ts";
 import { tcpMtupSetup, tcpMtupWords } from "./tcp-mtu-probe.ts";
 import { tcpOptionsInit } from "./tcp-options.ts";
+import { tcpListening, tcpMd5, tcpMd5Keys, tcpPartsInit } from "./tcp-parts.ts";
 import { tcpRateInit, tcpRateWords } from "./tcp-rate.ts";
 import { tcpRcvbufInit } from "./tcp-rcvbuf.ts";
 import { tcpV4SendAckTw, tcpV4SendReset, tcpV4SendResetTw } from "./tcp-reply.ts";
@@ -67,11 +58,13 @@ import { tcpRecvmsg } from "./tcp-recvmsg.ts";
 import { skStreamWriteSpace, tcpSendmsg } from "./tcp-sendmsg.ts";
 import { tcpPartsAlloc, tcpPartsFree, type TcpSk, tcpSockInit, tcpSockWords } from "./tcp-sock.ts";
 import { tcpGetsockopt, tcpSetsockopt } from "./tcp-sockopt.ts";
-import { tcpRtxSynack } from "./tcp-synack.ts";
 import { tcpSetKeepalive } from "./tcp-timer.ts";
 import {
-  tcpClose, tcpDestroySock, tcpDisconnect, tcpInit, tcpInitSock, tcpIoctl, tcpPoll, tcpSetState, tcpShutdown,
+  tcpClose, tcpDisconnect, tcpInit, tcpInitSock, tcpIoctl, tcpPoll, tcpShutdown,
 } from "./tcp.ts";
+
+/** A header shorter than this has no room for an MD5 signature. */
+const TCP_MD5_HEADER = TCP_HLEN + TCPOLEN_MD5SIG_ALIGNED;
 
 /** The counters of bad segments; the segment ends. */
 function badSegment(net: Net, skb: SkBuff, reason: number): number {
@@ -122,11 +115,14 @@ export function tcpV4Rcv(skb: SkBuff): number {
   const dif = skb.iif;
   const node = ports === ehashLastPorts && saddr === ehashLastSaddr && daddr === ehashLastDaddr && dif === ehashLastDif && net === ehashLastNet
     ? ehashLastNode : inetLookupEstablished(net, saddr, daddr, ports, dif);
-  if ((headerLen >= TCP_MD5_HEADER || tcpMd5Keys !== 0) && !signatureFits(net, skb, node)) return 0;
-  if (node < 0) return toListener(net, skb);
+  if ((headerLen >= TCP_MD5_HEADER || tcpMd5Keys !== 0) && tcpMd5 !== null && !tcpMd5.accept(net, skb, node)) return 0;
+  if (node < 0) {
+    if (tcpListening === null || !tcpListening.receive(net, skb)) tcpV4Stray(skb);
+    return 0;
+  }
   if (node < ehashReqBase) {
     const sk = sockTable[node] as TcpSk;
-    if (inetSockopts !== null && tooFar(sk, skb)) return 0;
+    if (inetSockopts !== null && tcpTooFar(sk, skb)) return 0;
     if (sk.state !== TCP_ESTABLISHED || sk.owned) return deliver(sk, skb);
     // deliver(), spared a call in the state that matters.
     const cold = sk.tp.cold;
@@ -138,31 +134,21 @@ export function tcpV4Rcv(skb: SkBuff): number {
     else sockPut(sk);
     return 0;
   }
-  if (node < ehashTwBase) return toRequest(net, node - ehashReqBase, skb);
-  return toTimewait(net, node - ehashTwBase, skb);
+  if (node >= ehashTwBase) return toTimewait(net, node - ehashTwBase, skb);
+  tcpListening!.request(net, node - ehashReqBase, skb);
+  return 0;
 }
 
-/**
- * Checks the MD5 signature of a segment against the keys of its sock or listener. A TIME_WAIT entry asks for none.
- * @param node as inetLookupEstablished() answers @returns false when the segment was dropped
- */
-function signatureFits(net: Net, skb: SkBuff, node: number): boolean {
-  let sk: TcpSk | null;
-  if (node < 0) sk = lookupListener(net, skb);
-  else if (node < ehashReqBase) sk = sockByIndex(node) as TcpSk;
-  else if (node < ehashTwBase) sk = reqskListener(node - ehashReqBase);
-  else return true;
-  const reason = sk === null ? 0 : tcpInboundMd5Hash(sk, skb);
-  if (reason === 0) return true;
-  words[sk!.cold + SK_DROPS]!++;
-  kfreeSkb(skb, reason);
-  return false;
+/** A segment that belongs to nobody is answered with a reset. */
+export function tcpV4Stray(skb: SkBuff): void {
+  tcpV4SendReset(null, skb);
+  kfreeSkb(skb, SKB_DROP_REASON_NO_SOCKET);
 }
 
-/** Gives a segment to a sock, now or, while a system call has it, later. */
+/** Gives a segment to a connection, now or, while a system call has it, later. */
 function deliver(sk: TcpSk, skb: SkBuff): number {
   tcpSegsIn(sk.tp, skb);
-  if (sk.owned && sk.state !== TCP_LISTEN) {
+  if (sk.owned) {
     addBacklog(sk, skb);
     return 0;
   }
@@ -185,75 +171,21 @@ function addBacklog(sk: TcpSk, skb: SkBuff): void {
   sk.backlog = skbChainTail(backlog, skb);
 }
 
-/** A segment of no known connection: for a listener, or to be answered with a reset. */
-function toListener(net: Net, skb: SkBuff): number {
-  const sk = lookupListener(net, skb);
-  if (sk !== null) return inetSockopts !== null && tooFar(sk, skb) ? 0 : deliver(sk, skb);
-  tcpV4SendReset(null, skb);
-  kfreeSkb(skb, SKB_DROP_REASON_NO_SOCKET);
-  return 0;
-}
-
 /** Drops a segment that has been through more routers than the socket allows (IP_MINTTL, RFC 5082). @returns whether it was one */
-function tooFar(sk: TcpSk, skb: SkBuff): boolean {
+export function tcpTooFar(sk: TcpSk, skb: SkBuff): boolean {
   if (mem8[skb.nh + IPH_TTL]! >= inetSockopts!.minTtl(sk)) return false;
   sk.net.mib[LINUX_MIB_TCPMINTTLDROP]!++;
   kfreeSkb(skb, SKB_DROP_REASON_TCP_MINTTL);
   return true;
 }
 
-function lookupListener(net: Net, skb: SkBuff): TcpSk | null {
-  const view = memView;
-  return inetLookupListener(
-    net, view.getInt32(skb.nh + IPH_DADDR), view.getUint16(skb.th + TH_DPORT), view.getInt32(skb.nh + IPH_SADDR),
-    view.getUint16(skb.th + TH_SPORT), skb.iif,
-  );
-}
-
-/** A segment for a half-open connection. */
-function toRequest(net: Net, req: number, skb: SkBuff): number {
-  const sk = reqskListener(req);
-  if (sk.state !== TCP_LISTEN) {
-    inetCskReqskQueueDrop(sk, req);
-    return toListener(net, skb);
-  }
-  sk.refcnt++;
-  const child = tcpCheckReq(sk, skb, req);
-  if (child === null) {
-    if (tcpCheckReqReason === SKB_CONSUMED) consumeSkb(skb);
-    else kfreeSkb(skb, tcpCheckReqReason);
-  } else if (child === sk) {
-    deliver(sk, skb);
-  } else {
-    toChild(sk, child, skb);
-  }
-  sockPut(sk);
-  return 0;
-}
-
-/** The segment that made a new sock is its first one. */
-function toChild(sk: TcpSk, child: TcpSk, skb: SkBuff): void {
-  child.refcnt++;
-  const reason = tcpChildProcess(sk, child, skb);
-  if (reason !== 0) {
-    tcpV4SendReset(child, skb);
-    kfreeSkb(skb, reason);
-  }
-  sockPut(child);
-}
-
 /** A segment for a connection in TIME_WAIT. */
 function toTimewait(net: Net, tw: number, skb: SkBuff): number {
   switch (tcpTimewaitStateProcess(tw, skb)) {
-    case TCP_TW_SYN: {
-      const sk = lookupListener(net, skb);
-      if (sk !== null) {
-        inetTwskDeschedulePut(tw);
-        return signatureFits(net, skb, -1) ? deliver(sk, skb) : 0;
-      }
+    case TCP_TW_SYN:
+      if (tcpListening !== null && tcpListening.timewait(net, tw, skb)) return 0;
       tcpV4SendAckTw(tw, skb);
       break;
-    }
     case TCP_TW_ACK:
       tcpV4SendAckTw(tw, skb);
       break;
@@ -278,14 +210,6 @@ export function tcpV4DoRcv(sock: Sock, skb: SkBuff): number {
     tcpRcvEstablished(sk, skb);
     return 0;
   }
-  if (sk.state === TCP_LISTEN && (skb.tcpFlags & TCPHDR_SYN) === 0) {
-    const child = cookieV4Check(sk, skb);
-    if (child !== sk) {
-      if (child === null) kfreeSkb(skb, SKB_DROP_REASON_TCP_LISTEN_OVERFLOW);
-      else toChild(sk, child, skb);
-      return 0;
-    }
-  }
   const reason = tcpRcvStateProcess(sk, skb);
   if (reason !== 0) {
     tcpV4SendReset(sk, skb);
@@ -303,10 +227,13 @@ function tcpAlloc(net: Net): Sock | null {
   return null;
 }
 
-/** listen(). Linux: __inet_listen_sk(). */
+/** listen(); -EOPNOTSUPP in a program without listeners. */
 function tcpListen(sk: Sock, backlog: number): number {
-  tcpFastopenListen(sk as TcpSk, backlog);
-  return inetCskListenStart(sk, backlog);
+  return tcpListening === null ? -EOPNOTSUPP : tcpListening.listen(sk, backlog);
+}
+
+function tcpAccept(sk: Sock): Sock | number {
+  return tcpListening === null ? -EINVAL : tcpListening.accept(sk);
 }
 
 function tcpDeferred(sk: Sock): boolean {
@@ -338,7 +265,7 @@ export const tcpProt: Proto = Object.freeze({
   unhash: inetUnhash,
   getPort: inetCskGetPort,
   poll: tcpPoll,
-  accept: inetCskAccept,
+  accept: tcpAccept,
   listen: tcpListen,
   setIpOptions: tcpSetIpOptions,
   keepalive: tcpSetKeepalive,
@@ -350,44 +277,37 @@ export const tcpProt: Proto = Object.freeze({
 export interface TcpSizes {
   readonly socks: number;
   readonly tcpSocks: number;
-  readonly requestSocks: number;
   readonly timewaitSocks: number;
   readonly bindBuckets: number;
   readonly ehashBuckets: number;
   readonly buffers: number;
   readonly deliveryRates: number;
-  readonly md5Keys: number;
   readonly mtuProbes: number;
   readonly rcvbufMaxPackets: number;
-  readonly destinations: number;
 }
 
-/** Words of all tables of TCP. */
-export function tcpV4Words(sizes: TcpSizes): number {
-  const nodes = sizes.socks + sizes.requestSocks + 1 + sizes.timewaitSocks;
+/** Words of TCP's tables. @param requests half-open connections, 0 without listeners */
+export function tcpV4Words(sizes: TcpSizes, requests: number): number {
+  const nodes = sizes.socks + requests + sizes.timewaitSocks;
   return inetHashtablesWords(nodes, sizes.ehashBuckets) + inetBindWords(sizes.bindBuckets)
-    + tcpSockWords(sizes.tcpSocks) + requestSockWords(sizes.requestSocks) + inetTimewaitWords(sizes.timewaitSocks)
-    + tcpMetricsWords(sizes.destinations) + TCP_MEMORY_WORDS + PORT_SECRET_WORDS + SECURE_SEQ_WORDS + SYNCOOKIE_WORDS + TCP_FASTOPEN_KEY_WORDS
-    + tcpRateWords(sizes.deliveryRates * sizes.socks, sizes.buffers) + tcpMd5Words(sizes.md5Keys) + tcpMtupWords(sizes.mtuProbes * sizes.socks);
+    + tcpSockWords(sizes.tcpSocks) + inetTimewaitWords(sizes.timewaitSocks)
+    + TCP_MEMORY_WORDS + PORT_SECRET_WORDS + SECURE_SEQ_WORDS
+    + tcpRateWords(sizes.deliveryRates * sizes.socks, sizes.buffers) + tcpMtupWords(sizes.mtuProbes * sizes.socks);
 }
 
 /**
- * Builds TCP's tables and pools and registers the protocol. Boot time only, after netInit(), sockInit() and inetInit().
+ * Builds TCP's tables and pools and registers the protocol, none of its parts. Boot time only, after netInit(), sockInit() and
+ * inetInit(). @param requests as tcpV4Words() has it
  */
-export function tcpV4Init(sizes: TcpSizes): void {
-  // One more request than the slab has: the spare row of request-sock.ts has a four-tuple too.
-  inetHashtablesInit(sizes.socks, sizes.requestSocks + 1, sizes.timewaitSocks, sizes.ehashBuckets);
+export function tcpV4Init(sizes: TcpSizes, requests: number): void {
+  tcpPartsInit();
+  inetHashtablesInit(sizes.socks, requests, sizes.timewaitSocks, sizes.ehashBuckets);
   inetBindBucketInit(sizes.bindBuckets);
   inetBindInit();
   inetTimewaitInit(sizes.timewaitSocks);
-  inetConnectionSockInit(sizes.requestSocks, tcpConnectionOps);
   tcpOptionsInit();
   secureSeqInit();
-  syncookiesInit();
-  tcpFastopenKeyInit();
-  tcpFastopenClientInit(sizes.destinations);
   tcpRateInit(sizes.deliveryRates * sizes.socks, sizes.buffers);
-  tcpMd5Init(sizes.md5Keys);
   tcpMtupSetup(sizes.mtuProbes * sizes.socks);
   tcpRcvbufInit(sizes.rcvbufMaxPackets);
   tcpSockInit(sizes.tcpSocks, tcpCubic);
@@ -396,9 +316,6 @@ export function tcpV4Init(sizes: TcpSizes): void {
   inetAddProtocol(IPPROTO_TCP, tcpProtocol);
   inetRegisterProtosw(tcpProtosw);
 }
-
-/** What inet-connection-sock.ts asks of TCP. */
-const tcpConnectionOps = Object.freeze({ rtxSynAck: tcpRtxSynack, destroy: tcpDestroySock, setState: tcpSetState });
 
 /** Linux: tcp_protocol. */
 const tcpProtocol = Object.freeze({ handler: tcpV4Rcv, errHandler: tcpV4Err });

@@ -21,20 +21,24 @@ import {
 import { AF_INET } from "../../uapi/socket.ts";
 import {
   TCP_MD5SIG_BYTES, TCP_MD5SIG_EXT, TCP_MD5SIG_FLAG_IFINDEX, TCP_MD5SIG_FLAG_PREFIX, TCP_MD5SIG_MAXKEYLEN,
+  TCPF_CLOSE, TCPF_LISTEN,
 } from "../../uapi/tcp.ts";
 import type { Net } from "../core/net.ts";
-import type { SkBuff } from "../core/skbuff.ts";
+import { kfreeSkb, type SkBuff } from "../core/skbuff.ts";
+import { SK_DROPS, sockByIndex } from "../core/sock.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import {
   TCP_HLEN, TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPOLEN_MD5SIG, TCPOLEN_MD5SIG_ALIGNED, TCPOPT_EOL, TCPOPT_MD5SIG,
-  TCPOPT_NOP, TH_OFF_FLAGS, TH_SUM,
+  TCPOPT_NOP, TH_DPORT, TH_OFF_FLAGS, TH_SPORT, TH_SUM,
 } from "../wire/tcp.ts";
+import { ehashReqBase, ehashTwBase } from "./inet-hashtables.ts";
+import { tcpListening, tcpMd5KeysAdd, type TcpMd5Ops } from "./tcp-parts.ts";
 import type { TcpSk } from "./tcp-sock.ts";
+import { tcpSyncMss } from "./tcp-window.ts";
 
-/** A header shorter than this has no room for the option. */
-export const TCP_MD5_HEADER = TCP_HLEN + TCPOLEN_MD5SIG_ALIGNED;
-/** No key. */
+/** No key; and nothing that needs one may be sent. */
 const NONE = -1;
+const NO_RESET = -2;
 
 /** Words of a key: its owner (Sock.index, or ~ of a TIME_WAIT entry), its address, prefix length and key length, its bytes. */
 const KEY_WORDS = 3 + TCP_MD5SIG_MAXKEYLEN / 4;
@@ -54,9 +58,6 @@ const SIG_PREFIXLEN = 129;
 const SIG_KEYLEN = 130;
 const SIG_KEY = 136;
 
-/** Keys in use: while there is none no segment needs a look. Linux: the static key tcp_md5_needed. */
-export let tcpMd5Keys = 0;
-
 let size = 0;
 let slab: Slab | null = null;
 let rows = 0;
@@ -68,7 +69,6 @@ export function tcpMd5Words(count: number): number {
 
 /** Boot time only. @param count keys, 0 for a machine that does without */
 export function tcpMd5Init(count: number): void {
-  tcpMd5Keys = 0;
   size = count;
   slab = null;
   if (count === 0) return;
@@ -87,7 +87,7 @@ function maskOf(prefixLen: number): number {
 }
 
 /** The key of an owner for a peer: of those whose prefix holds the address the longest. -1: none. Linux: tcp_md5_do_lookup(). */
-export function tcpMd5Lookup(owner: number, addr: number): number {
+function tcpMd5Lookup(owner: number, addr: number): number {
   let best = NONE;
   let bestLen = -1;
   for (let key = 0; key < size; key++) {
@@ -121,23 +121,23 @@ function addKey(owner: number, addr: number, prefixLen: number, keyLen: number):
   words[at + KEY_OWNER] = owner;
   words[at + KEY_ADDR] = addr;
   words[at + KEY_LENGTHS] = (prefixLen << PREFIX_SHIFT) | keyLen;
-  tcpMd5Keys++;
+  tcpMd5KeysAdd(1);
   return key;
 }
 
 function freeKey(key: number): void {
   words[rowOf(key) + KEY_OWNER] = UNOWNED;
   slabFree(slab!, key);
-  tcpMd5Keys--;
+  tcpMd5KeysAdd(-1);
 }
 
 /** All keys of an owner go. Linux: tcp_clear_md5_list(). */
-export function tcpMd5Release(owner: number): void {
+function tcpMd5Release(owner: number): void {
   for (let key = 0; key < size; key++) if (words[rowOf(key) + KEY_OWNER] === owner) freeKey(key);
 }
 
 /** Another owner gets the key that counts for a peer, if there is one. @returns false: the pool is empty. Linux: tcp_md5_key_copy() */
-export function tcpMd5Copy(from: number, to: number, addr: number): boolean {
+function tcpMd5Copy(from: number, to: number, addr: number): boolean {
   const key = tcpMd5Lookup(from, addr);
   if (key < 0) return true;
   const keyLen = words[rowOf(key) + KEY_LENGTHS]! & 255;
@@ -152,7 +152,7 @@ export function tcpMd5Copy(from: number, to: number, addr: number): boolean {
  * tcp_v4_parse_md5_keys(). @param opt the bytes of struct tcp_md5sig
  * @returns 0, -EINVAL (too short, not AF_INET, key or prefix too long), -ENOENT (none to take away), -ENOMEM (no key is left)
  */
-export function tcpParseMd5Keys(sk: TcpSk, name: number, opt: Uint8Array | Int32Array | null): number {
+function tcpParseMd5Keys(sk: TcpSk, name: number, opt: Uint8Array | Int32Array | null): number {
   if (!(opt instanceof Uint8Array) || opt.length < TCP_MD5SIG_BYTES) return -EINVAL;
   if ((opt[SIG_FAMILY]! | (opt[SIG_FAMILY + 1]! << 8)) !== AF_INET) return -EINVAL;
   const addr = (opt[SIG_ADDR]! << 24) | (opt[SIG_ADDR + 1]! << 16) | (opt[SIG_ADDR + 2]! << 8) | opt[SIG_ADDR + 3]!;
@@ -182,7 +182,7 @@ export function tcpParseMd5Keys(sk: TcpSk, name: number, opt: Uint8Array | Int32
 }
 
 /** Where the digest of a segment lies, or -1. Linux: tcp_parse_md5sig_option(). */
-export function tcpParseMd5sigOption(th: number): number {
+function tcpParseMd5sigOption(th: number): number {
   const view = memView;
   const end = th + ((view.getUint16(th + TH_OFF_FLAGS) & TCPHDR_DOFF_MASK) >> TCPHDR_DOFF_SHIFT);
   let at = th + TCP_HLEN;
@@ -222,7 +222,7 @@ function hashSegment(key: number, saddr: number, daddr: number, th: number, leng
 }
 
 /** Writes the option, TCPOLEN_MD5SIG_ALIGNED bytes at `at`, of a segment that is complete but for its checksum. */
-export function tcpMd5Sign(key: number, saddr: number, daddr: number, th: number, length: number, at: number): void {
+function tcpMd5Sign(key: number, saddr: number, daddr: number, th: number, length: number, at: number): void {
   hashSegment(key, saddr, daddr, th, length);
   const view = memView;
   view.setInt32(at, OPTION_WORD);
@@ -230,7 +230,7 @@ export function tcpMd5Sign(key: number, saddr: number, daddr: number, th: number
 }
 
 /** Is the digest at `at` right? Takes the same time whatever it is. */
-export function tcpMd5Verify(key: number, skb: SkBuff, at: number): boolean {
+function tcpMd5Verify(key: number, skb: SkBuff, at: number): boolean {
   const view = memView;
   hashSegment(key, view.getInt32(skb.nh + IPH_SADDR), view.getInt32(skb.nh + IPH_DADDR), skb.th, skb.len);
   let difference = 0;
@@ -247,7 +247,7 @@ function rejected(net: Net, mib: number, reason: number): number {
  * Has a segment for this sock the signature it must have, and none where it must not? Linux: tcp_inbound_md5_hash().
  * @param skb data at the TCP header @returns 0, or SKB_DROP_REASON_TCP_MD5*, counted
  */
-export function tcpInboundMd5Hash(sk: TcpSk, skb: SkBuff): number {
+function tcpInboundMd5Hash(sk: TcpSk, skb: SkBuff): number {
   const key = tcpMd5Lookup(sk.index, memView.getInt32(skb.nh + IPH_SADDR));
   const at = tcpParseMd5sigOption(skb.th);
   const net = sk.net;
@@ -256,7 +256,72 @@ export function tcpInboundMd5Hash(sk: TcpSk, skb: SkBuff): number {
   return tcpMd5Verify(key, skb, at) ? 0 : rejected(net, LINUX_MIB_TCPMD5FAILURE, SKB_DROP_REASON_TCP_MD5FAILURE);
 }
 
-/** Bytes that a signature takes of every segment of a connection. */
-export function tcpMd5Room(sk: TcpSk): number {
-  return tcpMd5Keys !== 0 && tcpMd5Lookup(sk.index, sk.inet.daddr) >= 0 ? TCPOLEN_MD5SIG_ALIGNED : 0;
+/**
+ * Checks the signature of a segment against the keys of its sock or listener. A TIME_WAIT entry asks for none.
+ * @param node as inetLookupEstablished() answers @returns false when the segment was dropped
+ */
+function tcpMd5Accept(net: Net, skb: SkBuff, node: number): boolean {
+  const view = memView;
+  let sk: TcpSk | null = null;
+  if (node < 0) {
+    if (tcpListening !== null) {
+      sk = tcpListening.lookup(
+        net, view.getInt32(skb.nh + IPH_DADDR), view.getUint16(skb.th + TH_DPORT), view.getInt32(skb.nh + IPH_SADDR),
+        view.getUint16(skb.th + TH_SPORT), skb.iif,
+      );
+    }
+  } else if (node < ehashReqBase) {
+    sk = sockByIndex(node) as TcpSk;
+  } else if (node < ehashTwBase) {
+    sk = tcpListening!.listenerOf(node - ehashReqBase);
+  }
+  const reason = sk === null ? 0 : tcpInboundMd5Hash(sk, skb);
+  if (reason === 0) return true;
+  words[sk!.cold + SK_DROPS]!++;
+  kfreeSkb(skb, reason);
+  return false;
 }
+
+/**
+ * The key for the reset of a signed segment whose connection is gone: a listener on the peer's own port number (as BGP has it) may
+ * know it, and the segment must prove that its sender does. NO_RESET: it would help only who cannot sign.
+ */
+function lostKey(net: Net, skb: SkBuff, at: number): number {
+  if (tcpListening === null) return NO_RESET;
+  const view = memView;
+  const saddr = view.getInt32(skb.nh + IPH_SADDR);
+  const sport = view.getUint16(skb.th + TH_SPORT);
+  const listener = tcpListening.lookup(net, view.getInt32(skb.nh + IPH_DADDR), sport, saddr, sport, skb.iif);
+  const key = listener === null ? NONE : tcpMd5Lookup(listener.index, saddr);
+  return key >= 0 && tcpMd5Verify(key, skb, at) ? key : NO_RESET;
+}
+
+/** The key for a reset that answers a segment without a sock: NONE when it is not signed. */
+function tcpMd5ResetKey(net: Net, skb: SkBuff): number {
+  const at = tcpParseMd5sigOption(skb.th);
+  return at < 0 ? NONE : lostKey(net, skb, at);
+}
+
+/** A key comes or goes: segments become shorter or longer by its signature. */
+function tcpMd5Set(sk: TcpSk, name: number, opt: Uint8Array | Int32Array | null): number {
+  const err = tcpParseMd5Keys(sk, name, opt);
+  if (err === 0 && ((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) === 0) tcpSyncMss(sk, sk.icsk.pmtuCookie);
+  return err;
+}
+
+/** Bytes that a signature takes of every segment of a connection. */
+function tcpMd5Room(sk: TcpSk): number {
+  return tcpMd5Lookup(sk.index, sk.inet.daddr) >= 0 ? TCPOLEN_MD5SIG_ALIGNED : 0;
+}
+
+/** What the rest of TCP finds of it, in tcp-parts.ts. */
+export const tcpMd5Ops: TcpMd5Ops = Object.freeze({
+  accept: tcpMd5Accept,
+  lookup: tcpMd5Lookup,
+  copy: tcpMd5Copy,
+  release: tcpMd5Release,
+  sign: tcpMd5Sign,
+  resetKey: tcpMd5ResetKey,
+  room: tcpMd5Room,
+  set: tcpMd5Set,
+});

@@ -1,47 +1,32 @@
 /**
- * Connections without a sock of their own, before and after: TIME_WAIT, and the child that a request becomes. Linux:
- * net/ipv4/tcp_minisocks.c. Read first: RFC 9293 sections 3.3.2 and 3.10.7.4, RFC 1122 section 4.2.2.13 and RFC 6191 (a
- * new SYN in TIME_WAIT), RFC 1337 (its assassination), RFC 7323 section 5 (PAWS). What a segment does to a request is
- * in tcp-check-req.ts.
+ * Connections without a sock of their own after their end: TIME_WAIT. Linux: net/ipv4/tcp_minisocks.c. Read first: RFC 9293 sections
+ * 3.3.2 and 3.10.7.4, RFC 1122 section 4.2.2.13 and RFC 6191 (a new SYN in TIME_WAIT), RFC 1337 (its assassination), RFC 7323 section 5
+ * (PAWS). What a segment does to a request is in tcp-check-req.ts, the child that it becomes in tcp-openreq.ts.
  */
 import { memView } from "../../lib/memory.ts";
 import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { INET_ECN_MASK } from "../../uapi/ip.ts";
-import {
-  LINUX_MIB_PAWS_TW_REJECTED, LINUX_MIB_TCPACKSKIPPEDFINWAIT2, LINUX_MIB_TCPACKSKIPPEDTIMEWAIT, TCP_MIB_PASSIVEOPENS,
-} from "../../uapi/snmp.ts";
-import { TCP_FIN_WAIT2, TCP_MSS_DEFAULT, TCP_TIME_WAIT } from "../../uapi/tcp.ts";
-import type { DstEntry } from "../core/dst.ts";
+import { LINUX_MIB_PAWS_TW_REJECTED, LINUX_MIB_TCPACKSKIPPEDFINWAIT2, LINUX_MIB_TCPACKSKIPPEDTIMEWAIT } from "../../uapi/snmp.ts";
+import { TCP_FIN_WAIT2, TCP_TIME_WAIT } from "../../uapi/tcp.ts";
 import type { Net } from "../core/net.ts";
 import type { SkBuff } from "../core/skbuff.ts";
-import { SK_USERLOCKS, SOCK_KEEPOPEN, SOCK_RCVBUF_LOCK, SOCK_REUSE, SOCK_REUSEPORT } from "../core/sock.ts";
+import { SOCK_REUSE, SOCK_REUSEPORT } from "../core/sock.ts";
 import {
-  TCP_HLEN, TCPHDR_ACK, TCPHDR_DOFF_MASK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, TCPHDR_DOFF_PLAIN, TCPOLEN_TSTAMP_ALIGNED,
-  TH_OFF_FLAGS, TH_WIN,
+  TCPHDR_ACK, TCPHDR_DOFF_MASK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, TCPHDR_DOFF_PLAIN, TH_OFF_FLAGS,
 } from "../wire/tcp.ts";
-import { inetCskCloneLock } from "./inet-connection-sock.ts";
 import { ehashTwBase, inetEhashInsert, inetEhashRemove } from "./inet-hashtables.ts";
 import {
   inetTwskAlloc, inetTwskBind, inetTwskDeschedulePut, inetTwskReschedule, inetTwskSchedule, TCP_TIMEWAIT_LEN, TW_INFO,
   TW_LAST_OOW_ACK_TIME, TW_RCV_NXT, TW_RCV_WND, TW_REUSE, TW_REUSEPORT, TW_SND_NXT, TW_STATE_MASK, TW_TOS_SHIFT,
   TW_TS_OFFSET, TW_TS_RECENT, TW_TS_RECENT_STAMP, TW_TSTAMP, TW_WORDS, TW_WSCALE_SHIFT, twNet, twRows,
 } from "./inet-timewait-sock.ts";
-import {
-  REQ_ECN_OK, REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS,
-  REQ_WSCALE_OK, reqRows, reqskHas, reqskMss, reqskRcvWscale, reqskRetrans, reqskSetRcvWscale, reqskSndWscale,
-} from "./request-sock.ts";
-import {
-  ICSK_ACK_LAST_SEG_SIZE, ICSK_BIND_HASH, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_SACK_OK, TP_SEGS_IN, TP_TOTAL_RETRANS,
-  TP_TS_RECENT_STAMP, TP_WINDOW_CLAMP, TP_WSCALE_OK,
-} from "./tcp-cold.ts";
-import { TCP_ECN_OK } from "./tcp-ecn.ts";
-import { tcpMd5Copy, tcpMd5Keys } from "./tcp-md5.ts";
+import { ICSK_BIND_HASH, TP_TS_RECENT_STAMP } from "./tcp-cold.ts";
 import { rxOpt, tcpParseOptions } from "./tcp-options.ts";
+import { tcpMd5, tcpMd5Keys } from "./tcp-parts.ts";
 import type { TcpSk } from "./tcp-sock.ts";
-import { tcpAdvmss } from "./tcp-synack.ts";
 import { tcpDone, tcpStateSeen } from "./tcp.ts";
-import { tcpFullSpace, tcpInitialWindow, tcpReceiveWindow, tcpSelectInitialWindow } from "./tcp-window.ts";
+import { tcpReceiveWindow } from "./tcp-window.ts";
 
 /**
  * What is to be done with a segment for a TIME_WAIT entry: nothing more, send a reset, send an ACK, take the SYN as a
@@ -58,8 +43,6 @@ const PAWS_24DAYS_MS = 24 * 24 * 3600 * 1000;
 const PAWS_MSL_MS = 60000;
 /** How far beyond the last one a reused four-tuple's sequence numbers start. */
 const TW_ISN_STEP = 65535 + 2;
-/** Largest window without scaling. */
-const WINDOW_MAX = 65535;
 
 /**
  * Is a segment with timestamp `tsval` old, against the last one seen? Linux: tcp_paws_reject().
@@ -124,7 +107,7 @@ export function tcpTimeWait(sk: TcpSk, state: number, timeoMs: number): void {
   words[at + TW_INFO] = state | (tp.rcvWscale << TW_WSCALE_SHIFT) | ((inet.tos & ~INET_ECN_MASK) << TW_TOS_SHIFT)
     | (tp.tstampOk && words[tp.cold + TP_TS_RECENT_STAMP] !== 0 ? TW_TSTAMP : 0)
     | ((sk.flags & SOCK_REUSE) !== 0 ? TW_REUSE : 0) | ((sk.flags & SOCK_REUSEPORT) !== 0 ? TW_REUSEPORT : 0);
-  if (tcpMd5Keys !== 0) tcpMd5Copy(sk.index, ~tw, inet.daddr);
+  if (tcpMd5Keys !== 0) tcpMd5!.copy(sk.index, ~tw, inet.daddr);
   if (words[sk.icsk.cold + ICSK_BIND_HASH]! >= 0) inetTwskBind(tw, words[sk.icsk.cold + ICSK_BIND_HASH]!);
   inetEhashRemove(sk.index);
   inetEhashInsert(ehashTwBase + tw, sk.net, inet.rcvSaddr, inet.num, inet.daddr, inet.dport, sk.boundDevIf);
@@ -219,68 +202,4 @@ function finWait2Process(tw: number, skb: SkBuff, pawsReject: boolean): number {
   twStoreTimestamp(at);
   inetTwskReschedule(tw, TCP_TIME_WAIT, TCP_TIMEWAIT_LEN);
   return TCP_TW_ACK;
-}
-
-/** Limit of the window of a connection out of this listener, 0 for none. */
-function listenerWindowClamp(sk: TcpSk): number {
-  const clamp = words[sk.tp.cold + TP_WINDOW_CLAMP]!;
-  const space = tcpFullSpace(sk);
-  return (words[sk.cold + SK_USERLOCKS]! & SOCK_RCVBUF_LOCK) !== 0 && (clamp > space || clamp === 0) ? space : clamp;
-}
-
-/** Chooses the window and scale that the SYN-ACK offers. Linux: tcp_openreq_init_rwin(). */
-export function tcpOpenreqInitRwin(req: number, sk: TcpSk, dst: DstEntry): void {
-  const mss = tcpAdvmss(sk, dst) - (reqskHas(req, REQ_TSTAMP_OK) ? TCPOLEN_TSTAMP_ALIGNED : 0);
-  tcpSelectInitialWindow(tcpFullSpace(sk), mss, listenerWindowClamp(sk), reqskHas(req, REQ_WSCALE_OK));
-  words[reqRows + req * REQ_WORDS + REQ_RCV_WND] = tcpInitialWindow.rcvWnd;
-  reqskSetRcvWscale(req, tcpInitialWindow.rcvWscale);
-}
-
-/**
- * The sock that a request becomes, in SYN_RECV and in no table, or null (pool empty). Linux:
- * tcp_create_openreq_child().
- * @param skb the ACK that completes the handshake
- */
-export function tcpCreateOpenreqChild(sk: TcpSk, req: number, skb: SkBuff): TcpSk | null {
-  const child = inetCskCloneLock(sk);
-  if (child === null) return null;
-  const at = reqRows + req * REQ_WORDS;
-  const tp = child.tp;
-  const rcvIsn = words[at + REQ_RCV_ISN]!;
-  const rcvNxt = (rcvIsn + 1) | 0;
-  const sndNxt = (words[at + REQ_SND_ISN]! + 1) | 0;
-  const rcvWnd = words[at + REQ_RCV_WND]!;
-  tp.predFlags = 0;
-  tp.rcvWup = tp.copiedSeq = tp.rcvNxt = rcvNxt;
-  tp.sndSml = tp.sndUna = tp.sndNxt = sndNxt;
-  tp.writeSeq = tp.pushedSeq = sndNxt;
-  words[tp.cold + TP_SEGS_IN] = 1;
-  tp.sndWl1 = rcvIsn;
-  words[tp.cold + TP_TOTAL_RETRANS] = reqskRetrans(req);
-  child.icsk.ackLrcvtime = tp.lsndtime = jiffies;
-  words[tp.cold + TP_SACK_OK] = reqskHas(req, REQ_SACK_OK) ? 1 : 0;
-  tp.ecnFlags = reqskHas(req, REQ_ECN_OK) ? TCP_ECN_OK : 0;
-  const wscaleOk = reqskHas(req, REQ_WSCALE_OK);
-  const clamp = listenerWindowClamp(sk);
-  const wscale = wscaleOk ? reqskRcvWscale(req) : 0;
-  const most = WINDOW_MAX << wscale;
-  words[tp.cold + TP_WINDOW_CLAMP] = clamp === 0 || clamp > most ? most : clamp;
-  tp.rcvSsthresh = tp.rcvWnd = rcvWnd;
-  words[tp.cold + TP_WSCALE_OK] = wscaleOk ? 1 : 0;
-  tp.rcvWscale = wscale;
-  tp.sndWscale = wscaleOk ? reqskSndWscale(req) : 0;
-  tp.sndWnd = words[tp.cold + TP_MAX_WINDOW] = memView.getUint16(skb.th + TH_WIN) << tp.sndWscale;
-  tp.tstampOk = reqskHas(req, REQ_TSTAMP_OK);
-  tp.tcpHeaderLen = TCP_HLEN;
-  if (tp.tstampOk) {
-    tp.tsRecent = words[at + REQ_TS_RECENT]!;
-    words[tp.cold + TP_TS_RECENT_STAMP] = jiffies === 0 ? 1 : jiffies;
-    tp.tcpHeaderLen += TCPOLEN_TSTAMP_ALIGNED;
-  }
-  tp.tsoffset = words[at + REQ_TS_OFFSET]!;
-  if (skb.len >= TCP_MSS_DEFAULT + tp.tcpHeaderLen) words[child.icsk.cold + ICSK_ACK_LAST_SEG_SIZE] = skb.len - tp.tcpHeaderLen;
-  words[tp.cold + TP_MSS_CLAMP] = reqskMss(req);
-  if ((child.flags & SOCK_KEEPOPEN) !== 0) child.prot.keepalive?.(child, true);
-  sk.net.mib[TCP_MIB_PASSIVEOPENS]!++;
-  return child;
 }

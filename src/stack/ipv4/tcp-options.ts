@@ -252,19 +252,3 @@ export function tcpWriteSynOptions(
   }
   return at;
 }
-
-/** Bytes of a Fast Open option with a cookie of that many bytes (0: a request for one), padded. @param exp in its experimental form */
-export function tcpFastopenOptionSize(cookie: number, exp: boolean): number {
-  return (cookie + (exp ? TCPOLEN_EXP_FASTOPEN_BASE : TCPOLEN_FASTOPEN_BASE) + 3) & ~3;
-}
-
-/** Writes that option but for the cookie. @returns where the cookie's bytes go */
-export function tcpWriteFastopenOption(offset: number, cookie: number, exp: boolean): number {
-  const base = exp ? TCPOLEN_EXP_FASTOPEN_BASE : TCPOLEN_FASTOPEN_BASE;
-  memView.setUint8(offset, exp ? TCPOPT_EXP : TCPOPT_FASTOPEN);
-  memView.setUint8(offset + 1, base + cookie);
-  if (exp) memView.setUint16(offset + 2, TCPOPT_FASTOPEN_MAGIC);
-  const at = offset + base;
-  for (let pad = at + cookie; ((pad - offset) & 3) !== 0; pad++) memView.setUint8(pad, TCPOPT_NOP);
-  return at;
-}

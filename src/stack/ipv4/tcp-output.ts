@@ -21,25 +21,24 @@ import {
 } from "../wire/tcp.ts";
 import { TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, tcpChronoStart, tcpChronoStop } from "./tcp-chrono.ts";
 import {
-  TP_ADVMSS, TP_CHRONO_TYPE, TP_FASTOPEN_REQ, TP_FIN_PENDING, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_PRR_OUT,
+  FASTOPEN_REQ_NONE, FASTOPEN_REQ_WAITS, TP_ADVMSS, TP_CHRONO_TYPE, TP_FASTOPEN_REQ, TP_FIN_PENDING, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_PRR_OUT,
   TP_RETRANS_STAMP, TP_USER_MSS, TP_WINDOW_CLAMP,
 } from "./tcp-cold.ts";
 import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEcnSendSyn, tcpEcnSendSynack } from "./tcp-ecn.ts";
-import { FASTOPEN_REQ_NONE, FASTOPEN_REQ_WAITS, tcpSendSynData } from "./tcp-fastopen-client.ts";
 import { MTU_PROBE_WAIT, tcpMtuProbe, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { tcpPacingCheck } from "./tcp-pacing.ts";
+import { tcpFastopen } from "./tcp-parts.ts";
 import { tcpSendAgain } from "./tcp-retransmit.ts";
 import {
   ICSK_TIME_LOSS_PROBE, ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_CHUNK, TCPCB_EOR,
   TCPCB_LOST, TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
 } from "./tcp-sock.ts";
-import { tcpAdvmss } from "./tcp-synack.ts";
 import { inetCskResetXmitTimer, TCP_TIMEOUT_INIT, tcpProbe0Base, tcpRearmRto } from "./tcp-timer.ts";
 import { tcpScheduleLossProbe } from "./tcp-tlp.ts";
 import { tcpUrgMode } from "./tcp-urgent.ts";
 import {
-  TCP_HEADROOM, tcpCurrentMss, tcpExtHdrLen, tcpFullSpace, tcpInitialWindow, tcpInitializeRcvMss, tcpSelectInitialWindow, tcpSyncMss, tcpWndEnd,
+  TCP_HEADROOM, tcpAdvmss, tcpCurrentMss, tcpExtHdrLen, tcpFullSpace, tcpInitialWindow, tcpInitializeRcvMss, tcpSelectInitialWindow, tcpSyncMss, tcpWndEnd,
 } from "./tcp-window.ts";
 import { tcpTransmitSkb } from "./tcp-xmit.ts";
 
@@ -331,7 +330,7 @@ export function tcpConnect(sk: TcpSk): number {
   sk.wmemQueued += skb.truesize;
   tp.packetsOut = 1;
   const fastopenReq = words[tp.cold + TP_FASTOPEN_REQ]!;
-  if (fastopenReq !== FASTOPEN_REQ_NONE && fastopenReq !== FASTOPEN_REQ_WAITS) tcpSendSynData(sk);
+  if (fastopenReq !== FASTOPEN_REQ_NONE && fastopenReq !== FASTOPEN_REQ_WAITS) tcpFastopen!.sendSyn(sk);
   else tcpTransmitSkb(sk, skb, true);
   tp.sndNxt = tp.pushedSeq = tp.writeSeq;
   sk.net.mib[TCP_MIB_ACTIVEOPENS]!++;

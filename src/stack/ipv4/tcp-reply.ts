@@ -1,5 +1,5 @@
 /**
- * Segments sent without a sock: resets, and the ACKs of TIME_WAIT entries and requests. Linux: tcp_v4_send_reset() and
+ * Segments sent without a sock: resets, and the ACKs of TIME_WAIT entries. Linux: tcp_v4_send_reset() and
  * tcp_v4_send_ack() of net/ipv4/tcp_ipv4.c. Read first: RFC 9293 section 3.5.2 (reset generation).
  */
 import { csumPartial, csumTcpudpMagic } from "../../lib/checksum.ts";
@@ -17,19 +17,14 @@ import {
   TCP_HLEN, TCPHDR_ACK, TCPHDR_DOFF_SHIFT, TCPHDR_RST, TCPOLEN_MD5SIG_ALIGNED, TCPOLEN_TSTAMP_ALIGNED, TH_ACK, TH_DPORT, TH_OFF_FLAGS, TH_SEQ,
   TH_SPORT, TH_SUM, TH_WIN,
 } from "../wire/tcp.ts";
-import { inetLookupListener } from "./inet-hashtables.ts";
 import { ipSendUnicastReply } from "./ip-output.ts";
-import {
-  REQ_RCV_ISN, REQ_RCV_WND, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK, REQ_WORDS, reqRows, reqskHas,
-  reqskListener, reqskRcvWscale,
-} from "./request-sock.ts";
 import type { Rtable } from "./rtable.ts";
 import {
   TW_INFO, TW_RCV_NXT, TW_RCV_WND, TW_SND_NXT, TW_TOS_SHIFT, TW_TS_OFFSET, TW_TS_RECENT, TW_TSTAMP, TW_WORDS,
   TW_WSCALE_SHIFT, twNet, twRows,
 } from "./inet-timewait-sock.ts";
-import { tcpMd5Keys, tcpMd5Lookup, tcpMd5Sign, tcpMd5Verify, tcpParseMd5sigOption } from "./tcp-md5.ts";
 import { tcpWriteTimestampOption } from "./tcp-options.ts";
+import { tcpMd5, tcpMd5Keys } from "./tcp-parts.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
 const WINDOW_MAX = 65535;
@@ -39,7 +34,7 @@ const WINDOW_MAX = 65535;
  * @param flags TCPHDR_* @param window the field as it stands @param tstamp with a timestamp option of these values
  * @param md5 key of its signature, -1 for none
  */
-function tcpSendReply(
+export function tcpSendReply(
   net: Net, inSkb: SkBuff, seq: number, ack: number, flags: number, window: number, tos: number,
   tstamp: boolean, tsval: number, tsecr: number, md5: number,
 ): void {
@@ -62,7 +57,7 @@ function tcpSendReply(
   if (tstamp) tcpWriteTimestampOption(th + TCP_HLEN, tsval, tsecr);
   const saddr = view.getInt32(inSkb.nh + IPH_DADDR);
   const daddr = view.getInt32(inSkb.nh + IPH_SADDR);
-  if (md5 >= 0) tcpMd5Sign(md5, saddr, daddr, th, headerLen, th + plainLen);
+  if (md5 >= 0) tcpMd5!.sign(md5, saddr, daddr, th, headerLen, th + plainLen);
   view.setUint16(th + TH_SUM, csumTcpudpMagic(saddr, daddr, headerLen, IPPROTO_TCP, csumPartial(th, headerLen)));
   net.mib[TCP_MIB_OUTSEGS]!++;
   ipSendUnicastReply(net, skb, inSkb, IPPROTO_TCP, tos);
@@ -81,28 +76,12 @@ export function tcpV4SendReset(sk: TcpSk | null, skb: SkBuff): void {
   const net = sk === null ? skb.dev!.net! : sk.net;
   let md5 = -1;
   if (sk !== null) {
-    if (tcpMd5Keys !== 0) md5 = tcpMd5Lookup(sk.index, memView.getInt32(skb.nh + IPH_SADDR));
-  } else {
-    const at = tcpParseMd5sigOption(skb.th);
-    if (at >= 0) {
-      md5 = lostKey(net, skb, at);
-      if (md5 < 0) return;
-    }
+    if (tcpMd5Keys !== 0) md5 = tcpMd5!.lookup(sk.index, memView.getInt32(skb.nh + IPH_SADDR));
+  } else if (tcpMd5 !== null) {
+    md5 = tcpMd5.resetKey(net, skb);
+    if (md5 < -1) return;
   }
   sendReset(net, skb, md5);
-}
-
-/**
- * The key for the reset of a signed segment whose connection is gone: a listener on the peer's own port number (as BGP has it) may
- * know it, and the segment must prove that its sender does. -1: no reset, it would help only who cannot sign.
- */
-function lostKey(net: Net, skb: SkBuff, at: number): number {
-  const view = memView;
-  const saddr = view.getInt32(skb.nh + IPH_SADDR);
-  const sport = view.getUint16(skb.th + TH_SPORT);
-  const listener = inetLookupListener(net, view.getInt32(skb.nh + IPH_DADDR), sport, saddr, sport, skb.iif);
-  const key = listener === null ? -1 : tcpMd5Lookup(listener.index, saddr);
-  return key >= 0 && tcpMd5Verify(key, skb, at) ? key : -1;
 }
 
 /** The reset itself (RFC 9293 section 3.10.7.1). */
@@ -115,7 +94,7 @@ function sendReset(net: Net, skb: SkBuff, md5: number): void {
 
 /** The key of a TIME_WAIT entry, or -1. */
 function twKey(tw: number, skb: SkBuff): number {
-  return tcpMd5Keys === 0 ? -1 : tcpMd5Lookup(~tw, memView.getInt32(skb.nh + IPH_SADDR));
+  return tcpMd5Keys === 0 ? -1 : tcpMd5!.lookup(~tw, memView.getInt32(skb.nh + IPH_SADDR));
 }
 
 /** Answers a segment for a TIME_WAIT entry with a reset. */
@@ -132,17 +111,5 @@ export function tcpV4SendAckTw(tw: number, skb: SkBuff): void {
     twNet(tw), skb, words[at + TW_SND_NXT]!, words[at + TW_RCV_NXT]!, TCPHDR_ACK, window,
     (info >> TW_TOS_SHIFT) & 0xff, (info & TW_TSTAMP) !== 0, (jiffies + words[at + TW_TS_OFFSET]!) | 0,
     words[at + TW_TS_RECENT]!, twKey(tw, skb),
-  );
-}
-
-/** Sends the ACK of a request. Linux: tcp_v4_reqsk_send_ack(). */
-export function tcpV4SendAckReq(req: number, skb: SkBuff): void {
-  const at = reqRows + req * REQ_WORDS;
-  const sk = reqskListener(req);
-  const window = words[at + REQ_RCV_WND]! >> reqskRcvWscale(req);
-  const md5 = tcpMd5Keys === 0 ? -1 : tcpMd5Lookup(sk.index, memView.getInt32(skb.nh + IPH_SADDR));
-  tcpSendReply(
-    sk.net, skb, words[at + REQ_SND_ISN]! + 1, words[at + REQ_RCV_ISN]! + 1, TCPHDR_ACK, window, sk.inet.tos,
-    reqskHas(req, REQ_TSTAMP_OK), (jiffies + words[at + REQ_TS_OFFSET]!) | 0, words[at + REQ_TS_RECENT]!, md5,
   );
 }

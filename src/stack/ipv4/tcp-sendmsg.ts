@@ -6,8 +6,8 @@
  * need; it hears EPOLLOUT when there is room again, by the ACK that frees its segments, or by a timer when others hold the pool.
  */
 import { words } from "../../lib/table.ts";
-import { EAGAIN, EINPROGRESS, EINVAL, EOPNOTSUPP, EPIPE } from "../../uapi/errno.ts";
-import { AF_UNSPEC, MSG_DONTWAIT, MSG_EOR, MSG_FASTOPEN, MSG_MORE, MSG_OOB } from "../../uapi/socket.ts";
+import { EAGAIN, EINPROGRESS, EOPNOTSUPP, EPIPE } from "../../uapi/errno.ts";
+import { MSG_DONTWAIT, MSG_EOR, MSG_FASTOPEN, MSG_MORE, MSG_OOB } from "../../uapi/socket.ts";
 import { TCP_MSS_DEFAULT, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_SYN_RECV, TCPF_SYN_SENT } from "../../uapi/tcp.ts";
 import {
   SKB_OVERHEAD_BYTES, type SkBuff, skbBufferBytes, skbHeadsAvailable, skbPut,
@@ -17,14 +17,12 @@ import { copyFromIter, type Msghdr } from "../core/sockaddr.ts";
 import { TCPHDR_ACK, TCPHDR_PSH } from "../wire/tcp.ts";
 import { TCP_CHRONO_SNDBUF_LIMITED, tcpChronoStart, tcpChronoStop } from "./tcp-chrono.ts";
 import {
-  TP_CHRONO_TYPE, TP_DEFER_CONNECT, TP_FASTOPEN_REQ, TP_MAX_WINDOW, TP_NOTSENT_LOWAT, TP_SYN_DATA,
+  FASTOPEN_REQ_WAITS, TP_CHRONO_TYPE, TP_DEFER_CONNECT, TP_FASTOPEN_REQ, TP_MAX_WINDOW, TP_NOTSENT_LOWAT, TP_SYN_DATA,
   TP_SYN_DATA_COPIED,
 } from "./tcp-cold.ts";
 import { tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
-import {
-  FASTOPEN_REQ_DATA, FASTOPEN_REQ_NONE, FASTOPEN_REQ_WAITS, tcpFastopenSetMessage, TFO_CLIENT_ENABLE,
-} from "./tcp-fastopen-client.ts";
-import { tcpAddWriteQueueTail, tcpConnect, tcpPushOne, tcpPushPendingFrames, tcpSegmentRoom, tcpStreamAllocSkb } from "./tcp-output.ts";
+import { tcpAddWriteQueueTail, tcpPushOne, tcpPushPendingFrames, tcpSegmentRoom, tcpStreamAllocSkb } from "./tcp-output.ts";
+import { tcpFastopen } from "./tcp-parts.ts";
 import { tcpRateCheckAppLimited, tcpRateRows } from "./tcp-rate.ts";
 import { ICSK_TIME_POOL, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_EOR, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer, TCP_POOL_RETRY_MS } from "./tcp-timer.ts";
@@ -159,39 +157,13 @@ function sendmsgLocked(sk: TcpSk, msg: Msghdr, length: number): number {
   const tp = sk.tp;
   let sent = 0;
   if ((msg.flags & MSG_FASTOPEN) !== 0 || words[tp.cold + TP_DEFER_CONNECT] !== 0) {
-    const err = sendmsgFastopen(sk, msg, length);
+    const err = tcpFastopen === null ? -EOPNOTSUPP : tcpFastopen.sendmsg(sk, msg, length);
     sent = words[tp.cold + TP_SYN_DATA_COPIED]!;
     words[tp.cold + TP_SYN_DATA_COPIED] = 0;
     if (err === -EINPROGRESS && sent > 0) return sent;
     if (err < 0) return err;
   }
   return sendmsgData(sk, msg, length - sent, sent);
-}
-
-/**
- * The write connects, and its beginning goes with the SYN. Linux: tcp_sendmsg_fastopen().
- * @returns 0 when connected already, -EINPROGRESS, or another negative errno
- */
-function sendmsgFastopen(sk: TcpSk, msg: Msghdr, length: number): number {
-  const tp = sk.tp;
-  const socket = sk.socket;
-  if ((sk.net.ipv4.tcpFastopen & TFO_CLIENT_ENABLE) === 0 || (msg.name !== null && msg.name.family === AF_UNSPEC)) {
-    return -EOPNOTSUPP;
-  }
-  if (socket === null) return -EPIPE;
-  tcpFastopenSetMessage(msg, length);
-  words[tp.cold + TP_FASTOPEN_REQ] = FASTOPEN_REQ_DATA;
-  let err: number;
-  if (words[tp.cold + TP_DEFER_CONNECT] !== 0) {
-    words[tp.cold + TP_DEFER_CONNECT] = 0;
-    err = tcpConnect(sk);
-    if (err === 0) err = -EINPROGRESS;
-  } else {
-    err = msg.name === null ? -EINVAL : socket.ops!.connect(socket, msg.name, 0);
-  }
-  words[tp.cold + TP_FASTOPEN_REQ] = FASTOPEN_REQ_NONE;
-  tcpFastopenSetMessage(null, 0);
-  return err;
 }
 
 /** The run goes on in another segment, and so does what marks its end. */

@@ -15,17 +15,13 @@ import {
 } from "../../uapi/tcp.ts";
 import { lockSock, releaseSock, type Sock, SOCK_KEEPOPEN, SOCK_RCVINQ, SOCK_THIN_LTO } from "../core/sock.ts";
 import {
-  ICSK_DEFER_ACCEPT, ICSK_SYN_RETRIES, ICSK_USER_TIMEOUT_MS, TP_FASTOPEN_CONNECT, TP_FASTOPEN_MAX_QLEN,
-  TP_KEEPALIVE_INTVL_MS, TP_KEEPALIVE_PROBES, TP_KEEPALIVE_TIME_MS, TP_LINGER2, TP_NOTSENT_LOWAT, TP_USER_MSS,
-  TP_WINDOW_CLAMP,
+  ICSK_DEFER_ACCEPT, ICSK_SYN_RETRIES, ICSK_USER_TIMEOUT_MS, TP_KEEPALIVE_INTVL_MS, TP_KEEPALIVE_PROBES, TP_KEEPALIVE_TIME_MS,
+  TP_LINGER2, TP_NOTSENT_LOWAT, TP_USER_MSS, TP_WINDOW_CLAMP,
 } from "./tcp-cold.ts";
 import { tcpSetCongestionControl } from "./tcp-cong.ts";
-import { fastopenQueueTune } from "./tcp-fastopen.ts";
-import { fastopenGetListenerKey, fastopenSetListenerKey } from "./tcp-fastopen-key.ts";
-import { TFO_CLIENT_ENABLE } from "./tcp-fastopen-client.ts";
 import { tcpGetInfo } from "./tcp-info.ts";
-import { tcpParseMd5Keys } from "./tcp-md5.ts";
 import { tcpPushPendingFrames } from "./tcp-output.ts";
+import { tcpFastopen, tcpMd5 } from "./tcp-parts.ts";
 import { tcpCleanupRbuf } from "./tcp-recvmsg.ts";
 import { skStreamWriteSpace } from "./tcp-sendmsg.ts";
 import {
@@ -34,7 +30,7 @@ import {
 import {
   keepaliveIntvlWhen, keepaliveProbes, keepaliveTimeElapsed, keepaliveTimeWhen, tcpResetKeepaliveTimer,
 } from "./tcp-timer.ts";
-import { tcpCurrentMss, TCP_MIN_MSS, tcpSyncMss } from "./tcp-window.ts";
+import { tcpCurrentMss, TCP_MIN_MSS } from "./tcp-window.ts";
 import { TCP_PINGPONG_THRESH } from "./tcp-xmit.ts";
 
 const MAX_TCP_WINDOW = 32767;
@@ -148,13 +144,6 @@ function setWindowClamp(sk: TcpSk, value: number): number {
   return 0;
 }
 
-/** A key comes or goes: segments become shorter or longer by its signature. */
-function setMd5(sk: TcpSk, name: number, opt: Uint8Array | Int32Array | null): number {
-  const err = tcpParseMd5Keys(sk, name, opt);
-  if (err === 0 && ((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) === 0) tcpSyncMss(sk, sk.icsk.pmtuCookie);
-  return err;
-}
-
 function setOption(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int32Array | null): number {
   const tp = sk.tp;
   const icsk = sk.icsk;
@@ -203,17 +192,9 @@ function setOption(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int
       skStreamWriteSpace(sk);
       return 0;
     case TCP_FASTOPEN:
-      if (value < 0 || ((1 << sk.state) & (TCPF_CLOSE | TCPF_LISTEN)) === 0) return -EINVAL;
-      fastopenQueueTune(sk, value);
-      return 0;
     case TCP_FASTOPEN_KEY:
-      return opt === null ? -EINVAL : fastopenSetListenerKey(sk, opt);
     case TCP_FASTOPEN_CONNECT:
-      if (value < 0 || value > 1) return -EINVAL;
-      if ((sk.net.ipv4.tcpFastopen & TFO_CLIENT_ENABLE) === 0) return -EOPNOTSUPP;
-      if (sk.state !== TCP_CLOSE) return -EINVAL;
-      words[tp.cold + TP_FASTOPEN_CONNECT] = value !== 0 ? 1 : 0;
-      return 0;
+      return tcpFastopen === null ? -ENOPROTOOPT : tcpFastopen.set(sk, name, value, opt);
     case TCP_INQ:
       if (value < 0 || value > 1) return -EINVAL;
       sk.flags = value !== 0 ? sk.flags | SOCK_RCVINQ : sk.flags & ~SOCK_RCVINQ;
@@ -230,7 +211,7 @@ function setOption(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int
       return -EPERM;
     case TCP_MD5SIG:
     case TCP_MD5SIG_EXT:
-      return setMd5(sk, name, opt);
+      return tcpMd5 === null ? -ENOPROTOOPT : tcpMd5.set(sk, name, opt);
     case TCP_CONGESTION:
       return opt === null ? -EINVAL : tcpSetCongestionControl(sk, opt);
     default:
@@ -286,9 +267,8 @@ function optionValue(sk: TcpSk, name: number): number {
     case TCP_NOTSENT_LOWAT:
       return words[tp.cold + TP_NOTSENT_LOWAT]!;
     case TCP_FASTOPEN_CONNECT:
-      return words[tp.cold + TP_FASTOPEN_CONNECT] !== 0 ? 1 : 0;
     case TCP_FASTOPEN:
-      return words[tp.cold + TP_FASTOPEN_MAX_QLEN]!;
+      return tcpFastopen === null ? -ENOPROTOOPT : tcpFastopen.value(sk, name);
     case TCP_TIMESTAMP:
       return (jiffies + tp.tsoffset) | 0;
     case TCP_INQ:
@@ -322,7 +302,7 @@ export function tcpGetsockopt(sock: Sock, level: number, name: number, out: Uint
   if (level !== SOL_TCP) return -EOPNOTSUPP;
   if (name === TCP_INFO) return tcpGetInfo(sk, out);
   if (name === TCP_CONGESTION) return putName(sk, out);
-  if (name === TCP_FASTOPEN_KEY) return fastopenGetListenerKey(sk, out);
+  if (name === TCP_FASTOPEN_KEY) return tcpFastopen === null ? -ENOPROTOOPT : tcpFastopen.getKey(sk, out);
   // No algorithm here has anything to tell (Linux: only Vegas, DCTCP and BBR do).
   if (name === TCP_CC_INFO) return 0;
   const value = optionValue(sk, name);

@@ -23,22 +23,12 @@ import {
   REQ_ECN_OK, REQ_IP_OPTIONS, REQ_RCV_ISN, REQ_RCV_WND, REQ_SACK_OK, REQ_SND_ISN, REQ_TS_OFFSET, REQ_TS_RECENT, REQ_TSTAMP_OK,
   REQ_WORDS, REQ_WSCALE_OK, reqRows, reqskCountRetrans, reqskHas, reqskRcvWscale,
 } from "./request-sock.ts";
-import { TP_USER_MSS } from "./tcp-cold.ts";
-import { tcpSynackFastopenSize, tcpWriteSynackFastopen } from "./tcp-fastopen.ts";
-import { tcpMd5Keys, tcpMd5Lookup, tcpMd5Sign } from "./tcp-md5.ts";
 import { OPTION_SACK_ADVERTISE, OPTION_TS, OPTION_WSCALE, tcpSynOptions, tcpWriteSynOptions } from "./tcp-options.ts";
+import { tcpFastopen, tcpMd5, tcpMd5Keys } from "./tcp-parts.ts";
 import type { TcpSk } from "./tcp-sock.ts";
+import { tcpAdvmss } from "./tcp-window.ts";
 
 const WINDOW_MAX = 65535;
-
-/**
- * The MSS we advertise over this route, within the program's limit. Linux: tcp_mss_clamp(tp, dst_metric_advmss(dst)).
- */
-export function tcpAdvmss(sk: TcpSk, dst: DstEntry): number {
-  const mss = dst.ops.defaultAdvmss(dst);
-  const userMss = words[sk.tp.cold + TP_USER_MSS]!;
-  return userMss !== 0 && userMss < mss ? userMss : mss;
-}
 
 /**
  * The SYN-ACK of a request in ehash, complete with its checksum, data at the TCP header; it takes its own reference to
@@ -49,9 +39,9 @@ export function tcpMakeSynack(sk: TcpSk, dst: DstEntry, req: number): SkBuff | n
   const options = (reqskHas(req, REQ_TSTAMP_OK) ? OPTION_TS : 0) | (reqskHas(req, REQ_WSCALE_OK) ? OPTION_WSCALE : 0)
     | (reqskHas(req, REQ_SACK_OK) ? OPTION_SACK_ADVERTISE : 0);
   const node = ehashReqBase + req;
-  const md5 = tcpMd5Keys === 0 ? -1 : tcpMd5Lookup(sk.index, inetNodeFaddr(node));
+  const md5 = tcpMd5Keys === 0 ? -1 : tcpMd5!.lookup(sk.index, inetNodeFaddr(node));
   const md5Len = md5 < 0 ? 0 : TCPOLEN_MD5SIG_ALIGNED;
-  const cookie = md5 < 0 ? tcpSynackFastopenSize() : 0;
+  const cookie = md5 < 0 && tcpFastopen !== null ? tcpFastopen.optionSize(true) : 0;
   const headerLen = TCP_HLEN + tcpSynOptions(options) + md5Len + cookie;
   const skb = allocSkb(MAX_HEADER + headerLen);
   if (skb === null) return null;
@@ -74,10 +64,10 @@ export function tcpMakeSynack(sk: TcpSk, dst: DstEntry, req: number): SkBuff | n
     th + TCP_HLEN + md5Len, options, tcpAdvmss(sk, dst), reqskRcvWscale(req),
     (jiffies + words[at + REQ_TS_OFFSET]!) | 0, words[at + REQ_TS_RECENT]!,
   );
-  if (cookie !== 0) tcpWriteSynackFastopen(end);
+  if (cookie !== 0) tcpFastopen!.writeOption(end, true);
   const laddr = inetNodeLaddr(node);
   const faddr = inetNodeFaddr(node);
-  if (md5 >= 0) tcpMd5Sign(md5, laddr, faddr, th, headerLen, th + TCP_HLEN);
+  if (md5 >= 0) tcpMd5!.sign(md5, laddr, faddr, th, headerLen, th + TCP_HLEN);
   const sum = csumPartial(th, headerLen);
   const check = csumTcpudpMagic(laddr, faddr, headerLen, IPPROTO_TCP, sum);
   view.setUint16(th + TH_SUM, check);

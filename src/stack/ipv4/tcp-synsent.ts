@@ -15,7 +15,7 @@ import { consumeSkb, kfreeSkb, type SkBuff } from "../core/skbuff.ts";
 import { SOCK_DEAD, SOCK_KEEPOPEN, sockDefWakeup } from "../core/sock.ts";
 import { TCP_HLEN, TCPHDR_ACK, TCPHDR_RST, TCPHDR_SYN, TCPOLEN_TSTAMP_ALIGNED, TH_WIN } from "../wire/tcp.ts";
 import {
-  ICSK_DEFER_ACCEPT, TP_ADVMSS, TP_FASTOPEN_REQ, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_RETRANS_STAMP, TP_SACK_OK,
+  FASTOPEN_REQ_NONE, FASTOPEN_REQ_WAITS, ICSK_DEFER_ACCEPT, TP_ADVMSS, TP_FASTOPEN_REQ, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_RETRANS_STAMP, TP_SACK_OK,
   TP_TS_RECENT_STAMP, TP_USER_MSS, TP_WINDOW_CLAMP, TP_WSCALE_OK,
 } from "./tcp-cold.ts";
 import { tcpSetState } from "./tcp.ts";
@@ -24,11 +24,11 @@ import { FLAG_SLOWPATH } from "./tcp-ack-flags.ts";
 import { TCP_DELACK_MAX, tcpSendAck } from "./tcp-control.ts";
 import { TCP_MAX_QUICKACKS, tcpEnterQuickackMode } from "./tcp-data.ts";
 import { tcpEcnRcvSyn, tcpEcnRcvSynack } from "./tcp-ecn.ts";
-import { FASTOPEN_REQ_NONE, FASTOPEN_REQ_WAITS, tcpRcvFastopenSynack } from "./tcp-fastopen-client.ts";
 import { tcpInitTransfer, tcpReset } from "./tcp-input.ts";
 import { tcpPawsReject } from "./tcp-minisocks.ts";
 import { rxOpt, tcpMssClamp, tcpParseOptions } from "./tcp-options.ts";
 import { tcpSendSynack } from "./tcp-output.ts";
+import { tcpFastopen } from "./tcp-parts.ts";
 import { TCP_TIMEOUT_MIN } from "./tcp-recovery.ts";
 import { ICSK_ACK_SCHED, ICSK_TIME_RETRANS, type TcpSk } from "./tcp-sock.ts";
 import {
@@ -117,7 +117,7 @@ function rcvAck(sk: TcpSk, skb: SkBuff): number {
   takeOptions(sk);
   takeSyn(sk, skb);
   tcpFinishConnect(sk);
-  const again = tcpRcvFastopenSynack(sk, skb);
+  const again = tcpFastopen !== null && tcpFastopen.synack(sk, skb);
   consumeSkb(skb);
   if ((sk.flags & SOCK_DEAD) === 0) sockDefWakeup(sk);
   // What was in the SYN and goes again carries the acknowledgment.

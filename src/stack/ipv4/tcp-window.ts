@@ -17,16 +17,17 @@ import {
 } from "../../uapi/snmp.ts";
 import { ETH_HLEN } from "../../uapi/if-ether.ts";
 import { TCP_MSS_DEFAULT } from "../../uapi/tcp.ts";
+import type { DstEntry } from "../core/dst.ts";
 import { skDstCheck, type Sock } from "../core/sock.ts";
 import { NET_IP_ALIGN, SKB_OVERHEAD_BYTES, skbBufferBytes, skbBuffersAvailable } from "../core/skbuff.ts";
 import { TCP_HLEN, TCPHDR_ACK } from "../wire/tcp.ts";
 import { IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipOptions } from "./ip-parts.ts";
-import { TP_ADVMSS, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_SND_CWND_STAMP, TP_URG_DATA, TP_WINDOW_CLAMP } from "./tcp-cold.ts";
+import { TP_ADVMSS, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_SND_CWND_STAMP, TP_URG_DATA, TP_USER_MSS, TP_WINDOW_CLAMP } from "./tcp-cold.ts";
 import { tcpAdjustRcvSsthresh, tcpUnderMemoryPressure } from "./tcp-memory.ts";
-import { tcpMd5Room } from "./tcp-md5.ts";
 import { tcpMtupBound, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { TCP_MAX_WSCALE } from "./tcp-options.ts";
+import { tcpMd5, tcpMd5Keys } from "./tcp-parts.ts";
 import { tcpRcvqSpaceInit, tcpRmemMax } from "./tcp-rcvbuf.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 
@@ -247,6 +248,11 @@ export function tcpExtHdrLen(sk: TcpSk): number {
   return (sk.inet.flags & IP_CMSG_OPTIONS) === 0 ? 0 : ipOptions!.length(sk);
 }
 
+/** Bytes of the signature in each segment of the connection. */
+function md5Room(sk: TcpSk): number {
+  return tcpMd5Keys === 0 ? 0 : tcpMd5!.room(sk);
+}
+
 /** Payload of a segment with the connection's options on a path of this MTU. Linux: tcp_mtu_to_mss(). */
 export function tcpMtuToMss(sk: TcpSk, pmtu: number): number {
   const tp = sk.tp;
@@ -255,12 +261,12 @@ export function tcpMtuToMss(sk: TcpSk, pmtu: number): number {
   if (mss > clamp && clamp !== 0) mss = clamp;
   mss -= tcpExtHdrLen(sk);
   const least = sk.net.ipv4.tcpMinSndMss;
-  return (mss < least ? least : mss) - (tp.tcpHeaderLen + tcpMd5Room(sk) - TCP_HLEN);
+  return (mss < least ? least : mss) - (tp.tcpHeaderLen + md5Room(sk) - TCP_HLEN);
 }
 
 /** The other way round. Linux: tcp_mss_to_mtu(). */
 export function tcpMssToMtu(sk: TcpSk, mss: number): number {
-  return mss + IP_TCP_HLEN + sk.tp.tcpHeaderLen + tcpMd5Room(sk) - TCP_HLEN + tcpExtHdrLen(sk);
+  return mss + IP_TCP_HLEN + sk.tp.tcpHeaderLen + md5Room(sk) - TCP_HLEN + tcpExtHdrLen(sk);
 }
 
 /**
@@ -270,7 +276,7 @@ export function tcpMssToMtu(sk: TcpSk, mss: number): number {
  */
 export function tcpSyncMss(sk: TcpSk, pmtu: number): number {
   const tp = sk.tp;
-  const headerLen = tp.tcpHeaderLen + tcpMd5Room(sk);
+  const headerLen = tp.tcpHeaderLen + md5Room(sk);
   let mss = tcpMtuToMss(sk, pmtu);
   const buffer = skbBufferBytes - TCP_HEADROOM - headerLen - tcpExtHdrLen(sk);
   if (mss > buffer) mss = buffer;
@@ -305,4 +311,13 @@ export function tcpAdvertiseMss(sk: TcpSk): number {
     if (metric < words[tp.cold + TP_ADVMSS]!) words[tp.cold + TP_ADVMSS] = metric;
   }
   return words[tp.cold + TP_ADVMSS]!;
+}
+
+/**
+ * The MSS we advertise over this route, within the program's limit. Linux: tcp_mss_clamp(tp, dst_metric_advmss(dst)).
+ */
+export function tcpAdvmss(sk: TcpSk, dst: DstEntry): number {
+  const mss = dst.ops.defaultAdvmss(dst);
+  const userMss = words[sk.tp.cold + TP_USER_MSS]!;
+  return userMss !== 0 && userMss < mss ? userMss : mss;
 }

@@ -23,11 +23,9 @@ import { ipQueueXmit } from "./ip-output.ts";
 import { TP_BYTES_SENT, TP_DATA_SEGS_OUT, TP_DSACK, TP_NUM_SACKS, TP_SACK_OK, TP_SEGS_OUT, TP_SND_UP, TP_WSCALE_OK } from "./tcp-cold.ts";
 import { CA_EVENT_TX_START, tcpCaEvent, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEcnSend } from "./tcp-ecn.ts";
-import { tcpSynackFastopenSize, tcpWriteSynackFastopen } from "./tcp-fastopen.ts";
-import { tcpSynFastopenSize, tcpWriteSynFastopen } from "./tcp-fastopen-client.ts";
 import { tcpMakeHeadroom } from "./tcp-ip-options.ts";
-import { tcpMd5Keys, tcpMd5Lookup, tcpMd5Sign } from "./tcp-md5.ts";
 import { tcpPacingSent } from "./tcp-pacing.ts";
+import { tcpFastopen, tcpMd5, tcpMd5Keys } from "./tcp-parts.ts";
 import { tcpEnterCwr } from "./tcp-prr.ts";
 import { tcpRateRows, tcpRateSkbSent } from "./tcp-rate.ts";
 import { tcpSackOptionLength, tcpWriteSackOption } from "./tcp-sack.ts";
@@ -112,7 +110,7 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean, wante
   let flags = skb.tcpFlags;
   const payload = skb.len;
   const syn = (flags & TCPHDR_SYN) !== 0;
-  const md5 = tcpMd5Keys === 0 ? -1 : tcpMd5Lookup(sk.index, inet.daddr);
+  const md5 = tcpMd5Keys === 0 ? -1 : tcpMd5!.lookup(sk.index, inet.daddr);
   const md5Len = md5 < 0 ? 0 : TCPOLEN_MD5SIG_ALIGNED;
   const cold = tp.cold;
   let plainLen = tp.tcpHeaderLen;
@@ -123,7 +121,7 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean, wante
   if (syn) {
     bits = synOptionBits(sk, flags, md5);
     synack = (flags & TCPHDR_ACK) !== 0;
-    if (md5 < 0) fastopen = synack ? tcpSynackFastopenSize() : tcpSynFastopenSize();
+    if (md5 < 0 && tcpFastopen !== null) fastopen = tcpFastopen.optionSize(synack);
     plainLen = TCP_HLEN + tcpSynOptions(bits) + fastopen;
   } else if ((words[cold + TP_NUM_SACKS]! | words[cold + TP_DSACK]!) !== 0) {
     // A segment with data has room for blocks when it is not full; a buffer has none for more than one.
@@ -142,10 +140,7 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean, wante
   if (syn) {
     window = tp.rcvWnd < MAX_WINDOW_FIELD ? tp.rcvWnd : MAX_WINDOW_FIELD;
     const end = tcpWriteSynOptions(options, bits, tcpAdvertiseMss(sk), tp.rcvWscale, tsval, tp.tsRecent);
-    if (fastopen !== 0) {
-      if (synack) tcpWriteSynackFastopen(end);
-      else tcpWriteSynFastopen(end);
-    }
+    if (fastopen !== 0) tcpFastopen!.writeOption(end, synack);
   } else {
     window = tcpSelectWindow(sk, wanted);
     if (sackLen !== 0) tcpWriteSackOption(tp, th + plainLen + md5Len, sackLen);
@@ -167,7 +162,7 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean, wante
   memView.setInt32(th + TH_OFF_FLAGS, (headerLen << 26) | (flags << 16) | window);
   // Checksum 0 and urgent pointer.
   memView.setInt32(th + TH_SUM, urgent);
-  if (md5 >= 0) tcpMd5Sign(md5, inet.saddr, inet.daddr, th, length, th + TH_OPTIONS);
+  if (md5 >= 0) tcpMd5!.sign(md5, inet.saddr, inet.daddr, th, length, th + TH_OPTIONS);
   const dst = sk.dst;
   if (dst !== null && (dst.dev!.features & NETIF_F_CSUM) !== 0) {
     skb.ipSummed = CHECKSUM_UNNECESSARY;

@@ -26,11 +26,11 @@ import {
   SOCK_URGINLINE, sockDefErrorReport, sockDefWakeup, sockHold, sockOrphan, sockPut,
 } from "../core/sock.ts";
 import { inetPutPort } from "./inet-bind-bucket.ts";
-import { inetCskDestroySock, inetCskListenStop } from "./inet-connection-sock.ts";
+import { inetEhashed } from "./inet-hashtables.ts";
 import { TCP_TIMEWAIT_LEN } from "./inet-timewait-sock.ts";
 import { tcpChallengeInit } from "./tcp-challenge.ts";
 import {
-  ICSK_ACK_LAST_SEG_SIZE, ICSK_BIND_HASH, ICSK_PROBES_OUT, ICSK_PROBES_TSTAMP, TP_DEFER_CONNECT, TP_DELIVERED, TP_FASTOPEN_REQ,
+  FASTOPEN_REQ_NONE, ICSK_ACK_LAST_SEG_SIZE, ICSK_BIND_HASH, ICSK_PROBES_OUT, ICSK_PROBES_TSTAMP, TP_DEFER_CONNECT, TP_DELIVERED, TP_FASTOPEN_REQ,
   TP_LAST_OOW_ACK_TIME, TP_LINGER2, TP_LOST, TP_MAX_PACKETS_OUT, TP_MAX_PACKETS_SEQ, TP_MAX_WINDOW, TP_MDEV,
   TP_MDEV_MAX, TP_REORDERING, TP_RETRANS_STAMP, TP_RTTVAR, TP_SACK_OK, TP_SND_CWND_CLAMP, TP_SND_CWND_CNT,
   TP_SND_CWND_USED, TP_TOTAL_RETRANS, TP_URG_DATA, TP_WINDOW_CLAMP, TP_WSCALE_OK,
@@ -39,15 +39,12 @@ import {
   TCP_INFINITE_SSTHRESH, TCP_INIT_CWND, tcpAssignCongestionControl, tcpCongInit, tcpSetCaState,
 } from "./tcp-cong.ts";
 import { tcpSendActiveReset, tcpSendFin } from "./tcp-control.ts";
-import { tcpFastopenRemove } from "./tcp-fastopen.ts";
-import { FASTOPEN_REQ_NONE } from "./tcp-fastopen-client.ts";
-import { fastopenForgetKey } from "./tcp-fastopen-key.ts";
-import { tcpMd5Keys, tcpMd5Release } from "./tcp-md5.ts";
 import { tcpCheckOom, tcpMemoryInit, tcpOrphansAdd } from "./tcp-memory.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpMtupRelease, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { tcpOfoPurge } from "./tcp-ofo.ts";
 import { tcpWriteQueuePurge } from "./tcp-output.ts";
+import { tcpFastopen, tcpListening, tcpMd5, tcpMd5Keys } from "./tcp-parts.ts";
 import { tcpRateReset, tcpRateRows } from "./tcp-rate.ts";
 import { tcpInq } from "./tcp-recvmsg.ts";
 import { tcpIsWriteable, tcpSendSpace, tcpSetNoSpace } from "./tcp-sendmsg.ts";
@@ -103,14 +100,27 @@ export function tcpInitSock(sock: Sock): number {
 }
 
 /** All that TCP holds for a sock goes: timers, segments. Linux: tcp_v4_destroy_sock(). */
-export function tcpDestroySock(sk: TcpSk): void {
+function tcpDestroySock(sk: TcpSk): void {
   tcpClearXmitTimers(sk);
   if (tcpMtupSearching !== 0) tcpMtupRelease(sk);
   tcpWriteQueuePurge(sk);
   tcpOfoPurge(sk);
   skbQueuePurge(sk.receiveQueue);
-  fastopenForgetKey(sk);
-  if (tcpMd5Keys !== 0) tcpMd5Release(sk.index);
+  if (tcpFastopen !== null) tcpFastopen.forgetKey(sk);
+  if (tcpMd5Keys !== 0) tcpMd5!.release(sk.index);
+}
+
+/**
+ * The end of a sock that is closed, in no table, and that no program holds (SOCK_DEAD): gives back its port, its queues
+ * and its first reference. Linux: inet_csk_destroy_sock().
+ */
+export function inetCskDestroySock(sk: TcpSk): void {
+  if (sk.state !== TCP_CLOSE || (sk.flags & SOCK_DEAD) === 0 || inetEhashed(sk.index)) {
+    throw new Error(`inetCskDestroySock: sock ${sk.index} is in use (state ${sk.state})`);
+  }
+  tcpDestroySock(sk);
+  inetPutPort(sk);
+  sockPut(sk);
 }
 
 /** The one way to change sk.state. Entering CLOSE stops the timers and takes the sock out of the tables. Linux: tcp_set_state(). */
@@ -122,7 +132,7 @@ export function tcpSetState(sk: TcpSk, state: number): void {
   const was = old === TCP_ESTABLISHED || old === TCP_CLOSE_WAIT;
   const is = state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT;
   if (was !== is) mib[TCP_MIB_CURRESTAB]! += is ? 1 : -1;
-  if (old === TCP_SYN_RECV) tcpFastopenRemove(sk);
+  if (sk.tp.fastopenRsk !== null) tcpFastopen!.remove(sk);
   if (state !== TCP_CLOSE) {
     sk.state = state;
     return;
@@ -193,7 +203,7 @@ function closeConnection(sk: TcpSk): void {
   sk.shutdown = SHUTDOWN_MASK;
   if (sk.state === TCP_LISTEN) {
     tcpSetState(sk, TCP_CLOSE);
-    inetCskListenStop(sk);
+    tcpListening!.stop(sk);
     return;
   }
   const unread = sk.receiveQueue.qlen !== 0;
@@ -256,7 +266,7 @@ export function tcpDisconnect(sock: Sock): number {
   if (reset) tcpSendActiveReset(sk);
   if (old !== TCP_CLOSE) tcpSetState(sk, TCP_CLOSE);
   if (old === TCP_LISTEN) {
-    inetCskListenStop(sk);
+    tcpListening!.stop(sk);
   } else if (reset) {
     sk.err = ECONNRESET;
   } else if (old === TCP_SYN_SENT) {

@@ -9,19 +9,21 @@ import {
 import { inetPutPort } from "../../../src/stack/ipv4/inet-bind-bucket.ts";
 import { inetCskGetPort, inetInheritPort } from "../../../src/stack/ipv4/inet-bind.ts";
 import {
-  inetConnectionSockInit, inetCskAccept, inetCskCloneLock, inetCskCompleteHashdance, inetCskDestroySock,
+  inetConnectionSockInit, inetCskAccept, inetCskCloneLock, inetCskCompleteHashdance,
   inetCskListenStart, inetCskListenStop, inetCskReqskQueueDrop, inetCskReqskQueueHashAdd, inetCskReqskQueueIsFull,
   skAcceptqIsFull,
 } from "../../../src/stack/ipv4/inet-connection-sock.ts";
 import {
-  ehashReqBase, inetEhashed, inetEhashNolisten, inetEhashRemove, inetLookupEstablished, inetLookupListener, inetUnhash,
+  ehashReqBase, inetEhashed, inetEhashNolisten, inetEhashRemove, inetLookupEstablished, inetUnhash,
 } from "../../../src/stack/ipv4/inet-hashtables.ts";
+import { inetLookupListener } from "../../../src/stack/ipv4/inet-listen-hash.ts";
 import { inetReqskAlloc, REQ_ACKED, reqskCount, reqskSet } from "../../../src/stack/ipv4/request-sock.ts";
 import {
   ICSK_BIND_HASH, ICSK_DEFER_ACCEPT, ICSK_REQSK_QLEN, ICSK_REQSK_YOUNG, ICSK_SYN_RETRIES, ICSK_USER_TIMEOUT_MS,
   TP_USER_MSS,
 } from "../../../src/stack/ipv4/tcp-cold.ts";
 import type { TcpSk } from "../../../src/stack/ipv4/tcp-sock.ts";
+import { inetCskDestroySock } from "../../../src/stack/ipv4/tcp.ts";
 import { EAGAIN, EINVAL, ENOMEM } from "../../../src/uapi/errno.ts";
 import { TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_RECV } from "../../../src/uapi/tcp.ts";
 import { disconnected, host, makeSock, tablesBoot } from "./tcp-fixture.ts";
@@ -41,7 +43,6 @@ function setup(requests = 16): void {
       sent.push([jiffies - start, req]);
       return sendResult;
     },
-    destroy: () => undefined,
     setState(sk, state) {
       sk.state = state;
     },

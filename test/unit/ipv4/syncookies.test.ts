@@ -2,7 +2,7 @@ import test from "ava";
 import { initNet } from "../../../src/boot.ts";
 import { words } from "../../../src/lib/table.ts";
 import { SockaddrIn } from "../../../src/stack/core/sockaddr.ts";
-import { inetForEachListener } from "../../../src/stack/ipv4/inet-hashtables.ts";
+import { inetForEachListener } from "../../../src/stack/ipv4/inet-listen-hash.ts";
 import { reqskCount } from "../../../src/stack/ipv4/request-sock.ts";
 import { TP_TS_RECENT_STAMP } from "../../../src/stack/ipv4/tcp-cold.ts";
 import type { TcpSk } from "../../../src/stack/ipv4/tcp-sock.ts";

@@ -4,7 +4,7 @@ import { words } from "../../../src/lib/table.ts";
 import { createNet, type Net } from "../../../src/stack/core/net.ts";
 import { SockaddrIn } from "../../../src/stack/core/sockaddr.ts";
 import { inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
-import { inetForEachListener } from "../../../src/stack/ipv4/inet-hashtables.ts";
+import { inetForEachListener } from "../../../src/stack/ipv4/inet-listen-hash.ts";
 import { reqskCount } from "../../../src/stack/ipv4/request-sock.ts";
 import { TP_FASTOPEN_QLEN } from "../../../src/stack/ipv4/tcp-cold.ts";
 import { tcpFastopenSetKey } from "../../../src/stack/ipv4/tcp-fastopen-key.ts";

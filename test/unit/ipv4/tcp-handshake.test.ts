@@ -4,7 +4,7 @@ import { initNet } from "../../../src/boot.ts";
 import { words } from "../../../src/lib/table.ts";
 import { SK_ACK_BACKLOG } from "../../../src/stack/core/sock.ts";
 import { SockaddrIn } from "../../../src/stack/core/sockaddr.ts";
-import { inetForEachListener } from "../../../src/stack/ipv4/inet-hashtables.ts";
+import { inetForEachListener } from "../../../src/stack/ipv4/inet-listen-hash.ts";
 import { inetTimewaitCount } from "../../../src/stack/ipv4/inet-timewait-sock.ts";
 import { reqskCount } from "../../../src/stack/ipv4/request-sock.ts";
 import type { TcpSk } from "../../../src/stack/ipv4/tcp-sock.ts";

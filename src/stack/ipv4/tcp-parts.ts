@@ -1,0 +1,126 @@
+/**
+ * What TCP can do without: parts that linnet/tcp starts, and that a program of linnet/tcp-client or linnet/tcp-server lists or leaves
+ * out. Each is a table of functions here, null while it is not there; an option of a part that is not there is -ENOPROTOOPT.
+ * Linux has some of them as CONFIG_ options (TCP_MD5SIG, SYN_COOKIES), the others always.
+ */
+import type { Net } from "../core/net.ts";
+import type { SkBuff } from "../core/skbuff.ts";
+import type { Sock } from "../core/sock.ts";
+import type { Msghdr } from "../core/sockaddr.ts";
+import type { TcpOptionsReceived } from "./tcp-options.ts";
+import type { TcpSk } from "./tcp-sock.ts";
+
+/** Listeners, and connections that others open (tcp-listen.ts). */
+export interface TcpListenOps {
+  /** The listener that fits best, or null. */
+  lookup(net: Net, daddr: number, dport: number, saddr: number, sport: number, dif: number): TcpSk | null;
+  /** Takes a segment of no known connection if there is a listener for it: was there? */
+  receive(net: Net, skb: SkBuff): boolean;
+  /** Takes a segment for a half-open connection. */
+  request(net: Net, req: number, skb: SkBuff): void;
+  /** The listener of a half-open connection. */
+  listenerOf(req: number): TcpSk;
+  /** A SYN that may begin a new connection in the place of one in TIME_WAIT: takes both if there is a listener for it. */
+  timewait(net: Net, tw: number, skb: SkBuff): boolean;
+  /** An ICMP error about the SYN-ACK with that sequence number. @param abort it is a lasting one */
+  error(req: number, seq: number, abort: boolean): void;
+  /** Enters a listener into the listening hash, takes it out. */
+  hash(sk: TcpSk): void;
+  unhash(sk: TcpSk): void;
+  /** listen() and accept(). */
+  listen(sk: Sock, backlog: number): number;
+  accept(sk: Sock): TcpSk | number;
+  /** The listener closes, and what waits for it ends. */
+  stop(sk: TcpSk): void;
+}
+
+/** SYN cookies (syncookies.ts). */
+export interface SyncookieOps {
+  /** The request in the spare row becomes a cookie. */
+  init(sk: TcpSk, skb: SkBuff, req: number): void;
+  /** The connection that a segment for a listener makes, the listener itself when it makes none, null when there is no room for it. */
+  check(sk: TcpSk, skb: SkBuff): TcpSk | null;
+}
+
+/** TCP Fast Open: the client (tcp-fastopen-client.ts) and the server (tcp-fastopen.ts). */
+export interface FastopenOps {
+  /** May data go with the SYN to the peer? */
+  cookieCheck(sk: TcpSk): boolean;
+  /** Sends the SYN, with what is to go with it. */
+  sendSyn(sk: TcpSk): void;
+  /** A write that connects: 0 when connected already, -EINPROGRESS, or another negative errno. */
+  sendmsg(sk: TcpSk, msg: Msghdr, length: number): number;
+  /** The SYN-ACK has come. @returns whether data was sent again */
+  synack(sk: TcpSk, skb: SkBuff): boolean;
+  /** Bytes of the option in the SYN or SYN-ACK at hand; writes it. */
+  optionSize(synack: boolean): number;
+  writeOption(offset: number, synack: boolean): void;
+  /** listen(). */
+  listen(sk: TcpSk, backlog: number): void;
+  /** The connection that a SYN opens at once, or null. */
+  tryOpen(sk: TcpSk, skb: SkBuff, req: number, rx: TcpOptionsReceived): TcpSk | null;
+  /** A sock with a `fastopenRsk` has its last ACK, or ends. */
+  remove(sk: TcpSk): void;
+  /** The sock ends. */
+  forgetKey(sk: TcpSk): void;
+  /** TCP_FASTOPEN, TCP_FASTOPEN_KEY, TCP_FASTOPEN_CONNECT; their values, but for the key. */
+  set(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int32Array | null): number;
+  value(sk: TcpSk, name: number): number;
+  getKey(sk: TcpSk, out: Uint8Array | Int32Array): number;
+}
+
+/** MD5 signatures (tcp-md5.ts). A key is a number, -1 for none; owners are as there. */
+export interface TcpMd5Ops {
+  /**
+   * Has a segment the signature that it must have? @param node as inetLookupEstablished() answers
+   * @returns false when the segment was dropped
+   */
+  accept(net: Net, skb: SkBuff, node: number): boolean;
+  lookup(owner: number, addr: number): number;
+  copy(from: number, to: number, addr: number): boolean;
+  release(owner: number): void;
+  sign(key: number, saddr: number, daddr: number, th: number, length: number, at: number): void;
+  /** The key for a reset that answers a segment without a sock; -1 for none, -2 when there must be no reset. */
+  resetKey(net: Net, skb: SkBuff): number;
+  /** Bytes of the signature in each segment of a connection. */
+  room(sk: TcpSk): number;
+  /** TCP_MD5SIG, TCP_MD5SIG_EXT. */
+  set(sk: TcpSk, name: number, opt: Uint8Array | Int32Array | null): number;
+}
+
+export let tcpListening: TcpListenOps | null = null;
+export let tcpSyncookies: SyncookieOps | null = null;
+export let tcpFastopen: FastopenOps | null = null;
+export let tcpMd5: TcpMd5Ops | null = null;
+/** Keys in use: while there is none no segment needs a look. Linux: the static key tcp_md5_needed. */
+export let tcpMd5Keys = 0;
+
+/** Boot: no part is there. */
+export function tcpPartsInit(): void {
+  tcpListening = null;
+  tcpSyncookies = null;
+  tcpFastopen = null;
+  tcpMd5 = null;
+  tcpMd5Keys = 0;
+}
+
+export function registerTcpListening(ops: TcpListenOps): void {
+  tcpListening = ops;
+}
+
+export function registerSyncookies(ops: SyncookieOps): void {
+  tcpSyncookies = ops;
+}
+
+export function registerFastopen(ops: FastopenOps): void {
+  tcpFastopen = ops;
+}
+
+export function registerTcpMd5(ops: TcpMd5Ops): void {
+  tcpMd5 = ops;
+}
+
+/** So many keys more, or less. */
+export function tcpMd5KeysAdd(count: number): void {
+  tcpMd5Keys += count;
+}
