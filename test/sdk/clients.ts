@@ -3,6 +3,7 @@
  * example prints, and on Linux's side.
  */
 import { BOARD, must, PAGE, type Servers } from "./network.ts";
+import { GREETING, LETTERS, LONG_MESSAGE } from "./web.ts";
 
 export interface ClientCase {
   /** Module of board/manifest.json. */
@@ -14,7 +15,7 @@ export interface ClientCase {
   readonly peer: string;
   /** Everything that the example must print. */
   readonly prints: readonly RegExp[];
-  /** What must be seen beside it, once `prints` has begun. @throws Error saying what was not */
+  /** What must be seen beside it, sooner or later. @throws Error saying what was not */
   readonly seen?: (servers: Servers, printed: () => string) => void;
 }
 
@@ -39,7 +40,24 @@ function isNow(_servers: Servers, printed: () => string): void {
   expect(`${date} is now`, Math.abs(Date.parse(date) - Date.now()) < CLOCK_TOLERANCE_MS);
 }
 
-const curl = (...args: string[]): string => must("curl", "-sS", "-m", "20", ...args, `http://${BOARD}:8080/`);
+const curl = (port: number, ...args: string[]): string => must("curl", "-sS", "-m", "20", ...args, `http://${BOARD}:${port}/`);
+const ANSWER = "1 2 3 4 5 6 7 8\n";
+const count = (text: string, part: string | RegExp): number => text.split(part).length - 1;
+
+/** What example/fetch asks, by each scheme on one connection. */
+const FETCHED: readonly string[] = ["POST /post", "PUT /put", "GET /gzip", "GET /json", "GET /encoding/utf8"];
+
+function fetched({ web }: Servers, printed: () => string): void {
+  const { requests } = web.asked;
+  for (const scheme of ["http", "https"]) {
+    const own = requests.filter(([, what]) => what.startsWith(`${scheme} `));
+    expect(`${scheme}: ${JSON.stringify(own)}`, own.map(([, what]) => what).join() === FETCHED.map((what) => `${scheme} ${what}`).join());
+    expect(`${scheme}: on one connection`, own.every(([connection]) => connection === own[0]![0]));
+  }
+  expect("the letters came twice", count(printed(), LETTERS) === 2);
+  expect("the gzip header came twice", count(printed(), /^31,139,8,/m) === 2);
+  expect("two forms and two bodies came back", count(printed(), `"Input": "This is no input!"`) === 2 && count(printed(), `"data": "This is no data!"`) === 2);
+}
 
 export const CLIENTS: readonly ClientCase[] = [
   {
@@ -50,8 +68,8 @@ export const CLIENTS: readonly ClientCase[] = [
     module: "example/http-server", what: "HTTP server; WebSocket at both ends, over loopback", peer: "curl",
     prints: [/CLIENT HELLO/, /onmessage hello/, /CLIENT GOODBYE/, /GET \//, /POST \//, /done/],
     seen: () => {
-      expect("curl reads the reply", curl() === "1 2 3 4 5 6 7 8\n");
-      expect("curl posts 20,000 bytes", curl("-d", "x".repeat(20_000)) === "1 2 3 4 5 6 7 8\n");
+      expect("curl reads the reply", curl(8080) === ANSWER);
+      expect("curl posts 20,000 bytes", curl(8080, "-d", "x".repeat(20_000)) === ANSWER);
     },
   },
   {
@@ -85,4 +103,51 @@ export const CLIENTS: readonly ClientCase[] = [
     prints: [/Status 200/, /DONE 0/, /DONE 1/, /DONE 2/], seen: pages,
   },
   { module: "tls", what: "TLS socket alone", peer: "openssl s_server", prints: [/^result: pass$/m] },
+  {
+    module: "example/mqtts-client", what: "MQTT client over TLS socket", peer: "mosquitto",
+    prints: [/SUBACK/, /UNSUBACK/, /PUBREC/, /PUBCOMP/, /PUBACK - 1234/, /Ping response/, /SMALL/, /XXLA+/],
+  },
+  {
+    module: "example/wss-client", what: "WebSocket client over TLS socket", peer: "Node's https, npm's ws",
+    prints: [new RegExp(`^${GREETING}$`, "m"), new RegExp(`^${LONG_MESSAGE}$`, "m"), /PING!/, /Connection Closing/, /Connection Closed/],
+    seen: ({ web }) => expect(`asked: ${web.asked.handshakes.join()}`, web.asked.handshakes.join().endsWith(" realtime=v1 TLSv1.2")),
+  },
+  {
+    module: "example/fetch", what: "fetch over the HTTP client and over TLS socket, five requests on each connection", peer: "Node's http, https",
+    prints: Array.from(["http", "https"], (scheme) => new RegExp(`^${scheme}://httpbin\\.org/encoding/utf8 200 OK`, "m")), seen: fetched,
+  },
+  {
+    module: "example/fetch-stream", program: "resolver", what: "fetch with streams", peer: "Node's http", prints: [new RegExp(LETTERS.trim())],
+  },
+  {
+    module: "events", what: "EventSource, and the HTTP server's server-sent events, over loopback", peer: "itself",
+    prints: [/Connection to server opened/, /^ping: 1$/m, /^message: one\ntwo$/m],
+  },
+  {
+    module: "secure-events", what: "EventSource over TLS socket", peer: "Node's https",
+    prints: [/^opened$/m, /^ping \{"number":3\} 3$/m, /^message message 3,\ntwo lines$/m],
+  },
+  {
+    module: "example/websocket", what: "WebSocket of HTML", peer: "npm's ws",
+    prints: [/^onmessage Hello$/m, /^onmessage binary 8192$/m, /^onmessage Goodbye$/m, /^onclose 1000/m],
+  },
+  {
+    module: "example/mqtt-js", program: "resolver", what: "MQTT.js", peer: "mosquitto",
+    prints: [/^subscribed .*xs\/test 2$/m, /^published zero/m, /^published one/m, /^published two/m, /^published data/m,
+      /^message xs\/test zero$/m, /^message xs\/test one$/m, /^message xs\/test two$/m, new RegExp(`^message xs/test (?:${"0123456789ABCDEF"}){1024}$`, "m")],
+  },
+  {
+    module: "example/listen", what: "HTTP server as an asynchronous iteration", peer: "curl", prints: [/^POST$/m],
+    seen: () => {
+      expect("curl reads the reply", curl(80) === ANSWER);
+      expect("curl posts 20,000 bytes", curl(80, "-d", "x".repeat(20_000)) === ANSWER);
+    },
+  },
+  { module: "example/simple-http-get", what: "TCP by hand", peer: "Node's http", prints: [/^HTTP\/1\.1 200 OK/m, /\*\* DONE \*\*/] },
+  {
+    module: "example/simple-http-server", what: "Listener and TCP by hand", peer: "curl", prints: [],
+    seen: () => {
+      for (let i = 0; i < 3; i++) expect("the request comes back", /^GET \/ HTTP\/1\.1[^]*Response \d+\. .* 10\.0\.0\.1:\d+$/.test(curl(80)));
+    },
+  },
 ];

@@ -8,15 +8,18 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Web } from "./web.ts";
 
 export const TAP = "tap0";
 const BRIDGE = "br0";
 export const LINUX = "10.0.0.1";
 export const BOARD = "10.0.0.2";
-/** nginx, npm's ws, openssl s_server: each has port 80 or 443 to itself. */
+/** nginx, npm's ws, openssl s_server, Node's servers: each has port 80 or 443 to itself. */
 export const WEB = "10.0.0.10";
 const WEB_SOCKETS = "10.0.0.11";
 const REVERSER = "10.0.0.12";
+const BIN = "10.0.0.13";
+const REALTIME = "10.0.0.14";
 const NAME_SERVER = "1.1.1.1";
 
 /** What the page of nginx says. */
@@ -25,8 +28,16 @@ export const PAGE = `<html>${"The board has read all of this page. ".repeat(100)
 /** Names of the examples and where they are; one without an address is not there. */
 const HOSTS: readonly (readonly [string, string])[] = [
   ["example.com", WEB], ["www.example.edu", WEB], ["moddable.com", WEB], ["yahoo.com", LINUX], ["pool.ntp.org", LINUX],
-  ["test.mosquitto.org", LINUX], ["websockets.chilkat.io", WEB_SOCKETS], ["reverser.test", REVERSER], ["net", ""],
+  ["test.mosquitto.org", LINUX], ["broker.hivemq.com", LINUX], ["websockets.chilkat.io", WEB_SOCKETS], ["reverser.test", REVERSER],
+  ["httpbin.org", BIN], ["api.openai.com", REALTIME], ["net", ""],
 ];
+/**
+ * Left to the client it is one of CBC: then the SDK's TLS says that there is room for more than there is (it counts on 32 bytes for a
+ * record's own, which are up to 69), and its example's long message is an exception of TCP's write().
+ */
+const MQTT_CIPHERS = "ECDHE-RSA-AES128-GCM-SHA256";
+/** The hosts that have a certificate. */
+const SECURE_HOSTS = ["www.example.edu", "reverser.test", "broker.hivemq.com", "httpbin.org", "api.openai.com"];
 
 const BUS_POLICY = `<busconfig><type>system</type><listen>unix:path=BUS</listen><auth>EXTERNAL</auth><policy context="default">
 <allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/><allow user="*"/></policy></busconfig>`;
@@ -45,18 +56,19 @@ export function must(name: string, ...args: string[]): string {
 }
 
 export class Servers {
-  /** The authority that has signed for www.example.edu and reverser.test: its key's identifier, its certificate, in hexadecimal digits. */
+  /** The authority that has signed for SECURE_HOSTS: its key's identifier, its certificate, in hexadecimal digits. */
   readonly authority: readonly [string, string];
   private readonly folder = mkdtempSync(join(tmpdir(), "linnet-sdk-"));
   private readonly bus = `unix:path=${join(this.folder, "bus")}`;
   private readonly running: ChildProcess[] = [];
+  private started: Web | undefined;
 
   constructor() {
     // The TAP has a link only while a board runs; the servers are on a bridge that always has one.
     for (const command of [
       "link set lo up", `link add ${BRIDGE} type bridge mcast_snooping 0`, "link add stub type veth peer name end", `link set stub master ${BRIDGE} up`,
       "link set end up", `link set ${BRIDGE} up`, `tuntap add dev ${TAP} mode tap`, `link set ${TAP} master ${BRIDGE} up`, `addr add ${LINUX}/24 dev ${BRIDGE}`,
-      ...[WEB, WEB_SOCKETS, REVERSER, NAME_SERVER].map((address) => `addr add ${address}/32 dev lo`),
+      ...[WEB, WEB_SOCKETS, REVERSER, BIN, REALTIME, NAME_SERVER].map((address) => `addr add ${address}/32 dev lo`),
     ]) must("ip", ...command.split(" "));
     this.authority = this.sign();
   }
@@ -65,7 +77,7 @@ export class Servers {
   private sign(): [string, string] {
     const [authority, authorityKey, certificate, key, request] = ["ca.pem", "ca.key", "server.pem", "server.key", "server.csr"].map(this.file) as
       [string, string, string, string, string];
-    writeFileSync(this.file("names"), "subjectAltName=DNS:www.example.edu,DNS:reverser.test\nauthorityKeyIdentifier=keyid\n");
+    writeFileSync(this.file("names"), `subjectAltName=${SECURE_HOSTS.map((host) => `DNS:${host}`).join()}\nauthorityKeyIdentifier=keyid\n`);
     must("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=linnet", "-out", authority, "-keyout", authorityKey);
     must("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=www.example.edu", "-out", request, "-keyout", key);
     must("openssl", "x509", "-req", "-in", request, "-CA", authority, "-CAkey", authorityKey, "-days", "2", "-extfile", this.file("names"),
@@ -102,6 +114,12 @@ export class Servers {
     return spawnSync(name, args, { encoding: "utf8", env: { ...process.env, DBUS_SYSTEM_BUS_ADDRESS: this.bus }, timeout: READY_MS }).stdout;
   }
 
+  /** Node's servers. @throws Error before startAll() */
+  get web(): Web {
+    if (this.started === undefined) throw new Error("the servers have not been started");
+    return this.started;
+  }
+
   async startAll(): Promise<void> {
     const { file } = this;
     this.start("dnsmasq", "-k", "-C", "/dev/null", "-R", "-h", `--listen-address=${NAME_SERVER}`, "--bind-interfaces",
@@ -113,9 +131,11 @@ export class Servers {
       ssl_certificate_key ${file("server.key")}; } }\n`);
     this.start("nginx", "-c", file("nginx.conf"), "-e", "stderr");
     this.start("openssl", "s_server", "-accept", `${REVERSER}:443`, "-cert", file("server.pem"), "-cert_chain", file("ca.pem"), "-key", file("server.key"), "-tls1_2", "-rev");
-    writeFileSync(file("mosquitto.conf"), `listener 1883 ${LINUX}\nallow_anonymous true\n`);
+    writeFileSync(file("mosquitto.conf"), `user root\nlistener 1883 ${LINUX}\nlistener 8883 ${LINUX}\ncertfile ${file("server.pem")}\nkeyfile ${file("server.key")}\nciphers ${MQTT_CIPHERS}\n`
+      + "allow_anonymous true\n");
     this.start("mosquitto", "-c", file("mosquitto.conf"));
     this.start(process.execPath, "--import=tsx", WS_PEER, "serve", WEB_SOCKETS, "80");
+    this.started = new Web(BIN, REALTIME, { cert: readFileSync(file("server.pem"), "utf8"), key: readFileSync(file("server.key"), "utf8") });
     writeFileSync(file("chrony.conf"), `local stratum 5\nallow all\nbindaddress ${LINUX}\ncmdport 0\npidfile ${file("chronyd.pid")}\n`);
     this.start("chronyd", "-d", "-x", "-u", "root", "-f", file("chrony.conf"));
     writeFileSync(file("bus.conf"), BUS_POLICY.replace("BUS", file("bus")));
@@ -126,12 +146,13 @@ export class Servers {
     await this.until("Avahi", () => this.avahi("avahi-resolve", "-4", "-n", "Desk-Lamp.local").includes("10.0.0."));
     this.start("avahi-publish", "-s", "Living Room", "_airplay._tcp", "7000", "model=linnet");
     for (const [what, port, kind] of [
-      ["dnsmasq", 53, "-lnu"], ["nginx", 80, "-lnt"], ["openssl s_server", 443, "-lnt"], ["mosquitto", 1883, "-lnt"], ["chronyd", 123, "-lnu"],
+      ["dnsmasq", 53, "-lnu"], ["nginx", 80, "-lnt"], ["openssl s_server", 443, "-lnt"], ["mosquitto", 8883, "-lnt"], ["chronyd", 123, "-lnu"],
     ] as const) await this.until(what, () => this.listens(port, kind));
     await this.until("the WebSocket server", () => must("ss", "-lnt").includes(`${WEB_SOCKETS}:80 `));
   }
 
   stop(): void {
+    this.started?.stop();
     for (const child of this.running) child.kill("SIGKILL");
     rmSync(this.folder, { recursive: true, force: true });
   }
