@@ -20,7 +20,7 @@ export interface Turning {
 }
 
 export interface Loop {
-  /** No turn is run any more. */
+  /** No turn is run any more; another loop may take its place. */
   stop(): void;
 }
 
@@ -35,6 +35,7 @@ let running = false;
 export function run(net: Turning, step: () => boolean | number = () => false): Loop {
   if (running) throw new Error("run: a loop runs already; stop it first");
   running = true;
+  let stopped = false;
   let inTurn = false;
   let wanted = false;
 
@@ -49,7 +50,7 @@ export function run(net: Turning, step: () => boolean | number = () => false): L
     let delay = 0;
     let busy = true;
     try {
-      for (let turns = 0; busy && turns < TURNS_PER_BURST; turns++) {
+      for (let turns = 0; busy && turns < TURNS_PER_BURST && !stopped; turns++) {
         wanted = false;
         delay = net.poll();
         const result = step();
@@ -58,7 +59,7 @@ export function run(net: Turning, step: () => boolean | number = () => false): L
       }
     } finally {
       inTurn = false;
-      if (running) sleep(busy ? 0 : delay);
+      if (!stopped) sleep(busy ? 0 : delay);
     }
   }
 
@@ -69,6 +70,8 @@ export function run(net: Turning, step: () => boolean | number = () => false): L
   });
   return {
     stop() {
+      if (stopped) return;
+      stopped = true;
       running = false;
       setWake(null);
       Timer.clear(timer);

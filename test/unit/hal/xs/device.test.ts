@@ -63,9 +63,9 @@ test.before(async () => {
 });
 
 /** The program of a board, loaded anew; calling it is what the SDK does then. */
-async function program(platform: Platform): Promise<() => void> {
+async function program(platform: Platform): Promise<() => { stop(): void }> {
   const text = `${bundles.get(platform)!}\n// ${loads++}`;
-  return ((await import(`data:text/javascript,${encodeURIComponent(text)}`)) as { default: () => void }).default;
+  return ((await import(`data:text/javascript,${encodeURIComponent(text)}`)) as { default: () => { stop(): void } }).default;
 }
 
 /** The module "main" with all that the manifests of the platform bring. */
@@ -145,6 +145,23 @@ test.serial("ENC28J60: the pins of config.linnet, an address, the sketch's words
   clock.runFor(10);
   t.true(sent.some(isReply));
   t.true(seen.turns > 0);
+});
+
+test.serial("a program answers its loop: stopped, it has no timer left and an interrupt brings no turn", async (t) => {
+  const seen = setUp(t, { ...STATIC, enc28j60: { select: SPI_PINS.select, interrupt: INTERRUPT_PIN, duplex: "full" } });
+  const sim = chipBoard(true);
+  const sent: Uint8Array[] = [];
+  sim.chip.tx.output = (frame) => sent.push(frame);
+  sim.chip.phy.setLink(true);
+  const loop = (await program("enc28j60"))();
+  clock.runFor(1000);
+  loop.stop();
+  t.is(BoardTimer.made, null);
+  const { turns } = seen;
+  sim.receive(REQUEST);
+  clock.runFor(1000);
+  t.is(seen.turns, turns);
+  t.false(sent.some(isReply));
 });
 
 test.serial("ENC28J60: a chip that is not there, and wiring that the manifest does not say, stop the program with the reason", async (t) => {

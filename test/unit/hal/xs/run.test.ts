@@ -139,3 +139,48 @@ test.serial("one loop at a time; after an exception in a turn there is a next on
   t.is(timer.fire(), 50);
   loop.stop();
 });
+
+test.serial("a loop that its own sketch stops runs no further turn, and leaves its timer alone", (t) => {
+  const net = stack(0, 0, 0);
+  let steps = 0;
+  const loop = run(net, () => {
+    if (++steps === 2) loop.stop();
+    return true;
+  });
+  const timer = FakeTimer.made.at(-1)!;
+  timer.fire();
+  t.deepEqual([net.polls, steps], [2, 2]);
+  t.true(timer.freed);
+  const { first } = timer;
+  platform.wake();
+  t.is(timer.first, first, "an interrupt that comes later wakes nobody");
+});
+
+test.serial("behind a stopped loop there may be another, which a second stop() of the first does not touch", (t) => {
+  const first = run(stack());
+  first.stop();
+  const net = stack(70, -1);
+  const second = run(net);
+  const timer = FakeTimer.made.at(-1)!;
+  first.stop();
+  t.throws(() => run(stack()), { message: /a loop runs already/ });
+  t.is(timer.fire(), 70);
+  platform.wake();
+  t.is(timer.first, 0);
+  second.stop();
+  t.is(net.polls, 1);
+});
+
+test.serial("a sketch may put another loop in the place of its own", (t) => {
+  const net = stack(30);
+  const first = run(stack(0, 0), () => {
+    first.stop();
+    run(net);
+    return true;
+  });
+  const old = FakeTimer.made.at(-1)!;
+  old.fire();
+  const timer = FakeTimer.made.at(-1)!;
+  t.not(timer, old);
+  t.is(timer.fire(), 30);
+});
