@@ -38,7 +38,7 @@ function compile(text, externs) {
   }
 }
 
-function edited(text, edits) {
+export function edited(text, edits) {
   let out = text;
   // From the last place to the first; what is put in goes before what is put in the place of something.
   for (const { start, end, text: by } of edits.sort((a, b) => b.start - a.start || b.end - a.end)) out = out.slice(0, start) + by + out.slice(end);

@@ -42,7 +42,7 @@ function valueOf(node, known) {
 }
 
 /** Places where an identifier is a name and not a variable. */
-function isName(node, parent) {
+export function isName(node, parent) {
   if (parent.type === "MemberExpression") return parent.property === node && !parent.computed;
   if (parent.type === "Property" || parent.type === "PropertyDefinition" || parent.type === "MethodDefinition") {
     return parent.key === node && !parent.computed && !parent.shorthand;

@@ -57,13 +57,13 @@ export class NeighParms {
 export type NeighSettings = { readonly [K in Exclude<keyof NeighParms, "dev" | "next" | "reachableTimeMs">]?: number };
 
 /** Keeps the defaults, which nobody writes to; not frozen, or they could not be set in an object that inherits them. */
-class Defaults {
+class NeighDefaults {
   static readonly PARMS: NeighParms = new NeighParms();
 }
 
 /** Parms of a new table. */
 export function createNeighParms(): NeighParms {
-  return Object.create(Defaults.PARMS) as NeighParms;
+  return Object.create(NeighDefaults.PARMS) as NeighParms;
 }
 
 /** What an entry follows. */
@@ -99,7 +99,7 @@ export function neighReachableTime(neigh: Neighbour): number {
  */
 export function neighParmsSet(tbl: NeighTable, dev: NetDevice | null, settings: NeighSettings): number {
   for (const [name, value] of Object.entries(settings)) {
-    if (!Number.isInteger(value) || value < 0 || value > 0x7fffffff || !(name in Defaults.PARMS)) return -EINVAL;
+    if (!Number.isInteger(value) || value < 0 || value > 0x7fffffff || !(name in NeighDefaults.PARMS)) return -EINVAL;
     if (dev !== null && name.startsWith("gcThresh")) return -EINVAL;
   }
   let parms = tbl.parms;

@@ -143,11 +143,11 @@ export class NetnsIpv4 {
  * Keeps the defaults, which nobody writes to. They are not frozen: what is read-only in an object cannot be set in one that
  * inherits from it.
  */
-class Defaults {
+class Ipv4Defaults {
   static readonly IPV4: NetnsIpv4 = new NetnsIpv4();
 }
 
 /** The sysctls of a new namespace. */
 export function createNetnsIpv4(): NetnsIpv4 {
-  return Object.create(Defaults.IPV4) as NetnsIpv4;
+  return Object.create(Ipv4Defaults.IPV4) as NetnsIpv4;
 }

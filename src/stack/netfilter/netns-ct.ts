@@ -39,7 +39,7 @@ export class NetnsCt {
 }
 
 /** Keeps the defaults, which nobody writes to (netns-ipv4.ts says why they are not frozen). */
-class Defaults {
+class ConntrackDefaults {
   static readonly CT: NetnsCt = new NetnsCt();
 }
 
@@ -51,7 +51,7 @@ export function netnsCtInit(): void {
   list = account("nf_conntrack_sysctl", []);
   registerPernetSubsys({
     init(net: Net): void {
-      list[net.id] = account("nf_conntrack_sysctl", Object.create(Defaults.CT) as NetnsCt);
+      list[net.id] = account("nf_conntrack_sysctl", Object.create(ConntrackDefaults.CT) as NetnsCt);
     },
   });
 }
