@@ -3,16 +3,22 @@ import test, { type ExecutionContext } from "ava";
 import {
   accept4, AF_INET, bind, close, connect, EAGAIN, ECONNREFUSED, EINPROGRESS, EINVAL, ENOPROTOOPT, EOPNOTSUPP, getsockopt, initNet, IPPROTO_TCP,
   listen, MSG_FASTOPEN, poolForEach, recv, send, sendto, setsockopt, setsockoptBytes, SO_ERROR, SOCK_NONBLOCK, SOCK_STREAM, SockaddrIn, socket, SOL_SOCKET,
-  TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_KEY, TCP_MD5SIG, TCP_NODELAY,
+  TCP_CC_INFO, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_KEY, TCP_INFO, TCP_INQ, TCP_KEEPIDLE,
+  TCP_LINGER2, TCP_MAXSEG, TCP_MD5SIG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_SYNCNT, TCP_WINDOW_CLAMP,
 } from "../../src/index.ts";
 import type { Config } from "../../src/config.ts";
 import type { Initcall } from "../../src/lib/initcall.ts";
 import { startKernel } from "../../src/start-kernel.ts";
+import { TCP_INFO_WORDS, TCPI_BYTES_SENT, TCPI_DELIVERY_RATE, TCPI_SND_MSS } from "../../src/stack/ipv4/tcp-info.ts";
 import { syncookies } from "../../src/syncookies.ts";
 import { tcpClient } from "../../src/tcp-client.ts";
+import { cubic } from "../../src/tcp-cubic.ts";
 import { fastopen } from "../../src/tcp-fastopen.ts";
+import { tcpInfo } from "../../src/tcp-info.ts";
 import { tcpMd5Sig } from "../../src/tcp-md5.ts";
+import { mtuProbing } from "../../src/tcp-mtu-probing.ts";
 import { tcpServer } from "../../src/tcp-server.ts";
+import { tcpSocketOptions } from "../../src/tcp-socket-options.ts";
 import { LINUX_MIB_SYNCOOKIESRECV } from "../../src/uapi/snmp.ts";
 import { poolUsage } from "../lib/pools.ts";
 
@@ -22,7 +28,7 @@ let now = 0;
 const hal = { now: () => now, entropy: (into: Uint8Array) => void into.fill(3), wake: () => undefined };
 
 function start(...initcalls: readonly Initcall<Config>[]): Map<string, number> {
-  startKernel({ preset: "small", md5Keys: 1, hal, initcalls });
+  startKernel({ preset: "small", md5Keys: 1, mtuProbes: 1, hal, initcalls });
   return poolUsage(initNet);
 }
 
@@ -82,7 +88,12 @@ function refusesOptions(t: ExecutionContext, fd: number): void {
   t.is(setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1), -ENOPROTOOPT);
   t.is(setsockoptBytes(fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, bytes.subarray(0, 16)), -ENOPROTOOPT);
   t.is(setsockoptBytes(fd, IPPROTO_TCP, TCP_MD5SIG, bytes), -ENOPROTOOPT);
-  for (const name of [TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_KEY]) t.is(getsockopt(fd, IPPROTO_TCP, name, out), -ENOPROTOOPT);
+  const others = [TCP_MAXSEG, TCP_QUICKACK, TCP_SYNCNT, TCP_LINGER2, TCP_DEFER_ACCEPT, TCP_WINDOW_CLAMP, TCP_NOTSENT_LOWAT, TCP_INQ];
+  for (const name of others) t.is(setsockopt(fd, IPPROTO_TCP, name, 1), -ENOPROTOOPT);
+  t.is(setsockoptBytes(fd, IPPROTO_TCP, TCP_CONGESTION, Uint8Array.from(Buffer.from("reno"))), -ENOPROTOOPT);
+  for (const name of [TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_KEY, TCP_INFO, TCP_CC_INFO, TCP_CONGESTION, ...others]) {
+    t.is(getsockopt(fd, IPPROTO_TCP, name, out), -ENOPROTOOPT);
+  }
 }
 
 test.serial("a client without listeners: connects, carries data, is refused, and cannot listen", (t) => {
@@ -95,7 +106,8 @@ test.serial("a client without listeners: connects, carries data, is refused, and
   t.is(error(refused), ECONNREFUSED);
   // A socket that connects to itself opens from both sides (RFC 9293 figure 7), without a listener.
   const self = stream(4000);
-  t.is(setsockopt(self, IPPROTO_TCP, TCP_NODELAY, 1), 0);
+  for (const name of [TCP_NODELAY, TCP_CORK, TCP_KEEPIDLE]) t.is(setsockopt(self, IPPROTO_TCP, name, 1), 0);
+  t.is(setsockopt(self, IPPROTO_TCP, TCP_CORK, 0), 0);
   t.is(connect(self, new SockaddrIn(LOOPBACK, 4000)), -EINPROGRESS);
   turns(4);
   t.is(error(self), 0);
@@ -154,4 +166,22 @@ test.serial("Fast Open and MD5 signatures are parts, listed behind TCP", (t) => 
   signature.set([3, 0], 130);
   t.is(setsockoptBytes(fd, IPPROTO_TCP, TCP_MD5SIG, signature), 0);
   end(t, before, fd);
+});
+
+test.serial("TCP_INFO, CUBIC, the other options and MTU probing are parts, listed behind TCP", (t) => {
+  const before = start(tcpServer, tcpInfo, cubic, tcpSocketOptions, mtuProbing);
+  initNet.ipv4.tcpMtuProbing = 2;
+  const fds = connected(t);
+  const client = fds[2];
+  carries(t, client, fds[1]);
+  const name = new Uint8Array(16);
+  t.is(getsockopt(client, IPPROTO_TCP, TCP_CONGESTION, name), 5);
+  t.is(Buffer.from(name.subarray(0, 5)).toString(), "cubic");
+  const info = new Int32Array(TCP_INFO_WORDS);
+  t.is(getsockopt(client, IPPROTO_TCP, TCP_INFO, info), TCP_INFO_WORDS);
+  t.is(info[TCPI_BYTES_SENT], 3000);
+  t.is(info[TCPI_DELIVERY_RATE], 0, "the preset measures none");
+  t.true(info[TCPI_SND_MSS]! < 1100, "the search for the MTU begins at tcp_base_mss");
+  t.is(setsockopt(client, IPPROTO_TCP, TCP_QUICKACK, 1), 0);
+  end(t, before, ...[...fds].reverse());
 });

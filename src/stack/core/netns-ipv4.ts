@@ -100,7 +100,7 @@ export class NetnsIpv4 {
   tcpEcn = 2;
   /** A SYN sent again asks no more. */
   tcpEcnFallback = 1;
-  /** The algorithm of new sockets: set by tcpSetDefaultCongestionControl(). */
+  /** The algorithm of new sockets: set by tcpSetDefaultCongestionControl(). Where CUBIC is not started they have Reno. */
   tcpCongestionControl = "cubic";
   /** Segments that may arrive out of order before one counts as lost. */
   tcpReordering = 3;

@@ -29,11 +29,10 @@ import { tcpInCwndReduction, tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
 import { tcpSendChallengeAck, tcpStoreTsRecent } from "./tcp-challenge.ts";
 import { tcpEcnDelivered, tcpEcnRcvEcnEcho } from "./tcp-ecn.ts";
 import { tcpFastretransAlert, tcpRemoveRenoSacks, tcpXmitRecovery } from "./tcp-fastretrans.ts";
-import { tcpMtupAcked, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { rxOpt } from "./tcp-options.ts";
 import { tcpWriteQueueFree } from "./tcp-output.ts";
+import { tcpMtuProbes, tcpMtupSearching, tcpRates } from "./tcp-parts.ts";
 import { tcpCwndReduction } from "./tcp-prr.ts";
-import { tcpRateGen, tcpRateRows, tcpRateSkbDelivered } from "./tcp-rate.ts";
 import { tcpRackAdvance, tcpRackUpdateReoWnd, tcpUpdateRttMin } from "./tcp-recovery.ts";
 import {
   dsackDelivered, firstSackt, lastSackt, sackTimed, tcpCheckSackReordering, tcpHighestSackSeq, tcpSacktagWriteQueue, tcpSackStateClear,
@@ -166,7 +165,7 @@ function tcpCleanRtxQueue(sk: TcpSk, flags: number, priorFack: number): number {
       flag |= FLAG_DATA_ACKED;
     }
     acked++;
-    if (tcpRateRows !== 0) tcpRateSkbDelivered(sk, skb);
+    if (tcpRates !== null) tcpRates.delivered(sk, skb);
     tp.packetsOut--;
     tcpWriteQueueFree(sk, skb);
   }
@@ -187,7 +186,7 @@ function tcpCleanRtxQueue(sk: TcpSk, flags: number, priorFack: number): number {
   } else if (((reord - priorFack) | 0) < 0) {
     tcpCheckSackReordering(sk, reord, false);
   }
-  if (tcpMtupSearching !== 0) tcpMtupAcked(sk);
+  if (tcpMtupSearching !== 0) tcpMtuProbes!.acked(sk);
   sk.icsk.caOps.pktsAcked?.(sk, acked, rtt);
   return flag;
 }
@@ -268,7 +267,7 @@ function oldAck(sk: TcpSk, ack: number, flags: number): number {
   flag = tcpFastretransAlert(sk, tp.sndUna, 0, flag);
   const delivered = words[tp.cold + TP_DELIVERED]! - priorDelivered;
   tcpNewlyDelivered(sk, delivered, flag);
-  if (tcpRateRows !== 0) tcpRateGen(sk, delivered);
+  if (tcpRates !== null) tcpRates.gen(sk, delivered);
   if ((flag & (FLAG_REXMIT_LOST | FLAG_REXMIT_NEW)) !== 0) tcpXmitRecovery(sk, flag);
   return 0;
 }
@@ -353,7 +352,7 @@ export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
   if ((flag & FLAG_FORWARD_PROGRESS) !== 0) confirmNeighbour(sk);
   const delivered = words[cold + TP_DELIVERED]! - priorDelivered;
   tcpNewlyDelivered(sk, delivered, flag);
-  if (tcpRateRows !== 0) tcpRateGen(sk, delivered);
+  if (tcpRates !== null) tcpRates.gen(sk, delivered);
   if (tcpInCwndReduction(sk)) tcpCwndReduction(sk, delivered, words[cold + TP_LOST]! - priorLost, advance > 0);
   else if (mayRaiseCwnd(sk, flag)) icsk.caOps.congAvoid(sk, ack, delivered);
   if ((flag & (FLAG_REXMIT_LOST | FLAG_REXMIT_NEW)) !== 0) tcpXmitRecovery(sk, flag);

@@ -30,8 +30,8 @@ import {
   CA_EVENT_LOSS, tcpCaEvent, tcpCurrentSsthresh, tcpInCwndReduction, tcpPacketsInFlight, tcpSetCaState,
 } from "./tcp-cong.ts";
 import { tcpEcnQueueCwr } from "./tcp-ecn.ts";
-import { tcpMtupLost, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { tcpPushPendingFrames } from "./tcp-output.ts";
+import { tcpMtuProbes, tcpMtupSearching } from "./tcp-parts.ts";
 import { tcpEndCwndReduction, tcpEnterCwr, tcpInitCwndReduction } from "./tcp-prr.ts";
 import { tcpMarkSkbLost, tcpRackMarkLost, tcpRackSkbTimeout } from "./tcp-recovery.ts";
 import { tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
@@ -308,7 +308,7 @@ export function tcpFastretransAlert(sk: TcpSk, priorUna: number, dupacks: number
     tcpTryToOpen(sk, flag);
     return flag;
   }
-  if (tcpMtupSearching !== 0 && tcpMtupLost(sk)) return flag;
+  if (tcpMtupSearching !== 0 && tcpMtuProbes!.lost(sk)) return flag;
   tcpEnterRecovery(sk, ece);
   return flag | FLAG_REXMIT_LOST;
 }

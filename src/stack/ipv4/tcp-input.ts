@@ -41,8 +41,8 @@ import { TCP_INFINITE_SSTHRESH, tcpInitCwnd } from "./tcp-cong.ts";
 import { tcpAckSndCheckSlow } from "./tcp-control.ts";
 import { tcpDataQueue, tcpEventDataRecv, tcpQueueRcv } from "./tcp-data.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
-import { tcpMtupInit } from "./tcp-mtu-probe.ts";
 import { tcpPushPendingFrames, tcpWriteQueuePurge } from "./tcp-output.ts";
+import { tcpMtuProbes } from "./tcp-parts.ts";
 import { tcpRcvRttMeasureTs } from "./tcp-rcvbuf.ts";
 import { skStreamWriteSpace } from "./tcp-sendmsg.ts";
 import { ICSK_ACK_SCHED, type TcpSk } from "./tcp-sock.ts";
@@ -206,7 +206,7 @@ export function tcpInitTransfer(sk: TcpSk): void {
   tp.sndSsthresh = TCP_INFINITE_SSTHRESH;
   words[tp.cold + TP_SND_CWND_STAMP] = jiffies;
   icsk.caOps.init?.(sk);
-  tcpMtupInit(sk);
+  if (tcpMtuProbes !== null) tcpMtuProbes.init(sk);
   tcpInitBufferSpace(sk);
 }
 

@@ -38,8 +38,7 @@ import { INET_PROTOSW_ICSK, INET_PROTOSW_PERMANENT, inetRegisterProtosw } from "
 import { inetSockopts } from "./ip-parts.ts";
 import { inetAddProtocol } from "./protocol.ts";
 import { TP_DATA_SEGS_IN, TP_DEFER_CONNECT, TP_SEGS_IN } from "./tcp-cold.ts";
-import { tcpRegisterCongestionControl } from "./tcp-cong.ts";
-import { tcpCubic } from "./tcp-cubic.ts";
+import { tcpReno } from "./tcp-cong.ts";
 import { tcpSegsIn } from "./tcp-data.ts";
 import { tcpRcvEstablished, tcpRcvStateProcess } from "./tcp-input.ts";
 import { tcpV4Err } from "./tcp-ipv4-err.ts";
@@ -47,10 +46,8 @@ import { tcpV4Connect } from "./tcp-ipv4-connect.ts";
 import { tcpSetIpOptions } from "./tcp-ip-options.ts";
 import { TCP_MEMORY_WORDS } from "./tcp-memory.ts";
 import { TCP_TW_ACK, TCP_TW_RST, TCP_TW_SYN, tcpTimewaitStateProcess } from "./tcp-minisocks.ts";
-import { tcpMtupSetup, tcpMtupWords } from "./tcp-mtu-probe.ts";
 import { tcpOptionsInit } from "./tcp-options.ts";
 import { tcpListening, tcpMd5, tcpMd5Keys, tcpPartsInit } from "./tcp-parts.ts";
-import { tcpRateInit, tcpRateWords } from "./tcp-rate.ts";
 import { tcpRcvbufInit } from "./tcp-rcvbuf.ts";
 import { tcpV4SendAckTw, tcpV4SendReset, tcpV4SendResetTw } from "./tcp-reply.ts";
 import { SECURE_SEQ_WORDS, secureSeqInit } from "./tcp-secure-seq.ts";
@@ -281,8 +278,6 @@ export interface TcpSizes {
   readonly bindBuckets: number;
   readonly ehashBuckets: number;
   readonly buffers: number;
-  readonly deliveryRates: number;
-  readonly mtuProbes: number;
   readonly rcvbufMaxPackets: number;
 }
 
@@ -291,8 +286,7 @@ export function tcpV4Words(sizes: TcpSizes, requests: number): number {
   const nodes = sizes.socks + requests + sizes.timewaitSocks;
   return inetHashtablesWords(nodes, sizes.ehashBuckets) + inetBindWords(sizes.bindBuckets)
     + tcpSockWords(sizes.tcpSocks) + inetTimewaitWords(sizes.timewaitSocks)
-    + TCP_MEMORY_WORDS + PORT_SECRET_WORDS + SECURE_SEQ_WORDS
-    + tcpRateWords(sizes.deliveryRates * sizes.socks, sizes.buffers) + tcpMtupWords(sizes.mtuProbes * sizes.socks);
+    + TCP_MEMORY_WORDS + PORT_SECRET_WORDS + SECURE_SEQ_WORDS;
 }
 
 /**
@@ -307,12 +301,9 @@ export function tcpV4Init(sizes: TcpSizes, requests: number): void {
   inetTimewaitInit(sizes.timewaitSocks);
   tcpOptionsInit();
   secureSeqInit();
-  tcpRateInit(sizes.deliveryRates * sizes.socks, sizes.buffers);
-  tcpMtupSetup(sizes.mtuProbes * sizes.socks);
   tcpRcvbufInit(sizes.rcvbufMaxPackets);
-  tcpSockInit(sizes.tcpSocks, tcpCubic);
+  tcpSockInit(sizes.tcpSocks, tcpReno);
   tcpInit(sizes);
-  tcpRegisterCongestionControl(tcpCubic);
   inetAddProtocol(IPPROTO_TCP, tcpProtocol);
   inetRegisterProtosw(tcpProtosw);
 }

@@ -23,6 +23,7 @@ import {
 import { tcpCurrentSsthresh, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpSimpleRetransmit } from "./tcp-mtu.ts";
 import { tcpEventNewDataSent, tcpSegmentRoom, tcpStreamAllocSkb, tcpWriteQueueFree } from "./tcp-output.ts";
+import { MTU_PROBE_NONE, MTU_PROBE_WAIT, type MtuProbeOps, tcpMtupSearchingAdd } from "./tcp-parts.ts";
 import { TCPCB_EOR, type TcpSk } from "./tcp-sock.ts";
 import { IP_TCP_HLEN, tcpCurrentMss, tcpMssToMtu, tcpMtuToMss, tcpSyncMss, tcpWndEnd } from "./tcp-window.ts";
 import { tcpTransmitSkb } from "./tcp-xmit.ts";
@@ -42,13 +43,6 @@ const PROBING_ALWAYS = 2;
 /** A probe needs this window beside it, so that its loss is found by duplicates. */
 const MIN_CWND = 11;
 
-/** What tcpMtuProbe() answers: none went and none is due, one is due but must wait, one went. */
-export const MTU_PROBE_NONE = -1;
-export const MTU_PROBE_WAIT = 0;
-
-/** Socks that search: while there is none, nothing needs a look. */
-export let tcpMtupSearching = 0;
-
 /** Table of rows, -1 for none. */
 let rows = -1;
 
@@ -59,7 +53,6 @@ export function tcpMtupWords(socks: number): number {
 
 /** Boot time only. @param socks handles of socks, 0 for a machine that does not search */
 export function tcpMtupSetup(socks: number): void {
-  tcpMtupSearching = 0;
   rows = socks === 0 ? -1 : wordTable("tcp_mtup", socks * WORDS);
 }
 
@@ -74,7 +67,7 @@ function rowOf(sk: TcpSk): number {
 function enable(sk: TcpSk): void {
   if (rows < 0) return;
   const at = rows + sk.index * WORDS;
-  if (words[at + ENABLED] === 0) tcpMtupSearching++;
+  if (words[at + ENABLED] === 0) tcpMtupSearchingAdd(1);
   words[at + ENABLED] = 1;
   words[at + HIGH] = searchHigh(sk);
   words[at + LOW] = tcpMssToMtu(sk, sk.net.ipv4.tcpBaseMss);
@@ -93,7 +86,7 @@ function searchHigh(sk: TcpSk): number {
 }
 
 /** A connection begins to carry data. Linux: tcp_mtup_init(). */
-export function tcpMtupInit(sk: TcpSk): void {
+function tcpMtupInit(sk: TcpSk): void {
   tcpMtupRelease(sk);
   if (sk.net.ipv4.tcpMtuProbing < PROBING_ALWAYS || rows < 0) return;
   enable(sk);
@@ -101,17 +94,17 @@ export function tcpMtupInit(sk: TcpSk): void {
 }
 
 /** The search ends with its connection. */
-export function tcpMtupRelease(sk: TcpSk): void {
+function tcpMtupRelease(sk: TcpSk): void {
   const at = rowOf(sk);
   if (at < 0) return;
   words[at + ENABLED] = 0;
-  tcpMtupSearching--;
+  tcpMtupSearchingAdd(-1);
 }
 
 /**
  * Retransmissions go unanswered: segments shrink, first to tcp_base_mss, then by halves. Linux: tcp_mtu_probing().
  */
-export function tcpMtuProbing(sk: TcpSk): void {
+function tcpMtuProbing(sk: TcpSk): void {
   const sysctl = sk.net.ipv4;
   if (sysctl.tcpMtuProbing === 0 || rows < 0) return;
   const at = rowOf(sk);
@@ -128,7 +121,7 @@ export function tcpMtuProbing(sk: TcpSk): void {
 }
 
 /** A segment's payload is no more than what is known to pass. @param mss of the route */
-export function tcpMtupBound(sk: TcpSk, pmtu: number, mss: number): number {
+function tcpMtupBound(sk: TcpSk, pmtu: number, mss: number): number {
   const at = rowOf(sk);
   if (at < 0) return mss;
   if (words[at + HIGH]! > pmtu) words[at + HIGH] = pmtu;
@@ -196,7 +189,7 @@ function buildProbe(sk: TcpSk, length: number): SkBuff | null {
  * Sends a probe of unsent data if one is due and everything is calm. Linux: tcp_mtu_probe().
  * @returns MTU_PROBE_NONE; MTU_PROBE_WAIT, for room in a window: nothing else should go before; 1 when a probe went
  */
-export function tcpMtuProbe(sk: TcpSk): number {
+function tcpMtuProbe(sk: TcpSk): number {
   const at = rowOf(sk);
   if (at < 0) return MTU_PROBE_NONE;
   const tp = sk.tp;
@@ -229,7 +222,7 @@ export function tcpMtuProbe(sk: TcpSk): number {
 }
 
 /** Data was acknowledged: when the probe is among it, segments grow, and the window keeps its bytes. Linux: tcp_mtup_probe_success(). */
-export function tcpMtupAcked(sk: TcpSk): void {
+function tcpMtupAcked(sk: TcpSk): void {
   const at = rowOf(sk);
   const tp = sk.tp;
   if (at < 0 || words[at + SIZE] === 0 || ((words[at + SEQ_END]! - tp.sndUna) | 0) > 0) return;
@@ -250,7 +243,7 @@ export function tcpMtupAcked(sk: TcpSk): void {
  * Something is lost: is it the probe alone? Then it goes again in smaller segments and the window stays. Linux:
  * tcp_mtup_probe_failed() in tcp_fastretrans_alert(). @returns whether that was all
  */
-export function tcpMtupLost(sk: TcpSk): boolean {
+function tcpMtupLost(sk: TcpSk): boolean {
   const at = rowOf(sk);
   const tp = sk.tp;
   if (at < 0 || words[at + SIZE] === 0 || sk.icsk.caState >= TCP_CA_CWR || tp.sndUna !== words[at + SEQ_START]) return false;
@@ -264,7 +257,13 @@ export function tcpMtupLost(sk: TcpSk): boolean {
 }
 
 /** A retransmission while a probe is on its way: whatever becomes of it tells nothing. */
-export function tcpMtupInconclusive(sk: TcpSk): void {
+function tcpMtupInconclusive(sk: TcpSk): void {
   const at = rowOf(sk);
   if (at >= 0) words[at + SIZE] = 0;
 }
+
+/** What the rest of TCP finds of it, in tcp-parts.ts. */
+export const tcpMtuProbeOps: MtuProbeOps = Object.freeze({
+  init: tcpMtupInit, release: tcpMtupRelease, blackHole: tcpMtuProbing, bound: tcpMtupBound, probe: tcpMtuProbe, acked: tcpMtupAcked,
+  lost: tcpMtupLost, inconclusive: tcpMtupInconclusive,
+});

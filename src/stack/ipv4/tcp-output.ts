@@ -26,9 +26,8 @@ import {
 } from "./tcp-cold.ts";
 import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEcnSendSyn, tcpEcnSendSynack } from "./tcp-ecn.ts";
-import { MTU_PROBE_WAIT, tcpMtuProbe, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { tcpPacingCheck } from "./tcp-pacing.ts";
-import { tcpFastopen } from "./tcp-parts.ts";
+import { MTU_PROBE_WAIT, tcpFastopen, tcpMtuProbes, tcpMtupSearching } from "./tcp-parts.ts";
 import { tcpSendAgain } from "./tcp-retransmit.ts";
 import {
   ICSK_TIME_LOSS_PROBE, ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_CHUNK, TCPCB_EOR,
@@ -200,7 +199,7 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
   let room = 0;
   let held = 0;
   if (tcpMtupSearching !== 0 && !pushOne) {
-    const probe = tcpMtuProbe(sk);
+    const probe = tcpMtuProbes!.probe(sk);
     if (probe === MTU_PROBE_WAIT) return false;
     if (probe > 0) sent = 1;
   }

@@ -88,12 +88,69 @@ export interface TcpMd5Ops {
   set(sk: TcpSk, name: number, opt: Uint8Array | Int32Array | null): number;
 }
 
+/** Delivery rates (tcp-rate.ts), where they are measured. */
+export interface TcpRateOps {
+  /** A connection begins. */
+  reset(sk: TcpSk): void;
+  /** A segment of the write queue is sent, and acknowledged. */
+  sent(sk: TcpSk, skb: SkBuff): void;
+  delivered(sk: TcpSk, skb: SkBuff): void;
+  /** An ACK is taken in that acknowledged so many segments. */
+  gen(sk: TcpSk, delivered: number): void;
+  /** The program writes. */
+  write(sk: TcpSk): void;
+}
+
+/** TCP_INFO (tcp-info.ts). */
+export interface TcpInfoOps {
+  /** Elements written. */
+  get(sk: TcpSk, out: Uint8Array | Int32Array): number;
+}
+
+/** What MtuProbeOps.probe() answers: none went and none is due, one is due but must wait. */
+export const MTU_PROBE_NONE = -1;
+export const MTU_PROBE_WAIT = 0;
+
+/** Path MTU probing (tcp-mtu-probe.ts); all but the first and the third only while a sock searches (tcpMtupSearching). */
+export interface MtuProbeOps {
+  /** A connection begins to carry data, ends. */
+  init(sk: TcpSk): void;
+  release(sk: TcpSk): void;
+  /** Retransmissions go unanswered. */
+  blackHole(sk: TcpSk): void;
+  /** A payload of at most `mss` that is known to pass. */
+  bound(sk: TcpSk, pmtu: number, mss: number): number;
+  /** Sends a probe if one is due: MTU_PROBE_NONE, MTU_PROBE_WAIT, or 1. */
+  probe(sk: TcpSk): number;
+  /** Data was acknowledged. */
+  acked(sk: TcpSk): void;
+  /** Something was lost: was it the probe alone? */
+  lost(sk: TcpSk): boolean;
+  /** Something is sent again. */
+  inconclusive(sk: TcpSk): void;
+}
+
+/** Socket options that few programs ask for (tcp-sockopt-more.ts): -ENOPROTOOPT for any other. */
+export interface TcpSockoptOps {
+  set(sk: TcpSk, name: number, value: number, opt: Uint8Array | Int32Array | null): number;
+  value(sk: TcpSk, name: number): number;
+  /** TCP_CONGESTION: elements written. */
+  congestion(sk: TcpSk, out: Uint8Array | Int32Array): number;
+}
+
 export let tcpListening: TcpListenOps | null = null;
 export let tcpSyncookies: SyncookieOps | null = null;
 export let tcpFastopen: FastopenOps | null = null;
 export let tcpMd5: TcpMd5Ops | null = null;
 /** Keys in use: while there is none no segment needs a look. Linux: the static key tcp_md5_needed. */
 export let tcpMd5Keys = 0;
+
+export let tcpRates: TcpRateOps | null = null;
+export let tcpInfo: TcpInfoOps | null = null;
+export let tcpMtuProbes: MtuProbeOps | null = null;
+/** Socks that search for their path MTU: while there is none, nothing needs a look. */
+export let tcpMtupSearching = 0;
+export let tcpSockopts: TcpSockoptOps | null = null;
 
 /** Boot: no part is there. */
 export function tcpPartsInit(): void {
@@ -102,6 +159,11 @@ export function tcpPartsInit(): void {
   tcpFastopen = null;
   tcpMd5 = null;
   tcpMd5Keys = 0;
+  tcpRates = null;
+  tcpInfo = null;
+  tcpMtuProbes = null;
+  tcpMtupSearching = 0;
+  tcpSockopts = null;
 }
 
 export function registerTcpListening(ops: TcpListenOps): void {
@@ -123,4 +185,25 @@ export function registerTcpMd5(ops: TcpMd5Ops): void {
 /** So many keys more, or less. */
 export function tcpMd5KeysAdd(count: number): void {
   tcpMd5Keys += count;
+}
+
+export function registerTcpRates(ops: TcpRateOps): void {
+  tcpRates = ops;
+}
+
+export function registerTcpInfo(ops: TcpInfoOps): void {
+  tcpInfo = ops;
+}
+
+export function registerMtuProbes(ops: MtuProbeOps): void {
+  tcpMtuProbes = ops;
+}
+
+/** So many socks more that search, or less. */
+export function tcpMtupSearchingAdd(count: number): void {
+  tcpMtupSearching += count;
+}
+
+export function registerTcpSockopts(ops: TcpSockoptOps): void {
+  tcpSockopts = ops;
 }

@@ -12,6 +12,7 @@ import { jiffies } from "../../lib/timer.ts";
 import { type SkBuff, skbBufferNumber } from "../core/skbuff.ts";
 import { TP_DELIVERED, TP_MIN_RTT } from "./tcp-cold.ts";
 import { tcpPacketsInFlight } from "./tcp-cong.ts";
+import type { TcpRateOps } from "./tcp-parts.ts";
 import { RTT_UNKNOWN, TCPCB_SACKED_ACKED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 
 /** Words of a sock: when the flight that is sampled began, and the last delivery; limited by the program up to that many delivered, 0 if not. */
@@ -33,7 +34,7 @@ const TX_WORDS = 3;
 const TX_NONE = -1;
 
 /** Where in `words` the rows of socks are, 0 when rates are not measured; and those of buffers. */
-export let tcpRateRows = 0;
+let tcpRateRows = 0;
 let txRows = 0;
 
 /** The sample of the ACK at hand: is there one, delivered and the time before the flight, the program's limit, ms of sending, its last segment. */
@@ -63,13 +64,13 @@ function rowOf(sk: TcpSk): number {
 }
 
 /** A connection begins: nothing is known. */
-export function tcpRateReset(sk: TcpSk): void {
+function tcpRateReset(sk: TcpSk): void {
   const row = rowOf(sk);
   words.fill(0, row, row + SOCK_WORDS);
 }
 
 /** A segment of the write queue is sent, for the first time or again. Linux: tcp_rate_skb_sent(). */
-export function tcpRateSkbSent(sk: TcpSk, skb: SkBuff): void {
+function tcpRateSkbSent(sk: TcpSk, skb: SkBuff): void {
   const row = rowOf(sk);
   const tx = txRows + skbBufferNumber(skb) * TX_WORDS;
   // Nothing in flight: a flight begins.
@@ -80,7 +81,7 @@ export function tcpRateSkbSent(sk: TcpSk, skb: SkBuff): void {
 }
 
 /** A segment is acknowledged, selectively or not: of those of one ACK the one sent last counts. Linux: tcp_rate_skb_delivered(). */
-export function tcpRateSkbDelivered(sk: TcpSk, skb: SkBuff): void {
+function tcpRateSkbDelivered(sk: TcpSk, skb: SkBuff): void {
   const row = rowOf(sk);
   const tx = txRows + skbBufferNumber(skb) * TX_WORDS;
   const delivered = words[tx + TX_DELIVERED]!;
@@ -100,7 +101,7 @@ export function tcpRateSkbDelivered(sk: TcpSk, skb: SkBuff): void {
 }
 
 /** The ACK is taken in: its sample counts or not. Linux: tcp_rate_gen(). @param delivered segments it delivered */
-export function tcpRateGen(sk: TcpSk, delivered: number): void {
+function tcpRateGen(sk: TcpSk, delivered: number): void {
   const row = rowOf(sk);
   const cold = sk.tp.cold;
   const total = words[cold + TP_DELIVERED]!;
@@ -120,7 +121,7 @@ export function tcpRateGen(sk: TcpSk, delivered: number): void {
 }
 
 /** The program writes: has it let the path run dry? Linux: tcp_rate_check_app_limited(). */
-export function tcpRateCheckAppLimited(sk: TcpSk): void {
+function tcpRateCheckAppLimited(sk: TcpSk): void {
   const tp = sk.tp;
   const inFlight = tcpPacketsInFlight(tp);
   if (((tp.writeSeq - tp.sndNxt) | 0) >= tp.mssCache || inFlight >= tp.sndCwnd || tp.lostOut > tp.retransOut) return;
@@ -140,3 +141,8 @@ export function tcpDeliveryRate(sk: TcpSk, tp: TcpSock): number {
 export function tcpRateIsAppLimited(sk: TcpSk): boolean {
   return tcpRateRows !== 0 && words[rowOf(sk) + RATE_APP_LIMITED] !== 0;
 }
+
+/** What the rest of TCP finds of it, in tcp-parts.ts. */
+export const tcpRateOps: TcpRateOps = Object.freeze({
+  reset: tcpRateReset, sent: tcpRateSkbSent, delivered: tcpRateSkbDelivered, gen: tcpRateGen, write: tcpRateCheckAppLimited,
+});

@@ -24,9 +24,9 @@ import { TP_BYTES_RETRANS, TP_PRR_OUT, TP_RETRANS_STAMP, TP_TOTAL_RETRANS, TP_UN
 import { tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEcnClearSyn } from "./tcp-ecn.ts";
 import { tcpMakeHeadroom } from "./tcp-ip-options.ts";
-import { tcpMtupInconclusive, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { tcpPacingCheck } from "./tcp-pacing.ts";
 import { tcpFragment, tcpWriteQueueFree } from "./tcp-output.ts";
+import { tcpMtuProbes, tcpMtupSearching } from "./tcp-parts.ts";
 import {
   ICSK_TIME_REO_TIMEOUT, ICSK_TIME_RETRANS, TCPCB_CHUNK, TCPCB_EOR, TCPCB_EVER_RETRANS, TCPCB_LOST, TCPCB_SACKED_ACKED,
   TCPCB_SACKED_RETRANS, type TcpSk,
@@ -81,7 +81,7 @@ export function tcpSendAgain(sk: TcpSk, skb: SkBuff): number {
 export function tcpRetransmitSegment(sk: TcpSk, skb: SkBuff): number {
   const tp = sk.tp;
   const mib = sk.net.mib;
-  if (tcpMtupSearching !== 0) tcpMtupInconclusive(sk);
+  if (tcpMtupSearching !== 0) tcpMtuProbes!.inconclusive(sk);
   if (skbCloned(skb) && sk.wmemAlloc > NOTHING_QUEUED) {
     mib[LINUX_MIB_TCPSPURIOUS_RTX_HOSTQUEUES]!++;
     return -EBUSY;

@@ -22,7 +22,7 @@ import {
   TP_REORDERING, TP_TLP_HIGH_SEQ, TP_TOTAL_RETRANS, TP_UNDO_MARKER, TP_UNDO_RETRANS,
 } from "./tcp-cold.ts";
 import { rxOpt } from "./tcp-options.ts";
-import { tcpRateRows, tcpRateSkbDelivered } from "./tcp-rate.ts";
+import { tcpRates } from "./tcp-parts.ts";
 import { tcpRackAdvance } from "./tcp-recovery.ts";
 import {
   TCPCB_LOST, TCPCB_RETRANS, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
@@ -165,7 +165,7 @@ function tagSegment(sk: TcpSk, tp: TcpSock, skb: SkBuff, dsack: boolean): void {
   if (((skb.endSeq - tp.sndUna) | 0) <= 0) return;
   if ((sacked & TCPCB_SACKED_ACKED) === 0) {
     tagDelivered(tp, skb);
-    if (tcpRateRows !== 0) tcpRateSkbDelivered(sk, skb);
+    if (tcpRates !== null) tcpRates.delivered(sk, skb);
   }
   // Both copies have arrived.
   if (dsack && (skb.sacked & TCPCB_SACKED_RETRANS) !== 0) {

@@ -22,8 +22,7 @@ import {
 } from "./tcp-cold.ts";
 import { tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
 import { tcpAddWriteQueueTail, tcpPushOne, tcpPushPendingFrames, tcpSegmentRoom, tcpStreamAllocSkb } from "./tcp-output.ts";
-import { tcpFastopen } from "./tcp-parts.ts";
-import { tcpRateCheckAppLimited, tcpRateRows } from "./tcp-rate.ts";
+import { tcpFastopen, tcpRates } from "./tcp-parts.ts";
 import { ICSK_TIME_POOL, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_EOR, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer, TCP_POOL_RETRY_MS } from "./tcp-timer.ts";
 import { tcpMarkUrg } from "./tcp-urgent.ts";
@@ -196,7 +195,7 @@ function sendmsgData(sk: TcpSk, msg: Msghdr, length: number, before: number): nu
   if (sk.err !== 0 || (sk.shutdown & SEND_SHUTDOWN) !== 0) return streamError(sk);
   const socket = sk.socket;
   if (socket !== null) socket.noSpace = false;
-  if (tcpRateRows !== 0) tcpRateCheckAppLimited(sk);
+  if (tcpRates !== null) tcpRates.write(sk);
   const mss = tcpCurrentMss(sk);
   const room = tcpSegmentRoom(sk);
   const goal = mss < room ? mss : room;

@@ -34,8 +34,8 @@ import { tcpSendAck, tcpSendActiveReset, tcpSendFin, tcpWriteWakeup } from "./tc
 import { tcpEnterLoss } from "./tcp-fastretrans.ts";
 import { tcpCheckOom } from "./tcp-memory.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
-import { tcpMtuProbing } from "./tcp-mtu-probe.ts";
 import { tcpWriteQueuePurge } from "./tcp-output.ts";
+import { tcpMtuProbes } from "./tcp-parts.ts";
 import { tcpRackReoTimeout } from "./tcp-recovery.ts";
 import { tcpRetransmitSkb } from "./tcp-retransmit.ts";
 import { skStreamWriteSpace } from "./tcp-sendmsg.ts";
@@ -221,7 +221,7 @@ function tcpMayRetransmit(sk: TcpSk): boolean {
     expired = icsk.retransmits >= (sk.state === TCP_SYN_SENT ? retries + sysctl.tcpSynLinearTimeouts : retries);
   } else {
     if (retransmitsTimedOut(sk, sysctl.tcpRetries1, 0)) {
-      tcpMtuProbing(sk);
+      if (tcpMtuProbes !== null) tcpMtuProbes.blackHole(sk);
       sk.dst?.ops.negativeAdvice(sk);
     }
     retries = sysctl.tcpRetries2;

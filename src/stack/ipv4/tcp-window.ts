@@ -25,9 +25,8 @@ import { IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipOptions } from "./ip-parts.ts";
 import { TP_ADVMSS, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_SND_CWND_STAMP, TP_URG_DATA, TP_USER_MSS, TP_WINDOW_CLAMP } from "./tcp-cold.ts";
 import { tcpAdjustRcvSsthresh, tcpUnderMemoryPressure } from "./tcp-memory.ts";
-import { tcpMtupBound, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { TCP_MAX_WSCALE } from "./tcp-options.ts";
-import { tcpMd5, tcpMd5Keys } from "./tcp-parts.ts";
+import { tcpMd5, tcpMd5Keys, tcpMtuProbes, tcpMtupSearching } from "./tcp-parts.ts";
 import { tcpRcvqSpaceInit, tcpRmemMax } from "./tcp-rcvbuf.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 
@@ -286,7 +285,7 @@ export function tcpSyncMss(sk: TcpSk, pmtu: number): number {
     const least = 68 - headerLen;
     mss = most > least ? most : least;
   }
-  if (tcpMtupSearching !== 0) mss = tcpMtupBound(sk, pmtu, mss);
+  if (tcpMtupSearching !== 0) mss = tcpMtuProbes!.bound(sk, pmtu, mss);
   sk.icsk.pmtuCookie = pmtu;
   tp.mssCache = mss;
   return mss;

@@ -25,9 +25,8 @@ import { CA_EVENT_TX_START, tcpCaEvent, tcpPacketsInFlight } from "./tcp-cong.ts
 import { tcpEcnSend } from "./tcp-ecn.ts";
 import { tcpMakeHeadroom } from "./tcp-ip-options.ts";
 import { tcpPacingSent } from "./tcp-pacing.ts";
-import { tcpFastopen, tcpMd5, tcpMd5Keys } from "./tcp-parts.ts";
+import { tcpFastopen, tcpMd5, tcpMd5Keys, tcpRates } from "./tcp-parts.ts";
 import { tcpEnterCwr } from "./tcp-prr.ts";
-import { tcpRateRows, tcpRateSkbSent } from "./tcp-rate.ts";
 import { tcpSackOptionLength, tcpWriteSackOption } from "./tcp-sack.ts";
 import {
   OPTION_SACK_ADVERTISE, OPTION_TS, OPTION_WSCALE, tcpSynOptionBits, tcpSynOptions, tcpWriteSynOptions,
@@ -105,7 +104,7 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean, wante
     skb = copy;
     // The queue keeps the socket alive itself; the packet below does until it is gone.
     skbSetOwnerW(skb, sk);
-    if (tcpRateRows !== 0) tcpRateSkbSent(sk, segment);
+    if (tcpRates !== null) tcpRates.sent(sk, segment);
   }
   let flags = skb.tcpFlags;
   const payload = skb.len;

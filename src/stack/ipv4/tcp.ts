@@ -41,11 +41,9 @@ import {
 import { tcpSendActiveReset, tcpSendFin } from "./tcp-control.ts";
 import { tcpCheckOom, tcpMemoryInit, tcpOrphansAdd } from "./tcp-memory.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
-import { tcpMtupRelease, tcpMtupSearching } from "./tcp-mtu-probe.ts";
 import { tcpOfoPurge } from "./tcp-ofo.ts";
 import { tcpWriteQueuePurge } from "./tcp-output.ts";
-import { tcpFastopen, tcpListening, tcpMd5, tcpMd5Keys } from "./tcp-parts.ts";
-import { tcpRateReset, tcpRateRows } from "./tcp-rate.ts";
+import { tcpFastopen, tcpListening, tcpMd5, tcpMd5Keys, tcpMtuProbes, tcpMtupSearching, tcpRates } from "./tcp-parts.ts";
 import { tcpInq } from "./tcp-recvmsg.ts";
 import { tcpIsWriteable, tcpSendSpace, tcpSetNoSpace } from "./tcp-sendmsg.ts";
 import { tcpRecoveryReset, type TcpSk, tcpStatsReset } from "./tcp-sock.ts";
@@ -95,14 +93,14 @@ export function tcpInitSock(sock: Sock): number {
   tp.mssCache = TCP_MSS_DEFAULT;
   words[tp.cold + TP_REORDERING] = TCP_REORDERING;
   tcpAssignCongestionControl(sk);
-  if (tcpRateRows !== 0) tcpRateReset(sk);
+  if (tcpRates !== null) tcpRates.reset(sk);
   return 0;
 }
 
 /** All that TCP holds for a sock goes: timers, segments. Linux: tcp_v4_destroy_sock(). */
 function tcpDestroySock(sk: TcpSk): void {
   tcpClearXmitTimers(sk);
-  if (tcpMtupSearching !== 0) tcpMtupRelease(sk);
+  if (tcpMtupSearching !== 0) tcpMtuProbes!.release(sk);
   tcpWriteQueuePurge(sk);
   tcpOfoPurge(sk);
   skbQueuePurge(sk.receiveQueue);
@@ -302,10 +300,10 @@ export function tcpDisconnect(sock: Sock): number {
   tp.sndWscale = tp.rcvWscale = 0;
   words[tp.cold + TP_REORDERING] = sk.net.ipv4.tcpReordering;
   tcpRecoveryReset(tp);
-  if (tcpMtupSearching !== 0) tcpMtupRelease(sk);
+  if (tcpMtupSearching !== 0) tcpMtuProbes!.release(sk);
   words[tp.cold + TP_LAST_OOW_ACK_TIME] = 0;
   tcpStatsReset(tp);
-  if (tcpRateRows !== 0) tcpRateReset(sk);
+  if (tcpRates !== null) tcpRates.reset(sk);
   words[tp.cold + TP_FASTOPEN_REQ] = FASTOPEN_REQ_NONE;
   skDstReset(sk);
   if (sk.err !== 0) sockDefErrorReport(sk);
