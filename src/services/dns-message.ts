@@ -162,7 +162,7 @@ function readRecords(
     const end = recordEnd(bytes, view, length, at);
     if (end < 0) {
       if (!cut) return ANSWER_FAILED;
-      authorities = 0;
+      authorities = -1;
       break;
     }
     const fixed = dnsNameSkip(bytes, length, at);
@@ -184,8 +184,12 @@ function readRecords(
     at = end;
   }
   if (answer.count > 0) return ANSWER_DATA;
+  // What was asked for may stand in what has been left out.
+  if (rcode === RCODE_NOERROR && authorities < 0 && aliases === 0) return ANSWER_FAILED;
   if (rcode === RCODE_NOERROR && aliases > 0 && findSoa(bytes, view, length, at, authorities) < 0) return ANSWER_ALIAS;
-  answer.ttlSec = negativeTtl(bytes, view, length, at, authorities);
+  // The aliases that lead there are believed no longer than they say.
+  const ttl = negativeTtl(bytes, view, length, at, authorities);
+  if (ttl < answer.ttlSec) answer.ttlSec = ttl;
   return rcode === RCODE_NXDOMAIN ? ANSWER_NXDOMAIN : ANSWER_NODATA;
 }
 

@@ -123,6 +123,18 @@ test.serial("that there is no such name is remembered as the SOA says, and not w
   t.is(server.questions.length, 4);
 });
 
+test.serial("that there is nothing behind an alias is remembered no longer than the alias", (t) => {
+  const { lab, server, ask } = setUp(t, ({ name }) => ({
+    rcode: 3, answers: [{ name, type: "CNAME", ttl: 5, data: "gone.org" }], authorities: [{ name: "org", type: "SOA", ttl: 300, data: 300 }],
+  }));
+  t.is(ask("alias.org"), EAI_NONAME);
+  t.is(ask("alias.org"), EAI_NONAME);
+  t.is(server.questions.length, 1);
+  lab.runFor(6000);
+  t.is(ask("alias.org"), EAI_NONAME);
+  t.is(server.questions.length, 2);
+});
+
 test.serial("a name without an address is no data", (t) => {
   const { ask } = setUp(t, () => ({ authorities: [{ name: "org", type: "SOA", data: 20 }] }));
   t.is(ask("mail-only.org"), EAI_NODATA);
