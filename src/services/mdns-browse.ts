@@ -1,13 +1,13 @@
 /**
  * Asking others by mDNS: which instances of a service there are, where one of them is, what address a host has. Read first: RFC
- * 6762 sections 5.2, 7.1 and 10, RFC 6763 sections 4 and 5. Owns the questions and the instances found; what is heard is only
+ * 6762 sections 5.2, 7.1, 7.3 and 10, RFC 6763 sections 4 and 5. Owns the questions and the instances found; what is heard is only
  * noted here, and told to the program when the service has done everything else.
  */
 import { getRandomBelow } from "../lib/random.ts";
 import { EAI_AGAIN } from "../uapi/netdb.ts";
 import { DNS_CLASS_IN, DNS_TYPE_A, DNS_TYPE_PTR, RR_BYTES, RR_CLASS, RR_RDLENGTH, RR_TTL, RR_TYPE } from "./dns-message.ts";
 import { DNS_NAME_BYTES, dnsNameIs, dnsNameLength, dnsNameRead, dnsNameText } from "./dns-name.ts";
-import { DNS_TYPE_SRV, DNS_TYPE_TXT, SRV_PORT, SRV_TARGET, utf8Text } from "./mdns-records.ts";
+import { DNS_TYPE_SRV, DNS_TYPE_TXT, recordAfter, recordFixed, SRV_PORT, SRV_TARGET, utf8Text } from "./mdns-records.ts";
 import { scratch, scratchView } from "./service.ts";
 
 /** Questions at once; instances remembered for all of them; longest text of an instance. */
@@ -35,9 +35,11 @@ const RESOLVE_MS = 6000;
 const GOODBYE_MS = 1000;
 const MSEC_PER_SEC = 1000;
 const LONGEST_TTL_SEC = 86_400;
-/** After 80, 85, 90 and 95 % of its time a record is asked for again. */
+/** After 80, 85, 90 and 95 % of its time, and up to 2 % more, a record is asked for again. */
 const REFRESH_FROM = 80;
 const REFRESH_STEP = 5;
+const REFRESH_SPREAD = 2;
+const REFRESH_NEVER = 100;
 const NO_TIME = Infinity;
 
 /** Where an instance is; good for the time of the call. */
@@ -154,7 +156,7 @@ export function browserRecord(browser: MdnsBrowser, length: number, at: number, 
     if (question.kind === FREE) continue;
     const type = scratchView.getUint16(fixed + RR_TYPE);
     if (question.kind === BROWSE) {
-      if (type === DNS_TYPE_PTR && dnsNameIs(scratch, length, at, question.name, 0)) takeInstance(browser, question, length, fixed, now);
+      if (type === DNS_TYPE_PTR && dnsNameIs(scratch, length, at, question.name, 0)) takeInstance(browser, question, fixed, now);
     } else if (scratchView.getInt32(fixed + RR_TTL) !== 0) {
       takeAnswer(question, length, at, fixed, type);
     }
@@ -166,29 +168,40 @@ function ttlMs(fixed: number): number {
   return (ttl < LONGEST_TTL_SEC ? ttl : LONGEST_TTL_SEC) * MSEC_PER_SEC;
 }
 
+/** Reads the instance that the record behind `fixed` names into `browser.name`: whether it is one of that type. */
+function readInstance(browser: MdnsBrowser, question: MdnsQuestion, fixed: number): boolean {
+  const { name } = browser;
+  const end = recordAfter(fixed);
+  return dnsNameRead(scratch, end, fixed + RR_BYTES, name, 0, true) === end && name[0] !== 0
+    && dnsNameIs(name, DNS_NAME_BYTES, 1 + name[0]!, question.name, 0);
+}
+
+/** What is remembered of the instance that was read last, or null. */
+function findInstance({ found, name }: MdnsBrowser, question: MdnsQuestion): MdnsFound | null {
+  for (let i = 0; i < found.length; i++) if (found[i]!.question === question && sameLabel(found[i]!, name)) return found[i]!;
+  return null;
+}
+
 /** An instance of the type that is browsed for. */
-function takeInstance(browser: MdnsBrowser, question: MdnsQuestion, length: number, fixed: number, now: number): void {
+function takeInstance(browser: MdnsBrowser, question: MdnsQuestion, fixed: number, now: number): void {
   const { name, found } = browser;
-  if (dnsNameRead(scratch, length, fixed + RR_BYTES, name, 0, true) < 0) return;
-  const bytes = name[0]!;
-  if (bytes === 0 || !dnsNameIs(name, DNS_NAME_BYTES, 1 + bytes, question.name, 0)) return;
+  if (!readInstance(browser, question, fixed)) return;
   const ttl = ttlMs(fixed);
-  let entry: MdnsFound | null = null;
-  for (let i = 0; i < found.length && entry === null; i++) if (found[i]!.question === question && sameLabel(found[i]!, name)) entry = found[i]!;
+  let entry = findInstance(browser, question);
   if (entry === null) {
     if (ttl === 0) return;
     for (let i = 0; i < found.length && entry === null; i++) if (found[i]!.question === null) entry = found[i]!;
     // More than can be remembered are not told.
     if (entry === null) return;
     entry.question = question;
-    entry.labelBytes = bytes;
-    for (let i = 0; i < bytes; i++) entry.label[i] = name[1 + i]!;
+    entry.labelBytes = name[0]!;
+    for (let i = 0; i < entry.labelBytes; i++) entry.label[i] = name[1 + i]!;
     entry.event = MDNS_FOUND;
   }
   entry.ttlMs = ttl > 0 ? ttl : GOODBYE_MS;
   entry.expiresMs = now + entry.ttlMs;
   // What says goodbye is not asked for again.
-  entry.refresh = ttl > 0 ? REFRESH_FROM : 100;
+  entry.refresh = ttl > 0 ? REFRESH_FROM + getRandomBelow(REFRESH_SPREAD + 1) : REFRESH_NEVER;
 }
 
 function sameLabel(entry: MdnsFound, name: Uint8Array): boolean {
@@ -202,8 +215,9 @@ function takeAnswer(question: MdnsQuestion, length: number, at: number, fixed: n
   const data = fixed + RR_BYTES;
   const bytes = scratchView.getUint16(fixed + RR_RDLENGTH);
   const service = question.kind === RESOLVE && dnsNameIs(scratch, length, at, question.name, 0);
-  if (service && type === DNS_TYPE_SRV && bytes > SRV_TARGET) {
-    if (dnsNameRead(scratch, length, data + SRV_TARGET, question.target, 0) < 0) return;
+  if (service && type === DNS_TYPE_SRV && bytes > SRV_TARGET && !question.haveSrv) {
+    // Once there is a target it stays: a malformed one would spoil it.
+    if (dnsNameRead(scratch, data + bytes, data + SRV_TARGET, question.target, 0) !== data + bytes) return;
     question.port = scratchView.getUint16(data + SRV_PORT);
     question.haveSrv = true;
   } else if (service && type === DNS_TYPE_TXT) {
@@ -220,6 +234,11 @@ function knowsHost(question: MdnsQuestion): boolean {
   return question.kind === HOST || question.haveSrv;
 }
 
+/** When an instance is asked for again, or forgotten. */
+function refreshMs({ refresh, expiresMs, ttlMs: whole }: MdnsFound): number {
+  return refresh < REFRESH_NEVER ? expiresMs - whole * (REFRESH_NEVER - refresh) / REFRESH_NEVER : expiresMs;
+}
+
 /** When a question is to be sent, or something is over; NO_TIME when never. */
 export function browserNext(browser: MdnsBrowser): number {
   let next = NO_TIME;
@@ -232,7 +251,7 @@ export function browserNext(browser: MdnsBrowser): number {
   for (let i = 0; i < browser.found.length; i++) {
     const entry = browser.found[i]!;
     if (entry.question === null) continue;
-    const at = entry.refresh < 100 ? entry.expiresMs - entry.ttlMs * (100 - entry.refresh) / 100 : entry.expiresMs;
+    const at = refreshMs(entry);
     if (at < next) next = at;
   }
   return next;
@@ -248,7 +267,7 @@ export function browserExpire(browser: MdnsBrowser, now: number): void {
       if (entry.event === 0) entry.question = null;
       continue;
     }
-    while (entry.refresh < 100 && now >= entry.expiresMs - entry.ttlMs * (100 - entry.refresh) / 100) {
+    while (now >= refreshMs(entry)) {
       entry.refresh += REFRESH_STEP;
       entry.question.sendMs = now;
     }
@@ -264,13 +283,50 @@ export function browserDue(browser: MdnsBrowser, now: number): number {
   return -1;
 }
 
+function wasSent(question: MdnsQuestion, now: number): void {
+  question.sendMs = now + question.intervalMs;
+  question.intervalMs = question.intervalMs * 2 < LONGEST_INTERVAL_MS ? question.intervalMs * 2 : LONGEST_INTERVAL_MS;
+}
+
+/**
+ * Somebody else asks all for the instances of the type at `at`, with so many known answers from `records` on. To who browses for it
+ * too, that is as if it had asked itself, unless he knows of one that it does not (section 7.3).
+ */
+export function browserHeard(browser: MdnsBrowser, length: number, at: number, records: number, count: number, now: number): void {
+  for (let i = 0; i < browser.questions.length; i++) {
+    const question = browser.questions[i]!;
+    if (question.kind === BROWSE && dnsNameIs(scratch, length, at, question.name, 0) && knowsAll(browser, question, length, records, count, now)) {
+      wasSent(question, now);
+    }
+  }
+}
+
+/** Would all the known answers to the question be among ours? */
+function knowsAll(browser: MdnsBrowser, question: MdnsQuestion, length: number, records: number, count: number, now: number): boolean {
+  let at = records;
+  for (let i = 0; i < count; i++) {
+    const fixed = recordFixed(length, at);
+    if (fixed < 0) return false;
+    if (scratchView.getUint16(fixed + RR_TYPE) === DNS_TYPE_PTR && dnsNameIs(scratch, length, at, question.name, 0)) {
+      const entry = readInstance(browser, question, fixed) ? findInstance(browser, question) : null;
+      if (entry === null || !isFresh(entry, now)) return false;
+    }
+    at = recordAfter(fixed);
+  }
+  return true;
+}
+
+/** Is at least half of its time left (section 7.1)? */
+function isFresh(entry: MdnsFound, now: number): boolean {
+  return (entry.expiresMs - now) * 2 >= entry.ttlMs;
+}
+
 /** Writes the questions of one query behind `at`; how many, and where they end is browserEnd(). */
 let endAt = 0;
 
 export function browserPutQuestions(browser: MdnsBrowser, index: number, at: number, now: number): number {
   const question = browser.questions[index]!;
-  question.sendMs = now + question.intervalMs;
-  question.intervalMs = question.intervalMs * 2 < LONGEST_INTERVAL_MS ? question.intervalMs * 2 : LONGEST_INTERVAL_MS;
+  wasSent(question, now);
   endAt = at;
   let count = 0;
   if (question.kind === BROWSE) count += putQuestion(question.name, DNS_TYPE_PTR);
@@ -304,8 +360,7 @@ export function browserPutKnown(browser: MdnsBrowser, index: number, end: number
   let count = 0;
   for (let i = 0; i < browser.found.length; i++) {
     const entry = browser.found[i]!;
-    const left = entry.expiresMs - now;
-    if (entry.question !== question || left * 2 < entry.ttlMs || endAt + 2 * DNS_NAME_BYTES + RR_BYTES > end) continue;
+    if (entry.question !== question || !isFresh(entry, now) || endAt + 2 * DNS_NAME_BYTES + RR_BYTES > end) continue;
     putName(question.name);
     const fixed = endAt;
     endAt += RR_BYTES;
@@ -314,7 +369,7 @@ export function browserPutKnown(browser: MdnsBrowser, index: number, end: number
     putName(question.name);
     scratchView.setUint16(fixed + RR_TYPE, DNS_TYPE_PTR);
     scratchView.setUint16(fixed + RR_CLASS, DNS_CLASS_IN);
-    scratchView.setInt32(fixed + RR_TTL, Math.floor(left / MSEC_PER_SEC));
+    scratchView.setInt32(fixed + RR_TTL, Math.floor((entry.expiresMs - now) / MSEC_PER_SEC));
     scratchView.setUint16(fixed + RR_RDLENGTH, endAt - fixed - RR_BYTES);
     count++;
   }

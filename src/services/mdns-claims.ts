@@ -4,7 +4,7 @@
  */
 import { getRandomBelow } from "../lib/random.ts";
 import type { Net } from "../stack/core/net.ts";
-import { SockaddrIn } from "../stack/core/sockaddr.ts";
+import { Msghdr, SockaddrIn } from "../stack/core/sockaddr.ts";
 import { INADDR_MDNS_GROUP } from "../uapi/in.ts";
 import { dnsNameLength } from "./dns-name.ts";
 import { Interface } from "./interface.ts";
@@ -16,6 +16,8 @@ import { Service, serviceClock, ServiceSocket } from "./service.ts";
 export const MDNS_PORT = 5353;
 /** Longest message that is built: it fits a packet of 1500 bytes. */
 export const MDNS_MESSAGE_BYTES = 1472;
+/** Of the control message IP_PKTINFO: where the destination of the packet is, behind level, type, length, device and own address. */
+export const PKTINFO_DADDR = 5;
 /** Time between probes, of which the first comes after up to as much. */
 export const PROBE_MS = 250;
 /** After so many conflicts there are five seconds before each attempt. */
@@ -32,7 +34,9 @@ const CHAR_HYPHEN = 0x2d;
 const CHAR_0 = 0x30;
 
 export class MdnsResponder extends Service implements MdnsSelf {
+  /** Address and mask of the device, 0 while they are not known. */
   addr = 0;
+  mask = 0;
   /** Bits of answers that are due at `answerMs`. */
   answers = 0;
   answerMs = Infinity;
@@ -47,6 +51,9 @@ export class MdnsResponder extends Service implements MdnsSelf {
   link: LinkWatch | null = null;
   readonly group: SockaddrIn = new SockaddrIn(INADDR_MDNS_GROUP, MDNS_PORT);
   readonly from: SockaddrIn = new SockaddrIn();
+  /** How messages are read: each with its destination, which is in `control`. */
+  readonly msg: Msghdr = new Msghdr(1);
+  readonly control: Int32Array = new Int32Array(PKTINFO_DADDR + 1);
   readonly onName: ((claim: number, name: string) => void) | undefined;
   /** Bits of claims whose name is still to be told. */
   named = 0;
@@ -56,6 +63,8 @@ export class MdnsResponder extends Service implements MdnsSelf {
     super(net);
     this.iface = new Interface(name);
     this.onName = onName;
+    this.msg.name = this.from;
+    this.msg.control = this.control;
   }
 }
 

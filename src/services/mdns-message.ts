@@ -5,14 +5,16 @@
  * What is asked for is noted as bits, and answered when the message has been read, as both are in the same buffer.
  */
 import { getRandomBelow } from "../lib/random.ts";
-import { recvfrom, sendto } from "../stack/socket/sendrecv.ts";
-import { DNS_AA, DNS_CLASS_IN, DNS_FLAGS, DNS_HEADER_BYTES, DNS_QR, DNS_TC, RR_BYTES, RR_CLASS, RR_RDLENGTH, RR_TTL, RR_TYPE } from "./dns-message.ts";
+import { msgSetBuffer } from "../stack/core/sockaddr.ts";
+import { recvmsg, sendto } from "../stack/socket/sendrecv.ts";
+import { INADDR_MDNS_GROUP } from "../uapi/in.ts";
+import { DNS_AA, DNS_CLASS_IN, DNS_FLAGS, DNS_HEADER_BYTES, DNS_QR, DNS_TC, DNS_TYPE_PTR, RR_CLASS, RR_TTL, RR_TYPE } from "./dns-message.ts";
 import { dnsNameIs, dnsNameSkip } from "./dns-name.ts";
-import { browserEnd, browserPutKnown, browserPutQuestions, browserRecord } from "./mdns-browse.ts";
-import { MDNS_MESSAGE_BYTES, MDNS_PORT, mdnsProbe, mdnsRename, type MdnsResponder } from "./mdns-claims.ts";
+import { browserEnd, browserHeard, browserPutKnown, browserPutQuestions, browserRecord } from "./mdns-browse.ts";
+import { MDNS_MESSAGE_BYTES, MDNS_PORT, mdnsProbe, PKTINFO_DADDR, mdnsRename, type MdnsResponder } from "./mdns-claims.ts";
 import {
   additionalBits, CLAIM_ANNOUNCE, CLAIM_BITS, CLAIM_PROBE, CLAIM_UP, claimBits, compareData, DNS_TYPE_ANY, isUnique, LEGACY_TTL,
-  matchQuestion, MDNS_CLASS_MASK, MDNS_TOP_BIT, MOST_CLAIMS, putRecord, RECORD_SRV, RECORD_TXT, recordTtl, recordType, spokenBits,
+  matchQuestion, MDNS_CLASS_MASK, MDNS_TOP_BIT, MOST_CLAIMS, putRecord, recordAfter, RECORD_SRV, RECORD_TXT, recordFixed, recordTtl, recordType, spokenBits,
 } from "./mdns-records.ts";
 import { scratch, scratchView } from "./service.ts";
 
@@ -20,29 +22,40 @@ const QDCOUNT = 4;
 const ANCOUNT = 6;
 const NSCOUNT = 8;
 const ARCOUNT = 10;
-const OPCODE_MASK = 0x7800;
+/** A message in which one of these bits is set is none of mDNS (sections 18.3 and 18.11): operation and result. */
+const FOREIGN_MASK = 0x780f;
 const RECORD_BITS = 32;
 const MSEC_PER_SEC = 1000;
 /** Answers that others may give too wait 20 to 120 ms, with more known answers to come 400 to 500 (sections 6 and 7.2). */
 const SHARED_MIN_MS = 20;
 const SHARED_SPREAD_MS = 100;
 const TRUNCATED_MIN_MS = 400;
-/** A record goes to all once in a second at most (section 6). */
+/** A record goes to all once in a second at most, for a probe more often (section 6). */
 const REPEAT_MS = 1000;
+const PROBE_REPEAT_MS = 250;
 /** Who loses when two ask for the same name asks again a second later (section 8.2). */
 const TIE_BREAK_MS = 1000;
 
 /** Reads everything that waits. */
 export function mdnsReceive(self: MdnsResponder, now: number): void {
   for (;;) {
-    const length = recvfrom(self.socket.fd, scratch, 0, scratch.length, 0, self.from);
+    msgSetBuffer(self.msg, scratch, 0, scratch.length);
+    const length = recvmsg(self.socket.fd, self.msg, 0);
     if (length < 0) return;
-    if (length < DNS_HEADER_BYTES || self.from.addr === self.addr) continue;
+    if (length < DNS_HEADER_BYTES || self.from.addr === self.addr || fromElsewhere(self)) continue;
     const flags = scratchView.getUint16(DNS_FLAGS);
-    if ((flags & OPCODE_MASK) !== 0) continue;
+    if ((flags & FOREIGN_MASK) !== 0) continue;
     if ((flags & DNS_QR) === 0) heardQuery(self, length, flags, now);
     else if (self.from.port === MDNS_PORT) heardResponse(self, length, now);
   }
+}
+
+/**
+ * Can it have come from another link? What was sent to the group cannot, whoever says so; else the sender has to be one of the subnet
+ * (sections 5.5 and 11).
+ */
+function fromElsewhere({ control, from, addr, mask }: MdnsResponder): boolean {
+  return control[PKTINFO_DADDR] !== INADDR_MDNS_GROUP && ((from.addr ^ addr) & mask) !== 0;
 }
 
 /** The offset behind all questions, -1 when they do not fit. */
@@ -56,22 +69,14 @@ function skipQuestions(length: number): number {
   return at;
 }
 
-/** The offset behind the name of the record at `at`, -1 when the record does not fit. */
-function recordFixed(length: number, at: number): number {
-  const fixed = dnsNameSkip(scratch, length, at);
-  return fixed < 0 || fixed + RR_BYTES > length || fixed + RR_BYTES + scratchView.getUint16(fixed + RR_RDLENGTH) > length ? -1 : fixed;
-}
-
-function recordAfter(fixed: number): number {
-  return fixed + RR_BYTES + scratchView.getUint16(fixed + RR_RDLENGTH);
-}
-
 /** Somebody asks, perhaps for a name that is to be its own. */
 function heardQuery(self: MdnsResponder, length: number, flags: number, now: number): void {
   const questions = scratchView.getUint16(QDCOUNT);
   const records = skipQuestions(length);
   if (records < 0) return;
   const spoken = spokenBits(self);
+  const answers = scratchView.getUint16(ANCOUNT);
+  const others = self.from.port === MDNS_PORT && (flags & DNS_TC) === 0;
   let asked = 0;
   let alone = 0;
   let at = DNS_HEADER_BYTES;
@@ -83,10 +88,13 @@ function heardQuery(self: MdnsResponder, length: number, flags: number, now: num
       const bits = matchQuestion(self, length, at, scratchView.getUint16(behind), spoken);
       if ((kind & MDNS_TOP_BIT) !== 0) alone |= bits;
       else asked |= bits;
+      if (others && kind === DNS_CLASS_IN && scratchView.getUint16(behind) === DNS_TYPE_PTR) {
+        browserHeard(self.browser, length, at, records, answers, now);
+      }
     }
     at = behind + 4;
   }
-  const known = knownAnswers(self, length, records, scratchView.getUint16(ANCOUNT), spoken);
+  const known = knownAnswers(self, length, records, answers, spoken);
   tieBreak(self, length, records);
   // Further known answers to an earlier question of somebody come without a question.
   if (questions === 0) self.answers &= ~known;
@@ -98,8 +106,18 @@ function heardQuery(self: MdnsResponder, length: number, flags: number, now: num
   }
   // What has not been told to all for long is told to all, though one alone wants it (section 5.4).
   const stale = staleBits(self, alone, now);
+  if (scratchView.getUint16(NSCOUNT) !== 0) forProbe(self, asked, now);
   schedule(self, asked | stale, (flags & DNS_TC) !== 0, now);
   if ((alone & ~stale) !== 0) sendBits(self, alone & ~stale, now, false);
+}
+
+/** Which of these records of ours the record at `at` is. */
+function sameRecord(self: MdnsResponder, length: number, at: number, fixed: number, ours: number): number {
+  if ((scratchView.getUint16(fixed + RR_CLASS) & MDNS_CLASS_MASK) !== DNS_CLASS_IN) return 0;
+  const bits = matchQuestion(self, length, at, scratchView.getUint16(fixed + RR_TYPE), ours);
+  let same = 0;
+  for (let bit = 0; bits !== 0 && bit < RECORD_BITS; bit++) if ((bits & (1 << bit)) !== 0 && compareData(self, fixed, bit) === 0) same |= 1 << bit;
+  return same;
 }
 
 /** Which of our records the asker knows, for at least half of their time (section 7.1). */
@@ -109,14 +127,33 @@ function knownAnswers(self: MdnsResponder, length: number, records: number, coun
   for (let i = 0; i < count; i++) {
     const fixed = recordFixed(length, at);
     if (fixed < 0) return known;
-    const bits = matchQuestion(self, length, at, scratchView.getUint16(fixed + RR_TYPE), spoken);
-    for (let bit = 0; bits !== 0 && bit < RECORD_BITS; bit++) {
-      if ((bits & (1 << bit)) === 0 || compareData(self, length, fixed, bit) !== 0) continue;
-      if (scratchView.getUint32(fixed + RR_TTL) * 2 >= recordTtl(bit)) known |= 1 << bit;
-    }
+    const same = sameRecord(self, length, at, fixed, spoken);
+    const ttl = scratchView.getUint32(fixed + RR_TTL);
+    for (let bit = 0; same !== 0 && bit < RECORD_BITS; bit++) if ((same & (1 << bit)) !== 0 && ttl * 2 >= recordTtl(bit)) known |= 1 << bit;
     at = recordAfter(fixed);
   }
   return known;
+}
+
+/**
+ * Another says a record that is ours as well: as good as if we had said it (section 7.4), unless it is to be forgotten soon, or at once,
+ * which we do not let stand (section 6.6).
+ */
+function saidByAnother(self: MdnsResponder, length: number, at: number, fixed: number, now: number): void {
+  const same = sameRecord(self, length, at, fixed, spokenBits(self));
+  const ttl = scratchView.getUint32(fixed + RR_TTL);
+  for (let bit = 0; same !== 0 && bit < RECORD_BITS; bit++) {
+    if ((same & (1 << bit)) === 0) continue;
+    if (ttl >= recordTtl(bit)) self.answers &= ~(1 << bit);
+    else if (ttl * 2 < recordTtl(bit)) schedule(self, 1 << bit, false, now);
+  }
+}
+
+/** A probe is answered though the records went to all a moment ago: who asks may just have come (section 6). */
+function forProbe(self: MdnsResponder, bits: number, now: number): void {
+  for (let bit = 0; bits !== 0 && bit < RECORD_BITS; bit++) {
+    if ((bits & (1 << bit)) !== 0 && now - self.lastMs[bit]! >= PROBE_REPEAT_MS) self.lastMs[bit] = -Infinity;
+  }
 }
 
 /** Those of the bits that were not sent to all within a quarter of their time. */
@@ -148,23 +185,23 @@ function tieBreak(self: MdnsResponder, length: number, records: number): void {
     if (fixed < 0) return;
     at = recordAfter(fixed);
   }
-  let lost = 0;
-  let decided = 0;
+  // We propose one record only: the least of theirs decides, and when that is the same, that they have more.
+  let less = 0;
+  let greater = 0;
   for (let i = scratchView.getUint16(NSCOUNT); i > 0; i--) {
     const fixed = recordFixed(length, at);
     if (fixed < 0) break;
     for (let c = 0; c < MOST_CLAIMS; c++) {
       const claim = self.claims[c]!;
-      if (claim.state !== CLAIM_PROBE || (decided & (1 << c)) !== 0 || !dnsNameIs(scratch, length, at, claim.name, 0)) continue;
-      // We propose one record only, of which theirs of a lower type loses whatever follows it.
-      decided |= 1 << c;
+      if (claim.state !== CLAIM_PROBE || !dnsNameIs(scratch, length, at, claim.name, 0)) continue;
       const bit = c === 0 ? 0 : c * CLAIM_BITS + RECORD_SRV;
-      const type = scratchView.getUint16(fixed + RR_TYPE) - recordType(bit);
-      const greater = type !== 0 ? type : compareData(self, length, fixed, bit);
-      if (greater > 0) lost |= 1 << c;
+      const order = scratchView.getUint16(fixed + RR_TYPE) - recordType(bit) || compareData(self, fixed, bit);
+      if (order < 0) less |= 1 << c;
+      else if (order > 0) greater |= 1 << c;
     }
     at = recordAfter(fixed);
   }
+  const lost = greater & ~less;
   for (let c = 0; lost !== 0 && c < MOST_CLAIMS; c++) if ((lost & (1 << c)) !== 0) mdnsProbe(self, c, TIE_BREAK_MS);
 }
 
@@ -181,7 +218,10 @@ function heardResponse(self: MdnsResponder, length: number, now: number): void {
       const fixed = recordFixed(length, at);
       if (fixed < 0) break;
       if ((scratchView.getUint16(fixed + RR_CLASS) & MDNS_CLASS_MASK) === DNS_CLASS_IN) {
-        if (pass === 0) taken |= conflicts(self, length, at, fixed);
+        if (pass === 0) {
+          taken |= conflicts(self, length, at, fixed);
+          saidByAnother(self, length, at, fixed, now);
+        }
         browserRecord(self.browser, length, at, fixed, now);
       }
       at = recordAfter(fixed);
@@ -200,8 +240,9 @@ function conflicts(self: MdnsResponder, length: number, at: number, fixed: numbe
     if (claim.state !== CLAIM_PROBE && claim.state !== CLAIM_ANNOUNCE && claim.state !== CLAIM_UP) continue;
     const record = type === recordType(c * CLAIM_BITS + RECORD_TXT) ? RECORD_TXT : RECORD_SRV;
     const bit = c === 0 ? 0 : c * CLAIM_BITS + record;
-    if (type !== recordType(bit) || !dnsNameIs(scratch, length, at, claim.name, 0)) continue;
-    if (compareData(self, length, fixed, bit) !== 0) taken |= 1 << c;
+    if (!dnsNameIs(scratch, length, at, claim.name, 0)) continue;
+    // Who asks for a name wants it for all types (section 8.1); once it is ours, only ours are looked at.
+    if (type !== recordType(bit) ? claim.state === CLAIM_PROBE : compareData(self, fixed, bit) !== 0) taken |= 1 << c;
   }
   return taken;
 }
@@ -295,6 +336,7 @@ function sendLegacy(self: MdnsResponder, bits: number, questionsEnd: number, que
     at = after;
     count++;
   }
+  if (count === 0) return;
   scratchView.setUint16(ANCOUNT, count);
   send(self, putAdditional(self, at, additionalBits(bits) & spokenBits(self), false), false);
 }

@@ -2,15 +2,16 @@
  * What an mDNS responder says about itself: the host's address, and for each service its type, place and text. Read first: RFC
  * 6762 sections 6, 8 and 10, RFC 6763 sections 4 to 6 and 9. Owns nothing: the claims are the responder's.
  *
- * A record is a bit: four for each claim. The host's are its address alone; a service's are that the type has this instance, where
- * it is (SRV), its text, and that the type is there at all.
+ * A record is a bit: four for each claim. The host's are its address, and that its name has nothing else (NSEC); a service's are that
+ * the type has this instance, where it is (SRV), its text, and that the type is there at all.
  */
 import { DNS_CLASS_IN, DNS_TYPE_A, DNS_TYPE_PTR, RR_BYTES, RR_CLASS, RR_RDLENGTH, RR_TTL, RR_TYPE } from "./dns-message.ts";
-import { DNS_NAME_BYTES, dnsNameIs, dnsNameLength } from "./dns-name.ts";
+import { DNS_NAME_BYTES, dnsNameIs, dnsNameLength, dnsNameRead, dnsNameSkip } from "./dns-name.ts";
 import { scratch, scratchView } from "./service.ts";
 
 export const DNS_TYPE_TXT = 16;
 export const DNS_TYPE_SRV = 33;
+const DNS_TYPE_NSEC = 47;
 export const DNS_TYPE_ANY = 255;
 /** In the class of a question: the answer may come to the asker alone; of a record: nobody else has such. */
 export const MDNS_TOP_BIT = 0x8000;
@@ -23,8 +24,12 @@ export const RECORD_PTR = 0;
 export const RECORD_SRV = 1;
 export const RECORD_TXT = 2;
 export const RECORD_ENUM = 3;
-/** The host's one. */
+/** The host's. */
 const RECORD_A = 0;
+const RECORD_NSEC = 1;
+/** Which types there are, behind the name in an NSEC: of the first 256 in one byte the second, which is A (RFC 4034 section 4.1.2). */
+const NSEC_TYPES = 0x000140;
+const NSEC_TYPES_BYTES = 3;
 
 /** Seconds: of what depends on the host, and of the rest (RFC 6762 section 10). */
 export const HOST_TTL = 120;
@@ -78,6 +83,8 @@ export interface MdnsSelf {
   readonly claims: readonly MdnsClaim[];
   readonly addr: number;
   readonly enumName: Uint8Array;
+  /** Where a name of a message is read into. */
+  readonly browser: { readonly name: Uint8Array };
 }
 
 /** The bytes of the name under which types are listed; made once. */
@@ -90,12 +97,12 @@ export function spokenBits(self: MdnsSelf): number {
   let bits = 0;
   for (let c = 0; c < self.claims.length; c++) {
     const { state } = self.claims[c]!;
-    if (state === CLAIM_ANNOUNCE || state === CLAIM_UP) bits |= claimBits(c);
+    if (state === CLAIM_ANNOUNCE || state === CLAIM_UP) bits |= c === 0 ? (1 << RECORD_A) | (1 << RECORD_NSEC) : claimBits(c);
   }
   return bits;
 }
 
-/** Bits of one claim's records. */
+/** Bits of one claim's records that are told unasked. */
 export function claimBits(c: number): number {
   return c === 0 ? 1 << RECORD_A : 15 << (c * CLAIM_BITS);
 }
@@ -107,7 +114,7 @@ export function isUnique(bit: number): boolean {
 }
 
 export function recordType(bit: number): number {
-  if (bit < CLAIM_BITS) return DNS_TYPE_A;
+  if (bit < CLAIM_BITS) return bit === RECORD_A ? DNS_TYPE_A : DNS_TYPE_NSEC;
   const record = bit & (CLAIM_BITS - 1);
   return record === RECORD_SRV ? DNS_TYPE_SRV : record === RECORD_TXT ? DNS_TYPE_TXT : DNS_TYPE_PTR;
 }
@@ -124,11 +131,12 @@ function recordName(self: MdnsSelf, bit: number): Uint8Array {
   return record === RECORD_PTR ? claim.type : self.enumName;
 }
 
-/** Which of `bits` a question at `at` asks for. */
+/** Which of `bits` a question at `at` asks for; one for what the host's name has not is for its NSEC (section 6.1). */
 export function matchQuestion(self: MdnsSelf, length: number, at: number, type: number, bits: number): number {
   let found = 0;
   for (let bit = 0; bit < MOST_CLAIMS * CLAIM_BITS; bit++) {
-    if ((bits & (1 << bit)) === 0 || (type !== DNS_TYPE_ANY && type !== recordType(bit))) continue;
+    if ((bits & (1 << bit)) === 0) continue;
+    if (bit === RECORD_NSEC ? type === DNS_TYPE_A || type === DNS_TYPE_ANY : type !== DNS_TYPE_ANY && type !== recordType(bit)) continue;
     if (dnsNameIs(scratch, length, at, recordName(self, bit), 0)) found |= 1 << bit;
   }
   return found;
@@ -143,9 +151,14 @@ function putName(at: number, name: Uint8Array): number {
 
 /** Writes a record's data at `at`; where it ends. */
 function putData(self: MdnsSelf, at: number, bit: number): number {
-  if (bit < CLAIM_BITS) {
+  if (bit === RECORD_A) {
     scratchView.setInt32(at, self.addr);
     return at + 4;
+  }
+  if (bit === RECORD_NSEC) {
+    const types = putName(at, self.claims[0]!.name);
+    scratchView.setInt32(types, NSEC_TYPES << 8);
+    return types + NSEC_TYPES_BYTES;
   }
   const claim = self.claims[(bit / CLAIM_BITS) | 0]!;
   switch (bit & (CLAIM_BITS - 1)) {
@@ -185,37 +198,55 @@ export function putRecord(self: MdnsSelf, at: number, end: number, bit: number, 
   return after;
 }
 
+/** The offset behind the name of the record at `at`, -1 when the record does not fit. */
+export function recordFixed(length: number, at: number): number {
+  const fixed = dnsNameSkip(scratch, length, at);
+  return fixed < 0 || fixed + RR_BYTES > length || recordAfter(fixed) > length ? -1 : fixed;
+}
+
+export function recordAfter(fixed: number): number {
+  return fixed + RR_BYTES + scratchView.getUint16(fixed + RR_RDLENGTH);
+}
+
 /**
- * Compares the data of a record in the message with ours, as unsigned bytes: 0 when it is the same, else which is greater.
+ * Compares the data of a record in the message with ours, as unsigned bytes: 0 when it is the same, else which is greater. Names are
+ * compared as they are without compression (section 8.2).
  * @param fixed behind the record's name @returns negative when ours is the greater
  */
-export function compareData(self: MdnsSelf, length: number, fixed: number, bit: number): number {
+export function compareData(self: MdnsSelf, fixed: number, bit: number): number {
   const data = fixed + RR_BYTES;
-  const bytes = scratchView.getUint16(fixed + RR_RDLENGTH);
-  if (bit < CLAIM_BITS) return bytes !== 4 ? bytes - 4 : (scratchView.getUint32(data) - (self.addr >>> 0));
+  const end = recordAfter(fixed);
+  if (bit === RECORD_A) return end - data !== 4 ? end - data - 4 : (scratchView.getUint32(data) - (self.addr >>> 0));
+  // What somebody else says that we have not changes nothing.
+  if (bit === RECORD_NSEC) return 1;
   const claim = self.claims[(bit / CLAIM_BITS) | 0]!;
   switch (bit & (CLAIM_BITS - 1)) {
     case RECORD_SRV: {
-      if (bytes < SRV_TARGET + 1) return -1;
+      if (end - data <= SRV_TARGET) return -1;
       const weights = scratchView.getInt32(data);
       if (weights !== 0) return 1;
       const port = scratchView.getUint16(data + SRV_PORT) - claim.port;
-      if (port !== 0) return port;
-      const { name } = self.claims[0]!;
-      return dnsNameIs(scratch, length, data + SRV_TARGET, name, 0) ? 0 : compareBytes(data + SRV_TARGET, bytes - SRV_TARGET, name);
+      return port !== 0 ? port : compareName(self, data + SRV_TARGET, end, self.claims[0]!.name);
     }
     case RECORD_TXT:
-      return compareBytes(data, bytes, claim.txt) || bytes - claim.txt.length;
+      return compareBytes(scratch, data, end - data, claim.txt) || end - data - claim.txt.length;
     case RECORD_PTR:
-      return dnsNameIs(scratch, length, data, claim.name, 0) ? 0 : 1;
+      return compareName(self, data, end, claim.name);
     default:
-      return dnsNameIs(scratch, length, data, claim.type, 0) ? 0 : 1;
+      return compareName(self, data, end, claim.type);
   }
 }
 
-function compareBytes(at: number, bytes: number, ours: Uint8Array): number {
-  for (let i = 0; i < bytes && i < ours.length; i++) {
-    const difference = scratch[at + i]! - ours[i]!;
+/** The same for a name that has to end at `end`; a malformed one is less. */
+function compareName(self: MdnsSelf, at: number, end: number, ours: Uint8Array): number {
+  const { name } = self.browser;
+  if (dnsNameRead(scratch, end, at, name, 0, true) !== end) return -1;
+  return dnsNameIs(name, DNS_NAME_BYTES, 0, ours, 0) ? 0 : compareBytes(name, 0, dnsNameLength(name, 0), ours);
+}
+
+function compareBytes(bytes: Uint8Array, at: number, count: number, ours: Uint8Array): number {
+  for (let i = 0; i < count && i < ours.length; i++) {
+    const difference = bytes[at + i]! - ours[i]!;
     if (difference !== 0) return difference;
   }
   return 0;
@@ -223,7 +254,7 @@ function compareBytes(at: number, bytes: number, ours: Uint8Array): number {
 
 /** The records that who asked for these will ask for next (RFC 6763 section 12). */
 export function additionalBits(bits: number): number {
-  let more = 0;
+  let more = (bits & (1 << RECORD_A)) << RECORD_NSEC;
   for (let c = 1; c < MOST_CLAIMS; c++) {
     const mine = (bits >>> (c * CLAIM_BITS)) & 15;
     if ((mine & (1 << RECORD_PTR)) !== 0) more |= ((1 << RECORD_SRV) | (1 << RECORD_TXT)) << (c * CLAIM_BITS);

@@ -16,10 +16,10 @@ import { SockaddrIn } from "../stack/core/sockaddr.ts";
 import { setsockopt, setsockoptBytes } from "../stack/socket/sockopt.ts";
 import { bind } from "../stack/socket/socket.ts";
 import { errnoName } from "../uapi/errno.ts";
-import { INADDR_MDNS_GROUP, IP_ADD_MEMBERSHIP, IP_MULTICAST_IF, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TTL } from "../uapi/in.ts";
+import { INADDR_MDNS_GROUP, IP_ADD_MEMBERSHIP, IP_MULTICAST_IF, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_PKTINFO, IP_TTL } from "../uapi/in.ts";
 import { AF_INET, SO_BINDTODEVICE, SO_REUSEADDR, SOCK_DGRAM, SOCK_NONBLOCK, SOL_IP, SOL_SOCKET } from "../uapi/socket.ts";
 import { DNS_NAME_BYTES, dnsNameFromText } from "./dns-name.ts";
-import { interfaceAddr, interfaceInit, interfaceRunning } from "./interface.ts";
+import { interfaceAddr, interfaceInit, interfaceMask, interfaceRunning } from "./interface.ts";
 import {
   browserBrowse, browserCancel, browserDue, browserExpire, browserLookup, browserNext, browserResolve, browserTell, type MdnsDone,
   type MdnsOnInstance,
@@ -85,6 +85,7 @@ function open(self: MdnsResponder): number {
   if (found < 0) return found;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, iface.ifindex);
+  setsockopt(fd, SOL_IP, IP_PKTINFO, 1);
   setsockopt(fd, SOL_IP, IP_TTL, MDNS_TTL);
   setsockopt(fd, SOL_IP, IP_MULTICAST_TTL, MDNS_TTL);
   setsockopt(fd, SOL_IP, IP_MULTICAST_LOOP, 0);
@@ -201,7 +202,7 @@ function mdnsRun(self: MdnsResponder): void {
     mdnsRefresh(self);
   }
   const { fd } = self.socket;
-  if (self.addr === 0 && interfaceRunning(self.iface, fd) && interfaceAddr(self.iface, fd) === 0) self.addr = self.iface.ifreq.addr.addr;
+  if (self.addr === 0 && interfaceRunning(self.iface, fd)) learnAddress(self);
   if (self.addr !== 0) {
     mdnsReceive(self, now);
     for (let c = 0; c < MOST_CLAIMS; c++) if (self.claims[c]!.state === CLAIM_GOODBYE) sayGoodbye(self, c);
@@ -222,6 +223,14 @@ function mdnsRun(self: MdnsResponder): void {
     self.named &= ~(1 << c);
     self.onName?.(c, mdnsLabel(self, c));
   }
+}
+
+function learnAddress(self: MdnsResponder): void {
+  const { iface, socket } = self;
+  if (interfaceAddr(iface, socket.fd) < 0) return;
+  self.addr = iface.ifreq.addr.addr;
+  interfaceMask(iface, socket.fd);
+  self.mask = iface.ifreq.addr.addr;
 }
 
 function nextMs(self: MdnsResponder): number {
