@@ -254,7 +254,7 @@ function compareBytes(bytes: Uint8Array, at: number, count: number, ours: Uint8A
 
 /** The records that who asked for these will ask for next (RFC 6763 section 12). */
 export function additionalBits(bits: number): number {
-  let more = (bits & (1 << RECORD_A)) << RECORD_NSEC;
+  let more = 0;
   for (let c = 1; c < MOST_CLAIMS; c++) {
     const mine = (bits >>> (c * CLAIM_BITS)) & 15;
     if ((mine & (1 << RECORD_PTR)) !== 0) more |= ((1 << RECORD_SRV) | (1 << RECORD_TXT)) << (c * CLAIM_BITS);

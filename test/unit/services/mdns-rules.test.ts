@@ -149,7 +149,7 @@ test.serial("a probe is answered though the record went to all less than a secon
   t.is(heard.length, 1);
 });
 
-test.serial("that a host has nothing of another type is said at once, and beside its address", (t) => {
+test.serial("that a host has nothing of another type is said at once", (t) => {
   const { lab, heard, start, say } = createMdnsBench(t);
   start("a", "board");
   lab.runFor(5000);
@@ -164,7 +164,7 @@ test.serial("that a host has nothing of another type is said at once, and beside
   say({ questions: [{ name: "board.local", type: TYPES.A }] });
   lab.runFor(1);
   t.deepEqual(heard[0]!.answers.map(({ type }) => type), [TYPES.A]);
-  t.deepEqual(heard[0]!.additional.map(({ type }) => type), [47]);
+  t.deepEqual(heard[0]!.additional, []);
   heard.length = 0;
   lab.runFor(2000);
   say({ questions: [{ name: "board.local", type: TYPES.ANY }] });
