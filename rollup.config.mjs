@@ -8,6 +8,7 @@ import esbuild from "rollup-plugin-esbuild";
 import { boardChunk, boardEntries, boardManifests, sharedName } from "./tools/board-modules.mjs";
 import { closure } from "./tools/closure.mjs";
 import { functionsToArrows, inlineNumbers, shareNames } from "./tools/flash.mjs";
+import { inline } from "./tools/inline.mjs";
 import { structs } from "./tools/structs.mjs";
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -59,7 +60,7 @@ export const boardPlugins = (platformFile = "hal/xs/platform.ts") => [
   esbuild({ target: "es2022", tsconfig: false }),
   inlineNumbers(),
   structs(),
-  ...(process.env.LINNET_NAMES === "1" ? [inlineConstants(), functionsToArrows()] : [closure(), functionsToArrows(), shareNames()]),
+  ...(process.env.LINNET_NAMES === "1" ? [inlineConstants(), functionsToArrows()] : [closure(), functionsToArrows(), inline(), shareNames()]),
 ];
 
 /** Wraps a module without imports and exports into a classic script, which is what the XS engine of the tests evaluates. */

@@ -39,10 +39,14 @@ function compile(text, externs) {
 }
 
 export function edited(text, edits) {
-  let out = text;
+  const pieces = [];
+  let rest = text.length;
   // From the last place to the first; what is put in goes before what is put in the place of something.
-  for (const { start, end, text: by } of edits.sort((a, b) => b.start - a.start || b.end - a.end)) out = out.slice(0, start) + by + out.slice(end);
-  return out;
+  for (const { start, end, text: by } of edits.sort((a, b) => b.start - a.start || b.end - a.end)) {
+    pieces.push(text.slice(end, rest), by);
+    rest = start;
+  }
+  return [...pieces, text.slice(0, rest)].reverse().join("");
 }
 
 /** The module without its imports and exports, and these: the compiler sees imported names as somebody else's variables. */
