@@ -11,14 +11,32 @@ import { functionsToArrows, inlineNumbers, shareNames } from "../../../tools/fla
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 
 test("a board imports what Node imports: each entrance of the package is a module of the same name", (t) => {
-  const { exports } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { exports: Record<string, string> };
-  const missing = Object.entries(exports).filter(([name, source]) => {
+  const { exports } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { exports: Record<string, string | { default: string }> };
+  const missing = Object.entries(exports).filter(([name, entrance]) => {
     if (/node|board|package\.json|\*/.test(name)) return false;
+    const source = typeof entrance === "string" ? entrance : entrance.default;
     return boardEntries[`linnet${name.substring(1)}`] !== source.replace(/^\.\//, "");
   });
   t.deepEqual(missing, []);
   const services = readdirSync(join(ROOT, "src/services")).filter((file) => new RegExp(`linnet/services/${file.slice(0, -3)}"`).test(readFileSync(join(ROOT, "README.md"), "utf8")));
   for (const file of services) t.true(`linnet/services/${file.slice(0, -3)}` in boardEntries, file);
+});
+
+test("the package has each entrance's source and its declarations, and nothing of dist that only this folder needs", (t) => {
+  const { exports, files } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+    exports: Record<string, string | Record<string, string>>; files: string[];
+  };
+  const packed = (path: string): boolean => files.some((name) => path === `./${name}` || path.startsWith(`./${name}/`));
+  for (const [name, entrance] of Object.entries(exports).filter(([, one]) => one !== "./package.json")) {
+    const all: Record<string, string> = typeof entrance === "string" ? { default: entrance } : entrance;
+    for (const path of Object.values(all)) t.true(packed(path), `${name}: ${path}`);
+    const source = all["linnet-source"];
+    if (source === undefined) continue;
+    t.is(all["default"], source);
+    t.is(all["types"], source.replace(/^\.\/(.*)\.ts$/, "./dist/types/$1.d.ts"));
+    t.true(source.includes("*") || existsSync(join(ROOT, source)), source);
+  }
+  t.false(packed("./dist/sdk/tmp"));
 });
 
 interface Manifest {
