@@ -8,7 +8,9 @@ import esbuild from "rollup-plugin-esbuild";
 import { boardChunk, boardEntries, boardManifests, sharedName } from "./tools/board-modules.mjs";
 import { closure } from "./tools/closure.mjs";
 import { functionsToArrows, inlineNumbers, shareNames } from "./tools/flash.mjs";
+import { hotNames } from "./tools/hot.mjs";
 import { inline } from "./tools/inline.mjs";
+import { mergeCold } from "./tools/merge.mjs";
 import { structs } from "./tools/structs.mjs";
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -54,13 +56,20 @@ const bundle = (input, platformFile, output, external = []) => ({
   plugins: plugins(platformFile),
 });
 
+let hot;
+
+/** Names of functions that are called for packets; they are looked for once. */
+const hotOnce = () => (hot ??= hotNames());
+
 /** What turns the sources into a board's modules: as plugins(), and what saves flash. LINNET_NAMES=1: with names for a debugger. */
 export const boardPlugins = (platformFile = "hal/xs/platform.ts") => [
   platform(platformFile),
   esbuild({ target: "es2022", tsconfig: false }),
   inlineNumbers(),
   structs(),
-  ...(process.env.LINNET_NAMES === "1" ? [inlineConstants(), functionsToArrows()] : [closure(), functionsToArrows(), inline(), shareNames()]),
+  ...(process.env.LINNET_NAMES === "1"
+    ? [inlineConstants(), functionsToArrows()]
+    : [closure(), functionsToArrows(), mergeCold(hotOnce), inline(), shareNames()]),
 ];
 
 /** Wraps a module without imports and exports into a classic script, which is what the XS engine of the tests evaluates. */

@@ -28,7 +28,7 @@ function sourceOf(path) {
 const sources = {
   name: "sources",
   setup(bundler) {
-    bundler.onLoad({ filter: /\.ts$/ }, ({ path }) => ({ contents: sourceOf(path), loader: "ts" }));
+    bundler.onLoad({ filter: /\.ts$|\/tools\/[^/]+\.mjs$/ }, ({ path }) => ({ contents: sourceOf(path), loader: "ts" }));
   },
 };
 

@@ -12,9 +12,10 @@ import { children, visit } from "./flash.mjs";
 import { statements } from "./statements.mjs";
 
 const CLI = join(dirname(createRequire(import.meta.url).resolve("google-closure-compiler/package.json")), "cli.js");
+/** Of these, `--debug` leaves the sources' names in what it writes, by which merge.mjs knows a function. */
 const FLAGS = [
   "--compilation_level", "SIMPLE", "--env", "CUSTOM", "--assume_function_wrapper", "--strict_mode_input", "--formatting", "PRETTY_PRINT",
-  "--language_in", "ECMASCRIPT_NEXT", "--language_out", "ECMASCRIPT_NEXT", "--warning_level", "QUIET",
+  "--language_in", "ECMASCRIPT_NEXT", "--language_out", "ECMASCRIPT_NEXT", "--warning_level", "QUIET", "--debug",
 ];
 
 /** Stands for the module's list of exports while the compiler, which would follow it, looks at the rest. */
@@ -127,7 +128,9 @@ function lexical(ast) {
       range.from = Math.min(range.from, use.start);
       range.to = Math.max(range.to, use.end);
     });
-    for (const { node: at, place } of new Set([...names.values()].filter((one) => one !== null))) {
+    // A declaration of several names is there for each of them.
+    const declarations = new Map([...names.values()].filter((one) => one !== null).map((one) => [one.node, one.place]));
+    for (const [at, place] of declarations) {
       const safe = at.declarations.every(({ id, init }) => {
         if (id.type !== "Identifier" || place === null || names.get(id.name)?.node !== at || parameters.has(id.name)) return false;
         const { from, to } = uses.get(id.name);

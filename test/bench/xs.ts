@@ -1,5 +1,6 @@
 /** `bench xs`: compute units and heap slots for each packet of every path, in the real XS engine. */
-import { buildBundle, MEASURED_BOARD, MEASURED_PACKETS, PATHS, type PathCost, SERVICE_PACKETS, SERVICE_PATHS, XsBoard } from "../xs/measure.ts";
+import { buildBundle, MEASURED_BOARD, MEASURED_PACKETS, type PathCost, SERVICE_PACKETS, XsBoard } from "../xs/measure.ts";
+import { PATHS, SERVICE_PATHS } from "../xs/path-names.ts";
 
 export async function benchXs(): Promise<{ engine: string; paths: PathCost[] }> {
   buildBundle();

@@ -4,7 +4,8 @@ import { budget, SLOT_BYTES } from "../../src/budget.ts";
 import type { Preset } from "../../src/config.ts";
 import { serviceBudget } from "../../src/service-budget.ts";
 import baseline from "../bench/xs-baseline.json" with { type: "json" };
-import { MEASURED_BOARD, MEASURED_PACKETS, NONSENSE_PATH, PART_PATHS, PATHS, SERVICE_PACKETS, SERVICE_PATHS, XsBoard } from "./measure.ts";
+import { MEASURED_BOARD, MEASURED_PACKETS, NONSENSE_PATH, SERVICE_PACKETS, XsBoard } from "./measure.ts";
+import { PART_PATHS, PATHS, SERVICE_PATHS } from "./path-names.ts";
 
 /** Compute units may grow by this much over the baseline before the test wants to know. */
 const BASELINE_TOLERANCE = 1.1;

@@ -20,15 +20,7 @@ const ROUTES = 7;
 const LOOKUP = 8;
 const SERVICES = 9;
 
-/** The measured paths (paths.ts says what each does), in the order in which one board runs them. */
-export const PATHS: readonly string[] = [
-  "arp", "ping", "udp-echo", "forward", "tcp-receive", "tcp-send", "tcp-request", "tcp-connect", "tcp-active", "forward-nat",
-];
-/** Paths of parts that a board lists when it boots: of these only the slots are looked at. */
-export const PART_PATHS: readonly string[] = ["raw", "packet", "multicast", "link"];
-/** Paths of services, in a board with those parts. */
-export const SERVICE_PATHS: readonly string[] = ["dhcp-renew", "dns-lookup", "mdns-answer", "dnssd-answer", "sntp-poll"];
-/** Packets that each of them is measured over. */
+/** Packets that each path of a service is measured over. */
 export const SERVICE_PACKETS = 1_000;
 /** Messages with bytes changed, for every service in turn: of these only the slots are looked at. */
 export const NONSENSE_PATH = "services-nonsense";

@@ -1,0 +1,1 @@
+export declare function hotNames(): Promise<Set<string>>;
