@@ -4,7 +4,7 @@
  */
 import { interfaceAddRoute, interfaceDelRoute, type Interface, interfaceMtu, interfaceSetAddress, interfaceSetMtu } from "./interface.ts";
 import {
-  DHCP_FOREVER, DHCP_YIADDR, dhcpOption, dhcpOptionAddr, dhcpOptionAddrs, dhcpOptionAt, dhcpOptionText, dhcpOptionU16, dhcpOptionU32,
+  DHCP_FOREVER, DHCP_OPTION_BYTES, DHCP_YIADDR, dhcpOption, dhcpOptionAddr, dhcpOptionAddrs, dhcpOptionAt, dhcpOptionText, dhcpOptionU16, dhcpOptionU32,
   OPTION_BROADCAST, OPTION_CLASSLESS_ROUTES, OPTION_DNS, OPTION_DOMAIN, OPTION_HOSTNAME, OPTION_LEASE_TIME, OPTION_MTU,
   OPTION_NETMASK, OPTION_NTP, OPTION_ROUTERS, OPTION_SERVER_ID, OPTION_STATIC_ROUTES, OPTION_T1, OPTION_T2,
 } from "./dhcp-message.ts";
@@ -125,7 +125,8 @@ function readTimes(lease: DhcpLease): void {
   lease.leaseSec = seconds;
   const t1 = dhcpOptionU32(OPTION_T1, seconds / 2);
   const t2 = dhcpOptionU32(OPTION_T2, seconds * 0.875);
-  const sane = t1 < t2 && t2 < seconds;
+  // With a T1 of 0 the client would ask without end.
+  const sane = t1 > 0 && t1 < t2 && t2 < seconds;
   lease.t1Sec = sane ? t1 : seconds / 2;
   lease.t2Sec = sane ? t2 : seconds * 0.875;
 }
@@ -148,7 +149,10 @@ function readClasslessRoutes(lease: DhcpLease): boolean {
   while (at < end) {
     const prefix = scratch[at++]!;
     const bytes = (prefix + 7) >> 3;
-    if (prefix > 32 || at + bytes + 4 > end) {
+    const fits = at + bytes + 4 <= end;
+    // Of a list that was too long the rest is missing.
+    if (!fits && prefix <= 32 && length === DHCP_OPTION_BYTES) break;
+    if (!fits || prefix > 32) {
       lease.routeCount = 0;
       return false;
     }

@@ -20,7 +20,6 @@ export const DHCP_SECS = 8;
 export const DHCP_FLAGS = 10;
 export const DHCP_CIADDR = 12;
 export const DHCP_YIADDR = 16;
-export const DHCP_SIADDR = 20;
 export const DHCP_GIADDR = 24;
 export const DHCP_CHADDR = 28;
 const DHCP_SNAME = 44;
@@ -35,8 +34,8 @@ export const DHCP_FLAG_BROADCAST = 0x8000;
 export const DHCP_MESSAGE_BYTES = 576;
 const LEAST_MESSAGE_BYTES = 300;
 /** Longest option in several parts, which is put together behind the message. */
-const LONGEST_OPTION = 255;
-export const DHCP_BUFFER_BYTES = DHCP_MESSAGE_BYTES + LONGEST_OPTION;
+export const DHCP_OPTION_BYTES = 255;
+export const DHCP_BUFFER_BYTES = DHCP_MESSAGE_BYTES + DHCP_OPTION_BYTES;
 
 export const DHCPDISCOVER = 1;
 export const DHCPOFFER = 2;
@@ -63,7 +62,6 @@ export const OPTION_OVERLOAD = 52;
 export const OPTION_TYPE = 53;
 export const OPTION_SERVER_ID = 54;
 export const OPTION_PARAMETERS = 55;
-export const OPTION_MESSAGE = 56;
 export const OPTION_MAX_SIZE = 57;
 export const OPTION_T1 = 58;
 export const OPTION_T2 = 59;
@@ -125,13 +123,10 @@ function findIn(wanted: number, at: number, end: number): number {
   return -1;
 }
 
-/** Puts every part of the option in an area behind what is there already: the new length. Too much is left out. */
+/** Puts every part of the option in an area behind what is there already: the new length. What is too much is left out. */
 function gather(wanted: number, from: number, end: number, length: number): number {
   for (let at = findIn(wanted, from, end); at >= 0; at = findIn(wanted, at + 1 + scratch[at]!, end)) {
-    const part = scratch[at]!;
-    if (length + part > LONGEST_OPTION) return length;
-    for (let i = 0; i < part; i++) scratch[DHCP_MESSAGE_BYTES + length + i] = scratch[at + 1 + i]!;
-    length += part;
+    for (let i = 1; i <= scratch[at]! && length < DHCP_OPTION_BYTES; i++) scratch[DHCP_MESSAGE_BYTES + length++] = scratch[at + i]!;
   }
   return length;
 }

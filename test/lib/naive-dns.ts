@@ -35,6 +35,13 @@ const lower = (text: string): string => text.replace(/[A-Z]/g, (letter) => lette
 /** The name of a text like "www.example.org". */
 export const nameOf = (text: string): NaiveName =>
   text === "" ? "\0" : `${text.split(".").map((label) => String.fromCharCode(label.length) + label).join("")}\0`;
+/** Its text, whatever its bytes are. */
+export function textOf(name: NaiveName): string {
+  const labels: string[] = [];
+  for (let at = 0; name.charCodeAt(at) !== 0; at += 1 + name.charCodeAt(at)) labels.push(name.slice(at + 1, at + 1 + name.charCodeAt(at)));
+  return labels.join(".");
+}
+
 /** Are they the same name? Letters of either case are the same. */
 export const sameName = (a: NaiveName | null, b: NaiveName | null): boolean => a !== null && b !== null && lower(a) === lower(b);
 
@@ -167,26 +174,5 @@ export const soaNumbers = (minimum: number): number[] => [...new Array<number>(1
 
 /** TTLs, those with their first bit set among them. */
 export const ttls = fc.oneof(fc.nat(10), fc.nat(100_000), fc.integer({ min: 0, max: 0xffffffff }));
-
-/** A spoiled message: bytes are changed, and it is cut; what is behind its end is left there, as in a buffer that is used again. */
-export interface Spoiled {
-  readonly changes: readonly (readonly [at: number, value: number])[];
-  /** Part of it that is kept. */
-  readonly kept: number;
-}
-
-/** Values that mean something to a parser are likelier than others. */
-const values = fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 12, 63, 64, 0xbf, 0xc0, 0xc1, 0xff));
-export const spoiling: fc.Arbitrary<Spoiled> = fc.record({
-  changes: fc.array(fc.tuple(fc.nat(1499), values), { maxLength: 4 }),
-  kept: fc.oneof({ weight: 3, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.double({ min: 0, max: 1, noNaN: true }) }),
-});
-
-/** Spoils a message. @returns the whole of what is in the buffer, and how much of that is the message */
-export function spoil(message: Uint8Array, { changes, kept }: Spoiled): { readonly bytes: Uint8Array; readonly length: number } {
-  const bytes = message.slice();
-  for (const [at, value] of changes) bytes[at % bytes.length] = value;
-  return { bytes, length: Math.floor(kept * bytes.length) };
-}
 
 export { TYPES };

@@ -7,9 +7,9 @@ import {
 } from "../../../src/services/dns-message.ts";
 import { dnsNameIs, dnsNameRead, dnsNameSkip, dnsNameText } from "../../../src/services/dns-name.ts";
 import {
-  nameData, type NaiveDraft, type NaiveEntry, type NaiveName, nameOf, readMessage, readName, sameName, soaNumbers, spoil, spoiling, ttls, TYPES,
-  writeMessage,
+  nameData, type NaiveDraft, type NaiveEntry, type NaiveName, nameOf, readMessage, readName, sameName, soaNumbers, ttls, TYPES, writeMessage,
 } from "../../lib/naive-dns.ts";
+import { spoil, spoiling } from "../../lib/spoil.ts";
 
 const BUFFER = 1232;
 const DAY = 86_400;
