@@ -99,7 +99,8 @@ function heardQuery(self: MdnsResponder, length: number, flags: number, now: num
   // Further known answers to an earlier question of somebody come without a question.
   if (questions === 0) self.answers &= ~known;
   asked &= ~known;
-  alone &= ~known;
+  // What one asks of all need not be told him alone as well.
+  alone &= ~(known | asked);
   if (self.from.port !== MDNS_PORT) {
     if ((asked | alone) !== 0) sendLegacy(self, asked | alone, records, questions);
     return;

@@ -290,7 +290,9 @@ export function utf8Text(bytes: Uint8Array, at: number, length: number): string 
       good = (next & 0xc0) === 0x80;
       code = (code << 6) | (next & 63);
     }
-    text += good && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? String.fromCodePoint(code) : "?";
+    // In more bytes than it takes it is malformed, too (RFC 3629 section 3).
+    const least = more < 2 ? more << 7 : more === 2 ? 0x800 : 0x10000;
+    text += good && code >= least && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? String.fromCodePoint(code) : "?";
   }
   return text;
 }

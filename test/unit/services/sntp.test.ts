@@ -239,3 +239,57 @@ test.serial("no answer whatever sets a wrong time unless it repeats the number",
     t.true(Number.isFinite(sntpNow(client)));
   }), { numRuns: 50 });
 });
+
+const word = fc.oneof({ weight: 3, arbitrary: fc.integer({ min: 0, max: 0xffffffff }) }, { weight: 2, arbitrary: fc.constantFrom(0, 1, 0x7fffffff, 0x80000000, 0xffffffff) });
+const anyAnswer = fc.record({
+  first: fc.oneof({ weight: 5, arbitrary: fc.constantFrom(0x24, 0x1c, 0x64) }, { weight: 2, arbitrary: fc.nat(255) }),
+  stratum: fc.oneof({ weight: 5, arbitrary: fc.integer({ min: 1, max: 15 }) }, { weight: 1, arbitrary: fc.constantFrom(0, 16, 255) }),
+  rootDelay: fc.oneof(fc.nat(0x20000), fc.integer({ min: -0x200000, max: 0x200000 }), fc.integer()),
+  dispersion: fc.oneof({ weight: 3, arbitrary: fc.nat(0x100000) }, { weight: 1, arbitrary: word }),
+  refid: fc.constantFrom("GPS\0", "DENY", "RATE", "INIT"),
+  receive: fc.tuple(word, word),
+  transmit: fc.tuple(word, word),
+  repeats: fc.oneof({ weight: 6, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
+  length: fc.oneof({ weight: 6, arbitrary: fc.constantFrom(48, 68) }, { weight: 1, arbitrary: fc.nat(47) }),
+});
+
+test.serial("of any answer the time is taken, or not, as a naive reader of RFC 4330 would", (t) => {
+  const { lab, server, client } = setUp(t, honest, { minPollSec: 16, maxPollSec: 16 });
+  lab.runFor(100);
+  /** Times before 2036 are of the first era, those that have begun again of the second. */
+  const toUnixMs = ([seconds, fraction]: readonly [number, number]): number =>
+    (seconds + (seconds < 2 ** 31 ? 2 ** 32 : 0) - TO_1900_SEC + fraction / 2 ** 32) * 1000;
+  const seen = { taken: 0, kissed: 0 };
+  fc.assert(fc.property(anyAnswer, (said) => {
+    server.handler = (now) => ({
+      ...honest(now), spoil(bytes) {
+        const view = new DataView(bytes.buffer);
+        bytes.set([said.first, said.stratum]);
+        bytes.set(Buffer.from(said.refid), 12);
+        view.setInt32(4, said.rootDelay);
+        view.setUint32(8, said.dispersion);
+        [said.receive, said.transmit].flat().forEach((value, i) => view.setUint32(32 + i * 4, value));
+        if (!said.repeats) bytes[31]! ^= 1;
+        return Uint8Array.from({ length: said.length }, (_, i) => bytes[i] ?? 0xff);
+      },
+    });
+    const { answers, kisses } = client;
+    sntpServers(client, [lab.host("s1").addr]);
+    lab.runFor(20);
+    const heard = said.length >= 48 && said.repeats && (said.first & 7) === 4;
+    const version = (said.first >> 3) & 7;
+    const distance = said.rootDelay / 2 + said.dispersion;
+    const taken = heard && said.stratum >= 1 && said.stratum <= 15 && said.first >> 6 !== 3 && version >= 1 && version <= 4
+      && distance >= 0 && distance < 16 * 65536 && [said.receive, said.transmit].every(([high, low]) => high !== 0 || low !== 0);
+    const kissed = heard && said.stratum === 0;
+    t.deepEqual([client.answers - answers, client.kisses - kisses], [taken ? 1 : 0, kissed ? 1 : 0]);
+    if (kissed) seen.kissed++;
+    if (!taken) return;
+    seen.taken++;
+    const [there, back] = [toUnixMs(said.receive), toUnixMs(said.transmit)];
+    t.true(Math.abs(client.epochMs + client.sentMs - (there + back) / 2) < 1e-3);
+    t.is(client.stratum, said.stratum);
+    t.true(Math.abs(client.delayMs - Math.max(0, there - back)) < 1e-3);
+  }), { numRuns: 300 });
+  t.true(seen.taken > 30 && seen.kissed > 3, JSON.stringify(seen));
+});
