@@ -3,12 +3,13 @@
  * systemd-networkd. Owns the address; whether it is free and stays ours is acd.ts's, which takes the part `packet` at boot.
  *
  *   dhcp(initNet, "eth0", { onChange(client, event) {
- *     if (event === DHCP_EVENT_SILENCE) own = autoip(initNet, "eth0");
- *     else if (event === DHCP_EVENT_BOUND && own !== null) autoipStop(own);
+ *     if (event === DHCP_EVENT_SILENCE) own ??= autoip(initNet, "eth0");
+ *     else if (event === DHCP_EVENT_BOUND && own !== null) { autoipStop(own); own = null; }
  *   } });
  *
  * The address is put under a label of its own, `eth0:ll`, beside any other. The first one tried follows from the link address, so
- * that a board gets the same one each time. As on Linux the stack answers ARP for it to who asks and not to all (section 2.5).
+ * that a board gets the same one each time. When the link was away it is taken out and asked for again, as it may be another network
+ * now (section 2.2). As on Linux the stack answers ARP for it to who asks and not to all (section 2.5).
  */
 import { getRandomBelow } from "../lib/random.ts";
 import { jhash2words } from "../lib/jhash.ts";
@@ -17,6 +18,7 @@ import { ARP_ETH_LEN } from "../stack/wire/arp.ts";
 import { errnoName } from "../uapi/errno.ts";
 import { Acd, ACD_CONFLICT, ACD_FREE, ACD_LOST, acdClose, acdNext, acdOpen, acdProbe, acdRun } from "./acd.ts";
 import { Interface, interfaceInit, interfaceRunning, interfaceSetAddress } from "./interface.ts";
+import { LinkWatch, linkWatchStart, linkWatchStop } from "./link.ts";
 import { Service, serviceSleep, serviceStart, serviceStop, serviceWake } from "./service.ts";
 
 /** 169.254.1.0, and how many addresses from it on may be chosen (section 2.1: neither the first nor the last 256). */
@@ -45,6 +47,8 @@ export class AutoipClient extends Service {
   readonly acd: Acd = new Acd(this);
   readonly iface: Interface;
   readonly label: string;
+  /** null until the device is known. */
+  link: LinkWatch | null = null;
   readonly onChange: ((client: AutoipClient, addr: number) => void) | undefined;
 
   constructor(net: Net, name: string, onChange: AutoipOptions["onChange"]) {
@@ -74,6 +78,8 @@ export function autoip(net: Net, name: string, options: AutoipOptions = {}): Aut
   acdClose(acd);
   if (err === 0) err = acdOpen(acd, iface.ifindex, iface.hwHi, iface.hwLo);
   if (err < 0) throw new Error(`autoip: device ${name}: ${errnoName(-err)}`);
+  client.link = new LinkWatch(client, iface.ifindex);
+  linkWatchStart(client.link);
   serviceStart(client, "autoip", ARP_ETH_LEN, autoipRun);
   client.addr = request ?? (FIRST + (jhash2words(iface.hwHi, iface.hwLo, 0) >>> 0) % CHOICES) | 0;
   serviceWake(client);
@@ -84,6 +90,7 @@ export function autoip(net: Net, name: string, options: AutoipOptions = {}): Aut
 export function autoipStop(client: AutoipClient): void {
   if (client.timer < 0) return;
   if (client.state === AUTOIP_BOUND) setAddress(client, 0);
+  linkWatchStop(client.link!);
   acdClose(client.acd);
   serviceStop(client);
 }
@@ -94,7 +101,16 @@ function setAddress(client: AutoipClient, addr: number): number {
 
 function autoipRun(client: AutoipClient): void {
   const { acd } = client;
+  const link = client.link!;
   let told = -1;
+  if (link.returned) {
+    link.returned = false;
+    if (client.state === AUTOIP_BOUND) {
+      setAddress(client, 0);
+      told = 0;
+    }
+    client.state = AUTOIP_WAITING;
+  }
   if (client.state === AUTOIP_WAITING && interfaceRunning(client.iface, acd.socket.fd)) {
     client.state = AUTOIP_PROBING;
     acdProbe(acd, client.addr);

@@ -116,6 +116,75 @@ test.serial("it waits for the link, and holds through losses", (t) => {
   t.is(client.state, AUTOIP_BOUND);
 });
 
+test.serial("when the link was away the address is asked for again before it is used, and another one where somebody has it now", (t) => {
+  const bench = setUp(t);
+  const { lab, client, other, told, addresses } = bench;
+  lab.runFor(20_000);
+  const [address] = told;
+  const replug = (): void => {
+    other.arps.length = told.length = 0;
+    lab.wire.setCarrier(false);
+    lab.runFor(1000);
+    lab.wire.setCarrier(true);
+    lab.runFor(1);
+  };
+  replug();
+  t.is(client.state, AUTOIP_PROBING);
+  t.deepEqual(addresses(), []);
+  t.deepEqual(told, ["0.0.0.0"]);
+  lab.runFor(20_000);
+  t.is(asked(bench, address!).length, 3);
+  t.deepEqual(told, ["0.0.0.0", address]);
+  t.deepEqual(addresses(), [`${address}/16 eth0:ll`]);
+  replug();
+  lab.runUntil(() => asked(bench, address!).length > 0, 2000);
+  other.claim(address!);
+  lab.runFor(20_000);
+  t.is(told.length, 2);
+  t.not(told[1], address);
+  t.deepEqual(addresses(), [`${told[1]}/16 eth0:ll`]);
+  // A link that goes away while it is still asking: it begins anew, and tells nothing in between.
+  replug();
+  replug();
+  lab.runFor(20_000);
+  t.is(told.length, 1);
+});
+
+test.serial("between an address from a server and one of its own it goes both ways, as often as the server comes and goes", (t) => {
+  const lab = createLab(t, { hosts: ["board"], neighbours: false, initcalls: [packet] });
+  const board = lab.host("board");
+  inetDelAddress(board.net, board.dev, board.addr, 24);
+  lab.runFor(100);
+  const server = new DhcpServerPeer(lab, "192.168.7.1", () => null);
+  let own: AutoipClient | null = null;
+  const client = dhcp(board.net, "eth0", {
+    onChange(_, event) {
+      if (event === DHCP_EVENT_SILENCE) own ??= autoip(board.net, "eth0");
+      if (event !== DHCP_EVENT_BOUND || own === null) return;
+      autoipStop(own);
+      own = null;
+    },
+  });
+  t.teardown(() => {
+    dhcpStop(client);
+    if (own !== null) autoipStop(own);
+  });
+  const addresses = (): string[] => [...ip(board.net, "-o addr show dev eth0").text.matchAll(/inet (\d+\.\d+)/g)].map(([, address]) => address!);
+  for (let round = 0; round < 3; round++) {
+    server.handler = () => null;
+    lab.runFor(200_000);
+    t.deepEqual(addresses(), ["169.254"], `without a server, round ${round}`);
+    lab.wire.setCarrier(false);
+    lab.runFor(1000);
+    lab.wire.setCarrier(true);
+    lab.runFor(100_000);
+    t.deepEqual(addresses(), ["169.254"], "and when the link was away");
+    server.handler = dutiful("192.168.7.20", [[1, addr("255.255.255.0")], [51, u32(60)]]);
+    lab.runFor(120_000);
+    t.deepEqual(addresses(), ["192.168"], `with one, round ${round}`);
+  }
+});
+
 test.serial("where no DHCP server answers the board has such an address, until one does", (t) => {
   const lab = createLab(t, { hosts: ["board"], neighbours: false, initcalls: [packet] });
   const board = lab.host("board");
