@@ -22,9 +22,9 @@ export interface OffPath {
 const OFF_PATH_NAME =
   /Init$|(Register|Unregister)(?![a-z])|^(init|register|unregister|boot|create|format|parse|print)(?![a-z])/;
 
-/** Methods whose result is a new object or string (not `bind`: it is also a socket operation). */
+/** Methods whose result is a new object or string (not `bind`: it is also a socket operation), or that XS makes an object for: a look into a string. */
 const ALLOCATING_METHODS = new Set(
-  "subarray slice splice map filter concat split join flat flatMap entries toString padStart repeat".split(" "),
+  "subarray slice splice map filter concat split join flat flatMap entries toString padStart repeat charAt charCodeAt codePointAt".split(" "),
 );
 
 const FUNCTIONS = new Set(["FunctionDeclaration", "FunctionExpression", "ArrowFunctionExpression"]);
@@ -141,7 +141,7 @@ export const noAllocation: Rule.RuleModule = {
         const called = calledMember(node);
         if (called === undefined) return;
         const { object, member } = called;
-        if (object === "Object" || object === "Array") {
+        if (object === "Object" || object === "Array" || object === "String") {
           if (member !== "isArray" && member !== "is") report(node, `${object}.${member}()`);
         } else if (ALLOCATING_METHODS.has(member)) report(node, `.${member}()`);
       },

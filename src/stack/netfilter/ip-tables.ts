@@ -5,6 +5,7 @@
  * The rules of a set lie one behind the other in `words` as uapi/ip-tables.ts lays them out, so that going to the next rule is one
  * addition, and positions within the set are relative: a set can be moved.
  */
+import { account } from "../../lib/account.ts";
 import { memView } from "../../lib/memory.ts";
 import { words, wordTable } from "../../lib/table.ts";
 import {
@@ -35,6 +36,9 @@ export const TABLE_WORDS = 13;
 /** Words of the tables of a namespace. */
 export const NET_TABLES_WORDS = TABLE_WORDS * IPT_TABLES;
 
+/** Names of devices that are kept as rules have them, and words of each. */
+const NAMES = 6;
+const NAME_WORDS = 4;
 /** Jumps that a packet can be inside of. */
 export const JUMPS = 16;
 
@@ -58,14 +62,17 @@ export let iptJumps = 0;
 export let iptDraft = 0;
 /** Bits of the tables (1 << IPT_TABLE_*) whose part was listed at boot. */
 let present = 0;
-/** Names of the devices of the question, as IPTE_IN and IPTE_OUT have them, and whose they are. */
+/** Names of devices as IPTE_IN and IPTE_OUT have them, the first for none, and the same as texts; the one that is written over next. */
 let names = 0;
-let nameIn = "";
-let nameOut = "";
+let nameTexts: string[];
+let nameNext = 1;
+/** Where the names of the devices of the question are. */
+let nameIn = 0;
+let nameOut = 0;
 
 /** Words of the tables of the first namespace, of the rules and of what a packet's way needs. */
 export function iptWords(rules: number): number {
-  return NET_TABLES_WORDS + rules + JUMPS + 8 + TABLE_WORDS;
+  return NET_TABLES_WORDS + rules + JUMPS + NAMES * NAME_WORDS + TABLE_WORDS;
 }
 
 /** Boot time. @param rules words for the rules of all namespaces */
@@ -75,8 +82,9 @@ export function iptInit(rules: number): void {
   ruleWords = rules;
   iptJumps = wordTable("ip_tables_jumps", JUMPS);
   iptDraft = wordTable("ip_tables_draft", TABLE_WORDS);
-  names = wordTable("ip_tables_names", 8);
-  nameIn = nameOut = "";
+  names = wordTable("ip_tables_names", NAMES * NAME_WORDS);
+  nameTexts = account("ip_tables_names", new Array<string>(NAMES).fill(""));
+  nameNext = 1;
   registerPernetSubsys({
     init(net) {
       const base = wordTable("ip_tables_net", NET_TABLES_WORDS);
@@ -144,9 +152,20 @@ function iptMangle(net: Net, skb: SkBuff, hook: number, inDev: NetDevice | null,
   return same || ipRouteMeHarder(net, skb) === 0 ? NF_ACCEPT : NF_DROP;
 }
 
-/** Writes a device's name as rules have it. */
+/** Where a device's name is as rules have it. A new one is written there: that makes objects in XS, which looks into strings so. */
+function nameOf(dev: NetDevice | null): number {
+  if (dev === null) return names;
+  const { name } = dev;
+  for (let i = 1; i < NAMES; i++) if (nameTexts[i] === name) return names + i * NAME_WORDS;
+  const at = names + nameNext * NAME_WORDS;
+  nameTexts[nameNext] = name;
+  nameNext = nameNext + 1 < NAMES ? nameNext + 1 : 1;
+  writeName(at, name);
+  return at;
+}
+
 function writeName(at: number, name: string): void {
-  for (let i = 0; i < 4; i++) {
+  for (let i = 0; i < NAME_WORDS; i++) {
     let word = 0;
     for (let j = 0; j < 4; j++) {
       const c = (i << 2) + j;
@@ -168,8 +187,8 @@ function sameName(name: number, rule: number, length: number): boolean {
 /** Both directions of a rule's devices. */
 function devicesMatch(entry: number, inverted: number): boolean {
   const lengths = words[entry + IPTE_IFLEN]!;
-  if (sameName(names, entry + IPTE_IN, lengths & 0xff) === ((inverted & IPT_INV_VIA_IN) !== 0)) return false;
-  return sameName(names + 4, entry + IPTE_OUT, lengths >> 8) !== ((inverted & IPT_INV_VIA_OUT) !== 0);
+  if (sameName(nameIn, entry + IPTE_IN, lengths & 0xff) === ((inverted & IPT_INV_VIA_IN) !== 0)) return false;
+  return sameName(nameOut, entry + IPTE_OUT, lengths >> 8) !== ((inverted & IPT_INV_VIA_OUT) !== 0);
 }
 
 /** A packet and its bytes are counted for a rule. Linux: ADD_COUNTER(). */
@@ -200,10 +219,8 @@ export function iptDoTable(
   const row = tables[net.id]! + table * TABLE_WORDS;
   const base = words[row + TABLE_BASE]!;
   if (base < 0) return NF_ACCEPT;
-  const inName = inDev === null ? "" : inDev.name;
-  const outName = outDev === null ? "" : outDev.name;
-  if (inName !== nameIn) writeName(names, (nameIn = inName));
-  if (outName !== nameOut) writeName(names + 4, (nameOut = outName));
+  nameIn = nameOf(inDev);
+  nameOut = nameOf(outDev);
   xtAsk(net, hook, inDev, outDev);
   let nh = skb.nh;
   let saddr = memView.getInt32(nh + IPH_SADDR);

@@ -12,8 +12,9 @@ export const FTP_PASV = 1;
 export const FTP_EPRT = 2;
 export const FTP_EPSV = 3;
 
-/** Words that a line begins with, in capitals, by kind. */
-const WORDS: readonly string[] = Object.freeze(["PORT", "227 ", "EPRT", "229 "]);
+/** What a line begins with, in capitals, by kind: "PORT", "227 ", "EPRT", "229 ". */
+const WORDS: readonly number[] = Object.freeze([0x504f5254, 0x32323720, 0x45505254, 0x32323920]);
+const WORD_BYTES = 4;
 const CR = 0x0d;
 const SPACE = 0x20;
 const OPEN = 0x28;
@@ -130,10 +131,10 @@ function readKind(kind: number, at: number, end: number): boolean {
 }
 
 /** Is the word the line's beginning, as far as the line goes? Letters of either case. */
-function beginsWith(at: number, length: number, word: string): boolean {
+function beginsWith(at: number, length: number, word: number): boolean {
   for (let i = 0; i < length; i++) {
     const c = mem8[at + i]!;
-    const wanted = word.charCodeAt(i);
+    const wanted = (word >> (24 - (i << 3))) & 0xff;
     if (c !== wanted && (wanted < 0x41 || c !== wanted + LOWER)) return false;
   }
   return true;
@@ -143,9 +144,9 @@ function beginsWith(at: number, length: number, word: string): boolean {
 function findKind(kind: number, at: number, end: number): number {
   const word = WORDS[kind]!;
   const length = end - at;
-  if (length <= word.length) return beginsWith(at, length, word) ? -1 : 0;
-  if (!beginsWith(at, word.length, word)) return 0;
-  let start = at + word.length;
+  if (length <= WORD_BYTES) return beginsWith(at, length, word) ? -1 : 0;
+  if (!beginsWith(at, WORD_BYTES, word)) return 0;
+  let start = at + WORD_BYTES;
   if (kind !== FTP_PASV) {
     const skip = kind === FTP_EPSV ? OPEN : SPACE;
     while (mem8[start] !== skip) if (++start >= end) return -1;

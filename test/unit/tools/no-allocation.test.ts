@@ -36,6 +36,8 @@ const forbidden: [code: string, what: string][] = [
   ["a.slice(1);", ".slice()"],
   ["Object.keys(a);", "Object.keys()"],
   ["Array.from(a);", "Array.from()"],
+  ["const c = a.charCodeAt(1);", ".charCodeAt()"],
+  ["const s = String.fromCharCode(a);", "String.fromCharCode()"],
 ];
 
 ruleTester().run("linnet/no-allocation", noAllocation, {
