@@ -2,6 +2,7 @@
  * Boot: the stack with UDP and TCP, and the parts that the program lists. A program that does without one of the two calls
  * startKernel() of start-kernel.ts instead.
  */
+import { advancedRouter } from "./advanced-router.ts";
 import { fibTrie } from "./fib-trie.ts";
 import { type BootOptions, startKernel } from "./start-kernel.ts";
 import { tcp } from "./tcp.ts";
@@ -16,5 +17,5 @@ export { type BootOptions, initNet } from "./start-kernel.ts";
  */
 export function boot(options: BootOptions = {}): void {
   const { initcalls = [] } = options;
-  startKernel({ ...options, initcalls: [fibTrie, udp, tcp, ...initcalls] });
+  startKernel({ ...options, initcalls: [fibTrie, advancedRouter, udp, tcp, ...initcalls] });
 }

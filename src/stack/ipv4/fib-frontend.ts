@@ -38,11 +38,12 @@ import { FibConfig, fibConfigInit, type FibRule, type FibWalk } from "./fib-conf
 import { fibListWords } from "./fib-list.ts";
 import { fibLookup, fibLookupInit, fibResult, inetAddrType } from "./fib-lookup.ts";
 import { fibMemoryInit, fibMemoryWords, type FibSizes } from "./fib-memory.ts";
-import { fibRuleInsert, fibRuleRemove, fibRulesAttach, fibRulesInit } from "./fib-rules.ts";
+import { fibRuleInsert, fibRuleRemove } from "./fib-rules.ts";
 import { fibCreateInfo, fibReleaseInfo, NH_NEXT, NH_OIF, NetFib, nhScope } from "./fib-semantics.ts";
 import { fibSyncDownAddr, fibSyncDownDev, fibSyncUp } from "./fib-sync.ts";
 import { FA_WORD, faKey, faNext, fibOps, TB_NEXT, TB_TRIE } from "./fib-table.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
+import { ipAdvancedRouter } from "./ip-parts.ts";
 import { rtCacheFlush } from "./route-cache.ts";
 
 /** The announced route, and who hears of it; made when somebody listens. */
@@ -74,7 +75,6 @@ export function fibInit(sizes: FibOptions): void {
   fibOps.init(sizes.routes);
   fibAliasInit(sizes.tables);
   fibLookupInit();
-  fibRulesInit(sizes.rules);
   fibConfigInit(sizes.nexthops, sizes.metrics > 0);
   notice = fibRuleChain = null;
   registerPernetSubsys(fibNetOps);
@@ -375,7 +375,8 @@ function fibDisableIp(net: Net, dev: NetDevice, event: number, force: boolean): 
 
 function fibNetdevEvent(event: number, dev: NetDevice): number {
   const net = dev.net!;
-  if (event === NETDEV_REGISTER || event === NETDEV_UNREGISTER || event === NETDEV_CHANGENAME) fibRulesAttach(net);
+  const named = event === NETDEV_REGISTER || event === NETDEV_UNREGISTER || event === NETDEV_CHANGENAME;
+  if (named && ipAdvancedRouter !== null) ipAdvancedRouter.attach(net);
   if (event === NETDEV_UNREGISTER) {
     fibDisableIp(net, dev, event, true);
     return NOTIFY_DONE;

@@ -8,10 +8,10 @@ import { inClassD } from "../../uapi/in.ts";
 import { RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST } from "../../uapi/rtnetlink.ts";
 import type { Net } from "../core/net.ts";
 import { fibGetTable } from "./fib-alias.ts";
-import { fibRulesLookup } from "./fib-rules.ts";
 import type { NetFib } from "./fib-semantics.ts";
 import { fibOps } from "./fib-table.ts";
 import { type FibKey, FibResult, type Flowi4 } from "./flow.ts";
+import { ipAdvancedRouter } from "./ip-parts.ts";
 
 /**
  * What a lookup answers that ends at a route of each type (RTN_*); 0: there is a next hop. Linux: fib_props[].error.
@@ -46,7 +46,7 @@ export function fibTableLookup(tb: number, daddr: number, key: FibKey, res: FibR
  */
 export function fibLookup(net: Net, flow: Flowi4, res: FibResult): number {
   const fib = net.fib as NetFib;
-  if (fib.rules >= 0) return fibRulesLookup(net, flow, res);
+  if (fib.rules >= 0) return ipAdvancedRouter!.lookup(net, flow, res);
   let error = fib.main === 0 ? -EAGAIN : fibTableLookup(fib.main, flow.daddr, flow, res);
   if (error === -EAGAIN && fib.fallback !== 0) error = fibTableLookup(fib.fallback, flow.daddr, flow, res);
   return error === -EAGAIN ? -ENETUNREACH : error;

@@ -6,7 +6,6 @@
  *   metrics     those of a fib_info that has more than MTU and ADVMSS
  *   hash        heads of the fib_info of one content
  *   fib_table   4 words
- *   fib_rule    11 words
  *   exceptions  7 words, and heads of their hash by destination
  *   fib_alias   2 words: one for each route; the first of a key is its leaf
  *
@@ -20,19 +19,16 @@ import { RTAX_MAX } from "../../uapi/rtnetlink.ts";
 export const FI_INTS = 16;
 export const FI_SHIFT = 4;
 export const TB_INTS = 4;
-export const RULE_INTS = 11;
 export const FE_INTS = 7;
 export const FA_INTS = 2;
 const METRICS_INTS = RTAX_MAX + 1;
-const POOLS = 5;
+const POOLS = 4;
 
 /** How many of each there are. */
 export interface FibSizes {
   readonly routes: number;
   readonly infos: number;
   readonly tables: number;
-  /** 0 or at least 4: a namespace's first change makes its three default ones too. */
-  readonly rules: number;
   readonly exceptions: number;
   readonly metrics: number;
 }
@@ -51,9 +47,6 @@ export let fibInfoRows: RowPool;
 export let fibAliasRows: RowPool;
 /** null when routes keep no metrics but MTU and ADVMSS. */
 export let fibMetricRows: RowPool | null;
-/** null when the rules cannot be changed. */
-export let fibRuleRows: RowPool | null;
-export let fibRuleBase = 0;
 export let fibExceptionRows: RowPool;
 export let fibExceptionBase = 0;
 export let fibExceptionHeads = 0;
@@ -70,7 +63,7 @@ function headsFor(count: number): number {
 /** Words of all regions together. */
 function regionWords(sizes: FibSizes): number {
   return (sizes.infos + 1) * FI_INTS + sizes.metrics * METRICS_INTS + headsFor(sizes.infos) + sizes.tables * TB_INTS
-    + sizes.rules * RULE_INTS + sizes.exceptions * FE_INTS + headsFor(sizes.exceptions) + sizes.routes * FA_INTS;
+    + sizes.exceptions * FE_INTS + headsFor(sizes.exceptions) + sizes.routes * FA_INTS;
 }
 
 /** Words that fibMemoryInit() and the pools take. */
@@ -88,14 +81,12 @@ export function fibMemoryInit(sizes: FibSizes): void {
   fibHash = metrics + sizes.metrics * METRICS_INTS;
   fibHashMask = heads - 1;
   fibTables = fibHash + heads;
-  fibRuleBase = fibTables + sizes.tables * TB_INTS;
-  fibExceptionBase = fibRuleBase + sizes.rules * RULE_INTS;
+  fibExceptionBase = fibTables + sizes.tables * TB_INTS;
   fibExceptionHeads = fibExceptionBase + sizes.exceptions * FE_INTS;
   fibExceptionMask = exceptionHeads - 1;
   fibAliases = fibExceptionHeads + exceptionHeads;
   fibInfoRows = rowsCreate("fib_info", fibWanted + FI_INTS, sizes.infos, FI_INTS);
   fibMetricRows = sizes.metrics === 0 ? null : rowsCreate("fib_metrics", metrics, sizes.metrics, METRICS_INTS);
-  fibRuleRows = sizes.rules === 0 ? null : rowsCreate("fib_rules", fibRuleBase, sizes.rules, RULE_INTS);
   fibExceptionRows = rowsCreate("ip_fnhe", fibExceptionBase, sizes.exceptions, FE_INTS);
   fibAliasRows = rowsCreate("ip_fib_alias", fibAliases, sizes.routes, FA_INTS);
 }

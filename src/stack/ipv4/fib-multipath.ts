@@ -1,7 +1,8 @@
 /**
  * Which next hop of a multipath route a flow takes. Linux: fib_multipath_hash() and fib_select_multipath() of net/ipv4/route.c and
  * fib_semantics.c. The hash is the kernel's to the bit: of the same seed both choose the same next hop for every flow (tried in
- * test/interop/multipath.test.ts). Owns nothing; where each next hop's share of the hashes ends is fibRebalance()'s.
+ * test/interop/multipath.test.ts). Owns nothing but where each next
+ * hop's share of the hashes ends.
  *
  * net.ipv4.fib_multipath_hash_policy: 0 the addresses, 1 ports and protocol too, 2 the addresses of what is inside a tunnel,
  * 3 what fib_multipath_hash_fields names (what is inside a tunnel is not among it here).
@@ -12,17 +13,23 @@ import { jhash2words } from "../../lib/jhash.ts";
 import { mem8, memView } from "../../lib/memory.ts";
 import { getRandomU32 } from "../../lib/random.ts";
 import { siphashFlow } from "../../lib/siphash.ts";
+import { rowAlloc } from "../../lib/pool.ts";
 import { words } from "../../lib/table.ts";
+import { EINVAL, ENOBUFS } from "../../uapi/errno.ts";
 import { icmpIsErr } from "../../uapi/icmp.ts";
 import { ETH_P_IP } from "../../uapi/if-ether.ts";
 import {
   IPPROTO_DCCP, IPPROTO_ESP, IPPROTO_GRE, IPPROTO_ICMP, IPPROTO_IPIP, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE,
 } from "../../uapi/in.ts";
+import { RTNH_F_DEAD } from "../../uapi/rtnetlink.ts";
+import { nlErrMsg } from "../core/extack.ts";
 import type { Net } from "../core/net.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import { ICMP_HLEN } from "../wire/icmp.ts";
 import { IP_FRAGMENT_BITS, IP_HLEN, IP_OFFSET, IPH_DADDR, IPH_FRAG_OFF, IPH_PROTOCOL, IPH_SADDR, IPH_VER_IHL } from "../wire/ip.ts";
-import { fibNhSaddr, NH_NEXT, NH_UPPER } from "./fib-semantics.ts";
+import { type FibConfig, FIB_NH_FLAGS, FIB_NH_GW, FIB_NH_INTS, FIB_NH_OIF, FIB_NH_WEIGHT } from "./fib-config.ts";
+import { fibInfoRows, fibWanted } from "./fib-memory.ts";
+import { fibNhSaddr, NH_GW, NH_NEXT, NH_OIF, NH_UPPER, NH_WORD, nhWeight, setNexthop } from "./fib-semantics.ts";
 import type { Flowi4 } from "./flow.ts";
 
 /** fib_multipath_hash_policy. */
@@ -177,4 +184,41 @@ export function fibSelectForward(net: Net, fi: number, skb: SkBuff, first: numbe
   const hash = packetHash(net, skb);
   for (let nh = fi; nh !== 0; nh = words[nh + NH_NEXT]!) if (hash <= words[nh + NH_UPPER]!) return nh;
   return first;
+}
+
+/** Puts several next hops into fibWanted and rows behind it. Linux: fib_get_nhs(). @returns 0, -ENOBUFS, -EINVAL */
+export function fibGetNexthops(cfg: FibConfig): number {
+  const rows = cfg.nexthops!;
+  let last = fibWanted;
+  for (let i = 0; i < cfg.nhs; i++) {
+    const nh = i === 0 ? fibWanted : rowAlloc(fibInfoRows);
+    if (i !== 0) {
+      if (nh === 0) return -ENOBUFS;
+      words[last + NH_NEXT] = nh;
+      last = nh;
+    }
+    const at = i * FIB_NH_INTS;
+    const flags = (cfg.flags & ~255) | rows[at + FIB_NH_FLAGS]!;
+    setNexthop(nh, cfg.scope, rows[at + FIB_NH_OIF]!, rows[at + FIB_NH_GW]!, flags, rows[at + FIB_NH_WEIGHT]!);
+  }
+  if (cfg.oif !== 0 && cfg.oif !== words[fibWanted + NH_OIF]) {
+    return nlErrMsg(-EINVAL, "Nexthop device index does not match RTA_OIF");
+  }
+  if (cfg.gw === 0 || cfg.gw === words[fibWanted + NH_GW]) return 0;
+  return nlErrMsg(-EINVAL, "Nexthop gateway does not match RTA_GATEWAY or RTA_VIA");
+}
+
+/** Spreads the flow hashes over the next hops that live, by weight. Linux: fib_rebalance(). */
+export function fibSpread(fi: number): void {
+  let total = 0;
+  for (let nh = fi; ; nh = words[nh + NH_NEXT]!) {
+    if ((words[nh + NH_WORD]! & RTNH_F_DEAD) === 0) total += nhWeight(nh);
+    if (words[nh + NH_NEXT] === 0) break;
+  }
+  let sum = 0;
+  for (let nh = fi; nh !== 0; nh = words[nh + NH_NEXT]!) {
+    const dead = (words[nh + NH_WORD]! & RTNH_F_DEAD) !== 0;
+    if (!dead) sum += nhWeight(nh);
+    words[nh + NH_UPPER] = dead ? -1 : Math.round((sum * 0x80000000) / total) - 1;
+  }
 }

@@ -8,8 +8,8 @@
  * Read first: ip-rule(8).
  */
 import { account } from "../../lib/account.ts";
-import { rowAlloc, rowFree, rowsLeft } from "../../lib/pool.ts";
-import { words } from "../../lib/table.ts";
+import { POOL_WORDS, rowAlloc, rowFree, type RowPool, rowsCreate, rowsLeft } from "../../lib/pool.ts";
+import { words, wordTable } from "../../lib/table.ts";
 import { devGetByName } from "../../netif/dev.ts";
 import { EACCES, EAGAIN, EEXIST, EINVAL, ENETUNREACH, ENOBUFS, ENOENT } from "../../uapi/errno.ts";
 import {
@@ -22,11 +22,11 @@ import type { Net } from "../core/net.ts";
 import { fibEmptyTable, fibGetTable, fibNewTable, fibUnmerge } from "./fib-alias.ts";
 import { FibRule, fibRuleReset, type FibWalk } from "./fib-config.ts";
 import { fibTableLookup } from "./fib-lookup.ts";
-import { fibRuleBase, fibRuleRows, RULE_INTS } from "./fib-memory.ts";
 import type { NetFib } from "./fib-semantics.ts";
 import type { FibResult, Flowi4 } from "./flow.ts";
 
-/** Columns of a rule. */
+/** Words of a rule, and its columns. */
+const RULE_INTS = 11;
 const RULE_NEXT = 0;
 const RULE_PRIORITY = 1;
 /** Action, table, TOS, protocol: 8 bits each. */
@@ -48,13 +48,25 @@ const PRIORITY_DEFAULT = 0x7fff;
 /** ifindex of the loopback device: what this host sends comes from it. */
 const LOOPBACK_IFINDEX = 1;
 
+/** null when the rules cannot be changed. */
+let fibRuleRows: RowPool | null;
+let fibRuleBase: number;
 /** Names of the devices of each rule: iif, oif. */
 let names: string[];
 /** A default rule on its way to a row. */
 let given: FibRule;
 
-/** Boot time, after fibMemoryInit(). @param count rules of all namespaces, the three of each included */
+/** Words that fibRulesInit() takes. */
+export function fibRulesWords(count: number): number {
+  return count === 0 ? 0 : count * RULE_INTS + POOL_WORDS;
+}
+
+/**
+ * Boot time. @param count rules of all namespaces: 0, or at least 4, for a namespace's first change makes its three default ones, too
+ */
 export function fibRulesInit(count: number): void {
+  fibRuleBase = wordTable("fib_rules", count * RULE_INTS);
+  fibRuleRows = count === 0 ? null : rowsCreate("fib_rules", fibRuleBase, count, RULE_INTS);
   names = count === 0 ? [] : account("fib_rules", new Array<string>(count * 2).fill(""));
   if (count > 0) given = account("fib_rules", new FibRule());
 }

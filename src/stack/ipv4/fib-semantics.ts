@@ -26,6 +26,7 @@ import { fibGetTable } from "./fib-alias.ts";
 import { fibLookup, fibResult, fibTableLookup, inetAddrType, inetAddrTypeTable } from "./fib-lookup.ts";
 import { FI_INTS, fibHash, fibHashMask, fibInfoRows, fibMetricRows, fibWanted } from "./fib-memory.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
+import { ipAdvancedRouter } from "./ip-parts.ts";
 import { rtKeep, rtKept, type Rtable } from "./rtable.ts";
 
 /** Columns of a fib_info. */
@@ -111,7 +112,7 @@ function nhSetScope(nh: number, scope: number): void {
   words[nh + NH_WORD] = (words[nh + NH_WORD]! & ~(255 << NH_SCOPE_SHIFT)) | (scope << NH_SCOPE_SHIFT);
 }
 
-function nhWeight(nh: number): number {
+export function nhWeight(nh: number): number {
   return ((words[nh + NH_WORD]! >> NH_WEIGHT_SHIFT) & 255) + 1;
 }
 
@@ -174,7 +175,8 @@ function validPrefsrc(net: Net, cfg: FibConfig): boolean {
       && inetAddrTypeTable(net, cfg.prefsrc, table) === RTN_LOCAL);
 }
 
-function setNexthop(nh: number, scope: number, oif: number, gw: number, flags: number, weight: number): void {
+/** Fills the columns of a next hop in. Linux: fib_nh_init(). */
+export function setNexthop(nh: number, scope: number, oif: number, gw: number, flags: number, weight: number): void {
   words[nh + NH_NEXT] = words[nh + FI_REFS] = words[nh + NH_KEPT] = 0;
   words[nh + NH_OIF] = oif;
   words[nh + NH_GW] = gw;
@@ -196,28 +198,11 @@ function freeFurther(fi: number): void {
 
 /** Puts the next hops asked for into fibWanted and rows behind it. Linux: fib_get_nhs(), fib_nh_init(). */
 function wantNexthops(cfg: FibConfig): number {
-  if (cfg.nhs === 0) {
-    setNexthop(fibWanted, cfg.scope, cfg.oif, cfg.gw, cfg.flags, 1);
-    return 0;
+  if (cfg.nhs !== 0) {
+    return ipAdvancedRouter === null ? nlErrMsg(-EINVAL, "Multipath support not enabled in kernel") : ipAdvancedRouter.nexthops(cfg);
   }
-  const rows = cfg.nexthops!;
-  let last = fibWanted;
-  for (let i = 0; i < cfg.nhs; i++) {
-    const nh = i === 0 ? fibWanted : rowAlloc(fibInfoRows);
-    if (i !== 0) {
-      if (nh === 0) return -ENOBUFS;
-      words[last + NH_NEXT] = nh;
-      last = nh;
-    }
-    const at = i * FIB_NH_INTS;
-    const flags = (cfg.flags & ~255) | rows[at + FIB_NH_FLAGS]!;
-    setNexthop(nh, cfg.scope, rows[at + FIB_NH_OIF]!, rows[at + FIB_NH_GW]!, flags, rows[at + FIB_NH_WEIGHT]!);
-  }
-  if (cfg.oif !== 0 && cfg.oif !== words[fibWanted + NH_OIF]) {
-    return nlErrMsg(-EINVAL, "Nexthop device index does not match RTA_OIF");
-  }
-  if (cfg.gw === 0 || cfg.gw === words[fibWanted + NH_GW]) return 0;
-  return nlErrMsg(-EINVAL, "Nexthop gateway does not match RTA_GATEWAY or RTA_VIA");
+  setNexthop(fibWanted, cfg.scope, cfg.oif, cfg.gw, cfg.flags, 1);
+  return 0;
 }
 
 /** Works out in fibWanted what the route needs; a negative errno when it cannot be. Linux: the first part of fib_create_info(). */
@@ -376,20 +361,9 @@ export function fibReleaseInfo(fi: number): void {
   rowFree(fibInfoRows, fi);
 }
 
-/** Spreads the flow hashes over the next hops that live, by weight. Linux: fib_rebalance(). */
+/** A next hop has come to life or died: of several the others' shares change. */
 export function fibRebalance(fi: number): void {
-  if (words[fi + NH_NEXT] === 0) return;
-  let total = 0;
-  for (let nh = fi; ; nh = words[nh + NH_NEXT]!) {
-    if ((words[nh + NH_WORD]! & RTNH_F_DEAD) === 0) total += nhWeight(nh);
-    if (words[nh + NH_NEXT] === 0) break;
-  }
-  let sum = 0;
-  for (let nh = fi; nh !== 0; nh = words[nh + NH_NEXT]!) {
-    const dead = (words[nh + NH_WORD]! & RTNH_F_DEAD) !== 0;
-    if (!dead) sum += nhWeight(nh);
-    words[nh + NH_UPPER] = dead ? -1 : Math.round((sum * 0x80000000) / total) - 1;
-  }
+  if (words[fi + NH_NEXT] !== 0) ipAdvancedRouter!.rebalance(fi);
 }
 
 /** Does a route with that fib_info match the next hops asked to be deleted? Linux: fib_nh_match(). */

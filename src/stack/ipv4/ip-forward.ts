@@ -39,12 +39,11 @@ import {
 import { FE_GW, fnheFind } from "./fib-exception.ts";
 import { fibValidateSource } from "./fib-frontend.ts";
 import { fibResult } from "./fib-lookup.ts";
-import { fibSelectForward } from "./fib-multipath.ts";
 import { fibExceptionRows } from "./fib-memory.ts";
 import { FI_MTU, NH_GW, NH_NEXT, NH_OIF, nhDev, nhKeep, nhKept, nhScope } from "./fib-semantics.ts";
 import { icmpSend } from "./icmp.ts";
 import { inetGetpeer, inetPeerIdle, inetPeerRedirects, inetPeerSetRedirects, inetPeerTake, PEER_LAST, PEER_TOKENS } from "./inetpeer.ts";
-import { ipHooks, ipOptions, ipRaw } from "./ip-parts.ts";
+import { ipAdvancedRouter, ipHooks, ipOptions, ipRaw } from "./ip-parts.ts";
 import { rtTos2priority } from "./ip-sockglue.ts";
 import { ipRouteInputRefuse } from "./route.ts";
 import { rtCacheFlush } from "./route-cache.ts";
@@ -86,7 +85,7 @@ export function ipForwardRoute(skb: SkBuff, inDev: InDevice, error: number, dadd
   if (fibResult.type !== RTN_UNICAST) return ipRouteInputRefuse(SKB_DROP_REASON_IP_INVALID_DEST);
   const fi = fibResult.fi;
   let nh = fibResult.nh;
-  if (words[fi + NH_NEXT] !== 0) nh = fibSelectForward(net, fi, skb, nh);
+  if (words[fi + NH_NEXT] !== 0) nh = ipAdvancedRouter!.forward(net, fi, skb, nh);
   const outDev = nhDev(net, nh);
   if (outDev === null || inDevGet(outDev) === null) return ipRouteInputRefuse(SKB_DROP_REASON_NOT_SPECIFIED);
   const source = fibValidateSource(net, inDev, saddr, daddr, tos, words[nh + NH_OIF]!);

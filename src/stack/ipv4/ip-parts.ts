@@ -9,6 +9,8 @@ import type { SkBuff } from "../core/skbuff.ts";
 import type { Sock } from "../core/sock.ts";
 import type { PneighEntry } from "./arp-proxy.ts";
 import type { InDevice } from "./devinet.ts";
+import type { FibConfig } from "./fib-config.ts";
+import type { FibResult, Flowi4 } from "./flow.ts";
 import type { InetSk } from "./inet-sock.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
@@ -154,6 +156,24 @@ export interface SockoptOps {
   get(net: Net, name: number, out: Uint8Array | Int32Array): number;
 }
 
+/** What only hosts with several ways need (fib-rules.ts, fib-multipath.ts, fib-default.ts). Linux: CONFIG_IP_ADVANCED_ROUTER. */
+export interface AdvancedRouterOps {
+  /** Asks the tables in the order of the namespace's rules: as fibLookup(). */
+  lookup(net: Net, flow: Flowi4, res: FibResult): number;
+  /** Devices have come, gone or been renamed: the rules' may be others. */
+  attach(net: Net): void;
+  /** Puts the next hops of a multipath route into the wanted fib_info and rows behind it: 0 or a negative errno. */
+  nexthops(cfg: FibConfig): number;
+  /** A next hop of a multipath route has come to life or died. */
+  rebalance(fi: number): void;
+  /** The next hop of a multipath route for a flow of this host. @param first what the lookup has chosen */
+  select(net: Net, fi: number, fl: Flowi4, first: number): number;
+  /** The same for a packet that is forwarded. */
+  forward(net: Net, fi: number, skb: SkBuff, first: number): number;
+  /** Chooses among default routes: were there several? */
+  selectDefault(net: Net, flow: Flowi4, res: FibResult): boolean;
+}
+
 /** Options of level SOL_IP that few programs ask for (inet-sockopt.ts), and what follows from them. */
 export interface InetSockoptOps {
   /** 0 or a negative errno, -ENOPROTOOPT for any other option. */
@@ -182,6 +202,7 @@ export let ipMulticast: MulticastOps | null = null;
 export let synGuard: SynGuardOps | null = null;
 export let ipSockopts: SockoptOps | null = null;
 export let inetSockopts: InetSockoptOps | null = null;
+export let ipAdvancedRouter: AdvancedRouterOps | null = null;
 
 /** Boot: no part is there. */
 export function ipPartsInit(): void {
@@ -196,6 +217,7 @@ export function ipPartsInit(): void {
   synGuard = null;
   ipSockopts = null;
   inetSockopts = null;
+  ipAdvancedRouter = null;
 }
 
 export function registerIpFragments(ops: FragmentOps): void {
@@ -240,4 +262,8 @@ export function registerIpSockopts(ops: SockoptOps): void {
 
 export function registerInetSockopts(ops: InetSockoptOps): void {
   inetSockopts = ops;
+}
+
+export function registerIpAdvancedRouter(ops: AdvancedRouterOps): void {
+  ipAdvancedRouter = ops;
 }

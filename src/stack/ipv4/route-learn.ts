@@ -21,10 +21,10 @@ import {
 } from "./devinet.ts";
 import { FE_GW, fnheFind, fnheUpdate } from "./fib-exception.ts";
 import { fibLookup, fibResult, inetAddrType } from "./fib-lookup.ts";
-import { fibSelectMultipath } from "./fib-multipath.ts";
 import { NH_GW, NH_NEXT, NH_OIF, NH_WORD } from "./fib-semantics.ts";
 import { fibInfoAfter } from "./fib-sync.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
+import { ipAdvancedRouter } from "./ip-parts.ts";
 import { dstMtu, MIN_PMTU, MTU_EXPIRES_MS, type Rtable } from "./rtable.ts";
 
 /** How long a redirect holds, in ms (net.ipv4.route.gc_timeout). */
@@ -39,7 +39,7 @@ function nexthopTo(net: Net, daddr: number, saddr: number): number {
   flowi4Init(fl, daddr, saddr, 0, 0, 0);
   if (fibLookup(net, fl, fibResult) !== 0) return 0;
   const fi = fibResult.fi;
-  return words[fi + NH_NEXT] === 0 ? fibResult.nh : fibSelectMultipath(net, fi, fl, fibResult.nh);
+  return words[fi + NH_NEXT] === 0 ? fibResult.nh : ipAdvancedRouter!.select(net, fi, fl, fibResult.nh);
 }
 
 /**

@@ -31,16 +31,14 @@ import type { Sock } from "../core/sock.ts";
 import { IPH_DADDR, IPH_PROTOCOL, IPH_SADDR, IPH_TOS } from "../wire/ip.ts";
 import { IN_DEV_FORWARDING, IN_DEV_ROUTE_LOCALNET, inDevGet, inDevOrconf, type InDevice, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
 import { fibValidateSource } from "./fib-frontend.ts";
-import { fibSelectDefault } from "./fib-default.ts";
 import { FE_EXPIRES, FE_GW, FE_PMTU, fnheFind, fnheKeep, fnheKept } from "./fib-exception.ts";
 import { fibLookup, fibResult, inetAddrType } from "./fib-lookup.ts";
-import { fibSelectMultipath } from "./fib-multipath.ts";
 import { fibExceptionRows } from "./fib-memory.ts";
 import {
   FI_MTU, FI_PREFSRC, fibResultPrefsrc, type NetFib, NH_GW, NH_NEXT, nhDev, nhKeep, nhKept, nhScope,
 } from "./fib-semantics.ts";
 import { FLOWI_FLAG_ANYSRC, type Flowi4, flowi4Init, flowInit, outputFlow } from "./flow.ts";
-import { ipForwarding, ipMulticast } from "./ip-parts.ts";
+import { ipAdvancedRouter, ipForwarding, ipMulticast } from "./ip-parts.ts";
 import { rtCacheForget, rtInput, rtInputRemember, rtReply, rtReplyRemember } from "./route-cache.ts";
 import { ipHandlers, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, rtDstAlloc, type Rtable } from "./rtable.ts";
 
@@ -268,13 +266,13 @@ export function ipRouteOutputKey(net: Net, fl: Flowi4): Rtable | null {
     return makeOutput(net, fl, net.loopbackDev ?? nhDev(net, res.nh)!, RTN_LOCAL, res.nh, RTCF_LOCAL);
   }
   let wavering = false;
-  if (fl.oif === 0) {
+  if (fl.oif === 0 && ipAdvancedRouter !== null) {
     if (words[res.fi + NH_NEXT] !== 0) {
       // Another flow of the same addresses may take another way.
       wavering = net.ipv4.fibMultipathHashPolicy !== 0;
-      res.nh = fibSelectMultipath(net, res.fi, fl, res.nh);
+      res.nh = ipAdvancedRouter.select(net, res.fi, fl, res.nh);
     } else if (res.slen === 32 && res.type === RTN_UNICAST) {
-      wavering = fibSelectDefault(net, fl, res);
+      wavering = ipAdvancedRouter.selectDefault(net, fl, res);
     }
   }
   const nh = res.nh;

@@ -23,6 +23,7 @@ import type { SkBuff } from "../core/skbuff.ts";
 import { FibRule, fibRuleReset, FibWalk } from "../ipv4/fib-config.ts";
 import { fibRuleAdd, fibRuleNotifierRegister, fibRuleDel } from "../ipv4/fib-frontend.ts";
 import { fibDefaultRulePref, fibRuleWalkNext, fibRuleWalkStart } from "../ipv4/fib-rules.ts";
+import { ipAdvancedRouter } from "../ipv4/ip-parts.ts";
 import { nlmsgPutDump } from "./netlink-deliver.ts";
 import type { NetlinkSk, NetlinkSock } from "./netlink-sock.ts";
 import {
@@ -149,11 +150,13 @@ function readNames(rule: FibRule): void {
 }
 
 function rtmNewrule(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
+  if (ipAdvancedRouter === null) return -EOPNOTSUPP;
   const err = ruleFromMessage(sk.net, nlh, record);
   return err !== 0 ? err : fibRuleAdd(sk.net, record, nlmsgFlags(nlh));
 }
 
 function rtmDelrule(_skb: SkBuff, nlh: number, sk: NetlinkSk): number {
+  if (ipAdvancedRouter === null) return -EOPNOTSUPP;
   const err = ruleFromMessage(sk.net, nlh, record);
   return err !== 0 ? err : fibRuleDel(sk.net, record);
 }
@@ -184,6 +187,7 @@ function fillRule(skb: SkBuff, nlh: number, rule: FibRule): number {
 
 /** All rules in order; arg0 is how many are told. Linux: fib_nl_dumprule(). */
 function dumpRules(skb: SkBuff, cb: NetlinkSock): number {
+  if (ipAdvancedRouter === null) return -EOPNOTSUPP;
   const nlh = cb.nlh;
   if (strictCheck(cb) && nlmsgLength(nlh) < ATTRS) return nlErrMsg(-EINVAL, "Invalid header for fib rule dump request");
   const family = mem8[nlh + NLMSG_HDRLEN]!;

@@ -1,4 +1,5 @@
 /** What the tests of src/stack/ipv4 share: a booted IPv4 layer, point-to-point test devices, packets as bytes. */
+import { advancedRouter } from "../../../src/advanced-router.ts";
 import { resolveConfig } from "../../../src/config.ts";
 import { fibTrie } from "../../../src/fib-trie.ts";
 import { memoryInit, mem8 } from "../../../src/lib/memory.ts";
@@ -64,11 +65,11 @@ export function bootIpv4(sizes: PoolSizes = {}): void {
     infos: sizes.infos ?? 256,
     tables: sizes.tables ?? 16,
     metrics: 4,
-    rules: sizes.rules ?? 16,
     exceptions: sizes.exceptions ?? 4,
     nexthops: 8,
   });
   ipInit(sizes.rtables ?? 16, 4);
+  advancedRouter.init({ ...resolveConfig({}), fibRules: sizes.rules ?? 16 });
   arpInit(8);
   devices = [];
   drops.length = 0;
