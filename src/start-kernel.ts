@@ -68,7 +68,6 @@ function fibOptions(config: Config): FibOptions {
     infos: config.fibInfos,
     tables: config.fibTables,
     metrics: config.fibMetrics,
-    exceptions: config.fibExceptions,
     nexthops: config.nexthops,
   };
 }

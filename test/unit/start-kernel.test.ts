@@ -1,12 +1,16 @@
 /** A kernel of UDP and nothing else, as a board's program starts it: two hosts find each other, and what it does without says so. */
 import test from "ava";
 import {
-  bind, close, createNet, AF_INET, devGetByName, devOpen, EAGAIN, initNet, inetAddAddress, type Net, poolsInUse, recvfrom, sendto, SOCK_DGRAM, SOCK_NONBLOCK,
-  SockaddrIn, vethCreate, IPPROTO_ICMP,
+  AF_INET, bind, close, connect, createNet, devGetByName, devOpen, EAGAIN, EINVAL, ESRCH, getsockname, getsockopt, inetAddAddress, initNet,
+  IP_MTU_DISCOVER, IP_PMTUDISC_DONT, IPPROTO_ICMP, ipRouteAdd, ipRouteDel, type Net, poolsInUse, recvfrom, sendto, SOCK_DGRAM, SOCK_NONBLOCK,
+  SockaddrIn, SOL_IP, vethCreate,
 } from "../../src/index.ts";
 import { ping } from "../../src/raw.ts";
 import { startKernel } from "../../src/start-kernel.ts";
 import { udp } from "../../src/udp.ts";
+import { FibConfig, fibConfigAddNexthop } from "../../src/stack/ipv4/fib-config.ts";
+import { fibTableInsert } from "../../src/stack/ipv4/fib-frontend.ts";
+import { NLM_F_CREATE } from "../../src/uapi/netlink.ts";
 import { socketIn } from "../../src/stack/socket/socket.ts";
 
 let now = 0;
@@ -61,4 +65,28 @@ test.serial("two hosts with UDP alone: ARP, datagrams both ways, echo", (t) => {
   t.deepEqual([into[0], into[8], from.addr], [0, 42, THERE]);
   for (const fd of [here, there, echo]) close(fd);
   t.true(poolsInUse() <= inUse + 2, "the two neighbours, and nothing else");
+});
+
+test.serial("what UDP alone does without: a route has one next hop, of two default routes the first is taken, and routers may make pieces", (t) => {
+  startKernel({ hal, initcalls: [udp] });
+  neighbour();
+  const { ifindex } = devGetByName(initNet, "eth0")!;
+  const cfg = Object.assign(new FibConfig(), { dst: 0x0b000000, dstLen: 8, nlflags: NLM_F_CREATE });
+  t.is(fibConfigAddNexthop(cfg, ifindex, THERE, 0, 1), 0);
+  t.is(fibConfigAddNexthop(cfg, ifindex, THERE + 1, 0, 1), 0);
+  t.is(fibTableInsert(initNet, cfg), -EINVAL);
+  t.is(ipRouteAdd(initNet, 0, 0, THERE, 0, 1), 0);
+  t.is(ipRouteAdd(initNet, 0, 0, THERE + 1, 0, 2), 0);
+  const fd = socketIn(initNet, AF_INET, SOCK_DGRAM, 0);
+  const value = new Int32Array(1);
+  t.is(getsockopt(fd, SOL_IP, IP_MTU_DISCOVER, value), 1);
+  t.is(value[0], IP_PMTUDISC_DONT);
+  t.is(connect(fd, new SockaddrIn(0x08080808, 53)), 0);
+  const local = new SockaddrIn();
+  t.is(getsockname(fd, local), 0);
+  t.is(local.addr, HERE);
+  close(fd);
+  t.is(ipRouteDel(initNet, 0, 0, THERE, 0, 1), 0);
+  t.is(ipRouteDel(initNet, 0, 0, THERE + 1, 0, 2), 0);
+  t.is(ipRouteDel(initNet, 0, 0, THERE + 1, 0, 2), -ESRCH);
 });

@@ -27,7 +27,7 @@ import {
 import { inetAddrType } from "./fib-lookup.ts";
 import { INET_PROTOSW_REUSE, inetswError, inetswFind, inetswInit } from "./inetsw.ts";
 import { INET_FREEBIND, INET_MC_MEMBER, type InetSk, inetSockReset, IP_CMSG_OPTIONS } from "./inet-sock.ts";
-import { inetSockopts, ipMulticast, ipOptions } from "./ip-parts.ts";
+import { inetSockopts, ipExceptions, ipMulticast, ipOptions } from "./ip-parts.ts";
 import { ipGetsockopt, ipSetsockopt } from "./ip-sockglue.ts";
 
 /** Boot: the family is known to socket(), without any protocol. After familiesInit(), before the protocols' own. */
@@ -42,7 +42,7 @@ export function inetInit(): void {
  */
 export function inetSkAlloc(net: Net, prot: Proto): InetSk | null {
   const sk = skAlloc(net, AF_INET, prot);
-  if (sk !== null) inetSockReset(sk, net.ipv4.ipNoPmtuDisc !== 0 ? IP_PMTUDISC_DONT : IP_PMTUDISC_WANT);
+  if (sk !== null) inetSockReset(sk, net.ipv4.ipNoPmtuDisc !== 0 || ipExceptions === null ? IP_PMTUDISC_DONT : IP_PMTUDISC_WANT);
   return sk as InetSk | null;
 }
 

@@ -5,15 +5,16 @@
  *
  * Read first: RFC 1191 sections 3 and 6.3 (path MTU and its ageing), RFC 1122 section 3.2.2.2 (redirect).
  */
-import { POOL_IN_USE, POOL_SIZE, rowAlloc, rowFree, rowsLeft } from "../../lib/pool.ts";
-import { words } from "../../lib/table.ts";
+import { POOL_IN_USE, POOL_SIZE, POOL_WORDS, rowAlloc, rowFree, type RowPool, rowsCreate, rowsLeft } from "../../lib/pool.ts";
+import { words, wordTable } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import type { Net } from "../core/net.ts";
-import { FE_INTS, fibExceptionBase, fibExceptionHeads, fibExceptionMask, fibExceptionRows } from "./fib-memory.ts";
+import { headsFor } from "./fib-memory.ts";
 import { rtCacheFlush } from "./route-cache.ts";
 import { rtKeep, rtKept, type Rtable } from "./rtable.ts";
 
-/** Columns of an exception. */
+/** Words of an exception, and its columns. */
+const FE_INTS = 7;
 const FE_NEXT = 0;
 /** Next hop that it is an exception of; 0: the row is free. */
 const FE_NH = 1;
@@ -26,6 +27,26 @@ export const FE_PMTU = 4;
 export const FE_EXPIRES = 5;
 /** Number of the rtable made for it. */
 const FE_KEPT = 6;
+
+let fibExceptionRows: RowPool;
+let fibExceptionBase: number;
+let fibExceptionHeads: number;
+/** Heads of the hash less one: a mask. */
+let fibExceptionMask: number;
+
+/** Words that fnheInit() takes. */
+export function fnheWords(count: number): number {
+  return count * FE_INTS + headsFor(count) + POOL_WORDS;
+}
+
+/** Boot time. @param count exceptions of all namespaces */
+export function fnheInit(count: number): void {
+  const heads = headsFor(count);
+  fibExceptionBase = wordTable("ip_fnhe", count * FE_INTS + heads);
+  fibExceptionHeads = fibExceptionBase + count * FE_INTS;
+  fibExceptionMask = heads - 1;
+  fibExceptionRows = rowsCreate("ip_fnhe", fibExceptionBase, count, FE_INTS);
+}
 
 function headOf(daddr: number): number {
   return fibExceptionHeads + ((daddr ^ (daddr >>> 16) ^ (daddr >>> 8)) & fibExceptionMask);
@@ -52,6 +73,7 @@ function remove(ex: number): void {
 
 /** The exception of the next hop for that destination, or 0; one that has ended goes. */
 export function fnheFind(nh: number, daddr: number): number {
+  if (words[fibExceptionRows + POOL_IN_USE] === 0) return 0;
   let ex = words[headOf(daddr)]!;
   while (ex !== 0 && (words[ex + FE_DADDR] !== daddr || words[ex + FE_NH] !== nh)) ex = words[ex + FE_NEXT]!;
   if (ex === 0 || ((words[ex + FE_EXPIRES]! - jiffies) | 0) > 0) return ex;

@@ -6,7 +6,6 @@
  *   metrics     those of a fib_info that has more than MTU and ADVMSS
  *   hash        heads of the fib_info of one content
  *   fib_table   4 words
- *   exceptions  7 words, and heads of their hash by destination
  *   fib_alias   2 words: one for each route; the first of a key is its leaf
  *
  * What keeps the leaves has memory of its own: fib-list.ts, fib-tnode.ts.
@@ -19,17 +18,15 @@ import { RTAX_MAX } from "../../uapi/rtnetlink.ts";
 export const FI_INTS = 16;
 export const FI_SHIFT = 4;
 export const TB_INTS = 4;
-export const FE_INTS = 7;
 export const FA_INTS = 2;
 const METRICS_INTS = RTAX_MAX + 1;
-const POOLS = 4;
+const POOLS = 3;
 
 /** How many of each there are. */
 export interface FibSizes {
   readonly routes: number;
   readonly infos: number;
   readonly tables: number;
-  readonly exceptions: number;
   readonly metrics: number;
 }
 
@@ -47,14 +44,9 @@ export let fibInfoRows: RowPool;
 export let fibAliasRows: RowPool;
 /** null when routes keep no metrics but MTU and ADVMSS. */
 export let fibMetricRows: RowPool | null;
-export let fibExceptionRows: RowPool;
-export let fibExceptionBase = 0;
-export let fibExceptionHeads = 0;
-/** Heads of the hash less one: a mask. */
-export let fibExceptionMask = 0;
 
 /** Heads of a hash of that many: a power of two, at most half of them. */
-function headsFor(count: number): number {
+export function headsFor(count: number): number {
   let heads = 1;
   while (heads * 4 <= count) heads *= 2;
   return heads;
@@ -62,8 +54,7 @@ function headsFor(count: number): number {
 
 /** Words of all regions together. */
 function regionWords(sizes: FibSizes): number {
-  return (sizes.infos + 1) * FI_INTS + sizes.metrics * METRICS_INTS + headsFor(sizes.infos) + sizes.tables * TB_INTS
-    + sizes.exceptions * FE_INTS + headsFor(sizes.exceptions) + sizes.routes * FA_INTS;
+  return (sizes.infos + 1) * FI_INTS + sizes.metrics * METRICS_INTS + headsFor(sizes.infos) + sizes.tables * TB_INTS + sizes.routes * FA_INTS;
 }
 
 /** Words that fibMemoryInit() and the pools take. */
@@ -74,19 +65,14 @@ export function fibMemoryWords(sizes: FibSizes): number {
 /** Builds the memory. Boot time only. */
 export function fibMemoryInit(sizes: FibSizes): void {
   const heads = headsFor(sizes.infos);
-  const exceptionHeads = headsFor(sizes.exceptions);
   fibWanted = wordTable("fib", regionWords(sizes));
   fibInfoLast = fibWanted + sizes.infos * FI_INTS;
   const metrics = fibInfoLast + FI_INTS;
   fibHash = metrics + sizes.metrics * METRICS_INTS;
   fibHashMask = heads - 1;
   fibTables = fibHash + heads;
-  fibExceptionBase = fibTables + sizes.tables * TB_INTS;
-  fibExceptionHeads = fibExceptionBase + sizes.exceptions * FE_INTS;
-  fibExceptionMask = exceptionHeads - 1;
-  fibAliases = fibExceptionHeads + exceptionHeads;
+  fibAliases = fibTables + sizes.tables * TB_INTS;
   fibInfoRows = rowsCreate("fib_info", fibWanted + FI_INTS, sizes.infos, FI_INTS);
   fibMetricRows = sizes.metrics === 0 ? null : rowsCreate("fib_metrics", metrics, sizes.metrics, METRICS_INTS);
-  fibExceptionRows = rowsCreate("ip_fnhe", fibExceptionBase, sizes.exceptions, FE_INTS);
   fibAliasRows = rowsCreate("ip_fib_alias", fibAliases, sizes.routes, FA_INTS);
 }

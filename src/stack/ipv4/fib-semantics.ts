@@ -21,12 +21,11 @@ import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { inDevGet, inetSelectAddr } from "./devinet.ts";
 import { type FibConfig, FIB_NH_FLAGS, FIB_NH_GW, FIB_NH_INTS, FIB_NH_OIF, FIB_NH_WEIGHT, fibConfigReset } from "./fib-config.ts";
-import { fnheForget } from "./fib-exception.ts";
 import { fibGetTable } from "./fib-alias.ts";
 import { fibLookup, fibResult, fibTableLookup, inetAddrType, inetAddrTypeTable } from "./fib-lookup.ts";
 import { FI_INTS, fibHash, fibHashMask, fibInfoRows, fibMetricRows, fibWanted } from "./fib-memory.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
-import { ipAdvancedRouter } from "./ip-parts.ts";
+import { ipAdvancedRouter, ipExceptions } from "./ip-parts.ts";
 import { rtKeep, rtKept, type Rtable } from "./rtable.ts";
 
 /** Columns of a fib_info. */
@@ -341,7 +340,7 @@ export function fibCreateInfo(net: Net, cfg: FibConfig): number {
 }
 
 function dropKept(nh: number): void {
-  fnheForget(nh);
+  if (ipExceptions !== null) ipExceptions.forget(nh);
   nhKeep(nh, 0, null);
   nhKeep(nh, 1, null);
 }

@@ -9,11 +9,11 @@ import { RT_SCOPE_NOWHERE, RT_TABLE_MAIN, RTNH_F_DEAD, RTNH_F_LINKDOWN } from ".
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { inDevGet } from "./devinet.ts";
-import { fnheForget } from "./fib-exception.ts";
 import { FI_INTS, fibInfoLast, fibWanted } from "./fib-memory.ts";
 import {
   FI_FLAGS, FI_PREFSRC, FI_REFS, FI_WORD, nhKeep, NH_NEXT, NH_OIF, NH_WORD, nhScope, fibRebalance,
 } from "./fib-semantics.ts";
+import { ipExceptions } from "./ip-parts.ts";
 
 /** The next fib_info of the namespace after that one (0: the first), or 0. */
 export function fibInfoAfter(net: Net, fi: number): number {
@@ -30,7 +30,7 @@ export function fibInfoAfter(net: Net, fi: number): number {
 export function fibFlushCached(net: Net): void {
   for (let fi = fibInfoAfter(net, 0); fi !== 0; fi = fibInfoAfter(net, fi)) {
     for (let nh = fi; nh !== 0; nh = words[nh + NH_NEXT]!) {
-      fnheForget(nh);
+      if (ipExceptions !== null) ipExceptions.forget(nh);
       nhKeep(nh, 0, null);
       nhKeep(nh, 1, null);
     }

@@ -50,10 +50,9 @@ import { inetAddrType } from "./fib-lookup.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
 import { icmpGlobalAllow, icmpPeerAllow, icmpRatelimitInit } from "./icmp-ratelimit.ts";
 import { ipLocalOut, ipPushHeader, ipSendSkb, ipTurnHeader } from "./ip-output.ts";
-import { ipHooks, ipOptions, ipPing, ipRaw } from "./ip-parts.ts";
+import { ipExceptions, ipHooks, ipOptions, ipPing, ipRaw } from "./ip-parts.ts";
 import { inetAddProtocol, inetProtocol } from "./protocol.ts";
 import { ipRouteOutputKey, ipRouteReply } from "./route.ts";
-import { ipv4Redirect } from "./route-learn.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 
 /** For each type the counter of messages received, -1 for none. */
@@ -398,7 +397,7 @@ function icmpUnreach(net: Net, skb: SkBuff, type: number): number {
 function icmpErr(skb: SkBuff, info: number): number {
   const iph = skb.data;
   if (mem8[iph + ((mem8[iph]! & 15) << 2)] === ICMP_ECHOREPLY) {
-    if (mem8[skb.th + ICMPH_TYPE] === ICMP_REDIRECT) ipv4Redirect(skb);
+    if (mem8[skb.th + ICMPH_TYPE] === ICMP_REDIRECT && ipExceptions !== null) ipExceptions.redirect(skb);
   } else if (ipPing !== null) ipPing.error(skb, info);
   return 0;
 }

@@ -36,14 +36,13 @@ import { IP_DF, IP_HLEN, IPH_CHECK, IPH_DADDR, IPH_FRAG_OFF, IPH_SADDR, IPH_TOS,
 import {
   IN_DEV_ACCEPT_REDIRECTS, IN_DEV_FORWARDING, IN_DEV_SEND_REDIRECTS, IN_DEV_SHARED_MEDIA, inDevGet, type InDevice, inDevOrconf, inetAddrOnlink,
 } from "./devinet.ts";
-import { FE_GW, fnheFind } from "./fib-exception.ts";
+import { FE_GW } from "./fib-exception.ts";
 import { fibValidateSource } from "./fib-frontend.ts";
 import { fibResult } from "./fib-lookup.ts";
-import { fibExceptionRows } from "./fib-memory.ts";
 import { FI_MTU, NH_GW, NH_NEXT, NH_OIF, nhDev, nhKeep, nhKept, nhScope } from "./fib-semantics.ts";
 import { icmpSend } from "./icmp.ts";
 import { inetGetpeer, inetPeerIdle, inetPeerRedirects, inetPeerSetRedirects, inetPeerTake, PEER_LAST, PEER_TOKENS } from "./inetpeer.ts";
-import { ipAdvancedRouter, ipHooks, ipOptions, ipRaw } from "./ip-parts.ts";
+import { ipAdvancedRouter, ipExceptions, ipHooks, ipOptions, ipRaw } from "./ip-parts.ts";
 import { rtTos2priority } from "./ip-sockglue.ts";
 import { ipRouteInputRefuse } from "./route.ts";
 import { rtCacheFlush } from "./route-cache.ts";
@@ -97,7 +96,7 @@ export function ipForwardRoute(skb: SkBuff, inDev: InDevice, error: number, dadd
   // Back to where it came from, and the sender is on that link: it could have sent it to the next hop itself.
   skb.tcpFlags = outDev === dev && source > 0 && inDevOrconf(inDev, IN_DEV_SEND_REDIRECTS)
     && (inDevOrconf(inDev, IN_DEV_SHARED_MEDIA) || inetAddrOnlink(inDev, saddr, words[nh + NH_GW]!)) ? DO_REDIRECT : 0;
-  const ex = words[fibExceptionRows + POOL_IN_USE] === 0 ? 0 : fnheFind(nh, daddr);
+  const ex = ipExceptions === null ? 0 : ipExceptions.find(nh, daddr);
   const kept = ex === 0 ? nhKept(nh, 0) : null;
   if (kept !== null && kept.genid === net.rtGenid) {
     kept.refcnt++;

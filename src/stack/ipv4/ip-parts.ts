@@ -12,6 +12,7 @@ import type { InDevice } from "./devinet.ts";
 import type { FibConfig } from "./fib-config.ts";
 import type { FibResult, Flowi4 } from "./flow.ts";
 import type { InetSk } from "./inet-sock.ts";
+import type { Rtable } from "./rtable.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
 /** Fragments: reassembly (ip-fragment.ts), and sending in pieces (ip-do-fragment.ts). */
@@ -174,6 +175,18 @@ export interface AdvancedRouterOps {
   selectDefault(net: Net, flow: Flowi4, res: FibResult): boolean;
 }
 
+/** What is learned of the way to single destinations: path MTUs, better gateways (fib-exception.ts, route-learn.ts). */
+export interface RouteExceptionOps {
+  /** The exception of the next hop for that destination, or 0. */
+  find(nh: number, daddr: number): number;
+  /** The next hop goes, and its exceptions with it. */
+  forget(nh: number): void;
+  /** The path to a destination takes less than was thought. */
+  updatePmtu(net: Net, rt: Rtable, daddr: number, saddr: number, mtu: number): void;
+  /** A redirect, as NetProtocol.errHandler() gets it. */
+  redirect(skb: SkBuff): void;
+}
+
 /** Options of level SOL_IP that few programs ask for (inet-sockopt.ts), and what follows from them. */
 export interface InetSockoptOps {
   /** 0 or a negative errno, -ENOPROTOOPT for any other option. */
@@ -203,6 +216,7 @@ export let synGuard: SynGuardOps | null = null;
 export let ipSockopts: SockoptOps | null = null;
 export let inetSockopts: InetSockoptOps | null = null;
 export let ipAdvancedRouter: AdvancedRouterOps | null = null;
+export let ipExceptions: RouteExceptionOps | null = null;
 
 /** Boot: no part is there. */
 export function ipPartsInit(): void {
@@ -218,6 +232,7 @@ export function ipPartsInit(): void {
   ipSockopts = null;
   inetSockopts = null;
   ipAdvancedRouter = null;
+  ipExceptions = null;
 }
 
 export function registerIpFragments(ops: FragmentOps): void {
@@ -266,4 +281,8 @@ export function registerInetSockopts(ops: InetSockoptOps): void {
 
 export function registerIpAdvancedRouter(ops: AdvancedRouterOps): void {
   ipAdvancedRouter = ops;
+}
+
+export function registerIpExceptions(ops: RouteExceptionOps): void {
+  ipExceptions = ops;
 }

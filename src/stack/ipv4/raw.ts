@@ -42,9 +42,8 @@ import { icmpErrConvert, icmpErrFatal, icmpOutCount } from "./icmp.ts";
 import { INET_HDRINCL, INET_RECVERR, INET_ROUTER_ALERT, type InetSk } from "./inet-sock.ts";
 import { INET_PROTOSW_REUSE, inetRegisterProtosw } from "./inetsw.ts";
 import { ipSelectIdent } from "./ip-output.ts";
-import { ipFragments, ipMulticast, registerIpRaw } from "./ip-parts.ts";
+import { ipExceptions, ipFragments, ipMulticast, registerIpRaw } from "./ip-parts.ts";
 import { ipCmsgRecv, ipIcmpError, ipRecvError } from "./ip-sockglue.ts";
-import { ipv4Redirect } from "./route-learn.ts";
 
 /** Bit n: ICMP type n is not wanted (ICMP_FILTER). A raw socket never listens: the word of those that do is free. */
 const RAW_FILTER = SK_ACK_BACKLOG;
@@ -219,7 +218,7 @@ function rawErr(sk: InetSk, skb: SkBuff, daddr: number, info: number): void {
   const type = mem8[skb.th + ICMPH_TYPE]!;
   const code = mem8[skb.th + ICMPH_CODE]!;
   if (type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED) datagramUpdatePmtu(sk, skb, daddr, info);
-  if (type === ICMP_REDIRECT) ipv4Redirect(skb);
+  if (type === ICMP_REDIRECT && ipExceptions !== null) ipExceptions.redirect(skb);
   if (type === ICMP_REDIRECT || type === ICMP_SOURCE_QUENCH) return;
   if (!recverr && sk.state !== TCP_ESTABLISHED) return;
   let err = EHOSTUNREACH;

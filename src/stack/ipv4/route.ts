@@ -6,7 +6,6 @@
  * 5.3.7 (martian addresses).
  */
 import { mem8, memView } from "../../lib/memory.ts";
-import { POOL_IN_USE } from "../../lib/pool.ts";
 import { words } from "../../lib/table.ts";
 import { devGetByIndex } from "../../netif/dev.ts";
 import {
@@ -31,14 +30,13 @@ import type { Sock } from "../core/sock.ts";
 import { IPH_DADDR, IPH_PROTOCOL, IPH_SADDR, IPH_TOS } from "../wire/ip.ts";
 import { IN_DEV_FORWARDING, IN_DEV_ROUTE_LOCALNET, inDevGet, inDevOrconf, type InDevice, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
 import { fibValidateSource } from "./fib-frontend.ts";
-import { FE_EXPIRES, FE_GW, FE_PMTU, fnheFind, fnheKeep, fnheKept } from "./fib-exception.ts";
+import { FE_EXPIRES, FE_GW, FE_PMTU, fnheKeep, fnheKept } from "./fib-exception.ts";
 import { fibLookup, fibResult, inetAddrType } from "./fib-lookup.ts";
-import { fibExceptionRows } from "./fib-memory.ts";
 import {
   FI_MTU, FI_PREFSRC, fibResultPrefsrc, type NetFib, NH_GW, NH_NEXT, nhDev, nhKeep, nhKept, nhScope,
 } from "./fib-semantics.ts";
 import { FLOWI_FLAG_ANYSRC, type Flowi4, flowi4Init, flowInit, outputFlow } from "./flow.ts";
-import { ipAdvancedRouter, ipForwarding, ipMulticast } from "./ip-parts.ts";
+import { ipAdvancedRouter, ipExceptions, ipForwarding, ipMulticast } from "./ip-parts.ts";
 import { rtCacheForget, rtInput, rtInputRemember, rtReply, rtReplyRemember } from "./route-cache.ts";
 import { ipHandlers, RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, rtDstAlloc, type Rtable } from "./rtable.ts";
 
@@ -362,7 +360,7 @@ function makeOutput(net: Net, fl: Flowi4, dev: NetDevice, type: number, nh: numb
     return fail(fl, -EINVAL);
   }
   // One destination of many may have a way of its own.
-  const ex = keeper === 0 || words[fibExceptionRows + POOL_IN_USE] === 0 ? 0 : fnheFind(keeper, daddr);
+  const ex = keeper === 0 || ipExceptions === null ? 0 : ipExceptions.find(keeper, daddr);
   if (keeper !== 0) {
     const kept = ex === 0 ? nhKept(keeper, 1) : fnheKept(ex);
     if (ex !== 0) outNh = 0;

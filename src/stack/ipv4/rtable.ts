@@ -21,7 +21,7 @@ import { skDstReset, type Sock } from "../core/sock.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import { arpTbl } from "./arp.ts";
 import type { InetSk } from "./inet-sock.ts";
-import { ipRtUpdatePmtu } from "./route-learn.ts";
+import { ipExceptions } from "./ip-parts.ts";
 import { rtCacheForget } from "./route-cache.ts";
 
 /** Rtable.flags (linux/in_route.h): the destination is a broadcast address. */
@@ -173,10 +173,11 @@ const ipv4DstOps: DstOps = Object.freeze({
   },
   /** A path MTU is learned for the destination: that of the quoted packet, else the socket's. */
   updatePmtu(dst: DstEntry, sk: Sock | null, skb: SkBuff | null, mtu: number): void {
+    if (ipExceptions === null) return;
     const rt = dst as Rtable;
     const daddr = skb !== null ? memView.getInt32(skb.data + IPH_DADDR) : (sk as InetSk).inet.daddr;
     const saddr = skb !== null ? memView.getInt32(skb.data + IPH_SADDR) : (sk as InetSk).inet.saddr;
-    ipRtUpdatePmtu(rt.net, rt, daddr, saddr, mtu);
+    ipExceptions.updatePmtu(rt.net, rt, daddr, saddr, mtu);
   },
   negativeAdvice(sk: Sock): void {
     const rt = sk.dst as Rtable | null;

@@ -21,9 +21,8 @@ import { TH_DPORT, TH_SEQ, TH_SPORT } from "../wire/tcp.ts";
 import { icmpErrConvert } from "./icmp.ts";
 import { ehashReqBase, ehashTwBase, inetLookupEstablished } from "./inet-hashtables.ts";
 import { INET_RECVERR } from "./inet-sock.ts";
-import { inetSockopts } from "./ip-parts.ts";
+import { inetSockopts, ipExceptions } from "./ip-parts.ts";
 import { ipIcmpError } from "./ip-sockglue.ts";
-import { ipv4Redirect } from "./route-learn.ts";
 import { tcpV4MtuReduced } from "./tcp-mtu.ts";
 import { tcpListening } from "./tcp-parts.ts";
 import type { TcpSk } from "./tcp-sock.ts";
@@ -74,7 +73,7 @@ export function tcpV4Err(skb: SkBuff, info: number): number {
     return 0;
   }
   if (type === ICMP_REDIRECT) {
-    if (!sk.owned) ipv4Redirect(skb);
+    if (!sk.owned && ipExceptions !== null) ipExceptions.redirect(skb);
     return 0;
   }
   const err = icmpErrno(type, code);

@@ -38,8 +38,8 @@ import { datagramUpdatePmtu } from "./datagram.ts";
 import { icmpErrConvert, icmpErrFatal, icmpSend } from "./icmp.ts";
 import type { InetSk } from "./inet-sock.ts";
 import { INET_RECVERR } from "./inet-sock.ts";
+import { ipExceptions } from "./ip-parts.ts";
 import { ipCmsgRecv, ipIcmpError, ipRecvError } from "./ip-sockglue.ts";
-import { ipv4Redirect } from "./route-learn.ts";
 import { RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 import { udp4LibLookup, udpChain, udpIsMcastSock } from "./udp-table.ts";
 
@@ -183,7 +183,7 @@ export function udpErr(skb: SkBuff, info: number): number {
   let fatal = false;
   switch (mem8[skb.th + ICMPH_TYPE]) {
     case ICMP_REDIRECT:
-      ipv4Redirect(skb);
+      if (ipExceptions !== null) ipExceptions.redirect(skb);
       return 0;
     case ICMP_SOURCE_QUENCH:
       return 0;

@@ -2,6 +2,7 @@
 import { advancedRouter } from "../../../src/advanced-router.ts";
 import { resolveConfig } from "../../../src/config.ts";
 import { fibTrie } from "../../../src/fib-trie.ts";
+import { routeExceptions } from "../../../src/route-exceptions.ts";
 import { memoryInit, mem8 } from "../../../src/lib/memory.ts";
 import { poolsInUse, poolsReset } from "../../../src/lib/pool.ts";
 import { randomInit } from "../../../src/lib/random.ts";
@@ -65,11 +66,11 @@ export function bootIpv4(sizes: PoolSizes = {}): void {
     infos: sizes.infos ?? 256,
     tables: sizes.tables ?? 16,
     metrics: 4,
-    exceptions: sizes.exceptions ?? 4,
     nexthops: 8,
   });
   ipInit(sizes.rtables ?? 16, 4);
   advancedRouter.init({ ...resolveConfig({}), fibRules: sizes.rules ?? 16 });
+  routeExceptions.init({ ...resolveConfig({}), fibExceptions: sizes.exceptions ?? 4 });
   arpInit(8);
   devices = [];
   drops.length = 0;
