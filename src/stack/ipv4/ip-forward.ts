@@ -9,7 +9,6 @@
  * Read first: RFC 1812 sections 5.2.1 (forwarding), 5.2.7.2 (redirect), 5.3.7 (martians); RFC 1191 section 4.
  */
 import { mem8, memView } from "../../lib/memory.ts";
-import { POOL_IN_USE } from "../../lib/pool.ts";
 import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import {
