@@ -5,6 +5,7 @@
 import { advancedRouter } from "./advanced-router.ts";
 import { fibTrie } from "./fib-trie.ts";
 import { routeExceptions } from "./route-exceptions.ts";
+import { socketControl } from "./socket-control.ts";
 import { type BootOptions, startKernel } from "./start-kernel.ts";
 import { tcp } from "./tcp.ts";
 import { udp } from "./udp.ts";
@@ -18,5 +19,5 @@ export { type BootOptions, initNet } from "./start-kernel.ts";
  */
 export function boot(options: BootOptions = {}): void {
   const { initcalls = [] } = options;
-  startKernel({ ...options, initcalls: [fibTrie, advancedRouter, routeExceptions, udp, tcp, ...initcalls] });
+  startKernel({ ...options, initcalls: [fibTrie, advancedRouter, routeExceptions, socketControl, udp, tcp, ...initcalls] });
 }

@@ -21,7 +21,6 @@ import { initNet, netInit } from "./stack/core/net.ts";
 import { SKB_OVERHEAD_BYTES, skbInit, skbWords } from "./stack/core/skbuff.ts";
 import { sockInit, sockWords } from "./stack/core/sock.ts";
 import { familiesInit } from "./stack/core/socket.ts";
-import { sockoptInit } from "./stack/core/sockopt.ts";
 import { inetInit } from "./stack/ipv4/af-inet.ts";
 import { arpInit } from "./stack/ipv4/arp.ts";
 import { devinetInit } from "./stack/ipv4/devinet.ts";
@@ -109,7 +108,6 @@ const initcalls = Object.freeze([
     init: (c) => {
       const packet = packetBytes(c);
       sockInit(c.socks, c.rcvbufPackets * packet, c.sndbufPackets * packet, initNet);
-      sockoptInit(c.rcvbufPackets * packet, c.sndbufPackets * packet);
       familiesInit();
       socketInit(c.files, c.epolls, c.epollItems, initNet);
     },

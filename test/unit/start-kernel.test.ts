@@ -1,11 +1,13 @@
 /** A kernel of UDP and nothing else, as a board's program starts it: two hosts find each other, and what it does without says so. */
 import test from "ava";
 import {
-  AF_INET, bind, close, connect, createNet, devGetByName, devOpen, EAGAIN, EINVAL, ESRCH, getsockname, getsockopt, inetAddAddress, initNet,
-  IP_MTU_DISCOVER, IP_PMTUDISC_DONT, IPPROTO_ICMP, ipRouteAdd, ipRouteDel, type Net, poolsInUse, recvfrom, sendto, SOCK_DGRAM, SOCK_NONBLOCK,
-  SockaddrIn, SOL_IP, vethCreate,
+  AF_INET, bind, close, connect, createNet, devGetByName, devOpen, EAGAIN, EINVAL, ENODEV, ENOPROTOOPT, ESRCH, getsockname, getsockopt,
+  inetAddAddress, initNet, IP_MTU_DISCOVER, IP_PKTINFO, IP_PMTUDISC_DONT, IP_RECVERR, IP_TOS, IP_TTL, IPPROTO_ICMP, ipRouteAdd, ipRouteDel,
+  MSG_ERRQUEUE, Msghdr, msgSetBuffer, type Net, poolsInUse, recvfrom, sendmsg, sendto, setsockopt, SO_BINDTODEVICE, SO_BROADCAST, SO_ERROR,
+  SO_KEEPALIVE, SO_LINGER, SO_RCVBUF, SO_REUSEADDR, SO_TIMESTAMP, SOCK_DGRAM, SOCK_NONBLOCK, SockaddrIn, SOL_IP, SOL_SOCKET, vethCreate,
 } from "../../src/index.ts";
 import { ping } from "../../src/raw.ts";
+import { socketControl } from "../../src/socket-control.ts";
 import { startKernel } from "../../src/start-kernel.ts";
 import { udp } from "../../src/udp.ts";
 import { FibConfig, fibConfigAddNexthop } from "../../src/stack/ipv4/fib-config.ts";
@@ -68,7 +70,7 @@ test.serial("two hosts with UDP alone: ARP, datagrams both ways, echo", (t) => {
 });
 
 test.serial("what UDP alone does without: a route has one next hop, of two default routes the first is taken, and routers may make pieces", (t) => {
-  startKernel({ hal, initcalls: [udp] });
+  startKernel({ hal, initcalls: [udp, socketControl] });
   neighbour();
   const { ifindex } = devGetByName(initNet, "eth0")!;
   const cfg = Object.assign(new FibConfig(), { dst: 0x0b000000, dstLen: 8, nlflags: NLM_F_CREATE });
@@ -89,4 +91,34 @@ test.serial("what UDP alone does without: a route has one next hop, of two defau
   t.is(ipRouteDel(initNet, 0, 0, THERE, 0, 1), 0);
   t.is(ipRouteDel(initNet, 0, 0, THERE + 1, 0, 2), 0);
   t.is(ipRouteDel(initNet, 0, 0, THERE + 1, 0, 2), -ESRCH);
+});
+
+test.serial("without socketControl: what ECMA-419's classes set is there, all else is ENOPROTOOPT, and no control message is sent", (t) => {
+  startKernel({ hal, initcalls: [udp] });
+  neighbour();
+  const value = new Int32Array(2);
+  const fd = socketIn(initNet, AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+  for (const option of [SO_REUSEADDR, SO_BROADCAST, SO_KEEPALIVE]) t.is(setsockopt(fd, SOL_SOCKET, option, 1), 0);
+  t.is(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, devGetByName(initNet, "eth0")!.ifindex), 0);
+  t.is(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, 99), -ENODEV);
+  t.is(setsockopt(fd, SOL_IP, IP_TTL, 9), 0);
+  t.is(setsockopt(fd, SOL_IP, IP_TTL, 256), -EINVAL);
+  t.is(getsockopt(fd, SOL_SOCKET, SO_ERROR, value), 1);
+  for (const option of [SO_RCVBUF, SO_LINGER, SO_TIMESTAMP]) {
+    t.is(setsockopt(fd, SOL_SOCKET, option, 1), -ENOPROTOOPT);
+    t.is(getsockopt(fd, SOL_SOCKET, option, value), -ENOPROTOOPT);
+  }
+  for (const option of [IP_TOS, IP_RECVERR, IP_PKTINFO]) {
+    t.is(setsockopt(fd, SOL_IP, option, 1), -ENOPROTOOPT);
+    t.is(getsockopt(fd, SOL_IP, option, value), -ENOPROTOOPT);
+  }
+  const msg = new Msghdr();
+  msgSetBuffer(msg, Uint8Array.of(1), 0, 1);
+  msg.name = new SockaddrIn(THERE, 2000);
+  t.is(sendmsg(fd, msg, 0), 1);
+  msg.control = Int32Array.of(SOL_IP, IP_TTL, 1, 3);
+  msg.controllen = 4;
+  t.is(sendmsg(fd, msg, 0), -EINVAL);
+  t.is(recvfrom(fd, new Uint8Array(1), 0, 1, MSG_ERRQUEUE, null), -EAGAIN);
+  close(fd);
 });

@@ -205,6 +205,20 @@ export interface SkFilterOps {
 
 export let skFilterOps: SkFilterOps | null = null;
 
+/** Options of level SOL_SOCKET but those of sockopt.ts (sockopt-control.ts), where that part was listed at boot. */
+export interface SkControlOps {
+  /** As sockSetsockopt(). */
+  set(sk: Sock, name: number, value: number, value2: number, opt: Uint8Array | Int32Array | null): number;
+  /** As sockGetsockopt(), with an `out` of at least one element. */
+  get(sk: Sock, name: number, out: Uint8Array | Int32Array): number;
+}
+
+export let skControlOps: SkControlOps | null = null;
+
+export function registerSkControl(ops: SkControlOps): void {
+  skControlOps = ops;
+}
+
 /** Options of level SOL_SOCKET that few programs ask for (ipv4/inet-sockopt.ts), where that part was listed at boot. */
 export interface SkOptionOps {
   /** A sock begins. */
@@ -245,6 +259,7 @@ const nullProto = Object.freeze({ name: "none" }) as Proto;
 export function sockInit(count: number, rcvbuf: number, sndbuf: number, net: Net): void {
   skFilterOps = null;
   skOptionOps = null;
+  skControlOps = null;
   sockTable = account("sock", []);
   const cold = wordTable("sock", sockWords(count));
   socks = poolCreate("sock", count, (index) => (sockTable[index] = new Sock(index, cold + index * SK_WORDS, nullProto, net)));

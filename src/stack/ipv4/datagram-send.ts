@@ -20,8 +20,8 @@ import {
 } from "./datagram.ts";
 import { INET_HDRINCL, INET_RECVERR, type InetSk, IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipDontFragment, ipPushHeader, ipSendSkb, ipSkMtu } from "./ip-output.ts";
-import { ipFragments, ipOptions } from "./ip-parts.ts";
-import { ipCmsgSend, IpcmCookie, ipLocalError } from "./ip-sockglue.ts";
+import { ipControl, ipFragments, ipOptions } from "./ip-parts.ts";
+import { IpcmCookie } from "./ip-sockglue.ts";
 import type { Rtable } from "./rtable.ts";
 
 /** Room in front of the IP header: alignment, tagged Ethernet. */
@@ -59,7 +59,7 @@ export function datagramSendRoute(sk: InetSk, msg: Msghdr, length: number): Rtab
   cookie.mark = words[sk.cold + SK_MARK]!;
   cookie.optlen = 0;
   if (msg.controllen > 0) {
-    const err = ipCmsgSend(sk, msg, cookie);
+    const err = ipControl === null ? -EINVAL : ipControl.send(sk, msg, cookie);
     if (err < 0) return failed(err);
   }
   let hop = daddr;
@@ -125,7 +125,7 @@ export function datagramSendSkb(sk: InetSk, msg: Msghdr, length: number, rt: Rta
   const size = LINK_HEADROOM + front + length;
   const split = size > skbBufferBytes || front + length > mtu;
   if (split && (header === 0 || front + length > 0xffff || !datagramMaySplit(sk))) {
-    ipLocalError(sk, EMSGSIZE, destination, sk.inet.dport, mtu - ipc.optlen);
+    if (ipControl !== null) ipControl.localError(sk, EMSGSIZE, destination, sk.inet.dport, mtu - ipc.optlen);
     return refused(sk, rt, -EMSGSIZE);
   }
   const skb = allocSkb(split ? skbBufferBytes : size);

@@ -12,6 +12,7 @@ import type { InDevice } from "./devinet.ts";
 import type { FibConfig } from "./fib-config.ts";
 import type { FibResult, Flowi4 } from "./flow.ts";
 import type { InetSk } from "./inet-sock.ts";
+import type { IpcmCookie } from "./ip-sockglue.ts";
 import type { Rtable } from "./rtable.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
@@ -149,6 +150,23 @@ export interface SynGuardOps {
   retries(sk: TcpSk, retries: number): number;
 }
 
+/** Options of level SOL_IP, control messages and the error queue (ip-control.ts). */
+export interface IpControlOps {
+  /** 0 or a negative errno, -ENOPROTOOPT for any other option. */
+  set(sk: InetSk, name: number, value: number, bytes: Uint8Array | Int32Array | null): number;
+  get(sk: InetSk, name: number, out: Uint8Array | Int32Array): number;
+  /** Delivers the control messages that the socket asked for about a packet. */
+  receive(sk: InetSk, msg: Msghdr, skb: SkBuff): void;
+  /** Reads the control messages of sendmsg(): 0, or -EINVAL for a malformed or unknown one. */
+  send(sk: Sock, msg: Msghdr, ipc: IpcmCookie): number;
+  /** Queues an ICMP error, as ipIcmpError(). */
+  icmpError(sk: Sock, skb: SkBuff, err: number, port: number, payload: number, info: number): void;
+  /** Queues an error of this host's own, as ipLocalError(). */
+  localError(sk: InetSk, err: number, daddr: number, port: number, info: number): void;
+  /** recvmsg(MSG_ERRQUEUE). */
+  recvError(sk: InetSk, msg: Msghdr, length: number): number;
+}
+
 /** Options of level SOL_IP that belong to no socket but to the namespace (iptables). Linux: struct nf_sockopt_ops. */
 export interface SockoptOps {
   /** 0, or a negative errno: -ENOPROTOOPT when the option is not theirs. */
@@ -215,6 +233,7 @@ export let ipMulticast: MulticastOps | null = null;
 export let synGuard: SynGuardOps | null = null;
 export let ipSockopts: SockoptOps | null = null;
 export let inetSockopts: InetSockoptOps | null = null;
+export let ipControl: IpControlOps | null = null;
 export let ipAdvancedRouter: AdvancedRouterOps | null = null;
 export let ipExceptions: RouteExceptionOps | null = null;
 
@@ -231,6 +250,7 @@ export function ipPartsInit(): void {
   synGuard = null;
   ipSockopts = null;
   inetSockopts = null;
+  ipControl = null;
   ipAdvancedRouter = null;
   ipExceptions = null;
 }
@@ -285,4 +305,8 @@ export function registerIpAdvancedRouter(ops: AdvancedRouterOps): void {
 
 export function registerIpExceptions(ops: RouteExceptionOps): void {
   ipExceptions = ops;
+}
+
+export function registerIpControl(ops: IpControlOps): void {
+  ipControl = ops;
 }

@@ -8,7 +8,8 @@ import { mem8, memView } from "../../lib/memory.ts";
 import { words } from "../../lib/table.ts";
 import { SKB_DROP_REASON_NO_SOCKET } from "../../uapi/drop-reason.ts";
 import {
-  EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EHOSTUNREACH, EINVAL, EMSGSIZE, ENOPROTOOPT, EOPNOTSUPP, EPROTO, EREMOTEIO,
+  EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EHOSTUNREACH, EINVAL, EMSGSIZE, ENOPROTOOPT, EOPNOTSUPP, EPROTO,
+  EREMOTEIO,
 } from "../../uapi/errno.ts";
 import {
   ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_FRAG_NEEDED, ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_SOURCE_QUENCH,
@@ -41,8 +42,7 @@ import { inetAddrType } from "./fib-lookup.ts";
 import { icmpErrConvert, icmpErrFatal, icmpOutCount } from "./icmp.ts";
 import { INET_RECVERR, type InetSk } from "./inet-sock.ts";
 import { INET_PROTOSW_REUSE, inetRegisterProtosw } from "./inetsw.ts";
-import { registerIpPing } from "./ip-parts.ts";
-import { ipCmsgRecv, ipIcmpError, ipRecvError } from "./ip-sockglue.ts";
+import { ipControl, registerIpPing } from "./ip-parts.ts";
 
 let socks: Sock | null;
 /** The last identifier given out. Linux: ping_port_rover. */
@@ -202,7 +202,7 @@ function pingErr(skb: SkBuff, info: number): void {
     err = icmpErrConvert(code);
     hard = icmpErrFatal(code);
   }
-  if ((sk.inet.flags & INET_RECVERR) !== 0) ipIcmpError(sk, skb, err, 0, at - iph, info);
+  if ((sk.inet.flags & INET_RECVERR) !== 0) ipControl!.icmpError(sk, skb, err, 0, at - iph, info);
   else if (!hard || sk.state !== TCP_ESTABLISHED) return;
   sk.err = err;
   sockDefErrorReport(sk);
@@ -241,12 +241,12 @@ function pingSendmsg(sock: Sock, msg: Msghdr, length: number): number {
 /** Reads the next reply, from its ICMP header on. Linux: ping_recvmsg(). */
 function pingRecvmsg(sk: Sock, msg: Msghdr, length: number, flags: number): number {
   if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
-  if ((flags & MSG_ERRQUEUE) !== 0) return ipRecvError(sk as InetSk, msg, length);
+  if ((flags & MSG_ERRQUEUE) !== 0) return ipControl === null ? -EAGAIN : ipControl.recvError(sk as InetSk, msg, length);
   const skb = skbRecvDatagram(sk, flags);
   if (skb === null) return skbRecvError(sk, flags);
   const copied = skbCopyDatagram(skb, msg, length);
   datagramPutSource(msg, skb);
-  if (msg.control !== null) ipCmsgRecv(sk as InetSk, msg, skb);
+  if (msg.control !== null && ipControl !== null) ipControl.receive(sk as InetSk, msg, skb);
   skbFreeDatagram(skb);
   return copied;
 }

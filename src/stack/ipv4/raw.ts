@@ -8,7 +8,7 @@ import { mem8, memView } from "../../lib/memory.ts";
 import { words } from "../../lib/table.ts";
 import { SKB_DROP_REASON_NOT_SPECIFIED } from "../../uapi/drop-reason.ts";
 import {
-  EADDRINUSE, EADDRNOTAVAIL, EHOSTUNREACH, EINVAL, EMSGSIZE, ENOBUFS, ENOPROTOOPT, EOPNOTSUPP, EPROTO,
+  EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EHOSTUNREACH, EINVAL, EMSGSIZE, ENOBUFS, ENOPROTOOPT, EOPNOTSUPP, EPROTO,
 } from "../../uapi/errno.ts";
 import {
   ICMP_DEST_UNREACH, ICMP_FILTER, ICMP_FRAG_NEEDED, ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_SOURCE_QUENCH, NR_ICMP_UNREACH,
@@ -42,8 +42,7 @@ import { icmpErrConvert, icmpErrFatal, icmpOutCount } from "./icmp.ts";
 import { INET_HDRINCL, INET_RECVERR, INET_ROUTER_ALERT, type InetSk } from "./inet-sock.ts";
 import { INET_PROTOSW_REUSE, inetRegisterProtosw } from "./inetsw.ts";
 import { ipSelectIdent } from "./ip-output.ts";
-import { ipExceptions, ipFragments, ipMulticast, registerIpRaw } from "./ip-parts.ts";
-import { ipCmsgRecv, ipIcmpError, ipRecvError } from "./ip-sockglue.ts";
+import { ipControl, ipExceptions, ipFragments, ipMulticast, registerIpRaw } from "./ip-parts.ts";
 
 /** Bit n: ICMP type n is not wanted (ICMP_FILTER). A raw socket never listens: the word of those that do is free. */
 const RAW_FILTER = SK_ACK_BACKLOG;
@@ -235,7 +234,7 @@ function rawErr(sk: InetSk, skb: SkBuff, daddr: number, info: number): void {
   }
   if (recverr) {
     const payload = (flags & INET_HDRINCL) !== 0 ? 0 : (mem8[skb.data]! & 15) << 2;
-    ipIcmpError(sk, skb, err, 0, payload, info);
+    ipControl!.icmpError(sk, skb, err, 0, payload, info);
   }
   if (!recverr && !hard) return;
   sk.err = err;
@@ -299,13 +298,13 @@ function rawSendHdrinc(sk: InetSk, skb: SkBuff, length: number): number {
 /** Reads the next packet, IP header and all. Linux: raw_recvmsg(). */
 function rawRecvmsg(sk: Sock, msg: Msghdr, length: number, flags: number): number {
   if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
-  if ((flags & MSG_ERRQUEUE) !== 0) return ipRecvError(sk as InetSk, msg, length);
+  if ((flags & MSG_ERRQUEUE) !== 0) return ipControl === null ? -EAGAIN : ipControl.recvError(sk as InetSk, msg, length);
   const skb = skbRecvDatagram(sk, flags);
   if (skb === null) return skbRecvError(sk, flags);
   const whole = skb.len;
   const copied = skbCopyDatagram(skb, msg, length);
   datagramPutSource(msg, skb);
-  if (msg.control !== null) ipCmsgRecv(sk as InetSk, msg, skb);
+  if (msg.control !== null && ipControl !== null) ipControl.receive(sk as InetSk, msg, skb);
   skbFreeDatagram(skb);
   return (flags & MSG_TRUNC) !== 0 ? whole : copied;
 }

@@ -21,8 +21,7 @@ import { TH_DPORT, TH_SEQ, TH_SPORT } from "../wire/tcp.ts";
 import { icmpErrConvert } from "./icmp.ts";
 import { ehashReqBase, ehashTwBase, inetLookupEstablished } from "./inet-hashtables.ts";
 import { INET_RECVERR } from "./inet-sock.ts";
-import { inetSockopts, ipExceptions } from "./ip-parts.ts";
-import { ipIcmpError } from "./ip-sockglue.ts";
+import { inetSockopts, ipControl, ipExceptions } from "./ip-parts.ts";
 import { tcpV4MtuReduced } from "./tcp-mtu.ts";
 import { tcpListening } from "./tcp-parts.ts";
 import type { TcpSk } from "./tcp-sock.ts";
@@ -103,7 +102,7 @@ function sockErr(sk: TcpSk, skb: SkBuff, err: number, th: number, info: number):
   // A fast open sock that a program has is as good as established.
   const taken = sk.tp.fastopenRsk !== null && sk.socket !== null;
   if (sk.state === TCP_SYN_SENT || (sk.state === TCP_SYN_RECV && !taken)) {
-    ipIcmpError(sk, skb, err, memView.getUint16(th + TH_DPORT), th - skb.data, info);
+    ipControl!.icmpError(sk, skb, err, memView.getUint16(th + TH_DPORT), th - skb.data, info);
     if (sk.owned) {
       words[sk.cold + SK_ERR_SOFT] = err;
       return;

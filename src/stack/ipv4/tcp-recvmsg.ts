@@ -17,7 +17,7 @@ import {
   lockSock, RCV_SHUTDOWN, releaseSock, type Sock, SOCK_DONE, SOCK_RCVINQ, SOCK_TIMESTAMP, SOCK_URGINLINE, sockError,
 } from "../core/sock.ts";
 import { copyToIter, type Msghdr, putCmsg } from "../core/sockaddr.ts";
-import { ipRecvError } from "./ip-sockglue.ts";
+import { ipControl } from "./ip-parts.ts";
 import { TP_URG_DATA, TP_URG_SEQ, TP_WINDOW_CLAMP } from "./tcp-cold.ts";
 import { tcpSendAck } from "./tcp-control.ts";
 import { tcpRcvSpaceAdjust } from "./tcp-rcvbuf.ts";
@@ -138,7 +138,7 @@ function putControl(sk: TcpSk, msg: Msghdr, copied: number): void {
  */
 export function tcpRecvmsg(sock: Sock, msg: Msghdr, length: number, flags: number): number {
   const sk = sock as TcpSk;
-  if ((flags & MSG_ERRQUEUE) !== 0) return ipRecvError(sk, msg, length);
+  if ((flags & MSG_ERRQUEUE) !== 0) return ipControl === null ? -EAGAIN : ipControl.recvError(sk, msg, length);
   if (sk.state === TCP_LISTEN) return -ENOTCONN;
   if ((flags & MSG_OOB) !== 0) {
     lockSock(sk);

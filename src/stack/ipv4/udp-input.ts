@@ -9,7 +9,7 @@ import { words } from "../../lib/table.ts";
 import {
   SKB_DROP_REASON_NO_SOCKET, SKB_DROP_REASON_PKT_TOO_SMALL, SKB_DROP_REASON_UDP_CSUM,
 } from "../../uapi/drop-reason.ts";
-import { EHOSTUNREACH, EMSGSIZE, ENOENT, EPROTO } from "../../uapi/errno.ts";
+import { EAGAIN, EHOSTUNREACH, EMSGSIZE, ENOENT, EPROTO } from "../../uapi/errno.ts";
 import {
   ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_PARAMETERPROB, ICMP_PORT_UNREACH, ICMP_REDIRECT, ICMP_SOURCE_QUENCH,
   NR_ICMP_UNREACH,
@@ -38,8 +38,7 @@ import { datagramUpdatePmtu } from "./datagram.ts";
 import { icmpErrConvert, icmpErrFatal, icmpSend } from "./icmp.ts";
 import type { InetSk } from "./inet-sock.ts";
 import { INET_RECVERR } from "./inet-sock.ts";
-import { ipExceptions } from "./ip-parts.ts";
-import { ipCmsgRecv, ipIcmpError, ipRecvError } from "./ip-sockglue.ts";
+import { ipControl, ipExceptions } from "./ip-parts.ts";
 import { RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 import { udp4LibLookup, udpChain, udpIsMcastSock } from "./udp-table.ts";
 
@@ -140,7 +139,7 @@ function mcastDeliver(
  * @returns bytes, or -EAGAIN, the pending error, 0 after shutdown(SHUT_RD)
  */
 export function udpRecvmsg(sk: Sock, msg: Msghdr, length: number, flags: number): number {
-  if ((flags & MSG_ERRQUEUE) !== 0) return ipRecvError(sk as InetSk, msg, length);
+  if ((flags & MSG_ERRQUEUE) !== 0) return ipControl === null ? -EAGAIN : ipControl.recvError(sk as InetSk, msg, length);
   const skb = skbRecvDatagram(sk, flags);
   if (skb === null) return skbRecvError(sk, flags);
   const ulen = skb.len;
@@ -152,7 +151,7 @@ export function udpRecvmsg(sk: Sock, msg: Msghdr, length: number, flags: number)
     name.addr = memView.getInt32(skb.nh + IPH_SADDR);
     name.port = memView.getUint16(skb.th + UH_SPORT);
   }
-  if (msg.control !== null) ipCmsgRecv(sk as InetSk, msg, skb);
+  if (msg.control !== null && ipControl !== null) ipControl.receive(sk as InetSk, msg, skb);
   skbFreeDatagram(skb);
   return (flags & MSG_TRUNC) !== 0 ? ulen : copied;
 }
@@ -205,7 +204,7 @@ export function udpErr(skb: SkBuff, info: number): number {
     default:
       break;
   }
-  if ((sk.inet.flags & INET_RECVERR) !== 0) ipIcmpError(sk, skb, err, dport, ihl + UDP_HLEN, info);
+  if ((sk.inet.flags & INET_RECVERR) !== 0) ipControl!.icmpError(sk, skb, err, dport, ihl + UDP_HLEN, info);
   else if (!fatal || sk.state !== TCP_ESTABLISHED) return 0;
   sk.err = err;
   sockDefErrorReport(sk);

@@ -35,8 +35,8 @@ import {
 } from "./datagram.ts";
 import { INET_CORK, INET_RECVERR, type InetSk, IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipDontFragment, ipPushHeader, ipSendSkb, ipSkMtu } from "./ip-output.ts";
-import { ipFragments, ipOptions } from "./ip-parts.ts";
-import { ipCmsgSend, IpcmCookie, ipLocalError } from "./ip-sockglue.ts";
+import { ipControl, ipFragments, ipOptions } from "./ip-parts.ts";
+import { IpcmCookie } from "./ip-sockglue.ts";
 import type { Rtable } from "./rtable.ts";
 
 /** Room in front of the UDP header: alignment, tagged Ethernet, IP. */
@@ -104,7 +104,7 @@ function udpSendSkb(
 
 /** The path does not take it, and may not get it in pieces: the socket's error queue says what it does take, and the connected peer's port. */
 function tooLong(sk: InetSk, daddr: number, mtu: number): number {
-  ipLocalError(sk, EMSGSIZE, daddr, sk.inet.dport, mtu);
+  if (ipControl !== null) ipControl.localError(sk, EMSGSIZE, daddr, sk.inet.dport, mtu);
   return -EMSGSIZE;
 }
 
@@ -231,7 +231,7 @@ export function udpSendmsg(sock: Sock, msg: Msghdr, length: number): number {
   cookie.mark = words[sk.cold + SK_MARK]!;
   cookie.optlen = 0;
   if (msg.controllen > 0) {
-    const err = ipCmsgSend(sk, msg, cookie);
+    const err = ipControl === null ? -EINVAL : ipControl.send(sk, msg, cookie);
     if (err < 0) return err;
     // A datagram that gathers keeps no options but its socket's.
     if (more && cookie.optlen > 0) return -EINVAL;

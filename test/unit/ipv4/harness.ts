@@ -2,6 +2,7 @@
 import { advancedRouter } from "../../../src/advanced-router.ts";
 import { resolveConfig } from "../../../src/config.ts";
 import { fibTrie } from "../../../src/fib-trie.ts";
+import { socketControl } from "../../../src/socket-control.ts";
 import { routeExceptions } from "../../../src/route-exceptions.ts";
 import { memoryInit, mem8 } from "../../../src/lib/memory.ts";
 import { poolsInUse, poolsReset } from "../../../src/lib/pool.ts";
@@ -70,6 +71,7 @@ export function bootIpv4(sizes: PoolSizes = {}): void {
   });
   ipInit(sizes.rtables ?? 16, 4);
   advancedRouter.init({ ...resolveConfig({}), fibRules: sizes.rules ?? 16 });
+  socketControl.init(resolveConfig({}));
   routeExceptions.init({ ...resolveConfig({}), fibExceptions: sizes.exceptions ?? 4 });
   arpInit(8);
   devices = [];

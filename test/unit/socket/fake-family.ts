@@ -10,10 +10,10 @@ import { EAGAIN, ENOBUFS, ENOIOCTLCMD, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP } from 
 import { AF_UNIX, SOCK_STREAM } from "../../../src/uapi/socket.ts";
 import { initNet, type Net, netInit } from "../../../src/stack/core/net.ts";
 import { skbInit } from "../../../src/stack/core/skbuff.ts";
-import { type Proto, SK_TYPE, skAlloc, type Sock, sockGraft, sockInit, sockPut } from "../../../src/stack/core/sock.ts";
+import { type Proto, registerSkControl, SK_TYPE, skAlloc, type Sock, sockGraft, sockInit, sockPut } from "../../../src/stack/core/sock.ts";
 import type { Msghdr, SockaddrIn } from "../../../src/stack/core/sockaddr.ts";
 import { familiesInit, type ProtoOps, type Socket, sockRegister } from "../../../src/stack/core/socket.ts";
-import { sockoptInit } from "../../../src/stack/core/sockopt.ts";
+import { sockControlGet, sockControlInit, sockControlSet } from "../../../src/stack/core/sockopt-control.ts";
 import { wakeUp } from "../../../src/stack/core/wait.ts";
 import { socketInit } from "../../../src/stack/socket/socket.ts";
 import { sockfdLookup } from "../../../src/stack/socket/files.ts";
@@ -95,7 +95,8 @@ export function bootFake(sizes: FakeSizes = {}): void {
   skbInit(4, 4, bufferBytes);
   netInit({ register: () => 0, poll: () => -1 });
   sockInit(sizes.socks ?? 8, 4096, 4096, initNet);
-  sockoptInit(8192, 8192);
+  sockControlInit(8192, 8192);
+  registerSkControl({ set: sockControlSet, get: sockControlGet });
   familiesInit();
   socketInit(sizes.files ?? 8, sizes.epolls ?? 3, sizes.epollItems ?? 6, initNet, sizes.sockets);
   sockRegister(AF_UNIX, (net, sock) => (sock.type === SOCK_STREAM ? attach(net, sock) : -EOPNOTSUPP));

@@ -39,3 +39,13 @@ test("a program that starts UDP carries nothing of TCP, one that starts TCP noth
   const both = await carried('export { boot } from "./src/boot.ts"');
   t.true(both.some(ofTcp) && both.some(ofUdp));
 });
+
+test("a program that starts UDP carries nothing of the parts that boot() lists beside it", async (t) => {
+  const ofParts = /stack\/.*(fib-(trie|tnode|rules|multipath|default|exception)|route-learn|(ip|sockopt)-control)/;
+  const udp = await carried(
+    'export { startKernel } from "./src/start-kernel.ts"', 'export { udp } from "./src/udp.ts"', 'export { UDP } from "./src/ecma419/udp.ts"',
+  );
+  // Of an exception what a next hop's routes need is the number of the one that is kept.
+  t.deepEqual(udp.filter((file) => ofParts.test(file) && !file.endsWith("fib-exception.ts")), []);
+  t.true((await carried('export { boot } from "./src/boot.ts"')).filter((file) => ofParts.test(file)).length >= 9);
+});
