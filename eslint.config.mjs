@@ -31,7 +31,7 @@ const offPath = [
   { file: "src/services/dns-name.ts", functions: ["dnsNameFromText", "dnsNameText"], reason: "a program's text" },
   { file: "src/services/dhcp-lease.ts", functions: ["nameText"], reason: "text for a program that asks for it" },
   { file: "src/netif/dev.ts", functions: ["devValidName"], reason: "registration of a device" },
-  { file: "src/stack/core/sockopt.ts", functions: ["deviceByNameBytes", "putDevice"], reason: "the option that names a device" },
+  { file: "src/stack/core/sockopt-control.ts", functions: ["deviceByNameBytes", "putDevice"], reason: "the option that names a device" },
   { file: "src/stack/ipv4/tcp-sockopt.ts", functions: ["putName"], reason: "the option that names an algorithm" },
   { file: "src/stack/ipv4/tcp-cong.ts", functions: ["nameEquals"], reason: "the option that names an algorithm" },
   { file: "src/stack/netlink/nlattr.ts", functions: ["nlaStrEquals", "nlaPutString"], reason: "configuration: names of devices and kinds" },
