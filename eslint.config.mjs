@@ -32,7 +32,7 @@ const offPath = [
   { file: "src/services/dhcp-lease.ts", functions: ["nameText"], reason: "text for a program that asks for it" },
   { file: "src/netif/dev.ts", functions: ["devValidName"], reason: "registration of a device" },
   { file: "src/stack/core/sockopt-control.ts", functions: ["deviceByNameBytes", "putDevice"], reason: "the option that names a device" },
-  { file: "src/stack/ipv4/tcp-sockopt.ts", functions: ["putName"], reason: "the option that names an algorithm" },
+  { file: "src/stack/ipv4/tcp-sockopt-more.ts", functions: ["putName"], reason: "the option that names an algorithm" },
   { file: "src/stack/ipv4/tcp-cong.ts", functions: ["nameEquals"], reason: "the option that names an algorithm" },
   { file: "src/stack/netlink/nlattr.ts", functions: ["nlaStrEquals", "nlaPutString"], reason: "configuration: names of devices and kinds" },
   { file: "src/stack/netfilter/nf-conntrack-helper.ts", functions: ["find"], reason: "rules are loaded" },

@@ -10,6 +10,12 @@ import { fibGetNexthops, fibSelectForward, fibSelectMultipath, fibSpread } from 
 import { fibRulesAttach, fibRulesInit, fibRulesLookup, fibRulesWords } from "./stack/ipv4/fib-rules.ts";
 import { registerIpAdvancedRouter } from "./stack/ipv4/ip-parts.ts";
 
+/** Not made at boot: there it would be in RAM. */
+const ROUTER = Object.freeze({
+  lookup: fibRulesLookup, attach: fibRulesAttach, nexthops: fibGetNexthops, rebalance: fibSpread, select: fibSelectMultipath,
+  forward: fibSelectForward, selectDefault: fibSelectDefault,
+});
+
 /** For the option `initcalls`. Its size is the option `fibRules`. */
 export const advancedRouter: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
@@ -17,9 +23,6 @@ export const advancedRouter: Initcall<Config> = Object.freeze({
   words: ({ fibRules }: Config) => fibRulesWords(fibRules),
   init({ fibRules }: Config) {
     fibRulesInit(fibRules);
-    registerIpAdvancedRouter(Object.freeze({
-      lookup: fibRulesLookup, attach: fibRulesAttach, nexthops: fibGetNexthops, rebalance: fibSpread, select: fibSelectMultipath,
-      forward: fibSelectForward, selectDefault: fibSelectDefault,
-    }));
+    registerIpAdvancedRouter(ROUTER);
   },
 });

@@ -8,6 +8,9 @@ import { fnheFind, fnheForget, fnheInit, fnheWords } from "./stack/ipv4/fib-exce
 import { registerIpExceptions } from "./stack/ipv4/ip-parts.ts";
 import { ipRtUpdatePmtu, ipv4Redirect } from "./stack/ipv4/route-learn.ts";
 
+/** Not made at boot: there it would be in RAM. */
+const EXCEPTIONS = Object.freeze({ find: fnheFind, forget: fnheForget, updatePmtu: ipRtUpdatePmtu, redirect: ipv4Redirect });
+
 /** For the option `initcalls`. Its size is the option `fibExceptions`. */
 export const routeExceptions: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
@@ -15,6 +18,6 @@ export const routeExceptions: Initcall<Config> = Object.freeze({
   words: ({ fibExceptions }: Config) => fnheWords(fibExceptions),
   init({ fibExceptions }: Config) {
     fnheInit(fibExceptions);
-    registerIpExceptions(Object.freeze({ find: fnheFind, forget: fnheForget, updatePmtu: ipRtUpdatePmtu, redirect: ipv4Redirect }));
+    registerIpExceptions(EXCEPTIONS);
   },
 });

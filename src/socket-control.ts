@@ -14,6 +14,13 @@ import {
 } from "./stack/ipv4/ip-control.ts";
 import { registerIpControl } from "./stack/ipv4/ip-parts.ts";
 
+/** Not made at boot: there it would be in RAM. */
+const SOCKET = Object.freeze({ set: sockControlSet, get: sockControlGet });
+const IP = Object.freeze({
+  set: ipControlSet, get: ipControlGet, receive: ipCmsgRecv, send: ipCmsgSend, icmpError: ipIcmpError, localError: ipLocalError,
+  recvError: ipRecvError,
+});
+
 /** For the option `initcalls`. */
 export const socketControl: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
@@ -21,10 +28,7 @@ export const socketControl: Initcall<Config> = Object.freeze({
   init({ bufferBytes, rcvbufPackets, sndbufPackets }: Config) {
     const packet = bufferBytes + SKB_OVERHEAD_BYTES;
     sockControlInit(rcvbufPackets * packet, sndbufPackets * packet);
-    registerSkControl(Object.freeze({ set: sockControlSet, get: sockControlGet }));
-    registerIpControl(Object.freeze({
-      set: ipControlSet, get: ipControlGet, receive: ipCmsgRecv, send: ipCmsgSend, icmpError: ipIcmpError, localError: ipLocalError,
-      recvError: ipRecvError,
-    }));
+    registerSkControl(SOCKET);
+    registerIpControl(IP);
   },
 });

@@ -23,6 +23,13 @@ function writeOption(offset: number, synack: boolean): void {
   else tcpWriteSynFastopen(offset);
 }
 
+/** Not made at boot: there it would be in RAM. */
+const FASTOPEN = Object.freeze({
+  cookieCheck: tcpFastopenCookieCheck, sendSyn: tcpSendSynData, sendmsg: tcpSendmsgFastopen, synack: tcpRcvFastopenSynack, optionSize,
+  writeOption, listen: tcpFastopenListen, tryOpen: tcpTryFastopen, remove: tcpFastopenRemove, forgetKey: fastopenForgetKey,
+  set: tcpFastopenSet, value: tcpFastopenValue, getKey: fastopenGetListenerKey,
+});
+
 /** For the option `initcalls`. */
 export const fastopen: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
@@ -31,10 +38,6 @@ export const fastopen: Initcall<Config> = Object.freeze({
   init(config: Config) {
     tcpFastopenKeyInit();
     tcpFastopenClientInit(config.destinations);
-    registerFastopen(Object.freeze({
-      cookieCheck: tcpFastopenCookieCheck, sendSyn: tcpSendSynData, sendmsg: tcpSendmsgFastopen, synack: tcpRcvFastopenSynack, optionSize,
-      writeOption, listen: tcpFastopenListen, tryOpen: tcpTryFastopen, remove: tcpFastopenRemove, forgetKey: fastopenForgetKey,
-      set: tcpFastopenSet, value: tcpFastopenValue, getKey: fastopenGetListenerKey,
-    }));
+    registerFastopen(FASTOPEN);
   },
 });

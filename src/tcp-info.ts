@@ -8,6 +8,9 @@ import { tcpGetInfo } from "./stack/ipv4/tcp-info.ts";
 import { registerTcpInfo, registerTcpRates } from "./stack/ipv4/tcp-parts.ts";
 import { tcpRateInit, tcpRateOps, tcpRateWords } from "./stack/ipv4/tcp-rate.ts";
 
+/** Not made at boot: there it would be in RAM. */
+const INFO = Object.freeze({ get: tcpGetInfo });
+
 /** For the option `initcalls`. */
 export const tcpInfo: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
@@ -16,6 +19,6 @@ export const tcpInfo: Initcall<Config> = Object.freeze({
   init(config: Config) {
     tcpRateInit(config.deliveryRates * config.socks, config.buffers);
     if (config.deliveryRates !== 0) registerTcpRates(tcpRateOps);
-    registerTcpInfo(Object.freeze({ get: tcpGetInfo }));
+    registerTcpInfo(INFO);
   },
 });
