@@ -84,6 +84,12 @@ test.serial("mdns-name tells its name once nobody objects, and serves its page",
   start(lab, lab.host("a"), () => nameMain(lab.host("a").net, "kitchen"));
   lab.runFor(3000);
   t.regex(printed, /known as kitchen/);
+  const idle = visit(lab, lab.host("b"), 80);
+  t.is(readAll(lab, idle), "");
   const fd = visit(lab, lab.host("b"), 80);
+  const request = Buffer.from("GET / HTTP/1.1\r\nHost: kitchen.local\r\n\r\n", "latin1");
+  lab.runFor(50);
+  send(fd, request, 0, request.length, 0);
   t.regex(readAll(lab, fd), /This is kitchen/);
+  t.is(recv(fd, new Uint8Array(1), 0, 1, 0), 0, "an end, and no reset");
 });
