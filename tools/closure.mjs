@@ -44,6 +44,7 @@ export function edited(text, edits) {
   let rest = text.length;
   // From the last place to the first; what is put in goes before what is put in the place of something.
   for (const { start, end, text: by } of edits.sort((a, b) => b.start - a.start || b.end - a.end)) {
+    if (end > rest) throw new Error(`two edits of ${text.slice(start, end)}`);
     pieces.push(text.slice(end, rest), by);
     rest = start;
   }

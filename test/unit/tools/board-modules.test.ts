@@ -199,6 +199,22 @@ test("what Closure writes as expressions are statements, which go the same ways"
   }
 });
 
+test("several variables that Closure declares at once are declared once", async (t) => {
+  const code = await made({
+    "main.ts": `
+      export const run = (o) => {
+        const first = o.first(), second = o.second(first);
+        let third = o.third;
+        if (first > second) third++;
+        return [first, second, third];
+      };
+    `,
+  }, closure(), functionsToArrows());
+  t.regex(code, /\blet [\w$]+ = .*, [\w$]+ = /);
+  const { run } = (await import(`data:text/javascript,${encodeURIComponent(code)}`)) as { run(o: object): number[] };
+  t.deepEqual(run({ first: () => 3, second: (n: number) => n - 1, third: 7 }), [3, 2, 8]);
+});
+
 test("variables have the names of properties, and exports theirs", async (t) => {
   const code = await made({ "main.ts": "const first = (skb) => skb.len + skb.data + skb.len; export const second = (other) => first(other);" }, shareNames());
   const words = [...new Set(code.match(/[a-z$]\w*/gi))].filter((word) => !/^(const|export|as|return)$/.test(word));
