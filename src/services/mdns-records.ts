@@ -286,8 +286,10 @@ export function utf8Text(bytes: Uint8Array, at: number, length: number): string 
     let code = more <= 0 ? first : first & (0x3f >> more);
     let good = more >= 0 && at + more <= end && first < 0xf8;
     for (let i = 0; good && i < more; i++) {
-      const next = bytes[at++]!;
+      const next = bytes[at]!;
       good = (next & 0xc0) === 0x80;
+      // What does not belong to it is a letter of its own.
+      if (good) at++;
       code = (code << 6) | (next & 63);
     }
     // In more bytes than it takes it is malformed, too (RFC 3629 section 3).

@@ -148,10 +148,11 @@ function wholeRecords({ sections, counts }: NaiveMessage): NaiveRecord[] {
 }
 
 const hosts = fc.constantFrom("lamp.local", "Lamp.local", "x.local", "local");
-const goodTtls = fc.oneof({ weight: 2, arbitrary: fc.integer({ min: 10, max: 4500 }) }, { weight: 1, arbitrary: fc.constantFrom(0, 0xffffffff) });
+const goodTtls = fc.oneof({ weight: 3, arbitrary: fc.integer({ min: 10, max: 4500 }) }, { weight: 1, arbitrary: fc.constantFrom(0, 0xffffffff) });
+const instances = fc.tuple(fc.oneof(fc.constantFrom("Page", "page", "Küche", "B"), fc.nat(3).map(String), fc.nat(30).map(String)), fc.constantFrom(HTTP, HTTP, HTTP, HTTP.toUpperCase(), "_ipp._tcp.local"), goodTtls)
+    .map(([label, type, ttl]) => entry(HTTP, TYPES.PTR, [], `${Buffer.from(label).toString("latin1")}.${type}`, ttl));
 const said = fc.oneof(
-  fc.tuple(fc.oneof(fc.constantFrom("Page", "page", "Küche", "B"), fc.nat(20).map(String)), fc.constantFrom(HTTP, HTTP, HTTP, HTTP.toUpperCase(), "_ipp._tcp.local"), goodTtls)
-    .map(([label, type, ttl]) => entry(HTTP, TYPES.PTR, [], `${Buffer.from(label).toString("latin1")}.${type}`, ttl)),
+  { weight: 6, arbitrary: instances },
   fc.tuple(fc.constantFrom([0, 0, 0, 0, 0, 80], [0, 9, 0, 9, 4, 0]), hosts, goodTtls, fc.constantFrom(1, 0x8001, 3)).map(([bytes, target, ttl, cls]) => entry(PAGE, TYPES.SRV, bytes, target, ttl, cls)),
   fc.tuple(hosts, fc.tuple(fc.nat(255), fc.nat(255)), goodTtls).map(([host, [x, y], ttl]) => entry(host, TYPES.A, [10, 1, x, y], null, ttl)),
   fc.tuple(fc.array(fc.nat(255), { maxLength: 20 }), goodTtls).map(([bytes, ttl]) => entry(PAGE, TYPES.TXT, bytes, null, ttl)),
@@ -159,7 +160,7 @@ const said = fc.oneof(
 );
 const responses = fc.record({
   flags: fc.oneof({ weight: 8, arbitrary: fc.constant(0x8400) }, { weight: 1, arbitrary: fc.constantFrom(0x8000, 0x8600, 0x8c00, 0x8403) }),
-  sections: fc.tuple(fc.array(said, { maxLength: 20 }), fc.array(said, { maxLength: 2 }), fc.array(said, { maxLength: 4 })),
+  sections: fc.tuple(fc.array(said, { maxLength: 20, size: "max" }), fc.array(said, { maxLength: 2 }), fc.array(said, { maxLength: 4 })),
   squeeze: fc.boolean(),
 });
 
@@ -194,13 +195,13 @@ test.serial("from any answer it learns what a naive reader would, and nothing el
     seen.instances += expected.instances.length;
     if (expected.instances.some((event) => event.startsWith(`${MDNS_LOST} `))) seen.lost++;
     seen.pages += pages.length;
-  }), { numRuns: 150, seed: 6762 });
-  t.true(seen.instances > 50 && seen.lost > 0 && seen.pages > 5, JSON.stringify(seen));
+  }), { numRuns: 150 });
+  t.true(seen.instances > 100 && seen.lost > 3 && seen.pages > 5, JSON.stringify(seen));
   lab.peer("p").drain();
 });
 
 test("UTF-8 is read as everybody reads it; what is malformed has a question mark", (t) => {
-  const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  const reader = new TextDecoder("utf-8", { ignoreBOM: true });
   const bytes = fc.oneof(
     fc.string({ unit: "binary", maxLength: 20 }).map((text) => new TextEncoder().encode(text)),
     fc.array(fc.oneof(fc.nat(255), fc.constantFrom(0xc0, 0xc1, 0xe0, 0xed, 0xf0, 0xf4, 0xf5, 0x80, 0x9f, 0xa0, 0xbf)), { maxLength: 12 }).map((list) => Uint8Array.from(list)),
@@ -208,14 +209,8 @@ test("UTF-8 is read as everybody reads it; what is malformed has a question mark
   fc.assert(fc.property(bytes, (raw) => {
     const buffer = new Uint8Array(raw.length + 8).fill(0x80);
     buffer.set(raw, 2);
-    let expected: string | null = null;
-    try {
-      expected = strict.decode(raw);
-    } catch {
-      // Malformed.
-    }
-    const read = utf8Text(buffer, 2, raw.length);
-    if (expected === null) t.true(read.includes("?"));
-    else t.is(read, expected);
+    // Others have more than one sign for what is malformed.
+    const plain = (text: string): string => text.replace(/[\ufffd?]+/g, "?");
+    t.is(plain(utf8Text(buffer, 2, raw.length)), plain(reader.decode(raw)));
   }), { numRuns: 2000 });
 });
