@@ -65,6 +65,9 @@ function npm(...args) {
   return spawnSync(command[0], command.slice(1), { cwd: root, stdio: ["ignore", 2, 2], shell }).status === 0;
 }
 
+/** package-lock.json pins every package, so npm's cache is as good as the registry, which may be out of reach for an hour. */
+const CI = ["ci", "--prefer-offline", "--no-audit", "--no-fund"];
+
 /**
  * The XS engine is compiled during the installation; a machine without a C compiler goes on without it. Packages that are another
  * checkout's (a worktree that links to them) stay: npm would empty that folder first.
@@ -74,9 +77,9 @@ function install() {
     console.error("linnet: node_modules is a link, and what it leads to is not what package-lock.json asks for: install it there, with npm ci");
     process.exit(1);
   }
-  if (npm("ci", "--no-audit", "--no-fund")) return;
+  if (npm(...CI)) return;
   console.error("linnet: the full installation failed; trying without compiled packages (no XS engine tests)");
-  if (!npm("ci", "--no-audit", "--no-fund", "--ignore-scripts")) {
+  if (!npm(...CI, "--ignore-scripts")) {
     console.error("linnet: could not install the packages of package-lock.json");
     process.exit(1);
   }
