@@ -1,7 +1,8 @@
 /**
  * Packet sockets and socket filters as two parts to be had or not: AF_PACKET, and SO_ATTACH_FILTER with classic BPF programs for
- * datagram, raw and packet sockets. A program lists what it uses at boot, `boot({ initcalls: [packet, socketFilter] })`. Their
- * sizes are the options packetSocks, packetMemberships, bpfFilters and bpfInsns.
+ * datagram, raw and packet sockets. A program lists what it uses at boot, `boot({ initcalls: [packet, socketFilter] })`; one of
+ * startKernel() lists `socketControl` too, whose option attaches a filter. Their sizes are the options packetSocks,
+ * packetMemberships, bpfFilters and bpfInsns.
  */
 import type { Config } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";

@@ -55,6 +55,8 @@ export class MdnsResponder extends Service implements MdnsSelf {
   readonly msg: Msghdr = new Msghdr(1);
   readonly control: Int32Array = new Int32Array(PKTINFO_DADDR + 1);
   readonly onName: ((claim: number, name: string) => void) | undefined;
+  /** Nothing is heard that was sent to this host alone. */
+  groupOnly = false;
   /** Bits of claims whose name is still to be told. */
   named = 0;
   stopping = false;

@@ -375,7 +375,7 @@ export function mdnsSendProbes(self: MdnsResponder, claims: number): void {
     const { name, nameBytes } = self.claims[c]!;
     for (let i = 0; i < nameBytes; i++) scratch[at++] = name[i]!;
     scratchView.setUint16(at, DNS_TYPE_ANY);
-    scratchView.setUint16(at + 2, DNS_CLASS_IN | MDNS_TOP_BIT);
+    scratchView.setUint16(at + 2, self.groupOnly ? DNS_CLASS_IN : DNS_CLASS_IN | MDNS_TOP_BIT);
     at += 4;
     questions++;
   }

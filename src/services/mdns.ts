@@ -1,7 +1,7 @@
 /**
  * mDNS and DNS-SD: names and services of hosts on one link, without a server. Read first: RFC 6762, RFC 6763. Linux has Avahi. Owns
  * the claims of this host; what is asked of others is mdns-browse.ts's, the records are mdns-records.ts's. It takes the part
- * `igmp` at boot.
+ * `igmp` at boot; without `socketControl` it hears only what is sent to all.
  *
  *   const names = mdns(initNet, "eth0", { host: "board7" });
  *   mdnsPublish(names, "Status page", "_http._tcp", 80, ["path=/"]);
@@ -26,7 +26,7 @@ import {
 } from "./mdns-browse.ts";
 import { LinkWatch, linkWatchStart, linkWatchStop } from "./link.ts";
 import {
-  LONGEST_LABEL, MDNS_MESSAGE_BYTES, MDNS_PORT, mdnsLabel, mdnsProbe, mdnsRename, MdnsResponder, PROBE_MS,
+  LONGEST_LABEL, MDNS_MESSAGE_BYTES, MDNS_PORT, mdnsLabel, mdnsProbe, mdnsRename, MdnsResponder, PKTINFO_DADDR, PROBE_MS,
 } from "./mdns-claims.ts";
 import { mdnsReceive, mdnsSendAnnouncement, mdnsSendAnswers, mdnsSendGoodbye, mdnsSendProbes, mdnsSendQuery } from "./mdns-message.ts";
 import { CLAIM_ANNOUNCE, CLAIM_FREE, CLAIM_GOODBYE, CLAIM_PROBE, CLAIM_UP, MOST_CLAIMS, utf8Bytes } from "./mdns-records.ts";
@@ -85,13 +85,15 @@ function open(self: MdnsResponder): number {
   if (found < 0) return found;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, iface.ifindex);
-  setsockopt(fd, SOL_IP, IP_PKTINFO, 1);
+  // Who is not told where a message was sent to hears those to the group alone, which cannot be from elsewhere (section 11).
+  self.groupOnly = setsockopt(fd, SOL_IP, IP_PKTINFO, 1) < 0;
+  if (self.groupOnly) self.control[PKTINFO_DADDR] = INADDR_MDNS_GROUP;
   setsockopt(fd, SOL_IP, IP_TTL, MDNS_TTL);
   setsockopt(fd, SOL_IP, IP_MULTICAST_TTL, MDNS_TTL);
   setsockopt(fd, SOL_IP, IP_MULTICAST_LOOP, 0);
   setsockoptBytes(fd, SOL_IP, IP_MULTICAST_IF, Int32Array.of(0, 0, iface.ifindex));
   const joined = setsockoptBytes(fd, SOL_IP, IP_ADD_MEMBERSHIP, Int32Array.of(INADDR_MDNS_GROUP, 0, iface.ifindex));
-  return joined < 0 ? joined : bind(fd, new SockaddrIn(0, MDNS_PORT));
+  return joined < 0 ? joined : bind(fd, new SockaddrIn(self.groupOnly ? INADDR_MDNS_GROUP : 0, MDNS_PORT));
 }
 
 /** A name as in a message. @throws RangeError for none */

@@ -48,6 +48,8 @@ export interface LabOptions {
   readonly config?: ConfigOptions;
   /** Parts to be started beside. */
   readonly initcalls?: NonNullable<BootOptions["initcalls"]>;
+  /** Starts the stack, with `initcalls`; default boot(). */
+  readonly start?: (options: BootOptions) => void;
   /** Everyone knows everyone's hardware address (default); false: ARP has to find out. */
   readonly neighbours?: boolean;
 }
@@ -114,7 +116,8 @@ export class Lab {
       this.captured.push(pcapRecord(frame, timeMs));
       if (this.captured.length > CAPTURE_FRAMES) this.captured.shift();
     });
-    boot({ preset: "host", ...options.config, initcalls: options.initcalls ?? [], hal: this.clock });
+    const { start = boot } = options;
+    start({ preset: "host", ...options.config, initcalls: options.initcalls ?? [], hal: this.clock });
     this.clock.drive(initNet);
     const hosts = (options.hosts ?? ["a"]).map(station);
     const peers = (options.peers ?? []).map((name, index) => station(name, hosts.length + index));

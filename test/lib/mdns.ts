@@ -1,11 +1,10 @@
 /** mDNS on a lab's wire: responders of this project on hosts a, b and c, and what a peer says that the test plays. */
 import type { ExecutionContext } from "ava";
-import type { Impairment } from "../../hal/mock/impair.ts";
 import { igmp } from "../../src/igmp.ts";
 import { mdns, type MdnsResponder, mdnsStop } from "../../src/services/mdns.ts";
 import { decodeMessage, type DnsMessage, type DnsParsed, encodeMessage } from "./dns.ts";
 import { addressNumber, addressText, parseFrame } from "./frames.ts";
-import { createLab, type Lab } from "./lab.ts";
+import { createLab, type Lab, type LabOptions } from "./lab.ts";
 
 export const GROUP = addressNumber("224.0.0.251");
 export const QU = 0x8001;
@@ -30,8 +29,8 @@ export interface MdnsBench {
 }
 
 /** Everything is stopped when the test ends. */
-export function createMdnsBench(t: ExecutionContext, wire: Impairment = {}): MdnsBench {
-  const lab = createLab(t, { hosts: ["a", "b", "c"], peers: ["p"], initcalls: [igmp], wire });
+export function createMdnsBench(t: ExecutionContext, options: LabOptions = {}): MdnsBench {
+  const lab = createLab(t, { hosts: ["a", "b", "c"], peers: ["p"], initcalls: [igmp], ...options });
   const heard: Heard[] = [];
   lab.wire.observers.push((bytes, _from, timeMs) => {
     const { ip, udp } = parseFrame(bytes, timeMs);

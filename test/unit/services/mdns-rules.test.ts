@@ -1,7 +1,10 @@
 /** What RFC 6762 asks of hosts that share a link: whose word counts, who has a name, and what need not be said twice. */
 import test from "ava";
 import fc from "fast-check";
+import { igmp } from "../../../src/igmp.ts";
 import { mdnsBrowse, mdnsPublish, mdnsRefresh, mdnsResolve } from "../../../src/services/mdns.ts";
+import { startKernel } from "../../../src/start-kernel.ts";
+import { udp } from "../../../src/udp.ts";
 import { EAI_AGAIN } from "../../../src/uapi/netdb.ts";
 import { TYPES } from "../../lib/dns.ts";
 import { addressNumber, addressText } from "../../lib/frames.ts";
@@ -35,6 +38,32 @@ test.serial("an answer that came from another link is not believed; what was sen
   say({ flags: RESPONSE, answers: [pageRecord(`Other.${HTTP}`)] }, 5353, { saddr: ELSEWHERE });
   lab.runFor(10);
   t.deepEqual(events, ["1 Page", "1 Other"]);
+});
+
+test.serial("without socketControl, who does not learn where messages were sent to hears those to the group alone, whoever sends them", (t) => {
+  const { lab, heard, names, start, say } = createMdnsBench(t, { start: startKernel, initcalls: [udp, igmp] });
+  const a = start("a", "board");
+  lab.runUntil(() => heard.some(isProbe), 1000);
+  t.is(heard[0]!.questions[0]!.cls, 1, "the owner is to say so to all");
+  say({ flags: RESPONSE, answers: [{ name: "board.local", type: "A", data: "10.0.0.99" }] }, 5353, { saddr: ELSEWHERE });
+  lab.runFor(5000);
+  t.deepEqual(names, ["a0 board-2"]);
+  const events: string[] = [];
+  mdnsBrowse(a, "_http._tcp", (event, instance) => events.push(`${event} ${instance}`));
+  lab.runFor(3000);
+  heard.length = 0;
+  const own = lab.host("a").addr;
+  for (const saddr of [ELSEWHERE, lab.peer("p").addr]) {
+    say(page(), 5353, { saddr, daddr: own });
+    say({ questions: [{ name: "board-2.local", type: TYPES.A }] }, 5353, { saddr, daddr: own });
+  }
+  lab.runFor(10);
+  t.deepEqual([events, from(heard, 1)], [[], []]);
+  say(page(), 5353, { saddr: ELSEWHERE });
+  say({ questions: [{ name: "board-2.local", type: TYPES.A, cls: QU }] });
+  lab.runFor(10);
+  t.deepEqual(events, ["1 Page"]);
+  t.deepEqual(from(heard, 1).map(({ daddr }) => daddr), ["10.0.0.4"]);
 });
 
 test.serial("a question from another link is not answered, unless it was asked of all", (t) => {

@@ -264,7 +264,7 @@ test.serial("a new address is told after mdnsRefresh(), and a device that was aw
 });
 
 test.serial("over a line that loses a third, services are found and names stay apart", (t) => {
-  const { lab, names, start } = createMdnsBench(t, { loss: 0.33, delayMs: 3, duplicate: 0.1 });
+  const { lab, names, start } = createMdnsBench(t, { wire: { loss: 0.33, delayMs: 3, duplicate: 0.1 } });
   const [a, b] = [start("a", "board"), start("b", "viewer")];
   mdnsPublish(a, "Page", "_http._tcp", 80);
   const events: string[] = [];
