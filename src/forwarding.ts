@@ -10,11 +10,14 @@ import { registerIpForwarding } from "./stack/ipv4/ip-parts.ts";
 
 export { devSetForwarding, ipForwardSet } from "./stack/ipv4/ip-forward.ts";
 
+/** Not made at boot: there it would be in RAM. */
+const FORWARDING = Object.freeze({ route: ipForwardRoute });
+
 /** For boot()'s option `initcalls`. */
 export const forwarding: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "ip_forward",
   init() {
-    registerIpForwarding(Object.freeze({ route: ipForwardRoute }));
+    registerIpForwarding(FORWARDING);
   },
 });

@@ -10,6 +10,9 @@ import { ipDoFragment } from "./stack/ipv4/ip-do-fragment.ts";
 import { ipDefrag, ipFragInit, ipFragWords } from "./stack/ipv4/ip-fragment.ts";
 import { registerIpFragments } from "./stack/ipv4/ip-parts.ts";
 
+/** Not made at boot: there it would be in RAM. */
+const FRAGMENTS = Object.freeze({ defrag: ipDefrag, fragment: ipDoFragment, append: ipAppendData });
+
 /** For boot()'s option `initcalls`. */
 export const fragments: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
@@ -17,6 +20,6 @@ export const fragments: Initcall<Config> = Object.freeze({
   words: (config: Config) => ipFragWords(config.fragQueues),
   init(config: Config) {
     ipFragInit(config.fragQueues, config.fragPackets);
-    registerIpFragments(Object.freeze({ defrag: ipDefrag, fragment: ipDoFragment, append: ipAppendData }));
+    registerIpFragments(FRAGMENTS);
   },
 });

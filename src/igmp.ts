@@ -24,6 +24,12 @@ import { IPPROTO_IGMP } from "./uapi/in.ts";
 
 export { igmpForceVersion } from "./stack/ipv4/igmp-memory.ts";
 
+/** Not made at boot: there it would be in RAM. */
+const PROTOCOL = Object.freeze({ handler: igmpRcv });
+const MULTICAST = Object.freeze({
+  check: ipCheckMcGroup, allow: ipMcSfAllow, drop: ipMcDropSocket, set: ipMcSetsockopt, get: ipMcGetsockopt,
+});
+
 /** For boot()'s option `initcalls`. */
 export const igmp: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
@@ -35,16 +41,10 @@ export const igmp: Initcall<Config> = Object.freeze({
     );
     devMcStaticInit(config.mcStatic);
     notifierChainRegister(netdevChain, account("igmp", new NotifierBlock<NetDevice>(igmpNetdevEvent)));
-    inetAddProtocol(IPPROTO_IGMP, Object.freeze({ handler: igmpRcv }));
+    inetAddProtocol(IPPROTO_IGMP, PROTOCOL);
     procRegister("net/igmp", formatIgmp);
     procRegister("net/mcfilter", formatMcfilter);
     procRegister("net/dev_mcast", formatDevMcast);
-    registerIpMulticast(Object.freeze({
-      check: ipCheckMcGroup,
-      allow: ipMcSfAllow,
-      drop: ipMcDropSocket,
-      set: ipMcSetsockopt,
-      get: ipMcGetsockopt,
-    }));
+    registerIpMulticast(MULTICAST);
   },
 });

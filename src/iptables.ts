@@ -16,6 +16,9 @@ import { xtTcpudpInit } from "./stack/netfilter/xt-tcpudp.ts";
 
 export { type NfLogger, nfLogSet } from "./stack/netfilter/xt-target.ts";
 
+/** Not made at boot: there it would be in RAM. */
+const SOCKOPTS = Object.freeze({ set: iptSetsockopt, get: iptGetsockopt });
+
 /** For boot()'s option `initcalls`. */
 export const iptables: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
@@ -28,6 +31,6 @@ export const iptables: Initcall<Config> = Object.freeze({
     xtMatchInit();
     xtTargetInit();
     iptRejectInit();
-    registerIpSockopts(Object.freeze({ set: iptSetsockopt, get: iptGetsockopt }));
+    registerIpSockopts(SOCKOPTS);
   },
 });

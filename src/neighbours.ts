@@ -14,6 +14,9 @@ export { neighParmsSet, type NeighSettings } from "./stack/core/neighbour.ts";
 export { arpTbl } from "./stack/ipv4/arp.ts";
 export * from "./stack/ipv4/arp-conf.ts";
 
+/** Not made at boot: there it would be in RAM. */
+const PROXY = Object.freeze({ answer: arpProxyAnswer, add: pneighAdd, remove: pneighDelete, first: pneighFirst });
+
 /** For boot()'s option `initcalls`. Its size is the option `arpProxies`. */
 export const proxyArp: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
@@ -21,6 +24,6 @@ export const proxyArp: Initcall<Config> = Object.freeze({
   words: () => ARP_PROXY_WORDS,
   init(config: Config) {
     arpProxyInit(config.arpProxies);
-    registerIpArpProxy(Object.freeze({ answer: arpProxyAnswer, add: pneighAdd, remove: pneighDelete, first: pneighFirst }));
+    registerIpArpProxy(PROXY);
   },
 });

@@ -12,6 +12,9 @@ export {
   SYN_GUARD_TOO_MANY, SYN_GUARD_UNSEEN, SYN_GUARD_UNTRACKED, synGuardActive, synGuardCount, synGuardLevel,
 } from "./stack/ipv4/syn-guard.ts";
 
+/** Not made at boot: there it would be in RAM. */
+const GUARD = Object.freeze({ check: synGuardCheck, retries: synGuardRetries });
+
 /** For boot()'s option `initcalls`. */
 export const synGuard: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
@@ -19,6 +22,6 @@ export const synGuard: Initcall<Config> = Object.freeze({
   words: synGuardWords,
   init(config: Config) {
     synGuardInit(config);
-    registerSynGuard(Object.freeze({ check: synGuardCheck, retries: synGuardRetries }));
+    registerSynGuard(GUARD);
   },
 });

@@ -16,13 +16,16 @@ export class DevMcStatic extends DevMcAddr implements Pooled {
   poolNext: Pooled | null = null;
 }
 
+/** Not made at boot: there it would be in RAM. */
+const OPS = Object.freeze({ add, del });
+
 let pool: Pool<DevMcStatic>;
 
 /** Boot time, after netdevInit(). @param count addresses of all devices */
 export function devMcStaticInit(count: number): void {
   pool = poolCreate("dev_mc", count, () => new DevMcStatic());
   notifierChainRegister(netdevChain, account("dev_mc", new NotifierBlock<NetDevice>(netdevEvent)));
-  registerDevMcStatic(Object.freeze({ add, del }));
+  registerDevMcStatic(OPS);
 }
 
 function find(dev: NetDevice, hi: number, lo: number): DevMcStatic | null {

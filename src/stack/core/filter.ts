@@ -35,6 +35,9 @@ let scratch = 0;
 /** What a load found; whether it was inside of the packet is what load() answers. */
 let loaded = 0;
 
+/** Not made at boot: there it would be in RAM. */
+const OPS = Object.freeze({ attach: skAttachFilter, detach: skDetachFilter, get: skGetFilter, run: skRunFilter });
+
 /** Words that the tables take. */
 export function filterWords(count: number, insns: number): number {
   return count * (ROW_HEAD + 2 * insns) + BPF_MEMWORDS + halfWords(insns) + slabWords(count);
@@ -48,7 +51,7 @@ export function filterInit(count: number, insns: number): void {
   rows = wordTable("sk_filter", count * rowWords, -1);
   scratch = wordTable("sk_filter", BPF_MEMWORDS);
   filterCheckInit(insns);
-  registerSkFilter(Object.freeze({ attach: skAttachFilter, detach: skDetachFilter, get: skGetFilter, run: skRunFilter }));
+  registerSkFilter(OPS);
 }
 
 /** The row of a socket's filter, -1 for none. There are few filters. */

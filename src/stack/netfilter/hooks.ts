@@ -75,6 +75,12 @@ export interface NfCtHook {
   setClosing(net: Net, skb: SkBuff): void;
 }
 
+/** Not made at boot: there it would be in RAM. */
+const IP_HOOKS = Object.freeze({ run: nfHook, attach: nfAttach });
+const HANDLERS = Object.freeze({
+  localDeliver: nfLocalDeliver, error: ipInputHandlers.error, output: nfOutput, mcOutput: nfMcOutput, linkFailure: ipInputHandlers.linkFailure,
+});
+
 /** The first entry of each hook. */
 let chains: (NfHookOps | null)[];
 let queueHandler: NfQueueHandler | null = null;
@@ -85,16 +91,8 @@ let ctHook: NfCtHook | null = null;
 export function nfInit(): void {
   chains = [null, null, null, null, null];
   queueHandler = ctHook = null;
-  registerIpHooks(Object.freeze({ run: nfHook, attach: nfAttach }));
-  setIpHandlers(
-    Object.freeze({
-      localDeliver: nfLocalDeliver,
-      error: ipInputHandlers.error,
-      output: nfOutput,
-      mcOutput: nfMcOutput,
-      linkFailure: ipInputHandlers.linkFailure,
-    }),
-  );
+  registerIpHooks(IP_HOOKS);
+  setIpHandlers(HANDLERS);
 }
 
 /**

@@ -70,6 +70,15 @@ let nameNext = 1;
 let nameIn = 0;
 let nameOut = 0;
 
+/** Not made at boot: there it would be in RAM. */
+const NET_OPS = Object.freeze({
+  init(net: Net): void {
+    const base = wordTable("ip_tables_net", NET_TABLES_WORDS);
+    for (let table = 0; table < IPT_TABLES; table++) words[base + table * TABLE_WORDS + TABLE_BASE] = -1;
+    tables[net.id] = base;
+  },
+});
+
 /** Words of the tables of the first namespace, of the rules and of what a packet's way needs. */
 export function iptWords(rules: number): number {
   return NET_TABLES_WORDS + rules + JUMPS + NAMES * NAME_WORDS + TABLE_WORDS;
@@ -85,13 +94,7 @@ export function iptInit(rules: number): void {
   names = wordTable("ip_tables_names", NAMES * NAME_WORDS);
   nameTexts = account("ip_tables_names", new Array<string>(NAMES).fill(""));
   nameNext = 1;
-  registerPernetSubsys({
-    init(net) {
-      const base = wordTable("ip_tables_net", NET_TABLES_WORDS);
-      for (let table = 0; table < IPT_TABLES; table++) words[base + table * TABLE_WORDS + TABLE_BASE] = -1;
-      tables[net.id] = base;
-    },
-  });
+  registerPernetSubsys(NET_OPS);
   present = 0;
   iptRegisterTable(IPT_TABLE_RAW, NF_IP_PRI_RAW, iptRaw);
   iptRegisterTable(IPT_TABLE_MANGLE, NF_IP_PRI_MANGLE, iptMangle);

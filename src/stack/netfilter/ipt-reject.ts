@@ -107,11 +107,13 @@ function rejectCheck(at: number, entry: number): number {
   return how >= 0 && how < CODES.length && CODES[how]! >= 0 ? 0 : -EINVAL;
 }
 
+/** Not made at boot: there it would be in RAM. */
+const HOOKS = (1 << NF_INET_LOCAL_IN) | (1 << NF_INET_FORWARD) | (1 << NF_INET_LOCAL_OUT);
+const REJECT = Object.freeze({
+  size: 1, tables: 1 << IPT_TABLE_FILTER, hooks: HOOKS, proto: 0, check: rejectCheck, target: rejectTarget,
+});
+
 /** Boot time. */
 export function iptRejectInit(): void {
-  const hooks = (1 << NF_INET_LOCAL_IN) | (1 << NF_INET_FORWARD) | (1 << NF_INET_LOCAL_OUT);
-  xtRegisterTarget(
-    XT_TARGET_REJECT,
-    Object.freeze({ size: 1, tables: 1 << IPT_TABLE_FILTER, hooks, proto: 0, check: rejectCheck, target: rejectTarget }),
-  );
+  xtRegisterTarget(XT_TARGET_REJECT, REJECT);
 }

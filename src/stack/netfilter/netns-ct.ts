@@ -46,14 +46,17 @@ class ConntrackDefaults {
 /** By the namespace's number. */
 let list: NetnsCt[];
 
+/** Not made at boot: there it would be in RAM. */
+const NET_OPS = Object.freeze({
+  init(net: Net): void {
+    list[net.id] = account("nf_conntrack_sysctl", Object.create(ConntrackDefaults.CT) as NetnsCt);
+  },
+});
+
 /** Boot time: every namespace has them from now on. */
 export function netnsCtInit(): void {
   list = account("nf_conntrack_sysctl", []);
-  registerPernetSubsys({
-    init(net: Net): void {
-      list[net.id] = account("nf_conntrack_sysctl", Object.create(ConntrackDefaults.CT) as NetnsCt);
-    },
-  });
+  registerPernetSubsys(NET_OPS);
 }
 
 /** The sysctls of a namespace, to be read and set. */

@@ -58,6 +58,9 @@ let slab: Slab;
 /** Where in `halves` the index of each connection's row is, NONE for none. */
 let rowOf = 0;
 
+/** Not made at boot: there it would be in RAM. */
+const CT_HELPERS = Object.freeze({ find, begin, leave, seqOffset, destroy });
+
 /** Words of what nfCtHelperInit() makes. */
 export function nfCtHelperWords(connections: number, helped: number, expected: number): number {
   return helped * HELP_WORDS + slabWords(helped) + halfWords(connections) + nfCtExpectWords(expected);
@@ -70,7 +73,7 @@ export function nfCtHelperInit(connections: number, helped: number, expected: nu
   slab = slabCreate("nf_conntrack_help", helped);
   rowOf = halfTable("nf_conntrack_help", connections, NONE);
   nfCtExpectInit(expected);
-  registerCtHelpers(Object.freeze({ find, begin, leave, seqOffset, destroy }));
+  registerCtHelpers(CT_HELPERS);
 }
 
 /** A helper is there. Boot time. Linux: nf_conntrack_helper_register(). */

@@ -45,6 +45,9 @@ export const CTINFO_MASK = 7;
 /** Behind it, with IP_CT_TEMPLATE: number of a helper. */
 export const CTINFO_BITS = 3;
 
+/** Not made at boot: there it would be in RAM. */
+const CT_HOOK = Object.freeze({ attach, setClosing });
+
 /** The hook of PRE_ROUTING that puts fragments together: what it gives back goes on behind it. */
 let wholeOps: NfHookOps;
 /** Reference of the error that is sent next; 0 when it is none, or is about nothing that is tracked. */
@@ -55,7 +58,7 @@ export function nfConntrackInit(count: number): void {
   netnsCtInit();
   nfCtTableInit(count);
   attached = 0;
-  nfRegisterCtHook(Object.freeze({ attach, setClosing }));
+  nfRegisterCtHook(CT_HOOK);
   wholeOps = registerHook(whole, NF_INET_PRE_ROUTING, NF_IP_PRI_CONNTRACK_DEFRAG);
   registerHook(begin, NF_INET_LOCAL_OUT, NF_IP_PRI_CONNTRACK_DEFRAG);
   registerHook(track, NF_INET_PRE_ROUTING, NF_IP_PRI_CONNTRACK);

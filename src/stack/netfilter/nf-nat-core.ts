@@ -42,6 +42,9 @@ import { ipRouteMeHarder } from "./reroute.ts";
 /** Where in `halves` the device of each masqueraded connection is, by its index; 0 for none. */
 let masqueraded = 0;
 
+/** Not made at boot: there it would be in RAM. */
+const CT_NAT = Object.freeze({ destroy: natDestroy, setup: natSetup });
+
 /** Words of what nfNatInit() makes. @param count connections of all namespaces */
 export function nfNatWords(count: number): number {
   return nfNatUniqueWords(count) + halfWords(count);
@@ -51,7 +54,7 @@ export function nfNatWords(count: number): number {
 export function nfNatInit(count: number): void {
   nfNatUniqueInit(count);
   masqueraded = halfTable("nf_nat_masquerade", count);
-  registerCtNat(Object.freeze({ destroy: natDestroy, setup: natSetup }));
+  registerCtNat(CT_NAT);
   iptAddTable(IPT_TABLE_NAT);
   registerHook(natPreRouting, NF_INET_PRE_ROUTING, NF_IP_PRI_NAT_DST);
   registerHook(natLocalOut, NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST);

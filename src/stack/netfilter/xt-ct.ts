@@ -38,10 +38,12 @@ function ctCheck(at: number, entry: number): number {
   return 0;
 }
 
+/** Not made at boot: there it would be in RAM. */
+const CT = Object.freeze({
+  size: 1 + XT_CT_HELPER_WORDS + 1, tables: 1 << IPT_TABLE_RAW, hooks: 0, proto: 0, check: ctCheck, target: ctTarget,
+});
+
 /** Boot time, behind iptables. */
 export function xtCtInit(): void {
-  const size = 1 + XT_CT_HELPER_WORDS + 1;
-  xtRegisterTarget(
-    XT_TARGET_CT, Object.freeze({ size, tables: 1 << IPT_TABLE_RAW, hooks: 0, proto: 0, check: ctCheck, target: ctTarget }),
-  );
+  xtRegisterTarget(XT_TARGET_CT, CT);
 }

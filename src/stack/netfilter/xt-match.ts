@@ -75,11 +75,17 @@ function commentMatch(): number {
   return XT_YES;
 }
 
+/** Not made at boot: there it would be in RAM. */
+const RECEIVED = (1 << NF_INET_PRE_ROUTING) | (1 << NF_INET_LOCAL_IN) | (1 << NF_INET_FORWARD);
+const MAC = Object.freeze({ size: 3, tables: 0, hooks: RECEIVED, proto: 0, match: macMatch });
+const MARK = Object.freeze({ size: 3, tables: 0, hooks: 0, proto: 0, match: markMatch });
+const LIMIT = Object.freeze({ size: 4, tables: 0, hooks: 0, proto: 0, check: limitCheck, match: limitMatch });
+const COMMENT = Object.freeze({ size: -1, tables: 0, hooks: 0, proto: 0, match: commentMatch });
+
 /** Boot time. */
 export function xtMatchInit(): void {
-  const received = (1 << NF_INET_PRE_ROUTING) | (1 << NF_INET_LOCAL_IN) | (1 << NF_INET_FORWARD);
-  xtRegisterMatch(XT_MATCH_MAC, Object.freeze({ size: 3, tables: 0, hooks: received, proto: 0, match: macMatch }));
-  xtRegisterMatch(XT_MATCH_MARK, Object.freeze({ size: 3, tables: 0, hooks: 0, proto: 0, match: markMatch }));
-  xtRegisterMatch(XT_MATCH_LIMIT, Object.freeze({ size: 4, tables: 0, hooks: 0, proto: 0, check: limitCheck, match: limitMatch }));
-  xtRegisterMatch(XT_MATCH_COMMENT, Object.freeze({ size: -1, tables: 0, hooks: 0, proto: 0, match: commentMatch }));
+  xtRegisterMatch(XT_MATCH_MAC, MAC);
+  xtRegisterMatch(XT_MATCH_MARK, MARK);
+  xtRegisterMatch(XT_MATCH_LIMIT, LIMIT);
+  xtRegisterMatch(XT_MATCH_COMMENT, COMMENT);
 }

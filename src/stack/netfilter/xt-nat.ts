@@ -60,24 +60,24 @@ function portsCheck(at: number): number {
   return (words[at + XT_DATA]! & (~RANGE_MASK | NF_NAT_RANGE_MAP_IPS)) === 0 ? 0 : -EINVAL;
 }
 
+/** Not made at boot: there it would be in RAM. */
+const TABLES = 1 << IPT_TABLE_NAT;
+const LEAVING = 1 << NF_INET_POST_ROUTING;
+const SOURCES = LEAVING | (1 << NF_INET_LOCAL_IN);
+const DESTINATIONS = (1 << NF_INET_PRE_ROUTING) | (1 << NF_INET_LOCAL_OUT);
+const SNAT = Object.freeze({ size: SNAT_WORDS, tables: TABLES, hooks: SOURCES, proto: 0, check: rangeCheck, target: snatTarget });
+const DNAT = Object.freeze({ size: DNAT_WORDS, tables: TABLES, hooks: DESTINATIONS, proto: 0, check: rangeCheck, target: dnatTarget });
+const MASQUERADE = Object.freeze({
+  size: PORT_WORDS, tables: TABLES, hooks: LEAVING, proto: 0, check: portsCheck, target: masqueradeTarget,
+});
+const REDIRECT = Object.freeze({
+  size: PORT_WORDS, tables: TABLES, hooks: DESTINATIONS, proto: 0, check: portsCheck, target: redirectTarget,
+});
+
 /** Boot time. */
 export function xtNatInit(): void {
-  const tables = 1 << IPT_TABLE_NAT;
-  const sources = (1 << NF_INET_POST_ROUTING) | (1 << NF_INET_LOCAL_IN);
-  const destinations = (1 << NF_INET_PRE_ROUTING) | (1 << NF_INET_LOCAL_OUT);
-  const leaving = 1 << NF_INET_POST_ROUTING;
-  xtRegisterTarget(
-    XT_TARGET_SNAT, Object.freeze({ size: SNAT_WORDS, tables, hooks: sources, proto: 0, check: rangeCheck, target: snatTarget }),
-  );
-  xtRegisterTarget(
-    XT_TARGET_DNAT, Object.freeze({ size: DNAT_WORDS, tables, hooks: destinations, proto: 0, check: rangeCheck, target: dnatTarget }),
-  );
-  xtRegisterTarget(
-    XT_TARGET_MASQUERADE,
-    Object.freeze({ size: PORT_WORDS, tables, hooks: leaving, proto: 0, check: portsCheck, target: masqueradeTarget }),
-  );
-  xtRegisterTarget(
-    XT_TARGET_REDIRECT,
-    Object.freeze({ size: PORT_WORDS, tables, hooks: destinations, proto: 0, check: portsCheck, target: redirectTarget }),
-  );
+  xtRegisterTarget(XT_TARGET_SNAT, SNAT);
+  xtRegisterTarget(XT_TARGET_DNAT, DNAT);
+  xtRegisterTarget(XT_TARGET_MASQUERADE, MASQUERADE);
+  xtRegisterTarget(XT_TARGET_REDIRECT, REDIRECT);
 }

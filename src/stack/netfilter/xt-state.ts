@@ -46,7 +46,10 @@ function stateMatch(skb: SkBuff, at: number): number {
   return ((asked >> XT_CONNTRACK_STATUS_SHIFT) & shown) !== 0 === ((how & XT_CONNTRACK_INV_STATUS) !== 0) ? XT_NO : XT_YES;
 }
 
+/** Not made at boot: there it would be in RAM. */
+const STATE = Object.freeze({ size: STATE_WORDS, tables: 0, hooks: 0, proto: 0, match: stateMatch });
+
 /** Boot time, behind iptables. */
 export function xtStateInit(): void {
-  xtRegisterMatch(XT_MATCH_STATE, Object.freeze({ size: STATE_WORDS, tables: 0, hooks: 0, proto: 0, match: stateMatch }));
+  xtRegisterMatch(XT_MATCH_STATE, STATE);
 }

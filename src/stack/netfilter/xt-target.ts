@@ -64,14 +64,17 @@ function logCheck(at: number): number {
   return (words[at + XT_DATA]! & 0xff) < 8 ? 0 : -EINVAL;
 }
 
+/** Not made at boot: there it would be in RAM. */
+const ERROR = Object.freeze({ size: XT_NAME_WORDS, tables: 0, hooks: 0, proto: 0, target: errorTarget });
+const MARK = Object.freeze({ size: 2, tables: 0, hooks: 0, proto: 0, target: markTarget });
+const TOS = Object.freeze({ size: 2, tables: 1 << IPT_TABLE_MANGLE, hooks: 0, proto: 0, target: tosTarget });
+const LOG = Object.freeze({ size: 1 + XT_NAME_WORDS, tables: 0, hooks: 0, proto: 0, check: logCheck, target: logTarget });
+
 /** Boot time. */
 export function xtTargetInit(): void {
   logger = null;
-  const mangle = 1 << IPT_TABLE_MANGLE;
-  xtRegisterTarget(XT_TARGET_ERROR, Object.freeze({ size: XT_NAME_WORDS, tables: 0, hooks: 0, proto: 0, target: errorTarget }));
-  xtRegisterTarget(XT_TARGET_MARK, Object.freeze({ size: 2, tables: 0, hooks: 0, proto: 0, target: markTarget }));
-  xtRegisterTarget(XT_TARGET_TOS, Object.freeze({ size: 2, tables: mangle, hooks: 0, proto: 0, target: tosTarget }));
-  xtRegisterTarget(
-    XT_TARGET_LOG, Object.freeze({ size: 1 + XT_NAME_WORDS, tables: 0, hooks: 0, proto: 0, check: logCheck, target: logTarget }),
-  );
+  xtRegisterTarget(XT_TARGET_ERROR, ERROR);
+  xtRegisterTarget(XT_TARGET_MARK, MARK);
+  xtRegisterTarget(XT_TARGET_TOS, TOS);
+  xtRegisterTarget(XT_TARGET_LOG, LOG);
 }

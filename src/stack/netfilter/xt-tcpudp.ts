@@ -118,15 +118,18 @@ function multiportCheck(at: number, entry: number): number {
   return (info & 0xff) <= XT_MULTIPORT_EITHER && ((info >> 8) & 0xff) <= XT_MULTI_PORTS ? 0 : -EINVAL;
 }
 
+/** Not made at boot: there it would be in RAM. */
+const TCP = Object.freeze({ size: 3, tables: 0, hooks: 0, proto: IPPROTO_TCP, match: tcpMatch });
+const UDP = Object.freeze({ size: 3, tables: 0, hooks: 0, proto: IPPROTO_UDP, check: checkInverted, match: udpMatch });
+const ICMP = Object.freeze({ size: 1, tables: 0, hooks: 0, proto: IPPROTO_ICMP, match: icmpMatch });
+const MULTIPORT = Object.freeze({
+  size: 1 + XT_MULTI_PORTS, tables: 0, hooks: 0, proto: 0, check: multiportCheck, match: multiportMatch,
+});
+
 /** Boot time. */
 export function xtTcpudpInit(): void {
-  xtRegisterMatch(XT_MATCH_TCP, Object.freeze({ size: 3, tables: 0, hooks: 0, proto: IPPROTO_TCP, match: tcpMatch }));
-  xtRegisterMatch(
-    XT_MATCH_UDP, Object.freeze({ size: 3, tables: 0, hooks: 0, proto: IPPROTO_UDP, check: checkInverted, match: udpMatch }),
-  );
-  xtRegisterMatch(XT_MATCH_ICMP, Object.freeze({ size: 1, tables: 0, hooks: 0, proto: IPPROTO_ICMP, match: icmpMatch }));
-  xtRegisterMatch(
-    XT_MATCH_MULTIPORT,
-    Object.freeze({ size: 1 + XT_MULTI_PORTS, tables: 0, hooks: 0, proto: 0, check: multiportCheck, match: multiportMatch }),
-  );
+  xtRegisterMatch(XT_MATCH_TCP, TCP);
+  xtRegisterMatch(XT_MATCH_UDP, UDP);
+  xtRegisterMatch(XT_MATCH_ICMP, ICMP);
+  xtRegisterMatch(XT_MATCH_MULTIPORT, MULTIPORT);
 }
