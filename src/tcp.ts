@@ -6,15 +6,19 @@ import type { Config } from "./config.ts";
 import { doInitcalls, FS_INITCALL, type Initcall, initcallWords } from "./lib/initcall.ts";
 import { syncookies } from "./syncookies.ts";
 import { cubic } from "./tcp-cubic.ts";
+import { ecn } from "./tcp-ecn.ts";
 import { fastopen } from "./tcp-fastopen.ts";
 import { tcpInfo } from "./tcp-info.ts";
 import { tcpMd5Sig } from "./tcp-md5.ts";
 import { mtuProbing } from "./tcp-mtu-probing.ts";
+import { pacing } from "./tcp-pacing.ts";
+import { rcvbufGrowth } from "./tcp-rcvbuf.ts";
 import { tcpServer } from "./tcp-server.ts";
 import { tcpSocketOptions } from "./tcp-socket-options.ts";
+import { urgentData } from "./tcp-urgent.ts";
 
 const parts: readonly Initcall<Config>[] = Object.freeze([
-  tcpServer, cubic, syncookies, fastopen, tcpMd5Sig, tcpInfo, mtuProbing, tcpSocketOptions,
+  tcpServer, cubic, ecn, urgentData, pacing, rcvbufGrowth, syncookies, fastopen, tcpMd5Sig, tcpInfo, mtuProbing, tcpSocketOptions,
 ]);
 
 /** For the option `initcalls`. */

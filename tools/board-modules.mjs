@@ -17,8 +17,9 @@ const PARTS = {
     [
       "advanced-router", "bridge", "conntrack", "conntrack-ftp", "conntrack-helpers", "fib-trie", "forwarding", "fragments", "igmp",
       "ioctl", "ip-options", "iptables", "nat", "neighbours", "netfilter", "netlink", "packet", "raw", "route-exceptions", "sched",
-      "socket-control", "socket-options", "start-kernel", "syn-guard", "syncookies", "tcp", "tcp-client", "tcp-cubic", "tcp-fastopen",
-      "tcp-info", "tcp-md5", "tcp-mtu-probing", "tcp-server", "tcp-socket-options", "udp", "unix", "vlan",
+      "socket-control", "socket-options", "start-kernel", "syn-guard", "syncookies", "tcp", "tcp-client", "tcp-cubic", "tcp-ecn",
+      "tcp-fastopen", "tcp-info", "tcp-md5", "tcp-mtu-probing", "tcp-pacing", "tcp-rcvbuf", "tcp-server", "tcp-socket-options", "tcp-urgent",
+      "udp", "unix", "vlan",
     ].map((name) => [name, `src/${name}.ts`]),
   ),
   "ecma419": "src/ecma419/index.ts",

@@ -31,7 +31,7 @@ import { TP_TS_RECENT_STAMP } from "./tcp-cold.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
 import { tcpOpenreqInitRwin } from "./tcp-openreq.ts";
 import { rxOpt, type TcpOptionsReceived, tcpParseOptions } from "./tcp-options.ts";
-import type { SyncookieOps } from "./tcp-parts.ts";
+import { type SyncookieOps, tcpEcn } from "./tcp-parts.ts";
 import { secureTcpTsOff } from "./tcp-secure-seq.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
@@ -131,7 +131,7 @@ function cookieTimestampDecode(sysctl: NetnsIpv4, rx: TcpOptionsReceived, echo: 
     if (sysctl.tcpSack === 0) return -1;
     info |= REQ_SACK_OK;
   }
-  if ((echo & TS_OPT_ECN) !== 0 && sysctl.tcpEcn !== 0) info |= REQ_ECN_OK;
+  if ((echo & TS_OPT_ECN) !== 0 && sysctl.tcpEcn !== 0 && tcpEcn !== null) info |= REQ_ECN_OK;
   const shift = echo & TS_OPT_WSCALE_MASK;
   if (shift === TS_OPT_WSCALE_MASK) return info;
   return sysctl.tcpWindowScaling === 0 ? -1 : info | REQ_WSCALE_OK | shift;

@@ -19,7 +19,7 @@ import {
   FLAG_SACK_RENEGING, FLAG_SET_XMIT_TIMER, FLAG_SLOWPATH, FLAG_SND_UNA_ADVANCED, FLAG_SYN_ACKED, FLAG_UPDATE_TS_RECENT,
   FLAG_WIN_UPDATE,
 } from "./tcp-ack-flags.ts";
-import { TCP_CHRONO_BUSY, tcpChronoStop } from "./tcp-chrono.ts";
+import { TCP_CHRONO_BUSY } from "./tcp-chrono.ts";
 import {
   ICSK_PROBES_OUT, ICSK_PROBES_TSTAMP, TP_CONFIRM_STAMP, TP_DELIVERED, TP_HIGH_SEQ, TP_LOST, TP_MAX_WINDOW, TP_MDEV,
   TP_MDEV_MAX, TP_REORDERING, TP_RETRANS_STAMP, TP_RTO_STAMP, TP_RTT_SEQ, TP_RTTVAR, TP_SACK_OK, TP_TLP_HIGH_SEQ,
@@ -27,11 +27,10 @@ import {
 } from "./tcp-cold.ts";
 import { tcpInCwndReduction, tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
 import { tcpSendChallengeAck, tcpStoreTsRecent } from "./tcp-challenge.ts";
-import { tcpEcnDelivered, tcpEcnRcvEcnEcho } from "./tcp-ecn.ts";
 import { tcpFastretransAlert, tcpRemoveRenoSacks, tcpXmitRecovery } from "./tcp-fastretrans.ts";
 import { rxOpt } from "./tcp-options.ts";
 import { tcpWriteQueueFree } from "./tcp-output.ts";
-import { tcpMtuProbes, tcpMtupSearching, tcpRates } from "./tcp-parts.ts";
+import { tcpChrono, tcpEcn, tcpMtuProbes, tcpMtupSearching, tcpRates } from "./tcp-parts.ts";
 import { tcpCwndReduction } from "./tcp-prr.ts";
 import { tcpRackAdvance, tcpRackUpdateReoWnd, tcpUpdateRttMin } from "./tcp-recovery.ts";
 import {
@@ -179,7 +178,7 @@ function tcpCleanRtxQueue(sk: TcpSk, flags: number, priorFack: number): number {
     return flag;
   }
   flag |= FLAG_SET_XMIT_TIMER;
-  if (sk.writeQueue.head === null) tcpChronoStop(sk, TCP_CHRONO_BUSY);
+  if (tcpChrono !== null && sk.writeQueue.head === null) tcpChrono.stop(sk, TCP_CHRONO_BUSY);
   if (!sackOk) {
     tcpRemoveRenoSacks(sk, acked);
     if ((flag & FLAG_RETRANS_DATA_ACKED) !== 0) flag &= ~FLAG_ORIG_SACK_ACKED;
@@ -255,7 +254,7 @@ function tcpNewlyDelivered(sk: TcpSk, delivered: number, flag: number): void {
   mib[LINUX_MIB_TCPDELIVERED]! += delivered;
   if ((flag & FLAG_ECE) === 0) return;
   mib[LINUX_MIB_TCPDELIVEREDCE]! += delivered;
-  tcpEcnDelivered(sk.tp, delivered);
+  tcpEcn!.delivered(sk.tp, delivered);
 }
 
 /** An ACK older than the last: only its SACK blocks can be news. Always 0. */
@@ -320,7 +319,7 @@ export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
     if (seq !== skb.endSeq) flag |= FLAG_DATA;
     else sk.net.mib[LINUX_MIB_TCPPUREACKS]!++;
     flag |= tcpAckUpdateWindow(sk, skb, ack, seq);
-    if (tcpEcnRcvEcnEcho(tp, skb.tcpFlags)) flag |= FLAG_ECE;
+    if (tp.ecnFlags !== 0 && tcpEcn!.echoes(tp, skb.tcpFlags)) flag |= FLAG_ECE;
     tp.sndUna = ack;
     if ((flag & FLAG_SLOWPATH) !== 0 && rxOpt.numSacks !== 0) {
       flag |= tcpSacktagWriteQueue(sk, ack, prior);

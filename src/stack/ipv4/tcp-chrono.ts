@@ -1,10 +1,11 @@
 /**
- * What a sender waited for: TCP_INFO's busy_time, rwnd_limited and sndbuf_limited. Linux: tcp_chrono_start() and
+ * What a sender waited for: TCP_INFO's busy_time, rwnd_limited and sndbuf_limited; it is measured where that part is. Linux: tcp_chrono_start() and
  * tcp_chrono_stop() of net/ipv4/tcp_output.c. One clock runs at a time: of the states that hold the highest counts.
  */
 import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { TP_CHRONO_START, TP_CHRONO_TOTALS, TP_CHRONO_TYPE } from "./tcp-cold.ts";
+import type { TcpChronoOps } from "./tcp-parts.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 
 /** There is data in the write queue. */
@@ -25,12 +26,12 @@ function tcpChronoSet(tp: TcpSock, type: number): void {
 }
 
 /** A reason to wait begins, unless a higher one holds. */
-export function tcpChronoStart(tp: TcpSock, type: number): void {
+function tcpChronoStart(tp: TcpSock, type: number): void {
   if (type > words[tp.cold + TP_CHRONO_TYPE]!) tcpChronoSet(tp, type);
 }
 
 /** A reason ends; with data left the sender is still busy. */
-export function tcpChronoStop(sk: TcpSk, type: number): void {
+function tcpChronoStop(sk: TcpSk, type: number): void {
   const tp = sk.tp;
   if (sk.writeQueue.head === null) tcpChronoSet(tp, 0);
   else if (type === words[tp.cold + TP_CHRONO_TYPE]!) tcpChronoSet(tp, TCP_CHRONO_BUSY);
@@ -42,3 +43,6 @@ export function tcpChronoMs(tp: TcpSock, type: number): number {
   const total = words[cold + TP_CHRONO_TOTALS + type]!;
   return type === words[cold + TP_CHRONO_TYPE] ? total + ((jiffies - words[cold + TP_CHRONO_START]!) | 0) : total;
 }
+
+/** What the rest of TCP finds of it, in tcp-parts.ts. */
+export const tcpChronoOps: TcpChronoOps = Object.freeze({ start: tcpChronoStart, stop: tcpChronoStop });

@@ -9,15 +9,15 @@ import { LINUX_MIB_TCPABORTFAILED, TCP_MIB_OUTRSTS } from "../../uapi/snmp.ts";
 import { TCP_CLOSE } from "../../uapi/tcp.ts";
 import { SK_RCVLOWAT } from "../core/sock.ts";
 import { TCPHDR_ACK, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_RST } from "../wire/tcp.ts";
-import { TP_FIN_PENDING } from "./tcp-cold.ts";
+import { TP_FIN_PENDING, TP_SND_UP } from "./tcp-cold.ts";
 import {
   tcpAddWriteQueueTail, tcpControlSkb, tcpEventNewDataSent, tcpFragment, tcpInitNondataSkb, tcpPushPendingFrames,
 } from "./tcp-output.ts";
+import { tcpUrgent } from "./tcp-parts.ts";
 import {
   ICSK_ACK_NOW, ICSK_ACK_PUSHED, ICSK_ACK_SCHED, ICSK_ACK_TIMER, ICSK_TIME_POOL, TCP_NAGLE_OFF, type TcpSk, type TcpSock,
 } from "./tcp-sock.ts";
 import { inetCskResetDelackTimer, inetCskResetXmitTimer, TCP_POOL_RETRY_MS } from "./tcp-timer.ts";
-import { tcpUrgMode } from "./tcp-urgent.ts";
 import { tcpCurrentMss, tcpWindowWanted, tcpWndEnd, WINDOW_UNKNOWN } from "./tcp-window.ts";
 import { TCP_ATO_MIN, tcpTransmitSkb } from "./tcp-xmit.ts";
 
@@ -169,7 +169,7 @@ export function tcpWriteWakeup(sk: TcpSk, mib: number): number {
     return err;
   }
   // That there is urgent data is told first, by a segment at the edge of the window (RFC 9293 section 3.8.5).
-  if (tcpUrgMode(tp)) tcpXmitProbeSkb(sk, tp.sndUna, mib);
+  if (words[tp.cold + TP_SND_UP] !== 0 && tcpUrgent!.mode(tp)) tcpXmitProbeSkb(sk, tp.sndUna, mib);
   return tcpXmitProbeSkb(sk, (tp.sndUna - 1) | 0, mib);
 }
 

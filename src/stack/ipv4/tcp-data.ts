@@ -27,11 +27,10 @@ import { TCP_HLEN, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN, TCPHDR_URG, TH_DOFF } fro
 import { ICSK_ACK_LAST_SEG_SIZE, TP_ADVMSS, TP_DATA_SEGS_IN, TP_DSACK, TP_NUM_SACKS, TP_SEGS_IN, TP_WINDOW_CLAMP } from "./tcp-cold.ts";
 import { tcpSetState } from "./tcp.ts";
 import { tcpSendAck } from "./tcp-control.ts";
-import { tcpEcnAcceptCwr, tcpEcnCheckCe } from "./tcp-ecn.ts";
 import { tcpUnderMemoryPressure } from "./tcp-memory.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpDataQueueOfo, tcpOfoPurge, tcpOfoQueue, tcpPruneQueue } from "./tcp-ofo.ts";
-import { tcpRcvRttMeasure } from "./tcp-rcvbuf.ts";
+import { tcpEcn, tcpRcvbuf } from "./tcp-parts.ts";
 import { tcpDsackSet, tcpSackRemove } from "./tcp-sack.ts";
 import { ICSK_ACK_NOW, ICSK_ACK_PUSHED, ICSK_ACK_PUSHED2, ICSK_ACK_SCHED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { TCP_MIN_MSS, tcpFastPathCheck, tcpReceiveWindow, tcpSpace, tcpWinFromSpace } from "./tcp-window.ts";
@@ -137,8 +136,8 @@ export function tcpEventDataRecv(sk: TcpSk, skb: SkBuff): void {
   }
   icsk.ackAto = ato;
   icsk.ackLrcvtime = now;
-  if (((skb.endSeq - tp.rcvRttSeq) | 0) >= 0) tcpRcvRttMeasure(tp, skb.endSeq);
-  if (tp.ecnFlags !== 0) tcpEcnCheckCe(sk, skb);
+  if (tcpRcvbuf !== null && ((skb.endSeq - tp.rcvRttSeq) | 0) >= 0) tcpRcvbuf.window(tp, skb.endSeq);
+  if (tp.ecnFlags !== 0) tcpEcn!.checkCe(sk, skb);
   if (len >= GROW_MIN_BYTES && tp.rcvSsthresh < words[tp.cold + TP_WINDOW_CLAMP]!) tcpGrowWindow(sk, skb);
 }
 
@@ -282,7 +281,7 @@ export function tcpDataQueue(sk: TcpSk, skb: SkBuff): void {
     return;
   }
   skbPull(skb, (memView.getUint8(skb.th + TH_DOFF) >> 4) << 2);
-  if (tp.ecnFlags !== 0) tcpEcnAcceptCwr(sk, skb);
+  if (tp.ecnFlags !== 0) tcpEcn!.acceptCwr(sk, skb);
   const rcvNxt = tp.rcvNxt;
   const ahead = (skb.seq - rcvNxt) | 0;
   const window = tcpReceiveWindow(tp);

@@ -12,6 +12,7 @@ import type { SkBuff } from "../core/skbuff.ts";
 import { IPH_TOS } from "../wire/ip.ts";
 import { TCPHDR_ACK, TCPHDR_CWR, TCPHDR_ECE, TCPHDR_SYN, TCPHDR_SYN_ECN, TH_OFF_FLAGS } from "../wire/tcp.ts";
 import { tcpEnterQuickackMode } from "./tcp-data.ts";
+import type { TcpEcnOps } from "./tcp-parts.ts";
 import { ICSK_ACK_NOW, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 
 /** TcpSock.ecnFlags: both sides do ECN. Its bits from TCP_ECN_CE_SHIFT on count the segments delivered by ACKs with ECE. */
@@ -32,7 +33,7 @@ const RESERVED_BITS = 0x0f00;
 const ECN_QUICKACKS = 2;
 
 /** Our SYN asks for ECN when net.ipv4.tcp_ecn is 1. Linux: tcp_ecn_send_syn(). @returns the flags of the SYN */
-export function tcpEcnSendSyn(sk: TcpSk, flags: number): number {
+function tcpEcnSendSyn(sk: TcpSk, flags: number): number {
   const use = sk.net.ipv4.tcpEcn === ECN_INITIATE;
   sk.tp.ecnFlags = use ? TCP_ECN_OK : 0;
   sk.inet.tos &= ~INET_ECN_MASK;
@@ -43,24 +44,24 @@ export function tcpEcnSendSyn(sk: TcpSk, flags: number): number {
  * A SYN that nobody answered may have been dropped for asking: the next one does not (RFC 3168 section 6.1.1.1).
  * Linux: tcp_ecn_clear_syn().
  */
-export function tcpEcnClearSyn(sk: TcpSk, skb: SkBuff): void {
+function tcpEcnClearSyn(sk: TcpSk, skb: SkBuff): void {
   if ((skb.tcpFlags & TCPHDR_SYN_ECN) === TCPHDR_SYN_ECN && sk.net.ipv4.tcpEcnFallback !== 0) {
     skb.tcpFlags &= ~(TCPHDR_ECE | TCPHDR_CWR);
   }
 }
 
 /** The answer to a SYN that asked: agreed when ECE is there alone. Linux: tcp_ecn_rcv_synack(). */
-export function tcpEcnRcvSynack(tp: TcpSock, flags: number): void {
+function tcpEcnRcvSynack(tp: TcpSock, flags: number): void {
   if ((flags & (TCPHDR_ECE | TCPHDR_CWR)) !== TCPHDR_ECE) tp.ecnFlags &= ~TCP_ECN_OK;
 }
 
 /** A SYN that crossed ours must ask as well. Linux: tcp_ecn_rcv_syn(). */
-export function tcpEcnRcvSyn(tp: TcpSock, flags: number): void {
+function tcpEcnRcvSyn(tp: TcpSock, flags: number): void {
   if ((flags & (TCPHDR_ECE | TCPHDR_CWR)) !== (TCPHDR_ECE | TCPHDR_CWR)) tp.ecnFlags &= ~TCP_ECN_OK;
 }
 
 /** Our SYN becomes the SYN-ACK of a simultaneous open. Linux: tcp_ecn_send_synack(). @returns its flags */
-export function tcpEcnSendSynack(tp: TcpSock, flags: number): number {
+function tcpEcnSendSynack(tp: TcpSock, flags: number): number {
   const plain = (flags | TCPHDR_ACK) & ~(TCPHDR_ECE | TCPHDR_CWR);
   return (tp.ecnFlags & TCP_ECN_OK) !== 0 ? plain | TCPHDR_ECE : plain;
 }
@@ -69,7 +70,7 @@ export function tcpEcnSendSynack(tp: TcpSock, flags: number): number {
  * Does a SYN for a listener ask for ECN, and may it have it? A SYN that is itself marked ECT is not of RFC 3168, unless a
  * reserved bit shows that its sender knows more. Linux: tcp_ecn_create_request().
  */
-export function tcpEcnCreateRequest(sk: TcpSk, skb: SkBuff): boolean {
+function tcpEcnCreateRequest(sk: TcpSk, skb: SkBuff): boolean {
   const flags = skb.tcpFlags;
   if ((flags & TCPHDR_SYN_ECN) !== TCPHDR_SYN_ECN || sk.net.ipv4.tcpEcn === 0) return false;
   const marked = (mem8[skb.nh + IPH_TOS]! & INET_ECN_MASK) !== INET_ECN_NOT_ECT;
@@ -77,7 +78,7 @@ export function tcpEcnCreateRequest(sk: TcpSk, skb: SkBuff): boolean {
 }
 
 /** Does an ACK echo a mark? Linux: tcp_ecn_rcv_ecn_echo(). */
-export function tcpEcnRcvEcnEcho(tp: TcpSock, flags: number): boolean {
+function tcpEcnRcvEcnEcho(tp: TcpSock, flags: number): boolean {
   return (flags & (TCPHDR_ECE | TCPHDR_SYN)) === TCPHDR_ECE && (tp.ecnFlags & TCP_ECN_OK) !== 0;
 }
 
@@ -85,7 +86,7 @@ export function tcpEcnRcvEcnEcho(tp: TcpSock, flags: number): boolean {
  * Marks a segment on its way out, unless it is a SYN: new data is capable of being marked (ECT), what repeats or carries none is
  * not (RFC 3168 sections 6.1.4 and 6.1.5). Linux: tcp_ecn_send(). @returns the flags to send
  */
-export function tcpEcnSend(sk: TcpSk, skb: SkBuff, payload: number, segmentFlags: number): number {
+function tcpEcnSend(sk: TcpSk, skb: SkBuff, payload: number, segmentFlags: number): number {
   const tp = sk.tp;
   const inet = sk.inet;
   const ecn = tp.ecnFlags;
@@ -104,17 +105,17 @@ export function tcpEcnSend(sk: TcpSk, skb: SkBuff, payload: number, segmentFlags
 }
 
 /** The window was reduced: the peer is told. Linux: tcp_ecn_queue_cwr(). */
-export function tcpEcnQueueCwr(tp: TcpSock): void {
+function tcpEcnQueueCwr(tp: TcpSock): void {
   if ((tp.ecnFlags & TCP_ECN_OK) !== 0) tp.ecnFlags |= TCP_ECN_QUEUE_CWR;
 }
 
 /** The reduction was undone before the peer was told. Linux: tcp_ecn_withdraw_cwr(). */
-export function tcpEcnWithdrawCwr(tp: TcpSock): void {
+function tcpEcnWithdrawCwr(tp: TcpSock): void {
   tp.ecnFlags &= ~TCP_ECN_QUEUE_CWR;
 }
 
 /** Data with CWR: the peer has heard the echo. Linux: tcp_ecn_accept_cwr(). */
-export function tcpEcnAcceptCwr(sk: TcpSk, skb: SkBuff): void {
+function tcpEcnAcceptCwr(sk: TcpSk, skb: SkBuff): void {
   if ((skb.tcpFlags & TCPHDR_CWR) === 0) return;
   sk.tp.ecnFlags &= ~TCP_ECN_DEMAND_CWR;
   // Its window may be a single segment: it should not wait for us.
@@ -122,7 +123,7 @@ export function tcpEcnAcceptCwr(sk: TcpSk, skb: SkBuff): void {
 }
 
 /** Data arrives on a connection with ECN: was it marked? Linux: tcp_ecn_check_ce(). */
-export function tcpEcnCheckCe(sk: TcpSk, skb: SkBuff): void {
+function tcpEcnCheckCe(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
   const ecn = tp.ecnFlags;
   if ((ecn & TCP_ECN_OK) === 0) return;
@@ -141,6 +142,13 @@ export function tcpEcnCheckCe(sk: TcpSk, skb: SkBuff): void {
 }
 
 /** An ACK with ECE delivered so many segments (tcpi_delivered_ce). */
-export function tcpEcnDelivered(tp: TcpSock, segments: number): void {
+function tcpEcnDelivered(tp: TcpSock, segments: number): void {
   tp.ecnFlags += segments << TCP_ECN_CE_SHIFT;
 }
+
+/** What the rest of TCP finds of it, in tcp-parts.ts. */
+export const tcpEcnOps: TcpEcnOps = Object.freeze({
+  sendSyn: tcpEcnSendSyn, sendSynack: tcpEcnSendSynack, clearSyn: tcpEcnClearSyn, createRequest: tcpEcnCreateRequest,
+  rcvSynack: tcpEcnRcvSynack, rcvSyn: tcpEcnRcvSyn, echoes: tcpEcnRcvEcnEcho, delivered: tcpEcnDelivered, send: tcpEcnSend,
+  queueCwr: tcpEcnQueueCwr, withdrawCwr: tcpEcnWithdrawCwr, acceptCwr: tcpEcnAcceptCwr, checkCe: tcpEcnCheckCe,
+});

@@ -21,8 +21,8 @@ import { skbQueueTail } from "../core/skb-queue.ts";
 import { sockDefReadable, sockHold, sockPut } from "../core/sock.ts";
 import { IPH_DADDR, IPH_SADDR } from "../wire/ip.ts";
 import {
-  TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TCPOLEN_EXP_FASTOPEN_BASE, TCPOLEN_FASTOPEN_BASE, TCPOPT_EXP,
-  TCPOPT_FASTOPEN, TCPOPT_FASTOPEN_MAGIC, TCPOPT_NOP, TH_OFF_FLAGS, TH_WIN,
+  TCPHDR_ACK, TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_FIN, TCPHDR_SYN, TCPOLEN_EXP_FASTOPEN_BASE, TCPOLEN_FASTOPEN_BASE,
+  TCPOPT_EXP, TCPOPT_FASTOPEN, TCPOPT_FASTOPEN_MAGIC, TCPOPT_NOP, TH_OFF_FLAGS, TH_WIN,
 } from "../wire/tcp.ts";
 import { inetCskPrepareForcedClose, inetCskReqskQueueAdd } from "./inet-connection-sock.ts";
 import { IP_CMSG_OPTIONS } from "./inet-sock.ts";
@@ -30,12 +30,12 @@ import {
   TP_DATA_SEGS_IN, TP_FASTOPEN_CONNECT, TP_FASTOPEN_MAX_QLEN, TP_FASTOPEN_QLEN, TP_MAX_WINDOW, TP_SYN_DATA_ACKED,
 } from "./tcp-cold.ts";
 import { tcpFin, tcpQueueRcv } from "./tcp-data.ts";
-import { tcpEcnSendSynack } from "./tcp-ecn.ts";
 import { fastopenKeyAt, fastopenKeyCount, fastopenKeys, fastopenSetListenerKey } from "./tcp-fastopen-key.ts";
 import { tcpInitTransfer } from "./tcp-input.ts";
 import { tcpV4SynRecvSock } from "./tcp-ipv4-open.ts";
 import type { TcpOptionsReceived } from "./tcp-options.ts";
 import { tcpControlSkb, tcpInitNondataSkb } from "./tcp-output.ts";
+import { tcpEcn } from "./tcp-parts.ts";
 import { ICSK_TIME_RETRANS, type TcpSk } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer, TCP_TIMEOUT_INIT } from "./tcp-timer.ts";
 import { tcpTransmitSkb } from "./tcp-xmit.ts";
@@ -177,7 +177,7 @@ function createChild(sk: TcpSk, skb: SkBuff, req: number): TcpSk | null {
   tcpFastopenAddSkb(child, skb);
   // The SYN-ACK acknowledges it.
   tp.rcvWup = tp.rcvNxt;
-  tcpInitNondataSkb(synack, isn, tcpEcnSendSynack(tp, TCPHDR_SYN));
+  tcpInitNondataSkb(synack, isn, tcpEcn === null ? TCPHDR_SYN | TCPHDR_ACK : tcpEcn.sendSynack(tp, TCPHDR_SYN));
   skbQueueTail(child.writeQueue, synack);
   child.wmemQueued += synack.truesize;
   tp.packetsOut = 1;

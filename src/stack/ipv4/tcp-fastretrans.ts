@@ -29,9 +29,8 @@ import {
 import {
   CA_EVENT_LOSS, tcpCaEvent, tcpCurrentSsthresh, tcpInCwndReduction, tcpPacketsInFlight, tcpSetCaState,
 } from "./tcp-cong.ts";
-import { tcpEcnQueueCwr } from "./tcp-ecn.ts";
 import { tcpPushPendingFrames } from "./tcp-output.ts";
-import { tcpMtuProbes, tcpMtupSearching } from "./tcp-parts.ts";
+import { tcpEcn, tcpMtuProbes, tcpMtupSearching } from "./tcp-parts.ts";
 import { tcpEndCwndReduction, tcpEnterCwr, tcpInitCwndReduction } from "./tcp-prr.ts";
 import { tcpMarkSkbLost, tcpRackMarkLost, tcpRackSkbTimeout } from "./tcp-recovery.ts";
 import { tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
@@ -157,7 +156,7 @@ export function tcpEnterLoss(sk: TcpSk): void {
   }
   tcpSetCaState(sk, TCP_CA_LOSS);
   words[tp.cold + TP_HIGH_SEQ] = tp.sndNxt;
-  tcpEcnQueueCwr(tp);
+  if (tp.ecnFlags !== 0) tcpEcn!.queueCwr(tp);
   words[rec + TP_TLP_HIGH_SEQ] = 0;
   words[rec + TP_FRTO] = sysctl.tcpFrto !== 0 && (state < TCP_CA_RECOVERY || icsk.retransmits !== 0) ? 1 : 0;
 }

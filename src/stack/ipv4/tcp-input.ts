@@ -42,13 +42,11 @@ import { tcpAckSndCheckSlow } from "./tcp-control.ts";
 import { tcpDataQueue, tcpEventDataRecv, tcpQueueRcv } from "./tcp-data.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpPushPendingFrames, tcpWriteQueuePurge } from "./tcp-output.ts";
-import { tcpMtuProbes } from "./tcp-parts.ts";
-import { tcpRcvRttMeasureTs } from "./tcp-rcvbuf.ts";
+import { tcpMtuProbes, tcpRcvbuf, tcpUrgent } from "./tcp-parts.ts";
 import { skStreamWriteSpace } from "./tcp-sendmsg.ts";
 import { ICSK_ACK_SCHED, type TcpSk } from "./tcp-sock.ts";
 import { tcpRcvSynsent } from "./tcp-synsent.ts";
 import { TCP_TIMEOUT_FALLBACK, tcpFinTime, tcpResetKeepaliveTimer } from "./tcp-timer.ts";
-import { tcpUrg } from "./tcp-urgent.ts";
 import {
   tcpCurrentMss, tcpFastPathCheck, tcpFastPathOn, tcpInitBufferSpace, tcpInitializeRcvMss, tcpSyncMss,
 } from "./tcp-window.ts";
@@ -141,7 +139,7 @@ export function tcpRcvEstablished(sk: TcpSk, skb: SkBuff): void {
     rcvSlowPath(sk, skb);
     return;
   }
-  if (tp.rcvRttTsecr !== tp.rcvTsecr) tcpRcvRttMeasureTs(sk, payload);
+  if (tcpRcvbuf !== null && tp.rcvRttTsecr !== tp.rcvTsecr) tcpRcvbuf.echo(sk, payload);
   sk.net.mib[LINUX_MIB_TCPHPHITS]!++;
   skb.data += headerLen;
   skb.len = payload;
@@ -187,8 +185,8 @@ function rcvSlowPath(sk: TcpSk, skb: SkBuff): void {
     kfreeSkb(skb, ackDropReason(answer));
     return;
   }
-  if (sk.tp.rcvRttTsecr !== sk.tp.rcvTsecr) tcpRcvRttMeasureTs(sk, (skb.endSeq - skb.seq) | 0);
-  tcpUrg(sk, skb);
+  if (tcpRcvbuf !== null && sk.tp.rcvRttTsecr !== sk.tp.rcvTsecr) tcpRcvbuf.echo(sk, (skb.endSeq - skb.seq) | 0);
+  if (tcpUrgent !== null) tcpUrgent.receive(sk, skb);
   tcpDataQueue(sk, skb);
   if (sk.state === TCP_CLOSE) return;
   tcpDataSndCheck(sk);
@@ -359,7 +357,7 @@ export function tcpRcvStateProcess(sk: TcpSk, skb: SkBuff): number {
   }
   const ended = stateAcked(sk, skb);
   if (ended >= 0) return ended;
-  tcpUrg(sk, skb);
+  if (tcpUrgent !== null) tcpUrgent.receive(sk, skb);
   const reason = stateData(sk, skb);
   if (reason !== 0) return reason;
   // Read anew: the data may have ended the connection.

@@ -33,10 +33,9 @@ import {
 } from "./request-sock.ts";
 import { dstMtu, RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from "./rtable.ts";
 import { ICSK_REQSK_QLEN, TP_ADVMSS, TP_USER_MSS } from "./tcp-cold.ts";
-import { tcpEcnCreateRequest } from "./tcp-ecn.ts";
 import { tcpCreateOpenreqChild, tcpOpenreqInitRwin } from "./tcp-openreq.ts";
 import { rxOpt, tcpMssClamp, tcpParseOptions } from "./tcp-options.ts";
-import { tcpFastopen, tcpMd5, tcpMd5Keys, tcpSyncookies } from "./tcp-parts.ts";
+import { tcpEcn, tcpFastopen, tcpMd5, tcpMd5Keys, tcpSyncookies } from "./tcp-parts.ts";
 import { secureTcpSeq, secureTcpTsOff } from "./tcp-secure-seq.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 import { tcpV4SendSynack } from "./tcp-synack.ts";
@@ -101,7 +100,7 @@ function connRequest(sk: TcpSk, skb: SkBuff): number {
   // A cookie tells of ECN in its timestamp.
   // A SYN-ACK with a signature has no room for SACK blocks beside timestamps later.
   if (!cookie && rxOpt.sackOk && tcpMd5Keys !== 0 && tcpMd5!.lookup(sk.index, faddr) >= 0) rxOpt.sawTstamp = false;
-  const ecn = (!cookie || rxOpt.sawTstamp) && tcpEcnCreateRequest(sk, skb);
+  const ecn = (!cookie || rxOpt.sawTstamp) && tcpEcn !== null && tcpEcn.createRequest(sk, skb);
   words[at + REQ_RCV_ISN] = skb.seq;
   words[at + REQ_INFO] = rxOpt.sndWscale | (rxOpt.wscaleOk ? REQ_WSCALE_OK : 0)
     | (ecn ? REQ_ECN_OK : 0) | (rxOpt.sawTstamp ? REQ_TSTAMP_OK : 0) | (rxOpt.sackOk ? REQ_SACK_OK : 0);

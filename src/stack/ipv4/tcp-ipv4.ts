@@ -48,7 +48,6 @@ import { TCP_MEMORY_WORDS } from "./tcp-memory.ts";
 import { TCP_TW_ACK, TCP_TW_RST, TCP_TW_SYN, tcpTimewaitStateProcess } from "./tcp-minisocks.ts";
 import { tcpOptionsInit } from "./tcp-options.ts";
 import { tcpListening, tcpMd5, tcpMd5Keys, tcpPartsInit } from "./tcp-parts.ts";
-import { tcpRcvbufInit } from "./tcp-rcvbuf.ts";
 import { tcpV4SendAckTw, tcpV4SendReset, tcpV4SendResetTw } from "./tcp-reply.ts";
 import { SECURE_SEQ_WORDS, secureSeqInit } from "./tcp-secure-seq.ts";
 import { tcpRecvmsg } from "./tcp-recvmsg.ts";
@@ -278,7 +277,6 @@ export interface TcpSizes {
   readonly bindBuckets: number;
   readonly ehashBuckets: number;
   readonly buffers: number;
-  readonly rcvbufMaxPackets: number;
 }
 
 /** Words of TCP's tables. @param requests half-open connections, 0 without listeners */
@@ -301,7 +299,6 @@ export function tcpV4Init(sizes: TcpSizes, requests: number): void {
   inetTimewaitInit(sizes.timewaitSocks);
   tcpOptionsInit();
   secureSeqInit();
-  tcpRcvbufInit(sizes.rcvbufMaxPackets);
   tcpSockInit(sizes.tcpSocks, tcpReno);
   tcpInit(sizes);
   inetAddProtocol(IPPROTO_TCP, tcpProtocol);

@@ -25,7 +25,7 @@ import { skbSetOwnerR } from "../core/sock.ts";
 import { TCPHDR_FIN } from "../wire/tcp.ts";
 import { TP_NUM_SACKS, TP_RCV_OOOPACK } from "./tcp-cold.ts";
 import { tcpCutFront, tcpFin, tcpMeasureRcvMss, tcpQueueRcv, tcpTryCoalesce } from "./tcp-data.ts";
-import { tcpEcnCheckCe } from "./tcp-ecn.ts";
+import { tcpEcn } from "./tcp-parts.ts";
 import { tcpDsackExtend, tcpDsackSet, tcpSackNewOfoSkb, tcpSackRebuild } from "./tcp-sack.ts";
 import { ICSK_ACK_NOW, ICSK_ACK_SCHED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { tcpPoolReserve } from "./tcp-window.ts";
@@ -94,7 +94,7 @@ function cutEnd(skb: SkBuff, seq: number): void {
 export function tcpDataQueueOfo(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
   const mib = sk.net.mib;
-  if (tp.ecnFlags !== 0) tcpEcnCheckCe(sk, skb);
+  if (tp.ecnFlags !== 0) tcpEcn!.checkCe(sk, skb);
   tcpMeasureRcvMss(sk, skb);
   tp.predFlags = 0;
   skb.when = jiffies;

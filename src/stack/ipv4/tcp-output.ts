@@ -17,17 +17,17 @@ import { skbAppend, skbDequeue, skbQueueTail, skbUnlink } from "../core/skb-queu
 import { SOCK_DONE } from "../core/sock.ts";
 import { MAX_IPOPTLEN } from "../wire/ip.ts";
 import {
-  TCP_HLEN, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN, TCPOLEN_TSTAMP_ALIGNED,
+  TCP_HLEN, TCPHDR_ACK, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN, TCPOLEN_TSTAMP_ALIGNED,
 } from "../wire/tcp.ts";
-import { TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, tcpChronoStart, tcpChronoStop } from "./tcp-chrono.ts";
+import { TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED } from "./tcp-chrono.ts";
 import {
   FASTOPEN_REQ_NONE, FASTOPEN_REQ_WAITS, TP_ADVMSS, TP_CHRONO_TYPE, TP_FASTOPEN_REQ, TP_FIN_PENDING, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_PRR_OUT,
-  TP_RETRANS_STAMP, TP_USER_MSS, TP_WINDOW_CLAMP,
+  TP_RETRANS_STAMP, TP_SND_UP, TP_USER_MSS, TP_WINDOW_CLAMP,
 } from "./tcp-cold.ts";
 import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
-import { tcpEcnSendSyn, tcpEcnSendSynack } from "./tcp-ecn.ts";
-import { tcpPacingCheck } from "./tcp-pacing.ts";
-import { MTU_PROBE_WAIT, tcpFastopen, tcpMtuProbes, tcpMtupSearching } from "./tcp-parts.ts";
+import {
+  MTU_PROBE_WAIT, tcpChrono, tcpEcn, tcpFastopen, tcpMtuProbes, tcpMtupSearching, tcpPacing, tcpUrgent,
+} from "./tcp-parts.ts";
 import { tcpSendAgain } from "./tcp-retransmit.ts";
 import {
   ICSK_TIME_LOSS_PROBE, ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_CHUNK, TCPCB_EOR,
@@ -35,7 +35,6 @@ import {
 } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer, TCP_TIMEOUT_INIT, tcpProbe0Base, tcpRearmRto } from "./tcp-timer.ts";
 import { tcpScheduleLossProbe } from "./tcp-tlp.ts";
-import { tcpUrgMode } from "./tcp-urgent.ts";
 import {
   TCP_HEADROOM, tcpAdvmss, tcpCurrentMss, tcpExtHdrLen, tcpFullSpace, tcpInitialWindow, tcpInitializeRcvMss, tcpSelectInitialWindow, tcpSyncMss, tcpWndEnd,
 } from "./tcp-window.ts";
@@ -78,7 +77,7 @@ export function tcpAddWriteQueueTail(sk: TcpSk, skb: SkBuff): void {
   skbQueueTail(sk.writeQueue, skb);
   sk.wmemQueued += skb.truesize;
   if (sk.sendHead === null) sk.sendHead = skb;
-  if (sk.writeQueue.head === skb) tcpChronoStart(sk.tp, TCP_CHRONO_BUSY);
+  if (tcpChrono !== null && sk.writeQueue.head === skb) tcpChrono.start(sk.tp, TCP_CHRONO_BUSY);
 }
 
 /** Takes a segment out of the write queue and ends it. */
@@ -103,7 +102,7 @@ export function tcpWriteQueuePurge(sk: TcpSk): void {
   tp.packetsOut = 0;
   tp.lostOut = tp.retransOut = tp.sackedOut = 0;
   words[tp.cold + TP_FIN_PENDING] = 0;
-  tcpChronoStop(sk, TCP_CHRONO_BUSY);
+  if (tcpChrono !== null) tcpChrono.stop(sk, TCP_CHRONO_BUSY);
   sk.icsk.backoff = 0;
 }
 
@@ -154,7 +153,8 @@ export function tcpEventNewDataSent(sk: TcpSk, skb: SkBuff): void {
  * 3.7.4 in Minshall's form: only a small segment in flight holds the next small one back). Linux: tcp_nagle_test().
  */
 function tcpNagleTest(tp: TcpSock, skb: SkBuff, mss: number, nonagle: number): boolean {
-  if ((nonagle & TCP_NAGLE_PUSH) !== 0 || skb.len >= mss || (skb.tcpFlags & TCPHDR_FIN) !== 0 || tcpUrgMode(tp)) return true;
+  if ((nonagle & TCP_NAGLE_PUSH) !== 0 || skb.len >= mss || (skb.tcpFlags & TCPHDR_FIN) !== 0) return true;
+  if (words[tp.cold + TP_SND_UP] !== 0 && tcpUrgent!.mode(tp)) return true;
   if ((nonagle & TCP_NAGLE_CORK) !== 0) return false;
   if (nonagle !== 0 || tp.packetsOut === 0) return true;
   const small = tp.sndSml;
@@ -204,7 +204,7 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
     if (probe > 0) sent = 1;
   }
   for (let skb = sk.sendHead; skb !== null; skb = sk.sendHead) {
-    if (tcpPacingCheck(sk)) {
+    if (tcpPacing !== null && tcpPacing.check(sk)) {
       paced = true;
       break;
     }
@@ -222,7 +222,7 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
     if (!tcpNagleTest(tp, skb, mss, skb.next === null ? nonagle : TCP_NAGLE_PUSH)) break;
     if (len > mss && tcpFragment(sk, skb, mss) < 0) break;
     // Up to urgent data each segment says so by itself.
-    if (held === 0) room = tcpUrgMode(tp) ? 1 : chunkSegments(sk, quota);
+    if (held === 0) room = words[tp.cold + TP_SND_UP] !== 0 && tcpUrgent!.mode(tp) ? 1 : chunkSegments(sk, quota);
     const flags = skb.tcpFlags;
     if (--room > 0 && mayFollow(tp, skb, mss, nonagle)) {
       skb.sacked |= TCPCB_CHUNK;
@@ -240,8 +240,10 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
     sent++;
     if (pushOne && held === 0) break;
   }
-  if (rwndLimited) tcpChronoStart(tp, TCP_CHRONO_RWND_LIMITED);
-  else if (words[tp.cold + TP_CHRONO_TYPE] === TCP_CHRONO_RWND_LIMITED) tcpChronoStop(sk, TCP_CHRONO_RWND_LIMITED);
+  if (tcpChrono !== null) {
+    if (rwndLimited) tcpChrono.start(tp, TCP_CHRONO_RWND_LIMITED);
+    else if (words[tp.cold + TP_CHRONO_TYPE] === TCP_CHRONO_RWND_LIMITED) tcpChrono.stop(sk, TCP_CHRONO_RWND_LIMITED);
+  }
   if (sent !== 0 || limited) {
     if (tcpPacketsInFlight(tp) >= tp.sndCwnd) limited = true;
     tcpCwndValidate(sk, limited);
@@ -322,7 +324,7 @@ export function tcpConnect(sk: TcpSk): number {
   tcpConnectInit(sk);
   const skb = tcpControlSkb(true);
   if (skb === null) return -ENOBUFS;
-  tcpInitNondataSkb(skb, tp.writeSeq, tcpEcnSendSyn(sk, TCPHDR_SYN));
+  tcpInitNondataSkb(skb, tp.writeSeq, tcpEcn === null ? TCPHDR_SYN : tcpEcn.sendSyn(sk, TCPHDR_SYN));
   tp.writeSeq = skb.endSeq;
   words[tp.cold + TP_RETRANS_STAMP] = jiffies === 0 ? 1 : jiffies;
   skbQueueTail(sk.writeQueue, skb);
@@ -341,6 +343,6 @@ export function tcpConnect(sk: TcpSk): number {
 export function tcpSendSynack(sk: TcpSk): number {
   const skb = sk.writeQueue.head;
   if (skb === null || (skb.tcpFlags & TCPHDR_SYN) === 0) return -EFAULT;
-  skb.tcpFlags = tcpEcnSendSynack(sk.tp, skb.tcpFlags);
+  skb.tcpFlags = tcpEcn === null ? skb.tcpFlags | TCPHDR_ACK : tcpEcn.sendSynack(sk.tp, skb.tcpFlags);
   return tcpSendAgain(sk, skb);
 }

@@ -13,6 +13,7 @@ import { TCPF_CLOSE, TCPF_LISTEN, TCPF_SYN_RECV, TCPF_SYN_SENT } from "../../uap
 import { SK_MAX_PACING_RATE, SK_PACING_UNLIMITED, sockByIndex } from "../core/sock.ts";
 import { TP_DATA_SEGS_OUT, TP_PACING_MS, TP_PACING_TIMER, TP_PACING_US } from "./tcp-cold.ts";
 import { tcpPushPendingFrames } from "./tcp-output.ts";
+import type { TcpPacingOps } from "./tcp-parts.ts";
 import { tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 import { tcpCurrentMss } from "./tcp-window.ts";
@@ -51,7 +52,7 @@ export function tcpPacingRate(sk: TcpSk): number {
 }
 
 /** Must the next segment wait? Then the timer sends it. Linux: tcp_pacing_check(). */
-export function tcpPacingCheck(sk: TcpSk): boolean {
+function tcpPacingCheck(sk: TcpSk): boolean {
   if (words[sk.cold + SK_MAX_PACING_RATE] === SK_PACING_UNLIMITED) return false;
   const cold = sk.tp.cold;
   const wait = (words[cold + TP_PACING_MS]! - jiffies) | 0;
@@ -62,7 +63,7 @@ export function tcpPacingCheck(sk: TcpSk): boolean {
 }
 
 /** A segment with so many bytes of data has left, and with a limit: when may the next one? Linux: tcp_update_skb_after_send(). */
-export function tcpPacingSent(sk: TcpSk, length: number): void {
+function tcpPacingSent(sk: TcpSk, length: number): void {
   const cold = sk.tp.cold;
   let ms = words[cold + TP_PACING_MS]!;
   let us = words[cold + TP_PACING_US]!;
@@ -86,7 +87,7 @@ export function tcpPacingSent(sk: TcpSk, length: number): void {
 }
 
 /** The time of the next segment has come. Linux: tcp_pace_kick(), tcp_tsq_write(). */
-export function tcpPacingTimer(index: number): void {
+function tcpPacingTimer(index: number): void {
   const sk = sockByIndex(index) as TcpSk;
   if (sk.owned) {
     modTimer(sk.tp.cold + TP_PACING_TIMER, (jiffies + RETRY_MS) | 0);
@@ -96,3 +97,6 @@ export function tcpPacingTimer(index: number): void {
   if (sk.tp.lostOut > sk.tp.retransOut) tcpXmitRetransmitQueue(sk);
   if (sk.sendHead !== null) tcpPushPendingFrames(sk, tcpCurrentMss(sk), sk.tp.nonagle);
 }
+
+/** What the rest of TCP finds of it, in tcp-parts.ts. */
+export const tcpPacingOps: TcpPacingOps = Object.freeze({ check: tcpPacingCheck, sent: tcpPacingSent, kick: tcpPacingTimer });

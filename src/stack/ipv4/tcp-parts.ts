@@ -8,7 +8,7 @@ import type { SkBuff } from "../core/skbuff.ts";
 import type { Sock } from "../core/sock.ts";
 import type { Msghdr } from "../core/sockaddr.ts";
 import type { TcpOptionsReceived } from "./tcp-options.ts";
-import type { TcpSk } from "./tcp-sock.ts";
+import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 
 /** Listeners, and connections that others open (tcp-listen.ts). */
 export interface TcpListenOps {
@@ -138,6 +138,76 @@ export interface TcpSockoptOps {
   congestion(sk: TcpSk, out: Uint8Array | Int32Array): number;
 }
 
+/** What a sender waited for (tcp-chrono.ts): TCP_CHRONO_* begins, ends. */
+export interface TcpChronoOps {
+  start(tp: TcpSock, type: number): void;
+  stop(sk: TcpSk, type: number): void;
+}
+
+/** Segments leave no faster than SO_MAX_PACING_RATE lets them (tcp-pacing.ts). */
+export interface TcpPacingOps {
+  /** Must the next segment wait? */
+  check(sk: TcpSk): boolean;
+  /** A segment with so many bytes has left, with a rate set. */
+  sent(sk: TcpSk, length: number): void;
+  /** The timer of a sock. */
+  kick(index: number): void;
+}
+
+/** Urgent data (tcp-urgent.ts); all but the first and read() only while there is some: TP_URG_DATA or TP_SND_UP is not 0. */
+export interface TcpUrgentOps {
+  /** An accepted segment, header not yet pulled. */
+  receive(sk: TcpSk, skb: SkBuff): void;
+  /** recv(MSG_OOB). */
+  read(sk: TcpSk, msg: Msghdr, length: number, flags: number): number;
+  /** Is the urgent byte next? */
+  atMark(tp: TcpSock): boolean;
+  /** How many of `used` bytes from `seq` on may be read in one go. */
+  limit(sk: TcpSk, seq: number, used: number): number;
+  /** What is written last is urgent. */
+  mark(sk: TcpSk): void;
+  /** Has the peer still to acknowledge urgent data? */
+  mode(tp: TcpSock): boolean;
+  /** The urgent pointer of a segment that begins at `seq`, 0 for none. */
+  pointer(tp: TcpSock, seq: number): number;
+}
+
+/** Explicit congestion notification (tcp-ecn.ts); the last eight only for a connection that has it: its ecnFlags are not 0. */
+export interface TcpEcnOps {
+  /** The flags of our SYN, of our SYN-ACK in a simultaneous open or a fast one. */
+  sendSyn(sk: TcpSk, flags: number): number;
+  sendSynack(tp: TcpSock, flags: number): number;
+  /** A SYN goes again. */
+  clearSyn(sk: TcpSk, skb: SkBuff): void;
+  /** Does a SYN for a listener ask for it, and may it have it? */
+  createRequest(sk: TcpSk, skb: SkBuff): boolean;
+  /** The flags of the answer to our SYN, of a SYN that crossed ours. */
+  rcvSynack(tp: TcpSock, flags: number): void;
+  rcvSyn(tp: TcpSock, flags: number): void;
+  /** Does an ACK echo a mark? So many segments are delivered by one that does. */
+  echoes(tp: TcpSock, flags: number): boolean;
+  delivered(tp: TcpSock, segments: number): void;
+  /** The flags of a segment that leaves. */
+  send(sk: TcpSk, skb: SkBuff, payload: number, flags: number): number;
+  /** The window was reduced; that is undone. */
+  queueCwr(tp: TcpSock): void;
+  withdrawCwr(tp: TcpSock): void;
+  /** Data has come. */
+  acceptCwr(sk: TcpSk, skb: SkBuff): void;
+  checkCe(sk: TcpSk, skb: SkBuff): void;
+}
+
+/** Receive buffers that grow (tcp-rcvbuf.ts). */
+export interface TcpRcvbufOps {
+  /** A connection begins. */
+  init(sk: TcpSk): void;
+  /** Data has come that fills the window up to rcvRttSeq, that has an echo other than rcvRttTsecr. */
+  window(tp: TcpSock, end: number): void;
+  echo(sk: TcpSk, length: number): void;
+  /** The program has read. */
+  read(sk: TcpSk, tp: TcpSock): void;
+}
+
 export let tcpListening: TcpListenOps | null = null;
 export let tcpSyncookies: SyncookieOps | null = null;
 export let tcpFastopen: FastopenOps | null = null;
@@ -151,6 +221,13 @@ export let tcpMtuProbes: MtuProbeOps | null = null;
 /** Socks that search for their path MTU: while there is none, nothing needs a look. */
 export let tcpMtupSearching = 0;
 export let tcpSockopts: TcpSockoptOps | null = null;
+export let tcpChrono: TcpChronoOps | null = null;
+export let tcpPacing: TcpPacingOps | null = null;
+export let tcpUrgent: TcpUrgentOps | null = null;
+export let tcpEcn: TcpEcnOps | null = null;
+export let tcpRcvbuf: TcpRcvbufOps | null = null;
+/** Most bytes a receive buffer may grow to (the maximum of net.ipv4.tcp_rmem); 0: buffers stay as they begin. */
+export let tcpRmemMax = 0;
 
 /** Boot: no part is there. */
 export function tcpPartsInit(): void {
@@ -164,6 +241,12 @@ export function tcpPartsInit(): void {
   tcpMtuProbes = null;
   tcpMtupSearching = 0;
   tcpSockopts = null;
+  tcpChrono = null;
+  tcpPacing = null;
+  tcpUrgent = null;
+  tcpEcn = null;
+  tcpRcvbuf = null;
+  tcpRmemMax = 0;
 }
 
 export function registerTcpListening(ops: TcpListenOps): void {
@@ -206,4 +289,26 @@ export function tcpMtupSearchingAdd(count: number): void {
 
 export function registerTcpSockopts(ops: TcpSockoptOps): void {
   tcpSockopts = ops;
+}
+
+export function registerTcpChrono(ops: TcpChronoOps): void {
+  tcpChrono = ops;
+}
+
+export function registerTcpPacing(ops: TcpPacingOps): void {
+  tcpPacing = ops;
+}
+
+export function registerTcpUrgent(ops: TcpUrgentOps): void {
+  tcpUrgent = ops;
+}
+
+export function registerTcpEcn(ops: TcpEcnOps): void {
+  tcpEcn = ops;
+}
+
+/** @param rmemMax most bytes a buffer may grow to */
+export function registerTcpRcvbuf(ops: TcpRcvbufOps, rmemMax: number): void {
+  tcpRcvbuf = ops;
+  tcpRmemMax = rmemMax;
 }

@@ -12,7 +12,7 @@ import {
 import {
   CA_EVENT_COMPLETE_CWR, TCP_INFINITE_SSTHRESH, tcpCaEvent, tcpPacketsInFlight, tcpSetCaState,
 } from "./tcp-cong.ts";
-import { tcpEcnQueueCwr } from "./tcp-ecn.ts";
+import { tcpEcn } from "./tcp-parts.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 
 /** A window reduction begins: PRR lets it shrink to the new threshold over one round trip. Linux: tcp_init_cwnd_reduction(). */
@@ -24,7 +24,7 @@ export function tcpInitCwndReduction(sk: TcpSk): void {
   words[tp.cold + TP_PRIOR_CWND] = tp.sndCwnd;
   words[tp.cold + TP_PRR_DELIVERED] = words[tp.cold + TP_PRR_OUT] = 0;
   tp.sndSsthresh = sk.icsk.caOps.ssthresh(sk);
-  tcpEcnQueueCwr(tp);
+  if (tp.ecnFlags !== 0) tcpEcn!.queueCwr(tp);
 }
 
 /**

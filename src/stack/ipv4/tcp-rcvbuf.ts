@@ -1,7 +1,7 @@
 /**
  * The receive buffer of a busy connection grows: to what a program read in one round trip, and twice that, so that the window is
  * never the limit. Linux: tcp_rcv_space_adjust() and tcp_rcv_rtt_measure() of net/ipv4/tcp_input.c. Read first: Fisk and Feng,
- * "Dynamic right-sizing in TCP" (2001). Owns how far buffers may grow: the option rcvbufMaxPackets of boot().
+ * "Dynamic right-sizing in TCP" (2001). How far buffers may grow is the option rcvbufMaxPackets of boot().
  *
  * Who only receives has no segments of its own to time. The round trip is then how long the peer takes to fill a window: what it
  * sends behind that was let go by an acknowledgment that had to reach it first. With timestamps, the echo of the last
@@ -17,6 +17,7 @@ import {
   TP_ADVMSS, TP_RCV_RTT, TP_RCV_RTT_TIME, TP_RCVQ_SEQ, TP_RCVQ_SPACE, TP_RCVQ_TIME, TP_WINDOW_CLAMP,
 } from "./tcp-cold.ts";
 import { TCP_INIT_CWND } from "./tcp-cong.ts";
+import { tcpRmemMax, type TcpRcvbufOps } from "./tcp-parts.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 import { MAX_WINDOW_FIELD, tcpPoolSpace, tcpSpaceFromWin, tcpWinFromSpace } from "./tcp-window.ts";
 
@@ -25,16 +26,8 @@ const SEQ = TP_RCVQ_SEQ - TP_RCVQ_SPACE;
 const TIME = TP_RCVQ_TIME - TP_RCVQ_SPACE;
 const RTT = TP_RCV_RTT - TP_RCVQ_SPACE;
 
-/** Most bytes a buffer may grow to (the maximum of net.ipv4.tcp_rmem); 0: buffers stay as they begin. */
-export let tcpRmemMax = 0;
-
-/** Boot time only. @param maxPackets full packets a buffer may grow to, 0 for no growth */
-export function tcpRcvbufInit(maxPackets: number): void {
-  tcpRmemMax = maxPackets * (skbBufferBytes + SKB_OVERHEAD_BYTES);
-}
-
 /** A connection begins: nothing is read yet. Linux: the end of tcp_init_buffer_space(). */
-export function tcpRcvqSpaceInit(sk: TcpSk): void {
+function tcpRcvqSpaceInit(sk: TcpSk): void {
   const tp = sk.tp;
   const cold = tp.cold;
   const initial = TCP_INIT_CWND * words[cold + TP_ADVMSS]!;
@@ -58,7 +51,7 @@ function rcvRttUpdate(tp: TcpSock, sample: number, ofWindow: boolean): void {
 }
 
 /** Data up to `end` has come, which fills the window that was open when the last measurement began. Linux: tcp_rcv_rtt_measure(). */
-export function tcpRcvRttMeasure(tp: TcpSock, end: number): void {
+function tcpRcvRttMeasure(tp: TcpSock, end: number): void {
   const cold = tp.cold;
   const since = words[cold + TP_RCV_RTT_TIME]!;
   const now = jiffies === 0 ? 1 : jiffies;
@@ -74,7 +67,7 @@ export function tcpRcvRttMeasure(tp: TcpSock, end: number): void {
  * Data has come with an echo not seen before, of as many sequence numbers; a full segment tells the round trip, but not one that
  * came back at once. Linux: tcp_rcv_rtt_measure_ts().
  */
-export function tcpRcvRttMeasureTs(sk: TcpSk, length: number): void {
+function tcpRcvRttMeasureTs(sk: TcpSk, length: number): void {
   const tp = sk.tp;
   tp.rcvRttTsecr = tp.rcvTsecr;
   if (length < sk.icsk.ackRcvMss) return;
@@ -107,7 +100,7 @@ function tcpRcvbufGrow(sk: TcpSk, copied: number, before: number): void {
  * Bytes were read: is a round trip over, the buffer grows if more was read in it than ever before, not counting as much as still
  * waits: a program that is behind needs no more room. Linux: tcp_rcv_space_adjust().
  */
-export function tcpRcvSpaceAdjust(sk: TcpSk, tp: TcpSock): void {
+function tcpRcvSpaceAdjust(sk: TcpSk, tp: TcpSock): void {
   const at = tp.cold + TP_RCVQ_SPACE;
   const now = jiffies;
   const rtt = words[at + RTT]! >> 3;
@@ -121,3 +114,8 @@ export function tcpRcvSpaceAdjust(sk: TcpSk, tp: TcpSock): void {
   tcpRcvbufGrow(sk, copied, before);
   words[at] = copied;
 }
+
+/** What the rest of TCP finds of it, in tcp-parts.ts. */
+export const tcpRcvbufOps: TcpRcvbufOps = Object.freeze({
+  init: tcpRcvqSpaceInit, window: tcpRcvRttMeasure, echo: tcpRcvRttMeasureTs, read: tcpRcvSpaceAdjust,
+});

@@ -8,7 +8,7 @@
  * tcp_low_latency = 1, or to the backlog, which the end of the call drains in order of arrival, behind what is in the receive queue.
  */
 import { words } from "../../lib/table.ts";
-import { EAGAIN, ENOTCONN } from "../../uapi/errno.ts";
+import { EAGAIN, EINVAL, ENOTCONN } from "../../uapi/errno.ts";
 import { MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOL_TCP } from "../../uapi/socket.ts";
 import { TCP_CLOSE, TCP_CM_INQ, TCP_LISTEN } from "../../uapi/tcp.ts";
 import { sockRecvTimestamp } from "../core/datagram.ts";
@@ -20,9 +20,8 @@ import { copyToIter, type Msghdr, putCmsg } from "../core/sockaddr.ts";
 import { ipControl } from "./ip-parts.ts";
 import { TP_URG_DATA, TP_URG_SEQ, TP_WINDOW_CLAMP } from "./tcp-cold.ts";
 import { tcpSendAck } from "./tcp-control.ts";
-import { tcpRcvSpaceAdjust } from "./tcp-rcvbuf.ts";
+import { tcpRcvbuf, tcpUrgent } from "./tcp-parts.ts";
 import { ICSK_ACK_PUSHED, ICSK_ACK_PUSHED2, ICSK_ACK_SCHED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
-import { tcpRecvUrg, tcpUrgLimit } from "./tcp-urgent.ts";
 import { tcpFastPathCheck, tcpWindowWanted } from "./tcp-window.ts";
 
 /** Bytes that wait to be read. Linux: tcp_inq(). */
@@ -82,7 +81,7 @@ function copyQueue(sk: TcpSk, tp: TcpSock, msg: Msghdr, length: number, flags: n
     const offset = (seq - skb.seq) | 0;
     const available = skb.len - offset;
     let used = available < left ? available : left;
-    if (urgent) used = tcpUrgLimit(sk, seq, used);
+    if (urgent) used = tcpUrgent!.limit(sk, seq, used);
     if (copy) copyToIter(skb.data + offset, used, msg);
     if (stamp) lastStamp = skb.when;
     seq = (seq + used) | 0;
@@ -141,8 +140,9 @@ export function tcpRecvmsg(sock: Sock, msg: Msghdr, length: number, flags: numbe
   if ((flags & MSG_ERRQUEUE) !== 0) return ipControl === null ? -EAGAIN : ipControl.recvError(sk, msg, length);
   if (sk.state === TCP_LISTEN) return -ENOTCONN;
   if ((flags & MSG_OOB) !== 0) {
+    if (tcpUrgent === null) return -EINVAL;
     lockSock(sk);
-    const urgent = tcpRecvUrg(sk, msg, length, flags);
+    const urgent = tcpUrgent.read(sk, msg, length, flags);
     releaseSock(sk);
     return urgent;
   }
@@ -154,7 +154,7 @@ export function tcpRecvmsg(sock: Sock, msg: Msghdr, length: number, flags: numbe
     copied = nothingToRead(sk);
   } else if ((flags & MSG_PEEK) === 0) {
     if (tp.predFlags === 0) tcpFastPathCheck(sk);
-    tcpRcvSpaceAdjust(sk, tp);
+    if (tcpRcvbuf !== null) tcpRcvbuf.read(sk, tp);
     if (sk.state !== TCP_CLOSE) tcpCleanupRbuf(sk, copied);
   }
   if (sk.backlog !== null) releaseSock(sk);

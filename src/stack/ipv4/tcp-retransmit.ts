@@ -22,11 +22,9 @@ import { TCPHDR_PSH, TCPHDR_SYN } from "../wire/tcp.ts";
 import { IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { TP_BYTES_RETRANS, TP_PRR_OUT, TP_RETRANS_STAMP, TP_TOTAL_RETRANS, TP_UNDO_RETRANS } from "./tcp-cold.ts";
 import { tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
-import { tcpEcnClearSyn } from "./tcp-ecn.ts";
 import { tcpMakeHeadroom } from "./tcp-ip-options.ts";
-import { tcpPacingCheck } from "./tcp-pacing.ts";
 import { tcpFragment, tcpWriteQueueFree } from "./tcp-output.ts";
-import { tcpMtuProbes, tcpMtupSearching } from "./tcp-parts.ts";
+import { tcpEcn, tcpMtuProbes, tcpMtupSearching, tcpPacing } from "./tcp-parts.ts";
 import {
   ICSK_TIME_REO_TIMEOUT, ICSK_TIME_RETRANS, TCPCB_CHUNK, TCPCB_EOR, TCPCB_EVER_RETRANS, TCPCB_LOST, TCPCB_SACKED_ACKED,
   TCPCB_SACKED_RETRANS, type TcpSk,
@@ -102,7 +100,7 @@ export function tcpRetransmitSegment(sk: TcpSk, skb: SkBuff): number {
   } else {
     tcpRetransTryCollapse(sk, skb, mss);
   }
-  if ((skb.tcpFlags & TCPHDR_SYN) !== 0) tcpEcnClearSyn(sk, skb);
+  if ((skb.tcpFlags & TCPHDR_SYN) !== 0 && tcpEcn !== null) tcpEcn.clearSyn(sk, skb);
   const err = tcpSendAgain(sk, skb);
   // Also when it failed: its time of sending has changed, and must not measure a round trip.
   skb.sacked |= TCPCB_EVER_RETRANS;
@@ -156,7 +154,7 @@ export function tcpXmitRetransmitQueue(sk: TcpSk): void {
   let inChunk = false;
   for (let skb = tp.retransmitHint ?? head; skb !== null && skb !== sk.sendHead; skb = skb.next) {
     tp.retransmitHint = skb;
-    if (tcpPacketsInFlight(tp) >= tp.sndCwnd || tp.lostOut <= tp.retransOut || tcpPacingCheck(sk)) return;
+    if (tcpPacketsInFlight(tp) >= tp.sndCwnd || tp.lostOut <= tp.retransOut || (tcpPacing !== null && tcpPacing.check(sk))) return;
     if (!isDue(skb.sacked)) continue;
     const flags = skb.tcpFlags;
     const goesOn = chunkGoesOn(sk, skb);

@@ -15,17 +15,16 @@ import {
 import { lockSock, releaseSock, SEND_SHUTDOWN, type Sock, sockError, skStreamWake } from "../core/sock.ts";
 import { copyFromIter, type Msghdr } from "../core/sockaddr.ts";
 import { TCPHDR_ACK, TCPHDR_PSH } from "../wire/tcp.ts";
-import { TCP_CHRONO_SNDBUF_LIMITED, tcpChronoStart, tcpChronoStop } from "./tcp-chrono.ts";
+import { TCP_CHRONO_SNDBUF_LIMITED } from "./tcp-chrono.ts";
 import {
   FASTOPEN_REQ_WAITS, TP_CHRONO_TYPE, TP_DEFER_CONNECT, TP_FASTOPEN_REQ, TP_MAX_WINDOW, TP_NOTSENT_LOWAT, TP_SYN_DATA,
   TP_SYN_DATA_COPIED,
 } from "./tcp-cold.ts";
 import { tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
 import { tcpAddWriteQueueTail, tcpPushOne, tcpPushPendingFrames, tcpSegmentRoom, tcpStreamAllocSkb } from "./tcp-output.ts";
-import { tcpFastopen, tcpRates } from "./tcp-parts.ts";
+import { tcpChrono, tcpFastopen, tcpRates, tcpUrgent } from "./tcp-parts.ts";
 import { ICSK_TIME_POOL, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TCPCB_EOR, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer, TCP_POOL_RETRY_MS } from "./tcp-timer.ts";
-import { tcpMarkUrg } from "./tcp-urgent.ts";
 import { tcpWmemAvailable, tcpWmemSchedule } from "./tcp-memory.ts";
 import { tcpCurrentMss } from "./tcp-window.ts";
 
@@ -93,7 +92,7 @@ export function skStreamWriteSpace(sock: Sock): void {
   const sk = sock as TcpSk;
   if (tcpIsWriteable(sk)) {
     socket.noSpace = false;
-    if (words[sk.tp.cold + TP_CHRONO_TYPE] === TCP_CHRONO_SNDBUF_LIMITED) tcpChronoStop(sk, TCP_CHRONO_SNDBUF_LIMITED);
+    if (words[sk.tp.cold + TP_CHRONO_TYPE] === TCP_CHRONO_SNDBUF_LIMITED) tcpChrono!.stop(sk, TCP_CHRONO_SNDBUF_LIMITED);
     skStreamWake(sk);
   } else {
     waitForPool(sk);
@@ -231,9 +230,9 @@ function sendmsgData(sk: TcpSk, msg: Msghdr, length: number, before: number): nu
       run = unsent < run ? unsent : 0;
     }
   }
-  if ((msg.flags & MSG_OOB) !== 0 && copied > 0) tcpMarkUrg(sk);
+  if ((msg.flags & MSG_OOB) !== 0 && copied > 0) tcpUrgent!.mark(sk);
   if (copied < length) {
-    if (!streamMemoryFree(sk, 0)) tcpChronoStart(tp, TCP_CHRONO_SNDBUF_LIMITED);
+    if (tcpChrono !== null && !streamMemoryFree(sk, 0)) tcpChrono.start(tp, TCP_CHRONO_SNDBUF_LIMITED);
     // No room for the rest: what is there goes now, for its ACK makes the room.
     tcpPush(sk, false, mss, TCP_NAGLE_PUSH);
     tcpSetNoSpace(sk);
@@ -249,6 +248,7 @@ function sendmsgData(sk: TcpSk, msg: Msghdr, length: number, before: number): nu
  */
 export function tcpSendmsg(sock: Sock, msg: Msghdr, length: number): number {
   const sk = sock as TcpSk;
+  if ((msg.flags & MSG_OOB) !== 0 && tcpUrgent === null) return -EOPNOTSUPP;
   lockSock(sk);
   const copied = sendmsgLocked(sk, msg, length);
   releaseSock(sk);

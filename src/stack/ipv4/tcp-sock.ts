@@ -14,7 +14,7 @@ import {
   ICSK_BIND_HASH, ICSK_DELACK_TIMER, ICSK_KEEPALIVE_TIMER, ICSK_RETRANSMIT_TIMER, TP_MIN_RTT, TP_PACING_TIMER, TP_REC, TP_REC_END, TP_REO_WND_STEPS, TP_REORDERING, TP_RESET_END, TP_STATS, TP_STATS_END, TP_WORDS,
 } from "./tcp-cold.ts";
 import type { TcpCongestionOps } from "./tcp-cong.ts";
-import { tcpPacingTimer } from "./tcp-pacing.ts";
+import { tcpPacing } from "./tcp-parts.ts";
 import { tcpDelackTimer, tcpKeepaliveTimer, tcpWriteTimer } from "./tcp-timer.ts";
 
 /** A sock with a connection (inet_csk(sk)). */
@@ -191,6 +191,11 @@ export class TcpSock implements Pooled {
 
 let tcpSocks: Pool<TcpSock>;
 
+/** Only the part starts this timer. Linux: tcp_pace_kick(). */
+function paceKick(index: number): void {
+  tcpPacing!.kick(index);
+}
+
 /** Words of the cold fields of so many connections and listeners. */
 export function tcpSockWords(count: number): number {
   return count * TP_WORDS;
@@ -204,7 +209,7 @@ export function tcpSockInit(count: number, caOps: TcpCongestionOps): void {
     initTimer(row + ICSK_RETRANSMIT_TIMER, tcpWriteTimer, 0);
     initTimer(row + ICSK_DELACK_TIMER, tcpDelackTimer, 0);
     initTimer(row + ICSK_KEEPALIVE_TIMER, tcpKeepaliveTimer, 0);
-    initTimer(row + TP_PACING_TIMER, tcpPacingTimer, 0);
+    initTimer(row + TP_PACING_TIMER, paceKick, 0);
     return new TcpSock(row, caOps);
   });
 }

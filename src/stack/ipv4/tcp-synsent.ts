@@ -23,12 +23,11 @@ import { tcpAck } from "./tcp-ack.ts";
 import { FLAG_SLOWPATH } from "./tcp-ack-flags.ts";
 import { TCP_DELACK_MAX, tcpSendAck } from "./tcp-control.ts";
 import { TCP_MAX_QUICKACKS, tcpEnterQuickackMode } from "./tcp-data.ts";
-import { tcpEcnRcvSyn, tcpEcnRcvSynack } from "./tcp-ecn.ts";
 import { tcpInitTransfer, tcpReset } from "./tcp-input.ts";
 import { tcpPawsReject } from "./tcp-minisocks.ts";
 import { rxOpt, tcpMssClamp, tcpParseOptions } from "./tcp-options.ts";
 import { tcpSendSynack } from "./tcp-output.ts";
-import { tcpFastopen } from "./tcp-parts.ts";
+import { tcpEcn, tcpFastopen } from "./tcp-parts.ts";
 import { TCP_TIMEOUT_MIN } from "./tcp-recovery.ts";
 import { ICSK_ACK_SCHED, ICSK_TIME_RETRANS, type TcpSk } from "./tcp-sock.ts";
 import {
@@ -112,7 +111,7 @@ function rcvAck(sk: TcpSk, skb: SkBuff): number {
     return 0;
   }
   tp.sawTstamp = rxOpt.sawTstamp;
-  tcpEcnRcvSynack(tp, skb.tcpFlags);
+  if (tp.ecnFlags !== 0) tcpEcn!.rcvSynack(tp, skb.tcpFlags);
   tcpAck(sk, skb, FLAG_SLOWPATH);
   takeOptions(sk);
   takeSyn(sk, skb);
@@ -151,7 +150,7 @@ function rcvSyn(sk: TcpSk, skb: SkBuff): number {
   // What synRecvAcked() takes off again when the handshake is complete.
   if (tp.tstampOk) words[tp.cold + TP_ADVMSS]! += TCPOLEN_TSTAMP_ALIGNED;
   takeSyn(sk, skb);
-  tcpEcnRcvSyn(tp, skb.tcpFlags);
+  if (tp.ecnFlags !== 0) tcpEcn!.rcvSyn(tp, skb.tcpFlags);
   tcpSendSynack(sk);
   consumeSkb(skb);
   return 0;

@@ -15,7 +15,7 @@ import {
   TP_SND_CWND_STAMP, TP_TLP_HIGH_SEQ, TP_TLP_RETRANS, TP_UNDO_MARKER, TP_UNDO_RETRANS,
 } from "./tcp-cold.ts";
 import { tcpSetCaState } from "./tcp-cong.ts";
-import { tcpEcnWithdrawCwr } from "./tcp-ecn.ts";
+import { tcpEcn } from "./tcp-parts.ts";
 import { TCP_RACK_RECOVERY_THRESH } from "./tcp-recovery.ts";
 import { tcpCheckSackReordering } from "./tcp-sacktag.ts";
 import { TCPCB_EVER_RETRANS, TCPCB_LOST, type TcpSk, type TcpSock } from "./tcp-sock.ts";
@@ -65,7 +65,7 @@ function tcpUndoCwndReduction(sk: TcpSk, unmark: boolean): void {
     if (words[tp.cold + TP_PRIOR_CWND]! > tp.sndCwnd) tp.sndCwnd = words[tp.cold + TP_PRIOR_CWND]!;
     if (words[rec + TP_PRIOR_SSTHRESH]! > tp.sndSsthresh) {
       tp.sndSsthresh = words[rec + TP_PRIOR_SSTHRESH]!;
-      tcpEcnWithdrawCwr(tp);
+      if (tp.ecnFlags !== 0) tcpEcn!.withdrawCwr(tp);
     }
   }
   words[tp.cold + TP_SND_CWND_STAMP] = jiffies;

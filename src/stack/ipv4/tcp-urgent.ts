@@ -18,6 +18,7 @@ import { RCV_SHUTDOWN, SOCK_DEAD, SOCK_DONE, SOCK_URGINLINE, sockDefReadable } f
 import { type Msghdr, putIter } from "../core/sockaddr.ts";
 import { TCPHDR_DOFF_MASK, TCPHDR_DOFF_SHIFT, TCPHDR_SYN, TCPHDR_URG, TH_OFF_FLAGS, TH_URP } from "../wire/tcp.ts";
 import { TP_SND_UP, TP_URG_DATA, TP_URG_SEQ } from "./tcp-cold.ts";
+import type { TcpUrgentOps } from "./tcp-parts.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 
 /** tp.urgData: the byte with one of these; 0 for none. */
@@ -50,7 +51,7 @@ function tcpCheckUrg(sk: TcpSk, skb: SkBuff): void {
 }
 
 /** The urgent part of an accepted segment whose header is not yet pulled. Linux: tcp_urg(). */
-export function tcpUrg(sk: TcpSk, skb: SkBuff): void {
+function tcpUrg(sk: TcpSk, skb: SkBuff): void {
   const tp = sk.tp;
   const flags = skb.tcpFlags;
   if ((flags & TCPHDR_URG) !== 0) tcpCheckUrg(sk, skb);
@@ -63,7 +64,7 @@ export function tcpUrg(sk: TcpSk, skb: SkBuff): void {
 }
 
 /** The stream is just before the urgent byte. For SIOCATMARK. */
-export function tcpAtMark(tp: TcpSock): boolean {
+function tcpAtMark(tp: TcpSock): boolean {
   return words[tp.cold + TP_URG_DATA] !== 0 && words[tp.cold + TP_URG_SEQ] === tp.copiedSeq;
 }
 
@@ -71,14 +72,14 @@ export function tcpAtMark(tp: TcpSock): boolean {
  * How many of `used` bytes from `seq` on may be read in one go: the call stops before the mark. The urgent byte itself,
  * when it is first and not to be inline, answers 0.
  */
-export function tcpUrgLimit(sk: TcpSk, seq: number, used: number): number {
+function tcpUrgLimit(sk: TcpSk, seq: number, used: number): number {
   const offset = (words[sk.tp.cold + TP_URG_SEQ]! - seq) | 0;
   if (offset < 0 || offset >= used) return used;
   return offset === 0 && (sk.flags & SOCK_URGINLINE) !== 0 ? used : offset;
 }
 
 /** recv(MSG_OOB). @returns 1, 0 at the end, -EINVAL (none, inline, or read), -EAGAIN (announced), -ENOTCONN. */
-export function tcpRecvUrg(sk: TcpSk, msg: Msghdr, length: number, flags: number): number {
+function tcpRecvUrg(sk: TcpSk, msg: Msghdr, length: number, flags: number): number {
   const tp = sk.tp;
   const urgent = words[tp.cold + TP_URG_DATA]!;
   if ((sk.flags & SOCK_URGINLINE) !== 0 || urgent === 0 || urgent === TCP_URG_READ) return -EINVAL;
@@ -97,12 +98,12 @@ export function tcpRecvUrg(sk: TcpSk, msg: Msghdr, length: number, flags: number
 }
 
 /** send(MSG_OOB): the last byte written is urgent, and every segment up to it says so. Linux: tcp_mark_urg(). */
-export function tcpMarkUrg(sk: TcpSk): void {
+function tcpMarkUrg(sk: TcpSk): void {
   words[sk.tp.cold + TP_SND_UP] = sk.tp.writeSeq;
 }
 
 /** Is there urgent data that the peer has not acknowledged? Linux: tcp_urg_mode(). */
-export function tcpUrgMode(tp: TcpSock): boolean {
+function tcpUrgMode(tp: TcpSock): boolean {
   const up = words[tp.cold + TP_SND_UP]!;
   return up !== 0 && ((up - tp.sndUna) | 0) > 0;
 }
@@ -111,7 +112,7 @@ export function tcpUrgMode(tp: TcpSock): boolean {
  * The urgent pointer of a segment that begins at `seq`, where there has been urgent data (TP_SND_UP); 0 when it is not to have one
  * (URG off). It is forgotten once it is acknowledged.
  */
-export function tcpUrgentPointer(tp: TcpSock, seq: number): number {
+function tcpUrgentPointer(tp: TcpSock, seq: number): number {
   if (!tcpUrgMode(tp)) {
     words[tp.cold + TP_SND_UP] = 0;
     return 0;
@@ -121,3 +122,8 @@ export function tcpUrgentPointer(tp: TcpSock, seq: number): number {
   if (pointer <= MAX_URGENT_POINTER) return pointer;
   return ((seq + MAX_URGENT_POINTER - tp.sndNxt) | 0) > 0 ? MAX_URGENT_POINTER : 0;
 }
+
+/** What the rest of TCP finds of it, in tcp-parts.ts. */
+export const tcpUrgentOps: TcpUrgentOps = Object.freeze({
+  receive: tcpUrg, read: tcpRecvUrg, atMark: tcpAtMark, limit: tcpUrgLimit, mark: tcpMarkUrg, mode: tcpUrgMode, pointer: tcpUrgentPointer,
+});

@@ -27,7 +27,7 @@ import { TP_ADVMSS, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_SND_CWND_STAMP, TP_URG_DATA,
 import { tcpAdjustRcvSsthresh, tcpUnderMemoryPressure } from "./tcp-memory.ts";
 import { TCP_MAX_WSCALE } from "./tcp-options.ts";
 import { tcpMd5, tcpMd5Keys, tcpMtuProbes, tcpMtupSearching } from "./tcp-parts.ts";
-import { tcpRcvqSpaceInit, tcpRmemMax } from "./tcp-rcvbuf.ts";
+import { tcpRcvbuf, tcpRmemMax } from "./tcp-parts.ts";
 import type { TcpSk, TcpSock } from "./tcp-sock.ts";
 
 /** In place of a window: it is to be found out. */
@@ -219,7 +219,7 @@ export function tcpInitBufferSpace(sk: TcpSk): void {
   words[tp.cold + TP_WINDOW_CLAMP] = clamp;
   if (tp.rcvSsthresh > clamp) tp.rcvSsthresh = clamp;
   words[tp.cold + TP_SND_CWND_STAMP] = jiffies;
-  tcpRcvqSpaceInit(sk);
+  if (tcpRcvbuf !== null) tcpRcvbuf.init(sk);
 }
 
 /** First guess of the size of the peer's segments: too small would delay no ACK, too large would delay one (RFC 1122 4.2.3.2). */

@@ -22,17 +22,14 @@ import { IP_CMSG_OPTIONS } from "./inet-sock.ts";
 import { ipQueueXmit } from "./ip-output.ts";
 import { TP_BYTES_SENT, TP_DATA_SEGS_OUT, TP_DSACK, TP_NUM_SACKS, TP_SACK_OK, TP_SEGS_OUT, TP_SND_UP, TP_WSCALE_OK } from "./tcp-cold.ts";
 import { CA_EVENT_TX_START, tcpCaEvent, tcpPacketsInFlight } from "./tcp-cong.ts";
-import { tcpEcnSend } from "./tcp-ecn.ts";
 import { tcpMakeHeadroom } from "./tcp-ip-options.ts";
-import { tcpPacingSent } from "./tcp-pacing.ts";
-import { tcpFastopen, tcpMd5, tcpMd5Keys, tcpRates } from "./tcp-parts.ts";
+import { tcpEcn, tcpFastopen, tcpMd5, tcpMd5Keys, tcpPacing, tcpRates, tcpUrgent } from "./tcp-parts.ts";
 import { tcpEnterCwr } from "./tcp-prr.ts";
 import { tcpSackOptionLength, tcpWriteSackOption } from "./tcp-sack.ts";
 import {
   OPTION_SACK_ADVERTISE, OPTION_TS, OPTION_WSCALE, tcpSynOptionBits, tcpSynOptions, tcpWriteSynOptions,
 } from "./tcp-options.ts";
 import { ICSK_ACK_SCHED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
-import { tcpUrgentPointer } from "./tcp-urgent.ts";
 import { tcpAdvertiseMss, tcpSelectWindow, WINDOW_UNKNOWN } from "./tcp-window.ts";
 
 /** Shortest time an acknowledgment waits for data to ride on, in ms. Linux: TCP_ATO_MIN. */
@@ -149,10 +146,10 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean, wante
       memView.setInt32(options + 8, tp.tsRecent);
     }
   }
-  if (tp.ecnFlags !== 0 && !syn) flags = tcpEcnSend(sk, skb, payload, flags);
+  if (tp.ecnFlags !== 0 && !syn) flags = tcpEcn!.send(sk, skb, payload, flags);
   let urgent = 0;
   if (words[cold + TP_SND_UP] !== 0) {
-    urgent = tcpUrgentPointer(tp, skb.seq);
+    urgent = tcpUrgent!.pointer(tp, skb.seq);
     if (urgent !== 0) flags |= TCPHDR_URG;
   }
   memView.setInt32(th + TH_SPORT, (inet.num << 16) | inet.dport);
@@ -172,7 +169,7 @@ export function tcpTransmitSkb(sk: TcpSk, segment: SkBuff, clone: boolean, wante
   if ((flags & TCPHDR_ACK) !== 0) tcpEventAckSent(sk);
   if (payload !== 0) {
     tcpEventDataSent(sk, payload);
-    if (words[sk.cold + SK_MAX_PACING_RATE] !== SK_PACING_UNLIMITED) tcpPacingSent(sk, payload);
+    if (tcpPacing !== null && words[sk.cold + SK_MAX_PACING_RATE] !== SK_PACING_UNLIMITED) tcpPacing.sent(sk, payload);
   }
   words[cold + TP_SEGS_OUT]!++;
   // A retransmission is another counter's (RFC 4022 tcpOutSegs).

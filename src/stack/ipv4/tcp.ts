@@ -43,11 +43,11 @@ import { tcpCheckOom, tcpMemoryInit, tcpOrphansAdd } from "./tcp-memory.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpOfoPurge } from "./tcp-ofo.ts";
 import { tcpWriteQueuePurge } from "./tcp-output.ts";
-import { tcpFastopen, tcpListening, tcpMd5, tcpMd5Keys, tcpMtuProbes, tcpMtupSearching, tcpRates } from "./tcp-parts.ts";
+import { tcpFastopen, tcpListening, tcpMd5, tcpMd5Keys, tcpMtuProbes, tcpMtupSearching, tcpRates, tcpUrgent } from "./tcp-parts.ts";
 import { tcpInq } from "./tcp-recvmsg.ts";
 import { tcpIsWriteable, tcpSendSpace, tcpSetNoSpace } from "./tcp-sendmsg.ts";
 import { tcpRecoveryReset, type TcpSk, tcpStatsReset } from "./tcp-sock.ts";
-import { TCP_URG_VALID, tcpAtMark } from "./tcp-urgent.ts";
+import { TCP_URG_VALID } from "./tcp-urgent.ts";
 import { TCP_TIMEOUT_INIT, tcpClearXmitTimers, tcpFinTime, tcpInitXmitTimers, tcpResetKeepaliveTimer } from "./tcp-timer.ts";
 import { tcpPoolReserve, tcpReceiveWindow, tcpWindowInit } from "./tcp-window.ts";
 
@@ -316,7 +316,8 @@ function tcpStreamIsReadable(sk: TcpSk): boolean {
   const waiting = (tp.rcvNxt - tp.copiedSeq) | 0;
   if (waiting <= 0) return false;
   // An urgent byte that is next is not for read().
-  const target = tcpAtMark(tp) && (sk.flags & SOCK_URGINLINE) === 0 ? words[sk.cold + SK_RCVLOWAT]! + 1 : words[sk.cold + SK_RCVLOWAT]!;
+  const atMark = words[tp.cold + TP_URG_DATA] !== 0 && tcpUrgent!.atMark(tp) && (sk.flags & SOCK_URGINLINE) === 0;
+  const target = words[sk.cold + SK_RCVLOWAT]! + (atMark ? 1 : 0);
   return waiting >= target || sk.rmemAlloc > sk.rcvbuf || tcpReceiveWindow(sk.tp) <= sk.icsk.ackRcvMss;
 }
 
@@ -350,7 +351,7 @@ export function tcpIoctl(sock: Sock, request: number, out: Int32Array): number {
   const sk = sock as TcpSk;
   const tp = sk.tp;
   if (request === SIOCATMARK) {
-    out[0] = tcpAtMark(tp) ? 1 : 0;
+    out[0] = tcpUrgent !== null && tcpUrgent.atMark(tp) ? 1 : 0;
     return 0;
   }
   if (request === FIONSPACE) {
