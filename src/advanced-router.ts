@@ -1,6 +1,6 @@
 /**
  * What only a host with several ways needs, as a part: policy rules, multipath routes, and several default routes of which one is
- * chosen whose gateway answers. boot() lists it, a program of startKernel() where it wants it. Without it rules are -EOPNOTSUPP, a
+ * chosen whose gateway answers. boot() lists it, a program of startKernel() where it wants it, with fibTrie. Without it rules are -EOPNOTSUPP, a
  * route with several next hops is -EINVAL, and of several default routes the first is taken. Linux: CONFIG_IP_ADVANCED_ROUTER.
  */
 import type { Config } from "./config.ts";
@@ -8,6 +8,8 @@ import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { fibSelectDefault } from "./stack/ipv4/fib-default.ts";
 import { fibGetNexthops, fibSelectForward, fibSelectMultipath, fibSpread } from "./stack/ipv4/fib-multipath.ts";
 import { fibRulesAttach, fibRulesInit, fibRulesLookup, fibRulesWords } from "./stack/ipv4/fib-rules.ts";
+import { fibTrieOps } from "./stack/ipv4/fib-trie-ops.ts";
+import { fibOps } from "./stack/ipv4/fib-ops.ts";
 import { registerIpAdvancedRouter } from "./stack/ipv4/ip-parts.ts";
 
 /** Not made at boot: there it would be in RAM. */
@@ -22,6 +24,7 @@ export const advancedRouter: Initcall<Config> = Object.freeze({
   name: "advanced_router",
   words: ({ fibRules }: Config) => fibRulesWords(fibRules),
   init({ fibRules }: Config) {
+    if (fibOps !== fibTrieOps) throw new Error("boot: the part advanced_router needs fib_trie");
     fibRulesInit(fibRules);
     registerIpAdvancedRouter(ROUTER);
   },

@@ -78,9 +78,9 @@ const CONFIG_TABLE = Object.freeze({
   ifaddrs: row([2, 3, 4, 64], 2, 1024),
   /** Routes in all tables, those of addresses included. */
   routes: row([8, 9, 20, 512], 8, 131000),
-  /** Distinct sets of next hop and attributes; each further next hop of a route counts as one. */
+  /** Distinct sets of next hop and attributes, where `fibTrie` is started; each further next hop of a route counts as one. */
   fibInfos: row([6, 7, 10, 256], 6, 16000),
-  /** Routing tables of all namespaces (main and local of each included). */
+  /** Routing tables of all namespaces (main and local of each included), there. */
   fibTables: row([2, 2, 4, 512], 2, 16384),
   /** Policy rules of all namespaces, with the three of each whose rules are changed; 0: they cannot be. */
   fibRules: row([0, 0, 6, 128], 0, 4096),

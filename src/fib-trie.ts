@@ -1,25 +1,22 @@
 /**
- * A trie for the routing tables as a part, for programs with more routes than a few: boot() lists it, a program of startKernel()
- * where it wants it. Without it a table is a list, which a lookup goes through.
+ * Routing tables of any number, as tries, as a part: for programs with more routes than a few. boot() lists it, a program of
+ * startKernel() where it wants it. Without it there are the tables local and main, as one list that a lookup goes through, and an
+ * order for another table is -ENOBUFS.
  */
 import type { Config } from "./config.ts";
 import { type Initcall, SUBSYS_INITCALL } from "./lib/initcall.ts";
-import { fibListWords } from "./stack/ipv4/fib-list.ts";
-import { registerFibOps } from "./stack/ipv4/fib-table.ts";
-import { tnodeInit, tnodeReserve, tnodeWords } from "./stack/ipv4/fib-tnode.ts";
-import { trieLookup } from "./stack/ipv4/fib-trie-lookup.ts";
-import { trieFind, trieInsert, trieNextLeaf, trieRemove, trieSuffixChanged, trieSweep } from "./stack/ipv4/fib-trie.ts";
-
-const fibTrieOps = Object.freeze({
-  lookup: trieLookup, find: trieFind, insert: trieInsert, remove: trieRemove, suffixChanged: trieSuffixChanged, sweep: trieSweep,
-  nextLeaf: trieNextLeaf, reserve: tnodeReserve, init: tnodeInit,
-});
+import { fibHostWords } from "./stack/ipv4/fib-host.ts";
+import { fibMemoryWords } from "./stack/ipv4/fib-memory.ts";
+import { registerFibOps } from "./stack/ipv4/fib-ops.ts";
+import { tnodeWords } from "./stack/ipv4/fib-tnode.ts";
+import { fibTrieOps } from "./stack/ipv4/fib-trie-ops.ts";
 
 /** For the option `initcalls`. */
 export const fibTrie: Initcall<Config> = Object.freeze({
   level: SUBSYS_INITCALL,
   name: "fib_trie",
-  // The list is not made then.
-  words: ({ routes }: Config) => tnodeWords(routes) - fibListWords(routes),
+  // The host's list is not made then.
+  words: ({ routes, fibInfos, fibTables, fibMetrics }: Config) =>
+    fibMemoryWords({ routes, infos: fibInfos, tables: fibTables, metrics: fibMetrics }) + tnodeWords(routes) - fibHostWords(routes),
   init: () => registerFibOps(fibTrieOps),
 });

@@ -24,9 +24,9 @@ import { familiesInit } from "./stack/core/socket.ts";
 import { inetInit } from "./stack/ipv4/af-inet.ts";
 import { arpInit } from "./stack/ipv4/arp.ts";
 import { devinetInit } from "./stack/ipv4/devinet.ts";
-import { fibInit, type FibOptions, fibWords } from "./stack/ipv4/fib-frontend.ts";
-import { fibListOps } from "./stack/ipv4/fib-list.ts";
-import { registerFibOps } from "./stack/ipv4/fib-table.ts";
+import { fibInit } from "./stack/ipv4/fib-frontend.ts";
+import { fibHostOps, fibHostWords } from "./stack/ipv4/fib-host.ts";
+import { type FibOptions, registerFibOps } from "./stack/ipv4/fib-ops.ts";
 import { inetSockInit } from "./stack/ipv4/inet-sock.ts";
 import { ipInit, ipWords } from "./stack/ipv4/ip-input.ts";
 import { filesWords } from "./stack/socket/files.ts";
@@ -92,7 +92,7 @@ const initcalls = Object.freeze([
     init() {
       netInit({ register: registerNetdev, poll: kernelPoll });
       // Until a part says otherwise.
-      registerFibOps(fibListOps);
+      registerFibOps(fibHostOps);
     },
   }),
   initcall({
@@ -116,7 +116,7 @@ const initcalls = Object.freeze([
   initcall({
     level: FS_INITCALL,
     name: "inet",
-    words: (c) => neighTableWords(c.neighbours) + fibWords(fibOptions(c)) + ipWords(c.destinations),
+    words: (c) => neighTableWords(c.neighbours) + fibHostWords(c.routes) + ipWords(c.destinations),
     init: (c) => {
       devinetInit(c.ifaddrs);
       fibInit(fibOptions(c));

@@ -8,7 +8,7 @@ import { words } from "../../src/lib/table.ts";
 import { fibGetTable } from "../../src/stack/ipv4/fib-alias.ts";
 import { FibConfig } from "../../src/stack/ipv4/fib-config.ts";
 import { fibTableDelete, fibTableInsert } from "../../src/stack/ipv4/fib-frontend.ts";
-import { fibTableLookup } from "../../src/stack/ipv4/fib-lookup.ts";
+import { trieLookup } from "../../src/stack/ipv4/fib-trie-lookup.ts";
 import { FI_PRIORITY, FI_WORD } from "../../src/stack/ipv4/fib-semantics.ts";
 import { FibResult, Flowi4, flowi4Init } from "../../src/stack/ipv4/flow.ts";
 import { EEXIST, ENOENT, ESRCH } from "../../src/uapi/errno.ts";
@@ -123,7 +123,7 @@ test.serial(`${OPERATIONS} operations on 0 to ${MOST_ROUTES} prefixes answer as 
     flowi4Init(flow, addr, 0, 0, tos, 0);
     const best = model.lookup(addr, tos);
     if (present.length <= LISTED && listLookup(present, addr, tos) !== best) throw new Error(`the naive table is wrong of ${addr}`);
-    const found = main !== 0 && fibTableLookup(main, flow.daddr, flow, res) === 0;
+    const found = main !== 0 && trieLookup(main, flow.daddr, flow, res) === 0;
     if (found !== (best !== undefined)) throw new Error(`lookup of ${addr}: ${found}`);
     if (best !== undefined) {
       equal(32 - res.slen, best.len, "prefix length");

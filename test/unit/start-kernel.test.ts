@@ -1,18 +1,20 @@
 /** A kernel of UDP and nothing else, as a board's program starts it: two hosts find each other, and what it does without says so. */
 import test from "ava";
 import {
-  AF_INET, bind, close, connect, createNet, devGetByName, devOpen, EAGAIN, EINVAL, ENODEV, ENOPROTOOPT, ESRCH, getsockname, getsockopt,
+  AF_INET, bind, close, connect, createNet, devGetByName, devOpen, EAGAIN, EINVAL, ENOBUFS, ENODEV, ENOPROTOOPT, ESRCH, getsockname, getsockopt,
   inetAddAddress, initNet, IP_MTU_DISCOVER, IP_PKTINFO, IP_PMTUDISC_DONT, IP_RECVERR, IP_TOS, IP_TTL, IPPROTO_ICMP, ipRouteAdd, ipRouteDel,
   MSG_ERRQUEUE, Msghdr, msgSetBuffer, type Net, poolsInUse, recvfrom, sendmsg, sendto, setsockopt, SO_BINDTODEVICE, SO_BROADCAST, SO_ERROR,
   SO_KEEPALIVE, SO_LINGER, SO_RCVBUF, SO_REUSEADDR, SO_TIMESTAMP, SOCK_DGRAM, SOCK_NONBLOCK, SockaddrIn, SOL_IP, SOL_SOCKET, vethCreate,
 } from "../../src/index.ts";
+import { advancedRouter } from "../../src/advanced-router.ts";
 import { ping } from "../../src/raw.ts";
 import { socketControl } from "../../src/socket-control.ts";
 import { startKernel } from "../../src/start-kernel.ts";
 import { udp } from "../../src/udp.ts";
 import { FibConfig, fibConfigAddNexthop } from "../../src/stack/ipv4/fib-config.ts";
-import { fibTableInsert } from "../../src/stack/ipv4/fib-frontend.ts";
+import { fibTableDelete, fibTableInsert } from "../../src/stack/ipv4/fib-frontend.ts";
 import { NLM_F_CREATE } from "../../src/uapi/netlink.ts";
+import { RT_TABLE_MAIN } from "../../src/uapi/rtnetlink.ts";
 import { socketIn } from "../../src/stack/socket/socket.ts";
 
 let now = 0;
@@ -73,10 +75,14 @@ test.serial("what UDP alone does without: a route has one next hop, of two defau
   startKernel({ hal, initcalls: [udp, socketControl] });
   neighbour();
   const { ifindex } = devGetByName(initNet, "eth0")!;
-  const cfg = Object.assign(new FibConfig(), { dst: 0x0b000000, dstLen: 8, nlflags: NLM_F_CREATE });
-  t.is(fibConfigAddNexthop(cfg, ifindex, THERE, 0, 1), 0);
-  t.is(fibConfigAddNexthop(cfg, ifindex, THERE + 1, 0, 1), 0);
-  t.is(fibTableInsert(initNet, cfg), -EINVAL);
+  const cfg = Object.assign(new FibConfig(), { dst: 0x0b000000, dstLen: 8, gw: THERE, nlflags: NLM_F_CREATE });
+  t.is(fibConfigAddNexthop(cfg, ifindex, THERE, 0, 1), -ENOBUFS);
+  t.is(fibTableInsert(initNet, Object.assign(cfg, { table: 7 })), -ENOBUFS);
+  t.is(fibTableInsert(initNet, Object.assign(cfg, { table: RT_TABLE_MAIN })), 0);
+  t.is(fibTableDelete(initNet, cfg), 0);
+  t.throws(() => startKernel({ hal, initcalls: [udp, advancedRouter] }), { message: /advanced_router needs fib_trie/ });
+  startKernel({ hal, initcalls: [udp, socketControl] });
+  neighbour();
   t.is(ipRouteAdd(initNet, 0, 0, THERE, 0, 1), 0);
   t.is(ipRouteAdd(initNet, 0, 0, THERE + 1, 0, 2), 0);
   const fd = socketIn(initNet, AF_INET, SOCK_DGRAM, 0);

@@ -17,13 +17,14 @@ import {
 import type { Net } from "../core/net.ts";
 import type { FibConfig } from "./fib-config.ts";
 import { FI_SHIFT, fibAliasRows, fibTables, fibWanted, TB_INTS } from "./fib-memory.ts";
+import { fibMatchesMetrics, fibMatchesNexthops, fibReleaseInfo } from "./fib-info.ts";
+import { FI_FLAGS, FI_PREFSRC, FI_PRIORITY, FI_WORD, fibConfigFill, type NetFib } from "./fib-semantics.ts";
 import {
-  FI_FLAGS, FI_PREFSRC, FI_PRIORITY, FI_WORD, fibConfigFill, fibMatchesMetrics, fibMatchesNexthops, fibReleaseInfo, type NetFib,
-} from "./fib-semantics.ts";
-import {
-  FA_INFO_SHIFT, FA_LINK, FA_LOCAL, FA_MORE, FA_TOS_SHIFT, FA_TYPE_SHIFT, FA_WORD, faKey, faLast, faNext, faSlen, fibOps, TB_NEXT, TB_NUM, TB_ROOT,
+  FA_INFO_SHIFT, FA_LINK, FA_LOCAL, FA_MORE, FA_TOS_SHIFT, FA_TYPE_SHIFT, FA_WORD, faKey, faLast, faNext, faSlen, TB_NEXT, TB_NUM, TB_ROOT,
   TB_TRIE,
 } from "./fib-table.ts";
+import { tnodeReserve } from "./fib-tnode.ts";
+import { trieFind, trieInsert, trieNextLeaf, trieRemove, trieSuffixChanged, trieSweep } from "./fib-trie.ts";
 
 /** The bits of an alias's word that say which prefix and TOS, in which table. */
 const FA_ROUTE = 63 | FA_LOCAL | (63 << FA_TOS_SHIFT);
@@ -190,7 +191,7 @@ export function fibAliasInsert(tb: number, cfg: FibConfig, fi: number): number {
   const word = aliasWord(tb, cfg) | (((fi - fibWanted) >> FI_SHIFT) << FA_INFO_SHIFT);
   const priority = words[fi + FI_PRIORITY]!;
   const flags = cfg.nlflags;
-  const leaf = fibOps.find(trie, key);
+  const leaf = trieFind(trie, key);
   fibChangedWord = word;
   fibInserted = false;
   fibDeletedInfo = 0;
@@ -233,14 +234,14 @@ export function fibAliasInsert(tb: number, cfg: FibConfig, fi: number): number {
   if (leaf === 0) {
     words[alias + FA_WORD] = word;
     words[alias + FA_LINK] = key;
-    if (!fibOps.insert(trie, alias)) {
+    if (!trieInsert(trie, alias)) {
       rowFree(fibAliasRows, alias);
       return -ENOBUFS;
     }
   } else {
     const slen = faSlen(leaf);
     linkAlias(leaf, seekBefore, alias, word);
-    fibOps.suffixChanged(trie, leaf, slen);
+    trieSuffixChanged(trie, leaf, slen);
   }
   fibInserted = true;
   return 0;
@@ -269,7 +270,7 @@ function unlinkAlias(leaf: number, before: number, alias: number): boolean {
  */
 export function fibAliasDelete(tb: number, cfg: FibConfig): number {
   const trie = words[tb + TB_TRIE]!;
-  const leaf = fibOps.find(trie, cfg.dst);
+  const leaf = trieFind(trie, cfg.dst);
   const word = aliasWord(tb, cfg);
   if (leaf === 0 || !seek(leaf, word, 0)) return -ESRCH;
   let before = seekBefore;
@@ -287,9 +288,9 @@ export function fibAliasDelete(tb: number, cfg: FibConfig): number {
       fibChangedWord = words[at + FA_WORD]!;
       const slen = faSlen(leaf);
       if (unlinkAlias(leaf, before, at)) {
-        fibOps.suffixChanged(trie, leaf, slen);
+        trieSuffixChanged(trie, leaf, slen);
       } else {
-        fibOps.remove(trie, leaf);
+        trieRemove(trie, leaf);
         rowFree(fibAliasRows, leaf);
       }
       return 0;
@@ -326,7 +327,7 @@ function sweepLeaf(leaf: number): boolean {
 /** Takes every route out whose fib_info is dead. Linux: fib_table_flush(). */
 export function fibTableFlush(tb: number): void {
   sweepTable = words[tb]!;
-  fibOps.sweep(words[tb + TB_TRIE]!, sweepLeaf);
+  trieSweep(words[tb + TB_TRIE]!, sweepLeaf);
 }
 
 /** Moves the local table's aliases of a leaf from the shared trie to the local table's own. */
@@ -341,13 +342,13 @@ function moveLocal(trie: number, local: number, leaf: number): void {
     }
     if (at === 0) return;
     const word = words[at + FA_WORD]! & ~FA_MORE;
-    fibOps.find(trie, key);
+    trieFind(trie, key);
       const slen = faSlen(leaf);
     const stays = unlinkAlias(leaf, before, at);
     if (stays) {
-      fibOps.suffixChanged(trie, leaf, slen);
+      trieSuffixChanged(trie, leaf, slen);
     } else {
-      fibOps.remove(trie, leaf);
+      trieRemove(trie, leaf);
       rowFree(fibAliasRows, leaf);
     }
     appendAlias(local, key, word);
@@ -358,17 +359,17 @@ function moveLocal(trie: number, local: number, leaf: number): void {
 /** Enters an alias behind the others of its key; the row was just freed, the tnode reserved. */
 function appendAlias(trie: number, key: number, word: number): void {
   const alias = rowAlloc(fibAliasRows);
-  const leaf = fibOps.find(trie, key);
-  fibOps.reserve(-1);
+  const leaf = trieFind(trie, key);
+  tnodeReserve(-1);
   if (leaf === 0) {
     words[alias + FA_WORD] = word;
     words[alias + FA_LINK] = key;
-    fibOps.insert(trie, alias);
+    trieInsert(trie, alias);
     return;
   }
   const slen = faSlen(leaf);
   linkAlias(leaf, faLast(leaf), alias, word);
-  fibOps.suffixChanged(trie, leaf, slen);
+  trieSuffixChanged(trie, leaf, slen);
 }
 
 /**
@@ -380,16 +381,16 @@ export function fibUnmerge(net: Net): number {
   if (local === 0 || words[local + TB_TRIE] === local) return 0;
   const trie = words[local + TB_TRIE]!;
   let count = 0;
-  for (let leaf = fibOps.nextLeaf(trie, 0); leaf !== 0; leaf = leafAfter(trie, leaf)) {
+  for (let leaf = trieNextLeaf(trie, 0); leaf !== 0; leaf = leafAfter(trie, leaf)) {
     for (let at = leaf; at !== 0; at = faNext(at)) if (faIsOf(at, RT_TABLE_LOCAL)) count++;
   }
-  if (!fibOps.reserve(count)) return -ENOBUFS;
+  if (!tnodeReserve(count)) return -ENOBUFS;
   words[local + TB_TRIE] = local;
   words[local + TB_ROOT] = 0;
-  for (let leaf = fibOps.nextLeaf(trie, 0); leaf !== 0; ) {
+  for (let leaf = trieNextLeaf(trie, 0); leaf !== 0; ) {
     const key = faKey(leaf);
     moveLocal(trie, local, leaf);
-    leaf = key === -1 ? 0 : fibOps.nextLeaf(trie, (key + 1) | 0);
+    leaf = key === -1 ? 0 : trieNextLeaf(trie, (key + 1) | 0);
   }
   return 0;
 }
@@ -397,5 +398,5 @@ export function fibUnmerge(net: Net): number {
 /** The leaf of the next higher key, or 0. */
 export function leafAfter(trie: number, leaf: number): number {
   const key = faKey(leaf);
-  return key === -1 ? 0 : fibOps.nextLeaf(trie, (key + 1) | 0);
+  return key === -1 ? 0 : trieNextLeaf(trie, (key + 1) | 0);
 }

@@ -13,7 +13,8 @@ import { neighLookup, NUD_VALID } from "../core/neighbour.ts";
 import { arpTbl } from "./arp.ts";
 import { faInfo, faIsOf, faTos, faType, fibGetTable } from "./fib-alias.ts";
 import { FI_FLAGS, FI_PRIORITY, fiScope, fiTable, type NetFib, NH_GW, nhDev, nhScope } from "./fib-semantics.ts";
-import { faNext, FA_WORD, fibOps, TB_TRIE } from "./fib-table.ts";
+import { faNext, FA_WORD, TB_TRIE } from "./fib-table.ts";
+import { trieFind } from "./fib-trie.ts";
 import type { FibResult, Flowi4 } from "./flow.ts";
 
 /** Suffix length of a default route, and its bits in an alias's word. */
@@ -51,7 +52,7 @@ function assign(res: FibResult, fi: number): void {
 export function fibSelectDefault(net: Net, flow: Flowi4, res: FibResult): boolean {
   const table = fiTable(res.fi);
   const tb = fibGetTable(net, table);
-  const leaf = tb === 0 ? 0 : fibOps.find(words[tb + TB_TRIE]!, 0);
+  const leaf = tb === 0 ? 0 : trieFind(words[tb + TB_TRIE]!, 0);
   const fib = net.fib as NetFib;
   const chosen = fib.defaultOrder;
   const scope = fiScope(res.fi);

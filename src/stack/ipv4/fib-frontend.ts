@@ -8,18 +8,18 @@
  */
 import { account } from "../../lib/account.ts";
 import {
-  NOTIFY_DONE, NotifierBlock, NotifierChain, notifierChainCall, notifierChainRegister,
+  NOTIFY_DONE, NotifierBlock, NotifierChain, notifierChainRegister,
 } from "../../lib/notifier.ts";
 import { words } from "../../lib/table.ts";
 import {
   netdevChain, NETDEV_CHANGE, NETDEV_CHANGEMTU, NETDEV_CHANGENAME, NETDEV_DOWN, NETDEV_REGISTER, NETDEV_UNREGISTER, NETDEV_UP,
 } from "../../netif/dev.ts";
-import { EINVAL, ENOBUFS, ESRCH, EXDEV } from "../../uapi/errno.ts";
+import { EINVAL, EXDEV } from "../../uapi/errno.ts";
 import { IFF_LOOPBACK, IFF_UP } from "../../uapi/if.ts";
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL } from "../../uapi/netlink.ts";
 import {
   IFA_F_NOPREFIXROUTE, IFA_F_SECONDARY, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE,
-  RT_TABLE_LOCAL, RT_TABLE_MAIN, RTM_DELROUTE, RTM_DELRULE, RTM_NEWROUTE, RTM_NEWRULE, RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST, RTN_UNSPEC,
+  RT_TABLE_LOCAL, RT_TABLE_MAIN, RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST, RTN_UNSPEC,
   RTNH_F_DEAD, RTNH_F_LINKDOWN, RTPROT_BOOT, RTPROT_KERNEL,
 } from "../../uapi/rtnetlink.ts";
 import { nlErrMsg } from "../core/extack.ts";
@@ -30,32 +30,17 @@ import { arpTbl } from "./arp.ts";
 import {
   IN_DEV_ACCEPT_LOCAL, inDevGet, inDevOrconf, type InDevice, inetaddrChain, inetIfaByprefix, inetLookupIfaddr, type InIfaddr,
 } from "./devinet.ts";
-import {
-  faIsOf, fibAliasDelete, fibAliasInit, fibAliasInsert, fibDeletedInfo, fibChangedWord, fibGetTable, fibInserted, fibInsertFlags, fibNewTable,
-  fibRouteFill, fibTableFlush, leafAfter,
-} from "./fib-alias.ts";
-import { FibConfig, fibConfigInit, type FibRule, type FibWalk } from "./fib-config.ts";
-import { fibListWords } from "./fib-list.ts";
+import { FibConfig, type FibRule } from "./fib-config.ts";
 import { fibLookup, fibLookupInit, fibResult, inetAddrType } from "./fib-lookup.ts";
-import { fibMemoryInit, fibMemoryWords, type FibSizes } from "./fib-memory.ts";
-import { fibRuleInsert, fibRuleRemove } from "./fib-rules.ts";
-import { fibCreateInfo, fibReleaseInfo, NH_NEXT, NH_OIF, NetFib, nhScope } from "./fib-semantics.ts";
+import { fibOps, type FibOptions } from "./fib-ops.ts";
+import { NH_NEXT, NH_OIF, NetFib, nhScope } from "./fib-semantics.ts";
 import { fibSyncDownAddr, fibSyncDownDev, fibSyncUp } from "./fib-sync.ts";
-import { FA_WORD, faKey, faNext, fibOps, TB_NEXT, TB_TRIE } from "./fib-table.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
 import { ipAdvancedRouter } from "./ip-parts.ts";
 import { rtCacheFlush } from "./route-cache.ts";
 
-/** The announced route, and who hears of it; made when somebody listens. */
-let notice: FibConfig | null;
-let fibChain: NotifierChain<FibConfig>;
 /** Who hears of rules, null: nobody. */
-let fibRuleChain: NotifierChain<FibRule> | null;
-
-/** How many of everything, and the most next hops of one route. */
-export interface FibOptions extends FibSizes {
-  readonly nexthops: number;
-}
+export let fibRuleChain: NotifierChain<FibRule> | null;
 
 /** Linux: fib_net_ops. */
 const fibNetOps: PernetOps = Object.freeze({
@@ -64,37 +49,17 @@ const fibNetOps: PernetOps = Object.freeze({
   },
 });
 
-/** Words that they take, with a list to keep the leaves. */
-export function fibWords(sizes: FibSizes): number {
-  return fibMemoryWords(sizes) + fibListWords(sizes.routes);
-}
-
 /** Builds the routing tables of every namespace. Boot time, after devinetInit() and before devices register. */
 export function fibInit(sizes: FibOptions): void {
-  fibMemoryInit(sizes);
-  fibOps.init(sizes.routes);
-  fibAliasInit(sizes.tables);
+  fibOps.init(sizes);
   fibLookupInit();
-  fibConfigInit(sizes.nexthops, sizes.metrics > 0);
-  notice = fibRuleChain = null;
+  fibRuleChain = null;
   registerPernetSubsys(fibNetOps);
   notifierChainRegister(netdevChain, account("fib", new NotifierBlock<NetDevice>(fibNetdevEvent)));
   notifierChainRegister(inetaddrChain, account("fib", new NotifierBlock<InIfaddr>(fibInetaddrEvent)));
 }
 
-/**
- * Somebody wants to hear of the routes' changes: RTM_NEWROUTE and RTM_DELROUTE with the whole route, after each; the record is reused.
- * Boot time. Linux: rtmsg_fib().
- */
-export function fibNotifierRegister(block: NotifierBlock<FibConfig>): void {
-  if (notice === null) {
-    notice = account("fib", new FibConfig());
-    fibChain = account("fib", new NotifierChain<FibConfig>());
-  }
-  notifierChainRegister(fibChain, block);
-}
-
-/** The same for rules: RTM_NEWRULE and RTM_DELRULE. Boot time. Linux: notify_rule_change(). */
+/** Somebody wants to hear of the rules' changes: RTM_NEWRULE and RTM_DELRULE. Boot time. Linux: notify_rule_change(). */
 export function fibRuleNotifierRegister(block: NotifierBlock<FibRule>): void {
   fibRuleChain ??= account("fib", new NotifierChain<FibRule>());
   notifierChainRegister(fibRuleChain, block);
@@ -108,14 +73,6 @@ function fibValidKeyLen(cfg: FibConfig): number {
   return (cfg.tos & ~0xfc) === 0 ? 0 : -EINVAL;
 }
 
-/** Tells the listeners of a change. Linux: rtmsg_fib(). */
-function announce(net: Net, event: number, tb: number, key: number, nlflags: number): void {
-  if (notice === null) return;
-  fibRouteFill(notice, net, words[tb]!, key, fibChangedWord);
-  notice.nlflags = nlflags;
-  notifierChainCall(fibChain, event, notice);
-}
-
 /**
  * Enters a route. Linux: inet_rtm_newroute(), fib_table_insert().
  * @param cfg the route, with the request's NLM_F_CREATE, EXCL, REPLACE, APPEND as in rtnetlink(7)
@@ -125,21 +82,9 @@ function announce(net: Net, event: number, tb: number, key: number, nlflags: num
 export function fibTableInsert(net: Net, cfg: FibConfig): number {
   const invalid = fibValidKeyLen(cfg);
   if (invalid !== 0) return invalid;
-  const tb = fibNewTable(net, cfg.table);
-  if (tb === 0) return cfg.table > 0xff ? -EINVAL : -ENOBUFS;
-  const fi = fibCreateInfo(net, cfg);
-  if (fi < 0) return fi;
-  const err = fibAliasInsert(tb, cfg, fi);
-  if (err !== 0 || !fibInserted) {
-    fibReleaseInfo(fi);
-    return err;
-  }
-  if (fibDeletedInfo !== 0) fibReleaseInfo(fibDeletedInfo);
-  if (cfg.dstLen === 0) (net.fib as NetFib).defaultOrder = -1;
-  rtCacheFlush(net);
-  if (cfg.type === RTN_LOCAL && cfg.protocol !== RTPROT_KERNEL) (net.fib as NetFib).customLocal = true;
-  announce(net, RTM_NEWROUTE, tb, cfg.dst, fibInsertFlags);
-  return 0;
+  const err = fibOps.insert(net, cfg);
+  if (err === 0 && cfg.type === RTN_LOCAL && cfg.protocol !== RTPROT_KERNEL) (net.fib as NetFib).customLocal = true;
+  return err;
 }
 
 /**
@@ -148,85 +93,7 @@ export function fibTableInsert(net: Net, cfg: FibConfig): number {
  */
 export function fibTableDelete(net: Net, cfg: FibConfig): number {
   const invalid = fibValidKeyLen(cfg);
-  if (invalid !== 0) return invalid;
-  const tb = fibGetTable(net, cfg.table);
-  if (tb === 0) return nlErrMsg(-ESRCH, "FIB table does not exist");
-  const err = fibAliasDelete(tb, cfg);
-  if (err !== 0) return err;
-  const fi = fibDeletedInfo;
-  if (cfg.dstLen === 0) (net.fib as NetFib).defaultOrder = -1;
-  rtCacheFlush(net);
-  announce(net, RTM_DELROUTE, tb, cfg.dst, 0);
-  fibReleaseInfo(fi);
-  return 0;
-}
-
-/** Adds a rule and announces it; errors as fibRuleInsert(). */
-export function fibRuleAdd(net: Net, rule: FibRule, nlflags: number): number {
-  const err = fibRuleInsert(net, rule, nlflags);
-  if (err !== 0) return err;
-  rule.net = net;
-  rtCacheFlush(net);
-  if (fibRuleChain !== null) notifierChainCall(fibRuleChain, RTM_NEWRULE, rule);
-  return 0;
-}
-
-/** Removes a rule and announces it; errors as fibRuleRemove(). */
-export function fibRuleDel(net: Net, rule: FibRule): number {
-  const err = fibRuleRemove(net, rule);
-  if (err !== 0) return err;
-  rtCacheFlush(net);
-  if (fibRuleChain !== null) notifierChainCall(fibRuleChain, RTM_DELRULE, rule);
-  return 0;
-}
-
-/** The number of the next higher table, 0 at the end; main comes before local, as Linux's hash has them. */
-function nextTable(net: Net, after: number): number {
-  let next = 0;
-  for (let tb = (net.fib as NetFib).tables; tb !== 0; tb = words[tb + TB_NEXT]!) {
-    const id = words[tb]!;
-    if (id > after && (next === 0 || id < next)) next = id;
-  }
-  return next;
-}
-
-/**
- * Begins a dump of routes. Linux: inet_dump_fib().
- * @param table only that one, 0 for all
- */
-export function fibWalkStart(walk: FibWalk, net: Net, table: number): void {
-  walk.net = net;
-  walk.only = table;
-  walk.table = table === 0 ? nextTable(net, 0) : table;
-  walk.key = walk.index = 0;
-}
-
-/** The next route of the dump, into `cfg`; false at the end. Routes come by table, then by prefix, then by preference. */
-export function fibWalkNext(walk: FibWalk, cfg: FibConfig): boolean {
-  const net = walk.net!;
-  while (walk.table !== 0) {
-    const tb = fibGetTable(net, walk.table);
-    const trie = tb === 0 ? 0 : words[tb + TB_TRIE]!;
-    let leaf = tb === 0 ? 0 : fibOps.nextLeaf(trie, walk.key);
-    while (leaf !== 0) {
-      const key = faKey(leaf);
-      if (key !== walk.key) {
-        walk.key = key;
-        walk.index = 0;
-      }
-      let number = 0;
-      for (let alias = leaf; alias !== 0; alias = faNext(alias)) {
-        if (!faIsOf(alias, walk.table) || number++ < walk.index) continue;
-        walk.index++;
-        fibRouteFill(cfg, net, walk.table, key, words[alias + FA_WORD]!);
-        return true;
-      }
-      leaf = leafAfter(trie, leaf);
-    }
-    walk.table = walk.only === 0 ? nextTable(net, walk.table) : 0;
-    walk.key = walk.index = 0;
-  }
-  return false;
+  return invalid !== 0 ? invalid : fibOps.remove(net, cfg);
 }
 
 /**
@@ -362,7 +229,7 @@ export function fibDelIfaddr(ifa: InIfaddr): void {
 
 /** Removes all routes whose next hop is dead. Linux: fib_flush(). */
 export function fibFlush(net: Net): void {
-  for (let tb = (net.fib as NetFib).tables; tb !== 0; tb = words[tb + TB_NEXT]!) fibTableFlush(tb);
+  fibOps.flush(net);
   rtCacheFlush(net);
 }
 

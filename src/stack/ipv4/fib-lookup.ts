@@ -1,15 +1,14 @@
 /**
- * The longest match: fib_table_lookup() and fib_lookup(). Linux: include/net/ip_fib.h, inet_addr_type() of
- * net/ipv4/fib_frontend.c. Which leaves are looked at on the way is the matter of what keeps them (fib-table.ts).
+ * The longest match: fib_lookup(). Linux: include/net/ip_fib.h, inet_addr_type() of net/ipv4/fib_frontend.c. Which routes are looked at
+ * on the way is the matter of what keeps them (fib-ops.ts).
  */
 import { account } from "../../lib/account.ts";
 import { EACCES, EAGAIN, EHOSTUNREACH, EINVAL, ENETUNREACH } from "../../uapi/errno.ts";
 import { inClassD } from "../../uapi/in.ts";
-import { RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST } from "../../uapi/rtnetlink.ts";
+import { RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RT_TABLE_UNSPEC, RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST } from "../../uapi/rtnetlink.ts";
 import type { Net } from "../core/net.ts";
-import { fibGetTable } from "./fib-alias.ts";
+import { fibOps } from "./fib-ops.ts";
 import type { NetFib } from "./fib-semantics.ts";
-import { fibOps } from "./fib-table.ts";
 import { type FibKey, FibResult, type Flowi4 } from "./flow.ts";
 import { ipAdvancedRouter } from "./ip-parts.ts";
 
@@ -32,23 +31,13 @@ export function fibLookupInit(): void {
 }
 
 /**
- * The longest match for a destination in a table; fills `res`. Linux: fib_table_lookup().
- * @returns 0, the error of the route's type, or -EAGAIN: nothing here, or a THROW route: the next rule is to be asked
- */
-export function fibTableLookup(tb: number, daddr: number, key: FibKey, res: FibResult): number {
-  return fibOps.lookup(tb, daddr, key, res);
-}
-
-/**
  * The route for a flow; fills `res`. Until the rules are changed main, in which local is, answers, and then the default
  * table. Linux: fib_lookup().
  * @returns 0, -ENETUNREACH (no route), or what the route's type says: -EINVAL (blackhole), -EHOSTUNREACH, -EACCES
  */
 export function fibLookup(net: Net, flow: Flowi4, res: FibResult): number {
-  const fib = net.fib as NetFib;
-  if (fib.rules >= 0) return ipAdvancedRouter!.lookup(net, flow, res);
-  let error = fib.main === 0 ? -EAGAIN : fibTableLookup(fib.main, flow.daddr, flow, res);
-  if (error === -EAGAIN && fib.fallback !== 0) error = fibTableLookup(fib.fallback, flow.daddr, flow, res);
+  if ((net.fib as NetFib).rules >= 0) return ipAdvancedRouter!.lookup(net, flow, res);
+  const error = fibOps.lookup(net, RT_TABLE_UNSPEC, flow.daddr, flow, res);
   return error === -EAGAIN ? -ENETUNREACH : error;
 }
 
@@ -65,7 +54,5 @@ export function inetAddrTypeTable(net: Net, addr: number, table: number): number
   // No addresses of hosts. The rest of 0/8 may be (Linux, since 5.3).
   if (addr === 0 || addr === -1) return RTN_BROADCAST;
   if (inClassD(addr)) return RTN_MULTICAST;
-  const tb = fibGetTable(net, table);
-  if (tb === 0) return RTN_UNICAST;
-  return fibTableLookup(tb, addr, ANY_ROUTE, fibResult) === 0 ? fibResult.type : RTN_UNICAST;
+  return fibOps.lookup(net, table, addr, ANY_ROUTE, fibResult) === 0 ? fibResult.type : RTN_UNICAST;
 }

@@ -8,7 +8,7 @@
  *   fib_table   4 words
  *   fib_alias   2 words: one for each route; the first of a key is its leaf
  *
- * What keeps the leaves has memory of its own: fib-list.ts, fib-tnode.ts.
+ * What keeps the leaves has memory of its own: fib-tnode.ts. A host's routes are fib_info and nothing else: fib-host.ts.
  */
 import { POOL_WORDS, type RowPool, rowsCreate } from "../../lib/pool.ts";
 import { wordTable } from "../../lib/table.ts";
@@ -30,7 +30,7 @@ export interface FibSizes {
   readonly metrics: number;
 }
 
-/** Row of the wanted fib_info, behind which the others lie. */
+/** Row of the wanted fib_info, or of the head of a host's list, behind which the fib_info lie. */
 export let fibWanted = 0;
 /** Highest row of fib_info. */
 export let fibInfoLast = 0;
@@ -62,17 +62,22 @@ export function fibMemoryWords(sizes: FibSizes): number {
   return regionWords(sizes) + POOLS * POOL_WORDS;
 }
 
-/** Builds the memory. Boot time only. */
+/** Makes the rows of fib_info behind the one at `base`. Boot time only. */
+export function fibInfosInit(base: number, count: number): void {
+  fibWanted = base;
+  fibInfoLast = base + count * FI_INTS;
+  fibInfoRows = rowsCreate("fib_info", base + FI_INTS, count, FI_INTS);
+}
+
+/** Builds the memory of tables of any number. Boot time only. */
 export function fibMemoryInit(sizes: FibSizes): void {
   const heads = headsFor(sizes.infos);
-  fibWanted = wordTable("fib", regionWords(sizes));
-  fibInfoLast = fibWanted + sizes.infos * FI_INTS;
+  fibInfosInit(wordTable("fib", regionWords(sizes)), sizes.infos);
   const metrics = fibInfoLast + FI_INTS;
   fibHash = metrics + sizes.metrics * METRICS_INTS;
   fibHashMask = heads - 1;
   fibTables = fibHash + heads;
   fibAliases = fibTables + sizes.tables * TB_INTS;
-  fibInfoRows = rowsCreate("fib_info", fibWanted + FI_INTS, sizes.infos, FI_INTS);
   fibMetricRows = sizes.metrics === 0 ? null : rowsCreate("fib_metrics", metrics, sizes.metrics, METRICS_INTS);
   fibAliasRows = rowsCreate("ip_fib_alias", fibAliases, sizes.routes, FA_INTS);
 }

@@ -8,6 +8,7 @@
  * Read first: ip-rule(8).
  */
 import { account } from "../../lib/account.ts";
+import { notifierChainCall } from "../../lib/notifier.ts";
 import { POOL_WORDS, rowAlloc, rowFree, type RowPool, rowsCreate, rowsLeft } from "../../lib/pool.ts";
 import { words, wordTable } from "../../lib/table.ts";
 import { devGetByName } from "../../netif/dev.ts";
@@ -17,13 +18,15 @@ import {
   FR_ACT_PROHIBIT, FR_ACT_TO_TBL, FR_ACT_UNREACHABLE, FR_ACT_UNSPEC,
 } from "../../uapi/fib-rules.ts";
 import { NLM_F_EXCL } from "../../uapi/netlink.ts";
-import { RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN, RTPROT_KERNEL } from "../../uapi/rtnetlink.ts";
+import { RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN, RTM_DELRULE, RTM_NEWRULE, RTPROT_KERNEL } from "../../uapi/rtnetlink.ts";
 import type { Net } from "../core/net.ts";
 import { fibEmptyTable, fibGetTable, fibNewTable, fibUnmerge } from "./fib-alias.ts";
 import { FibRule, fibRuleReset, type FibWalk } from "./fib-config.ts";
-import { fibTableLookup } from "./fib-lookup.ts";
+import { fibRuleChain } from "./fib-frontend.ts";
 import type { NetFib } from "./fib-semantics.ts";
+import { trieLookup } from "./fib-trie-lookup.ts";
 import type { FibResult, Flowi4 } from "./flow.ts";
+import { rtCacheFlush } from "./route-cache.ts";
 
 /** Words of a rule, and its columns. */
 const RULE_INTS = 11;
@@ -93,7 +96,7 @@ function act(net: Net, rule: number, action: number, flow: Flowi4, res: FibResul
   switch (action) {
     case FR_ACT_TO_TBL: {
       const tb = fibGetTable(net, (words[rule + RULE_WORD]! >> 8) & 255);
-      const error = tb === 0 ? -EAGAIN : fibTableLookup(tb, flow.daddr, flow, res);
+      const error = tb === 0 ? -EAGAIN : trieLookup(tb, flow.daddr, flow, res);
       // Suppressed: a route of so short a prefix does not count.
       return error === 0 && 32 - res.slen < words[rule + RULE_LENGTHS]! >>> 24 ? -EAGAIN : error;
     }
@@ -252,7 +255,7 @@ function ruleExists(at: number, rule: FibRule): boolean {
  * @returns 0; -EEXIST, -EINVAL (lengths, TOS, action, a GOTO that does not go forward), -ENOBUFS (no row, no free
  *   table, or no memory for a trie of local's own)
  */
-export function fibRuleInsert(net: Net, rule: FibRule, nlflags: number): number {
+function fibRuleInsert(net: Net, rule: FibRule, nlflags: number): number {
   if (rule.priority < 0) rule.priority = fibDefaultRulePref(net);
   const invalid = checkRule(rule);
   if (invalid !== 0) return invalid;
@@ -286,7 +289,7 @@ function wanted(at: number, rule: FibRule): boolean {
  * Removes the first rule that matches what is given, and says in `rule` which it was. Linux: fib_nl_delrule().
  * @returns 0; -ENOENT, -EINVAL (lengths), -ENOBUFS (no memory to leave the unchanged rules)
  */
-export function fibRuleRemove(net: Net, rule: FibRule): number {
+function fibRuleRemove(net: Net, rule: FibRule): number {
   if (rule.srcLen > 32 || rule.dstLen > 32) return -EINVAL;
   const err = customise(net);
   if (err !== 0) return err;
@@ -354,4 +357,23 @@ export function fibRuleWalkNext(walk: FibWalk, rule: FibRule): boolean {
   if (at === 0) return false;
   describe(net, at, rule);
   return true;
+}
+
+/** Adds a rule and announces it; errors as fibRuleInsert(). */
+export function fibRuleAdd(net: Net, rule: FibRule, nlflags: number): number {
+  const err = fibRuleInsert(net, rule, nlflags);
+  if (err !== 0) return err;
+  rule.net = net;
+  rtCacheFlush(net);
+  if (fibRuleChain !== null) notifierChainCall(fibRuleChain, RTM_NEWRULE, rule);
+  return 0;
+}
+
+/** Removes a rule and announces it; errors as fibRuleRemove(). */
+export function fibRuleDel(net: Net, rule: FibRule): number {
+  const err = fibRuleRemove(net, rule);
+  if (err !== 0) return err;
+  rtCacheFlush(net);
+  if (fibRuleChain !== null) notifierChainCall(fibRuleChain, RTM_DELRULE, rule);
+  return 0;
 }

@@ -1,16 +1,14 @@
 /**
- * fib_info: what routes share: next hops, scope, protocol, preferred source, metrics. Linux: net/ipv4/fib_semantics.c. Owns their
- * rows and the hash by content. Routes of equal content have the same fib_info, counted by the number of routes; a next hop
- * keeps the rtables made for it, so that a packet's route is found without making one.
+ * fib_info: a route but for its prefix: next hops, scope, protocol, preferred source, metrics. Linux: net/ipv4/fib_semantics.c. Owns the
+ * columns of their rows, and what must be so for a route to be taken. A next hop keeps the rtables made for it, so that a packet's
+ * route is found without making one. Routes of equal content share one in fib-info.ts; a host's have one each (fib-host.ts).
  *
  * A row is a fib_info with its first next hop; further ones of a multipath route are rows of their own, of which only the columns
  * of the next hop count. The handle of a next hop is that of its row.
  */
-import { jhash3words } from "../../lib/jhash.ts";
-import { rowAlloc, rowFree } from "../../lib/pool.ts";
 import { words } from "../../lib/table.ts";
 import { devGetByIndex } from "../../netif/dev.ts";
-import { EINVAL, ENETDOWN, ENOBUFS, ENODEV } from "../../uapi/errno.ts";
+import { EINVAL, ENETDOWN, ENODEV } from "../../uapi/errno.ts";
 import { IFF_UP } from "../../uapi/if.ts";
 import {
   RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_UNSPEC, RTAX_MAX, RTN_BLACKHOLE,
@@ -21,9 +19,8 @@ import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { inDevGet, inetSelectAddr } from "./devinet.ts";
 import { type FibConfig, FIB_NH_FLAGS, FIB_NH_GW, FIB_NH_INTS, FIB_NH_OIF, FIB_NH_WEIGHT, fibConfigReset } from "./fib-config.ts";
-import { fibGetTable } from "./fib-alias.ts";
-import { fibLookup, fibResult, fibTableLookup, inetAddrType, inetAddrTypeTable } from "./fib-lookup.ts";
-import { FI_INTS, fibHash, fibHashMask, fibInfoRows, fibMetricRows, fibWanted } from "./fib-memory.ts";
+import { fibLookup, fibResult, inetAddrType, inetAddrTypeTable } from "./fib-lookup.ts";
+import { fibOps } from "./fib-ops.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
 import { ipAdvancedRouter, ipExceptions } from "./ip-parts.ts";
 import { rtKeep, rtKept, type Rtable } from "./rtable.ts";
@@ -46,13 +43,13 @@ export const NH_OIF = 8;
 export const NH_GW = 9;
 /** RTNH_F_* (8 bits), scope of what is behind (8): LINK behind a gateway, HOST on the link, NOWHERE for local addresses; weight less one (8); scope of the route (8). */
 export const NH_WORD = 10;
-/** Highest flow hash that takes this next hop, -1 for none. */
+/** Highest flow hash that takes this next hop, -1 for none; a host's key. */
 export const NH_UPPER = 11;
 /** Source address selected for it, valid while NH_GENID is the namespace's generation. */
 const NH_SADDR = 12;
 const NH_GENID = 13;
-/** Row of its other metrics, by RTAX_*; 0 for none. */
-const FI_METRICS = 14;
+/** Row of its other metrics, by RTAX_*; 0 for none; a host's order. */
+export const FI_METRICS = 14;
 /** Numbers of the rtables made for it (16 bits each): for packets in, for packets out. */
 const NH_KEPT = 15;
 
@@ -60,7 +57,7 @@ const NH_SCOPE_SHIFT = 8;
 const NH_WEIGHT_SHIFT = 16;
 export const NH_FIB_SCOPE_SHIFT = 24;
 /** State of a next hop, which does not make two of them different. */
-const NH_STATE = RTNH_F_DEAD | RTNH_F_LINKDOWN;
+export const NH_STATE = RTNH_F_DEAD | RTNH_F_LINKDOWN;
 
 /** The widest scope a route of each type (RTN_*) may have. Linux: fib_props[].scope. */
 const FIB_TYPE_SCOPE: readonly number[] = Object.freeze([
@@ -134,8 +131,7 @@ function checkGateway(net: Net, nh: number, table: number, scope: number): numbe
   } else {
     flowi4Init(outputFlow, gw, 0, words[nh + NH_OIF]!, 0, 0);
     outputFlow.scope = scope + 1 < RT_SCOPE_LINK ? RT_SCOPE_LINK : scope + 1;
-    const tb = table === RT_TABLE_UNSPEC || table === RT_TABLE_MAIN ? 0 : fibGetTable(net, table);
-    let err = tb === 0 ? -1 : fibTableLookup(tb, gw, outputFlow, fibResult);
+    let err = table === RT_TABLE_UNSPEC || table === RT_TABLE_MAIN ? -1 : fibOps.lookup(net, table, gw, outputFlow, fibResult);
     if (err !== 0) err = fibLookup(net, outputFlow, fibResult);
     if (err !== 0) return nlErrMsg(err, "Nexthop has invalid gateway");
     if (fibResult.type !== RTN_UNICAST && fibResult.type !== RTN_LOCAL) {
@@ -184,42 +180,35 @@ export function setNexthop(nh: number, scope: number, oif: number, gw: number, f
   words[nh + NH_GENID] = -1;
 }
 
-/** Frees the further next hops of a row. */
-function freeFurther(fi: number): void {
-  let nh = words[fi + NH_NEXT]!;
-  words[fi + NH_NEXT] = 0;
-  while (nh !== 0) {
-    const next = words[nh + NH_NEXT]!;
-    rowFree(fibInfoRows, nh);
-    nh = next;
-  }
-}
-
-/** Puts the next hops asked for into fibWanted and rows behind it. Linux: fib_get_nhs(), fib_nh_init(). */
-function wantNexthops(cfg: FibConfig): number {
+/** Puts the next hops asked for into the row, several into fibWanted and rows behind it. Linux: fib_get_nhs(), fib_nh_init(). */
+function wantNexthops(fi: number, cfg: FibConfig): number {
   if (cfg.nhs !== 0) {
     return ipAdvancedRouter === null ? nlErrMsg(-EINVAL, "Multipath support not enabled in kernel") : ipAdvancedRouter.nexthops(cfg);
   }
-  setNexthop(fibWanted, cfg.scope, cfg.oif, cfg.gw, cfg.flags, 1);
+  setNexthop(fi, cfg.scope, cfg.oif, cfg.gw, cfg.flags, 1);
   return 0;
 }
 
-/** Works out in fibWanted what the route needs; a negative errno when it cannot be. Linux: the first part of fib_create_info(). */
-function workOut(net: Net, cfg: FibConfig): number {
+/**
+ * Works out in a row what the route needs. Linux: the first part of fib_create_info().
+ * @param fi fibWanted, or where a route has one next hop any row that is not in use
+ * @returns 0, -EINVAL (type, scope, flags, prefsrc not local), -ENODEV, -ENETDOWN, -ENETUNREACH (the gateway is on no link), -ENOBUFS (no row)
+ */
+export function fibWorkOut(net: Net, fi: number, cfg: FibConfig): number {
   const { type, scope } = cfg;
-  words[fibWanted + NH_NEXT] = 0;
+  words[fi + NH_NEXT] = 0;
   if (type > RTN_MAX) return nlErrMsg(-EINVAL, "Invalid type");
   if (FIB_TYPE_SCOPE[type]! > scope) return nlErrMsg(-EINVAL, "Invalid scope");
   if ((cfg.flags & NH_STATE) !== 0) {
     return nlErrMsg(-EINVAL, "Invalid rtm_flags - can not contain DEAD or LINKDOWN");
   }
-  words[fibWanted + FI_WORD] = scope | (cfg.protocol << 8) | (type << 16) | ((cfg.table === RT_TABLE_UNSPEC ? RT_TABLE_MAIN : cfg.table) << 24);
-  words[fibWanted + FI_FLAGS] = (cfg.flags & 0xffff) | (net.id << 16);
-  words[fibWanted + FI_PRIORITY] = cfg.priority;
-  words[fibWanted + FI_PREFSRC] = cfg.prefsrc;
-  words[fibWanted + FI_MTU] = cfg.mtu | (cfg.advmss << 16);
-  words[fibWanted + FI_METRICS] = 0;
-  let err = wantNexthops(cfg);
+  words[fi + FI_WORD] = scope | (cfg.protocol << 8) | (type << 16) | ((cfg.table === RT_TABLE_UNSPEC ? RT_TABLE_MAIN : cfg.table) << 24);
+  words[fi + FI_FLAGS] = (cfg.flags & 0xffff) | (net.id << 16);
+  words[fi + FI_PRIORITY] = cfg.priority;
+  words[fi + FI_PREFSRC] = cfg.prefsrc;
+  words[fi + FI_MTU] = cfg.mtu | (cfg.advmss << 16);
+  words[fi + FI_METRICS] = 0;
+  let err = wantNexthops(fi, cfg);
   if (err !== 0) return err;
   if (type >= RTN_BLACKHOLE && type <= RTN_THROW) {
     if (cfg.gw === 0 && cfg.oif === 0 && cfg.nhs === 0) return 0;
@@ -228,174 +217,36 @@ function workOut(net: Net, cfg: FibConfig): number {
   if (type < RTN_UNICAST || type > RTN_MULTICAST) return nlErrMsg(-EINVAL, "Invalid route type");
   if (scope > RT_SCOPE_HOST) return nlErrMsg(-EINVAL, "Invalid scope");
   if (scope === RT_SCOPE_HOST) {
-    if (words[fibWanted + NH_NEXT] !== 0) {
+    if (words[fi + NH_NEXT] !== 0) {
       return nlErrMsg(-EINVAL, "Route with host scope can not have multiple nexthops");
     }
-    if (words[fibWanted + NH_GW] !== 0) return nlErrMsg(-EINVAL, "Route with host scope can not have a gateway");
-    nhSetScope(fibWanted, RT_SCOPE_NOWHERE);
-    if (nhDev(net, fibWanted) === null) return -ENODEV;
+    if (words[fi + NH_GW] !== 0) return nlErrMsg(-EINVAL, "Route with host scope can not have a gateway");
+    nhSetScope(fi, RT_SCOPE_NOWHERE);
+    if (nhDev(net, fi) === null) return -ENODEV;
   } else {
     let up = 0;
-    let nh = fibWanted;
+    let nh = fi;
     do {
       err = checkNexthop(net, nh, cfg.table, scope);
       if (err !== 0) return err;
       if ((words[nh + NH_WORD]! & RTNH_F_LINKDOWN) === 0) up++;
       nh = words[nh + NH_NEXT]!;
     } while (nh !== 0);
-    if (up === 0) words[fibWanted + FI_FLAGS]! |= RTNH_F_LINKDOWN;
+    if (up === 0) words[fi + FI_FLAGS]! |= RTNH_F_LINKDOWN;
   }
   return cfg.prefsrc !== 0 && !validPrefsrc(net, cfg) ? nlErrMsg(-EINVAL, "Invalid prefsrc address") : 0;
 }
 
-function hashOf(fi: number): number {
-  const place = jhash3words(words[fi + NH_OIF]!, words[fi + NH_GW]!, words[fi + FI_PREFSRC]!, words[fi + FI_WORD]!);
-  return fibHash + ((place ^ words[fi + FI_PRIORITY]!) & fibHashMask);
-}
-
-/** Linux: nh_comp(). */
-function sameNexthops(a: number, b: number): boolean {
-  let nhA = a;
-  let nhB = b;
-  do {
-    if (
-      words[nhA + NH_OIF] !== words[nhB + NH_OIF] || words[nhA + NH_GW] !== words[nhB + NH_GW]
-      || ((words[nhA + NH_WORD]! ^ words[nhB + NH_WORD]!) & ~NH_STATE) !== 0
-    ) {
-      return false;
-    }
-    nhA = words[nhA + NH_NEXT]!;
-    nhB = words[nhB + NH_NEXT]!;
-  } while (nhA !== 0 && nhB !== 0);
-  return nhA === nhB;
-}
-
-/** Are its other metrics those? Linux: fib_metrics_match(). */
-function sameMetrics(fi: number, metrics: Int32Array | null): boolean {
-  const row = words[fi + FI_METRICS]!;
-  if (metrics === null) return row === 0;
-  for (let i = 1; i <= RTAX_MAX; i++) if (metrics[i] !== (row === 0 ? 0 : words[row + i])) return false;
-  return true;
-}
-
-function sameContent(fi: number, metrics: Int32Array | null): boolean {
-  return words[fi + FI_WORD] === words[fibWanted + FI_WORD] && words[fi + FI_PRIORITY] === words[fibWanted + FI_PRIORITY]
-    && words[fi + FI_PREFSRC] === words[fibWanted + FI_PREFSRC] && words[fi + FI_MTU] === words[fibWanted + FI_MTU]
-    && ((words[fi + FI_FLAGS]! ^ words[fibWanted + FI_FLAGS]!) & ~NH_STATE) === 0
-    && sameNexthops(fi, fibWanted) && sameMetrics(fi, metrics);
-}
-
-/** Linux: fib_find_info(). */
-function findInfo(head: number, metrics: Int32Array | null): number {
-  let fi = words[head]!;
-  while (fi !== 0 && !sameContent(fi, metrics)) fi = words[fi + FI_NEXT]!;
-  return fi;
-}
-
-/** A row with the metrics; 0 when there are none, -1 when there is no row for them. */
-function keepMetrics(metrics: Int32Array | null): number {
-  if (metrics === null) return 0;
-  let any = 0;
-  for (let i = 1; i <= RTAX_MAX; i++) any |= metrics[i]!;
-  if (any === 0) return 0;
-  const row = rowAlloc(fibMetricRows!);
-  if (row === 0) return -1;
-  for (let i = 1; i <= RTAX_MAX; i++) words[row + i] = metrics[i]!;
-  return row;
-}
-
-/**
- * The fib_info for a route, shared with all others of the same content; a reference is taken for the caller.
- * Linux: fib_create_info().
- * @returns its handle, or a negative errno: -EINVAL (type, scope, flags, prefsrc not local), -ENODEV, -ENETDOWN, -ENETUNREACH (the
- *   gateway is on no link), -ENOBUFS (no row)
- */
-export function fibCreateInfo(net: Net, cfg: FibConfig): number {
-  const err = workOut(net, cfg);
-  if (err !== 0) {
-    freeFurther(fibWanted);
-    return err;
-  }
-  const head = hashOf(fibWanted);
-  const known = findInfo(head, cfg.metrics);
-  if (known !== 0) {
-    freeFurther(fibWanted);
-    words[known + FI_REFS]!++;
-    return known;
-  }
-  const fi = rowAlloc(fibInfoRows);
-  const metrics = fi === 0 ? 0 : keepMetrics(cfg.metrics);
-  if (fi === 0 || metrics < 0) {
-    if (fi !== 0) rowFree(fibInfoRows, fi);
-    freeFurther(fibWanted);
-    return -ENOBUFS;
-  }
-  words.copyWithin(fi, fibWanted, fibWanted + FI_INTS);
-  words[fi + FI_REFS] = 1;
-  words[fi + FI_METRICS] = metrics;
-  words[fi + FI_NEXT] = words[head]!;
-  words[head] = fi;
-  fibRebalance(fi);
-  return fi;
-}
-
-function dropKept(nh: number): void {
+/** What is kept with a next hop goes: rtables, and exceptions. */
+export function nhForget(nh: number): void {
   if (ipExceptions !== null) ipExceptions.forget(nh);
   nhKeep(nh, 0, null);
   nhKeep(nh, 1, null);
 }
 
-/** A route gives its fib_info back; with the last one it goes, and the rtables it kept. Linux: fib_release_info(). */
-export function fibReleaseInfo(fi: number): void {
-  const refs = words[fi + FI_REFS]! - 1;
-  words[fi + FI_REFS] = refs;
-  if (refs > 0) return;
-  let link = hashOf(fi);
-  while (words[link] !== fi) link = words[link]! + FI_NEXT;
-  words[link] = words[fi + FI_NEXT]!;
-  for (let nh = fi; nh !== 0; nh = words[nh + NH_NEXT]!) dropKept(nh);
-  freeFurther(fi);
-  const metrics = words[fi + FI_METRICS]!;
-  if (metrics !== 0) rowFree(fibMetricRows!, metrics);
-  rowFree(fibInfoRows, fi);
-}
-
 /** A next hop has come to life or died: of several the others' shares change. */
 export function fibRebalance(fi: number): void {
   if (words[fi + NH_NEXT] !== 0) ipAdvancedRouter!.rebalance(fi);
-}
-
-/** Does a route with that fib_info match the next hops asked to be deleted? Linux: fib_nh_match(). */
-export function fibMatchesNexthops(cfg: FibConfig, fi: number): boolean {
-  if (cfg.priority !== 0 && cfg.priority !== words[fi + FI_PRIORITY]) return false;
-  if (cfg.oif !== 0 || cfg.gw !== 0) {
-    return (cfg.oif === 0 || cfg.oif === words[fi + NH_OIF]) && (cfg.gw === 0 || cfg.gw === words[fi + NH_GW]);
-  }
-  const rows = cfg.nexthops;
-  if (rows === null) return true;
-  let nh = fi;
-  for (let i = 0; i < cfg.nhs; i++) {
-    const oif = rows[i * FIB_NH_INTS + FIB_NH_OIF]!;
-    const gw = rows[i * FIB_NH_INTS + FIB_NH_GW]!;
-    if ((oif !== 0 && oif !== words[nh + NH_OIF]) || (gw !== 0 && gw !== words[nh + NH_GW])) return false;
-    nh = words[nh + NH_NEXT]!;
-    if (nh === 0) return i + 1 === cfg.nhs;
-  }
-  return true;
-}
-
-/** Does it have the metrics asked for? What is 0 matches any. Linux: fib_metrics_match(). */
-export function fibMatchesMetrics(cfg: FibConfig, fi: number): boolean {
-  const own = words[fi + FI_MTU]!;
-  if ((cfg.mtu !== 0 && cfg.mtu !== (own & 0xffff)) || (cfg.advmss !== 0 && cfg.advmss !== own >>> 16)) return false;
-  const metrics = cfg.metrics;
-  if (metrics === null) return true;
-  const row = words[fi + FI_METRICS]!;
-  for (let i = 1; i <= RTAX_MAX; i++) {
-    const value = metrics[i]!;
-    if (value !== 0 && value !== (row === 0 ? 0 : words[row + i])) return false;
-  }
-  return true;
 }
 
 /** Source address of packets by that next hop. Linux: fib_result_prefsrc(). */
@@ -428,7 +279,7 @@ export function fibConfigFill(cfg: FibConfig, net: Net, fi: number): void {
   cfg.gw = words[fi + NH_GW]!;
   cfg.flags = (words[fi + NH_WORD]! & 255) | (words[fi + FI_FLAGS]! & NH_STATE);
   const metrics = words[fi + FI_METRICS]!;
-  if (metrics !== 0) for (let i = 1; i <= RTAX_MAX; i++) cfg.metrics![i] = words[metrics + i]!;
+  if (metrics !== 0 && cfg.metrics !== null) for (let i = 1; i <= RTAX_MAX; i++) cfg.metrics[i] = words[metrics + i]!;
   if (words[fi + NH_NEXT] === 0) return;
   for (let nh = fi; nh !== 0; nh = words[nh + NH_NEXT]!) {
     const at = cfg.nhs * FIB_NH_INTS;

@@ -10,10 +10,7 @@ import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import { inDevGet } from "./devinet.ts";
 import { FI_INTS, fibInfoLast, fibWanted } from "./fib-memory.ts";
-import {
-  FI_FLAGS, FI_PREFSRC, FI_REFS, FI_WORD, nhKeep, NH_NEXT, NH_OIF, NH_WORD, nhScope, fibRebalance,
-} from "./fib-semantics.ts";
-import { ipExceptions } from "./ip-parts.ts";
+import { FI_FLAGS, FI_PREFSRC, FI_REFS, FI_WORD, fibRebalance, nhForget, NH_NEXT, NH_OIF, NH_WORD, nhScope } from "./fib-semantics.ts";
 
 /** The next fib_info of the namespace after that one (0: the first), or 0. */
 export function fibInfoAfter(net: Net, fi: number): number {
@@ -29,11 +26,7 @@ export function fibInfoAfter(net: Net, fi: number): number {
  */
 export function fibFlushCached(net: Net): void {
   for (let fi = fibInfoAfter(net, 0); fi !== 0; fi = fibInfoAfter(net, fi)) {
-    for (let nh = fi; nh !== 0; nh = words[nh + NH_NEXT]!) {
-      if (ipExceptions !== null) ipExceptions.forget(nh);
-      nhKeep(nh, 0, null);
-      nhKeep(nh, 1, null);
-    }
+    for (let nh = fi; nh !== 0; nh = words[nh + NH_NEXT]!) nhForget(nh);
   }
 }
 

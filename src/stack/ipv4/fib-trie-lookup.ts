@@ -29,7 +29,7 @@ function turnAbove(top: number, n: number, key: number): number {
 
 /**
  * The whole search: down the trie until skipped bits differ, then back to where a shorter prefix may lie. @param top of the trie
- * @returns as fibTableLookup()
+ * @returns as FibOps.lookup()
  */
 function trieSearch(top: number, daddr: number, key: FibKey, res: FibResult): number {
   const mem = words;
@@ -115,7 +115,7 @@ function trieSearch(top: number, daddr: number, key: FibKey, res: FibResult): nu
 }
 
 /**
- * The longest match for a destination, as fibTableLookup().
+ * The longest match for a destination, as FibOps.lookup().
  *
  * The leaf to which the bits of the address lead is the answer if it matches at all, as nothing below it is longer: so
  * neither the skipped bits nor a place to turn back to are looked at on the way. Only when it does not, the walk is made with both.

@@ -16,7 +16,7 @@ import { arpTbl } from "./arp.ts";
 import { ipArpProxy } from "./ip-parts.ts";
 import { inetMakeMask } from "./devinet.ts";
 import { FIB_NH_GW, FIB_NH_OIF, FibConfig, fibConfigMetric, FibWalk } from "./fib-config.ts";
-import { fibWalkNext, fibWalkStart } from "./fib-frontend.ts";
+import { fibWalkNext, fibWalkStart } from "./fib-dump.ts";
 
 /** Characters of a line of /proc/net/route before its newline. */
 const ROUTE_LINE = 127;

@@ -21,7 +21,7 @@ import { consumeSkb, skbPut, type SkBuff } from "../core/skbuff.ts";
 import { IP_HLEN, IP_VER_IHL_PLAIN, IPH_DADDR, IPH_ID, IPH_PROTOCOL, IPH_SADDR, IPH_VER_IHL } from "../wire/ip.ts";
 import { inetMakeMask } from "../ipv4/devinet.ts";
 import { type FibConfig, fibConfigReset, type FibWalk } from "../ipv4/fib-config.ts";
-import { fibWalkNext, fibWalkStart } from "../ipv4/fib-frontend.ts";
+import { fibWalkNext, fibWalkStart } from "../ipv4/fib-dump.ts";
 import { fibLookup } from "../ipv4/fib-lookup.ts";
 import { fiTable, type NetFib } from "../ipv4/fib-semantics.ts";
 import { FibResult, Flowi4, flowi4Init } from "../ipv4/flow.ts";

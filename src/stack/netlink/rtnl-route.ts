@@ -16,11 +16,9 @@ import {
 import { AF_INET, AF_UNSPEC } from "../../uapi/socket.ts";
 import { nlErrMsg } from "../core/extack.ts";
 import type { SkBuff } from "../core/skbuff.ts";
-import { fibGetTable } from "../ipv4/fib-alias.ts";
 import { FIB_NH_INTS, FIB_NH_OIF, FibConfig, FibWalk } from "../ipv4/fib-config.ts";
-import {
-  fibNotifierRegister, fibTableDelete, fibTableInsert, fibWalkNext, fibWalkStart,
-} from "../ipv4/fib-frontend.ts";
+import { fibNotifierRegister, fibTableExists, fibWalkNext, fibWalkStart } from "../ipv4/fib-dump.ts";
+import { fibTableDelete, fibTableInsert } from "../ipv4/fib-frontend.ts";
 import { nlmsgPutDump } from "./netlink-deliver.ts";
 import type { NetlinkSk, NetlinkSock } from "./netlink-sock.ts";
 import { nlaGet, nlaParseStrict, nlaU32Or, nlmsgPut } from "./nlattr.ts";
@@ -124,7 +122,7 @@ function dumpFib(skb: SkBuff, cb: NetlinkSock): number {
   if (filter.cloned) return 0;
   const net = cb.net!;
   const only = filter.table;
-  if (only !== 0 && fibGetTable(net, only) === 0) {
+  if (only !== 0 && !fibTableExists(net, only)) {
     return mem8[cb.nlh + NLMSG_HDRLEN] === AF_INET ? nlErrMsg(-ENOENT, "ipv4: FIB table does not exist") : 0;
   }
   if (cb.arg0 === 0) {

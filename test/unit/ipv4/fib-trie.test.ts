@@ -6,7 +6,7 @@ import { words } from "../../../src/lib/table.ts";
 import { fibGetTable } from "../../../src/stack/ipv4/fib-alias.ts";
 import { FibConfig } from "../../../src/stack/ipv4/fib-config.ts";
 import { fibTableDelete, fibTableInsert } from "../../../src/stack/ipv4/fib-frontend.ts";
-import { fibTableLookup } from "../../../src/stack/ipv4/fib-lookup.ts";
+import { trieLookup } from "../../../src/stack/ipv4/fib-trie-lookup.ts";
 import { fibAliasRows, fibInfoRows } from "../../../src/stack/ipv4/fib-memory.ts";
 import { FI_PREFSRC, FI_PRIORITY } from "../../../src/stack/ipv4/fib-semantics.ts";
 import { tnodeFree, tnodeInts, tnodeIntsInUse, tnodeNew, tnodeReserve } from "../../../src/stack/ipv4/fib-tnode.ts";
@@ -71,7 +71,7 @@ test.serial("any inserts, deletes and replaces answer and look up as the naive t
     for (const q of queries) {
       flowi4Init(fl, q.addr, 0, 0, q.tos, 0);
       const best = model.lookup(q.addr, q.tos);
-      const found = main !== 0 && fibTableLookup(main, fl.daddr, fl, res) === 0;
+      const found = main !== 0 && trieLookup(main, fl.daddr, fl, res) === 0;
       t.is(found, best !== undefined);
       if (best !== undefined) t.deepEqual([32 - res.slen, words[res.fi + FI_PRIORITY]], [best.len, best.priority]);
     }
@@ -237,7 +237,7 @@ test.serial("the preferred source of a replaced route is the new one's", (t) => 
   const fl = new Flowi4();
   const res = new FibResult();
   flowi4Init(fl, 0x0a010203, 0, 0, 0, 0);
-  t.is(fibTableLookup(fibGetTable(initNet, RT_TABLE_MAIN), fl.daddr, fl, res), 0);
+  t.is(trieLookup(fibGetTable(initNet, RT_TABLE_MAIN), fl.daddr, fl, res), 0);
   t.is(routesOf(RT_TABLE_MAIN)[0]!.protocol, 99);
   t.is(words[res.fi + FI_PREFSRC], 0);
 });

@@ -19,9 +19,10 @@ import {
 import { arpInit } from "../../../src/stack/ipv4/arp.ts";
 import { devinetInit } from "../../../src/stack/ipv4/devinet.ts";
 import { FibConfig, FibWalk } from "../../../src/stack/ipv4/fib-config.ts";
-import { fibInit, fibWalkNext, fibWalkStart } from "../../../src/stack/ipv4/fib-frontend.ts";
-import { fibListOps } from "../../../src/stack/ipv4/fib-list.ts";
-import { registerFibOps } from "../../../src/stack/ipv4/fib-table.ts";
+import { fibWalkNext, fibWalkStart } from "../../../src/stack/ipv4/fib-dump.ts";
+import { fibInit } from "../../../src/stack/ipv4/fib-frontend.ts";
+import { fibHostOps } from "../../../src/stack/ipv4/fib-host.ts";
+import { registerFibOps } from "../../../src/stack/ipv4/fib-ops.ts";
 import { inetSockInit } from "../../../src/stack/ipv4/inet-sock.ts";
 import { ipInit, ipRcv } from "../../../src/stack/ipv4/ip-input.ts";
 import { ARPHRD_LOOPBACK, ARPHRD_NONE } from "../../../src/uapi/if-arp.ts";
@@ -37,8 +38,8 @@ export interface PoolSizes {
   readonly rtables?: number;
   readonly ifaddrs?: number;
   readonly skbs?: number;
-  /** The tables are lists, not tries. */
-  readonly list?: boolean;
+  /** The routes are those of a host, in one list, and there is no advanced router. */
+  readonly host?: boolean;
 }
 
 /** Drop reasons since boot, in order. */
@@ -60,7 +61,7 @@ export function bootIpv4(sizes: PoolSizes = {}): void {
   inetSockInit(8);
   netdevInit(16);
   devinetInit(sizes.ifaddrs ?? 16);
-  if (sizes.list === true) registerFibOps(fibListOps);
+  if (sizes.host === true) registerFibOps(fibHostOps);
   else fibTrie.init(resolveConfig({}));
   fibInit({
     routes: sizes.routes ?? 256,
@@ -70,7 +71,7 @@ export function bootIpv4(sizes: PoolSizes = {}): void {
     nexthops: 8,
   });
   ipInit(sizes.rtables ?? 16, 4);
-  advancedRouter.init({ ...resolveConfig({}), fibRules: sizes.rules ?? 16 });
+  if (sizes.host !== true) advancedRouter.init({ ...resolveConfig({}), fibRules: sizes.rules ?? 16 });
   socketControl.init(resolveConfig({}));
   routeExceptions.init({ ...resolveConfig({}), fibExceptions: sizes.exceptions ?? 4 });
   arpInit(8);

@@ -41,7 +41,7 @@ test("a program that starts UDP carries nothing of TCP, one that starts TCP noth
 });
 
 test("a program that starts UDP carries nothing of the parts that boot() lists beside it", async (t) => {
-  const ofParts = /stack\/.*(fib-(trie|tnode|rules|multipath|default|exception)|route-learn|(ip|sockopt)-control)/;
+  const ofParts = /stack\/.*(fib-(trie|tnode|alias|info|table|dump|rules|multipath|default|exception)|route-learn|(ip|sockopt)-control)/;
   const udp = await carried(
     'export { startKernel } from "./src/start-kernel.ts"', 'export { udp } from "./src/udp.ts"', 'export { UDP } from "./src/ecma419/udp.ts"',
   );

@@ -90,6 +90,6 @@ test("a driver's chunk stays as it is", async (t) => {
 
 test("the stack's own hot functions: those of packets are, those of boot and of settings are not", async (t) => {
   const hot = await hotNames();
-  for (const name of ["ipRcv", "arpRcv", "udpRcv", "tcpV4Rcv", "tcpAck", "devQueueXmit", "fibTableLookup"]) t.true(hot.has(name), name);
+  for (const name of ["ipRcv", "arpRcv", "udpRcv", "tcpV4Rcv", "tcpAck", "devQueueXmit", "fibLookup"]) t.true(hot.has(name), name);
   for (const name of ["boot", "resolveConfig", "fibTableInsert", "inetAddAddress", "devOpen"]) t.false(hot.has(name), name);
 });
