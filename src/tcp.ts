@@ -12,13 +12,15 @@ import { tcpInfo } from "./tcp-info.ts";
 import { tcpMd5Sig } from "./tcp-md5.ts";
 import { mtuProbing } from "./tcp-mtu-probing.ts";
 import { pacing } from "./tcp-pacing.ts";
+import { rack } from "./tcp-rack.ts";
 import { rcvbufGrowth } from "./tcp-rcvbuf.ts";
 import { tcpServer } from "./tcp-server.ts";
 import { tcpSocketOptions } from "./tcp-socket-options.ts";
+import { undo } from "./tcp-undo.ts";
 import { urgentData } from "./tcp-urgent.ts";
 
 const parts: readonly Initcall<Config>[] = Object.freeze([
-  tcpServer, cubic, ecn, urgentData, pacing, rcvbufGrowth, syncookies, fastopen, tcpMd5Sig, tcpInfo, mtuProbing, tcpSocketOptions,
+  tcpServer, cubic, rack, undo, ecn, urgentData, pacing, rcvbufGrowth, syncookies, fastopen, tcpMd5Sig, tcpInfo, mtuProbing, tcpSocketOptions,
 ]);
 
 /** For the option `initcalls`. */

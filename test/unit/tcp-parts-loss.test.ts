@@ -10,8 +10,10 @@ import type { Initcall } from "../../src/lib/initcall.ts";
 import { startKernel } from "../../src/start-kernel.ts";
 import { ecn } from "../../src/tcp-ecn.ts";
 import { pacing } from "../../src/tcp-pacing.ts";
+import { rack } from "../../src/tcp-rack.ts";
 import { rcvbufGrowth } from "../../src/tcp-rcvbuf.ts";
 import { tcpServer } from "../../src/tcp-server.ts";
+import { undo } from "../../src/tcp-undo.ts";
 import { urgentData } from "../../src/tcp-urgent.ts";
 import { isTcp } from "../lib/check.ts";
 import { createLab, type Lab } from "../lib/lab.ts";
@@ -25,7 +27,7 @@ const LINES: readonly Impairment[] = [
   { delayMs: 30, jitterMs: 10, loss: 0.02, corrupt: 0.02 },
 ];
 const PARTS: readonly (readonly [string, readonly Initcall<Config>[]])[] = [
-  ["no part", []], ["ECN", [ecn]], ["urgent data", [urgentData]], ["pacing", [pacing]], ["buffers that grow", [rcvbufGrowth]],
+  ["no part", []], ["RACK", [rack]], ["undo", [undo]], ["RACK and undo", [rack, undo]], ["ECN", [ecn]], ["urgent data", [urgentData]], ["pacing", [pacing]], ["buffers that grow", [rcvbufGrowth]],
 ];
 
 function connection(t: ExecutionContext, lab: Lab): readonly [number, number] {
@@ -83,6 +85,36 @@ for (const [name, parts] of PARTS) {
     });
   }
 }
+
+test.serial("without RACK a hole is lost when three segments behind it have arrived, and each one only then", (t) => {
+  const lab = createLab(t, { start: startKernel, hosts: ["a"], peers: ["p"], initcalls: [tcpServer] });
+  const fd = lab.host("a").socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+  const peer = lab.peer("p");
+  t.is(connect(fd, new SockaddrIn(peer.addr, 80)), -EINPROGRESS);
+  const { sport, seq } = peer.expect(isTcp({ flags: "S" })).tcp!;
+  peer.sendTcp({ sport: 80, dport: sport, seq: 100, ack: seq + 1, flags: "SA", options: { mss: 1000, sackPermitted: true } });
+  peer.expect(isTcp({ flags: "A" }));
+  t.is(send(fd, new Uint8Array(8000), 0, 8000, 0), 8000);
+  const at = (segment: number): number => (seq + 1 + segment * 1000) >>> 0;
+  const acknowledge = (ack: number, ...sack: (readonly [number, number])[]): void =>
+    peer.sendTcp({ sport: 80, dport: sport, seq: 101, ack: at(ack), flags: "A", options: { sack: sack.map(([from, to]) => [at(from), at(to)]) } });
+  lab.runFor(1);
+  t.is(peer.drain().length, 8);
+  // Segments 0 and 4 are missing.
+  acknowledge(0, [1, 3]);
+  peer.expectNothing(5);
+  acknowledge(0, [1, 4]);
+  peer.expect(isTcp({ seq: at(0), length: 1000 }), { after: 0 });
+  peer.expectNothing(5);
+  acknowledge(0, [5, 8], [1, 4]);
+  peer.expect(isTcp({ seq: at(4), length: 1000 }), { after: 0 });
+  acknowledge(4, [5, 8]);
+  peer.expectNothing(5);
+  acknowledge(8);
+  peer.expectNothing(5);
+  peer.sendTcp({ sport: 80, dport: sport, seq: 101, ack: at(8), flags: "RA" });
+  lab.runFor(1);
+});
 
 test.serial("without ECN a SYN that asks for it is answered without, and ours does not ask", (t) => {
   const lab = createLab(t, { start: startKernel, hosts: ["a"], peers: ["p"], initcalls: [tcpServer] });

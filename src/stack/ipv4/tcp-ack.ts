@@ -22,25 +22,24 @@ import {
 import { TCP_CHRONO_BUSY } from "./tcp-chrono.ts";
 import {
   ICSK_PROBES_OUT, ICSK_PROBES_TSTAMP, TP_CONFIRM_STAMP, TP_DELIVERED, TP_HIGH_SEQ, TP_LOST, TP_MAX_WINDOW, TP_MDEV,
-  TP_MDEV_MAX, TP_REORDERING, TP_RETRANS_STAMP, TP_RTO_STAMP, TP_RTT_SEQ, TP_RTTVAR, TP_SACK_OK, TP_TLP_HIGH_SEQ,
+  TP_MDEV_MAX, TP_MIN_RTT, TP_MIN_RTT_STAMP, TP_REORDERING, TP_RETRANS_STAMP, TP_RTO_STAMP, TP_RTT_SEQ, TP_RTTVAR, TP_SACK_OK, TP_TLP_HIGH_SEQ,
   TP_TOTAL_RTO_TIME,
 } from "./tcp-cold.ts";
 import { tcpInCwndReduction, tcpSlowStartAfterIdleCheck } from "./tcp-cong.ts";
 import { tcpSendChallengeAck, tcpStoreTsRecent } from "./tcp-challenge.ts";
+import { dsackDelivered } from "./tcp-dsack.ts";
 import { tcpFastretransAlert, tcpRemoveRenoSacks, tcpXmitRecovery } from "./tcp-fastretrans.ts";
 import { rxOpt } from "./tcp-options.ts";
 import { tcpWriteQueueFree } from "./tcp-output.ts";
-import { tcpChrono, tcpEcn, tcpMtuProbes, tcpMtupSearching, tcpRates } from "./tcp-parts.ts";
+import { tcpChrono, tcpEcn, tcpMtuProbes, tcpMtupSearching, tcpRack, tcpRates } from "./tcp-parts.ts";
 import { tcpCwndReduction } from "./tcp-prr.ts";
-import { tcpRackAdvance, tcpRackUpdateReoWnd, tcpUpdateRttMin } from "./tcp-recovery.ts";
 import {
-  dsackDelivered, firstSackt, lastSackt, sackTimed, tcpCheckSackReordering, tcpHighestSackSeq, tcpSacktagWriteQueue, tcpSackStateClear,
+  firstSackt, lastSackt, sackTimed, tcpCheckSackReordering, tcpHighestSackSeq, tcpSacktagWriteQueue, tcpSackStateClear,
 } from "./tcp-sacktag.ts";
 import {
   ICSK_TIME_PROBE0, TCPCB_LOST, TCPCB_RETRANS, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
 } from "./tcp-sock.ts";
-import { inetCskResetXmitTimer, TCP_RTO_MIN, tcpProbe0When, tcpSetRto } from "./tcp-timer.ts";
-import { tcpProcessTlpAck, tcpSetXmitTimer } from "./tcp-tlp.ts";
+import { inetCskResetXmitTimer, TCP_RTO_MIN, tcpProbe0When, tcpRearmRto, tcpSetRto } from "./tcp-timer.ts";
 import { tcpFastPathCheck, tcpSyncMss, tcpWndEnd } from "./tcp-window.ts";
 
 /** How often at most the neighbour is told that the peer answers, in ms. */
@@ -83,6 +82,15 @@ function tcpRttEstimator(tp: TcpSock, rttMs: number): void {
     words[cold + TP_RTT_SEQ] = tp.sndNxt;
     words[cold + TP_MDEV_MAX] = TCP_RTO_MIN;
   }
+}
+
+/** The shortest round trip of the last tcp_min_rtt_wlen seconds. Linux: tcp_update_rtt_min(), there a windowed filter of three. */
+function tcpUpdateRttMin(sk: TcpSk, rttMs: number): void {
+  const rec = sk.tp.cold;
+  const now = jiffies;
+  if (rttMs > words[rec + TP_MIN_RTT]! && ((now - words[rec + TP_MIN_RTT_STAMP]!) | 0) < sk.net.ipv4.tcpMinRttWlen * 1000) return;
+  words[rec + TP_MIN_RTT] = rttMs < 1 ? 1 : rttMs;
+  words[rec + TP_MIN_RTT_STAMP] = now;
 }
 
 /** A valid measurement: estimates, sets the RTO and ends its backoff. Linux: tcp_ack_update_rtt(). */
@@ -154,7 +162,7 @@ function tcpCleanRtxQueue(sk: TcpSk, flags: number, priorFack: number): number {
       tp.sackedOut--;
     } else if (sackOk) {
       words[cold + TP_DELIVERED]!++;
-      tcpRackAdvance(tp, sacked, skb.endSeq, skb.when);
+      if (tcpRack !== null) tcpRack.advance(tp, sacked, skb.endSeq, skb.when);
     }
     if ((sacked & TCPCB_LOST) !== 0) tp.lostOut--;
     if ((skb.tcpFlags & TCPHDR_SYN) !== 0) {
@@ -337,17 +345,18 @@ export function tcpAck(sk: TcpSk, skb: SkBuff, flags: number): number {
       tcpNewlyDelivered(sk, words[cold + TP_DELIVERED]! - priorDelivered, flag);
     }
     tcpAckProbe(sk);
-    if (words[cold + TP_TLP_HIGH_SEQ] !== 0) tcpProcessTlpAck(sk, ack, flag);
+    if (words[cold + TP_TLP_HIGH_SEQ] !== 0) tcpRack!.probed(sk, ack, flag);
     return 1;
   }
   if (advance > 0 || sackTimed) flag = tcpCleanRtxQueue(sk, flag, priorFack);
-  tcpRackUpdateReoWnd(sk);
-  if (words[cold + TP_TLP_HIGH_SEQ] !== 0) tcpProcessTlpAck(sk, ack, flag);
+  if (tcpRack !== null) tcpRack.updateReoWnd(sk);
+  if (words[cold + TP_TLP_HIGH_SEQ] !== 0) tcpRack!.probed(sk, ack, flag);
   if (ackIsDubious(sk, flag)) {
     const duplicate = (flag & (FLAG_SND_UNA_ADVANCED | FLAG_NOT_DUP | FLAG_DSACKING_ACK)) === 0;
     flag = tcpFastretransAlert(sk, prior, duplicate ? 1 : 0, flag);
   }
-  if ((flag & FLAG_SET_XMIT_TIMER) !== 0) tcpSetXmitTimer(sk);
+  // Linux: tcp_set_xmit_timer().
+  if ((flag & FLAG_SET_XMIT_TIMER) !== 0 && (tcpRack === null || !tcpRack.schedule(sk, true))) tcpRearmRto(sk);
   if ((flag & FLAG_FORWARD_PROGRESS) !== 0) confirmNeighbour(sk);
   const delivered = words[cold + TP_DELIVERED]! - priorDelivered;
   tcpNewlyDelivered(sk, delivered, flag);

@@ -22,8 +22,7 @@ import {
 import { tcpFastopenAddSkb, tcpFastopenOptionSize, TFO_CLIENT_ENABLE, tcpWriteFastopenOption } from "./tcp-fastopen.ts";
 import { rxOpt } from "./tcp-options.ts";
 import { tcpConnect } from "./tcp-output.ts";
-import { tcpMarkSkbLost } from "./tcp-recovery.ts";
-import { tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
+import { tcpMarkSkbLost, tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 import { TCP_HEADROOM, tcpExtHdrLen } from "./tcp-window.ts";
 import { tcpTransmitSkb } from "./tcp-xmit.ts";

@@ -1,14 +1,14 @@
 /**
  * Loss: the congestion states, and who says what is lost. Linux: tcp_fastretrans_alert() and its helpers of
  * net/ipv4/tcp_input.c. Read first: RFC 5681 section 3.2 (fast retransmit), RFC 6582 (NewReno), RFC 3042 (limited transmit),
- * RFC 5682 (F-RTO), RFC 6298 section 5.
+ * RFC 6675 (SACK), RFC 6298 section 5.
  *
  *     Open ──dup ACK, SACK──> Disorder ──something lost──> Recovery ──highSeq acknowledged──> Open
  *       └──────────────────────RTO, any state──> Loss ─────highSeq acknowledged──────────────┘
  *
- * With SACK RACK finds what is lost (tcp-recovery.ts); without, each duplicate ACK stands for one segment that arrived behind a
+ * With SACK RACK finds what is lost (tcp-recovery.ts), or where that part is not there the count of what has arrived; without, each duplicate ACK stands for one segment that arrived behind a
  * hole: `sackedOut` counts them ("Reno SACK"), so that tcpPacketsInFlight() falls and new data may follow (limited transmit needs
- * no code of its own). The window during repair is PRR's (tcp-prr.ts), and may be undone (tcp-undo.ts).
+ * no code of its own). The window during repair is PRR's (tcp-prr.ts), and may be undone where tcp-undo.ts is there.
  */
 import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
@@ -19,9 +19,9 @@ import {
   TCP_CA_CWR, TCP_CA_DISORDER, TCP_CA_LOSS, TCP_CA_OPEN, TCP_CA_RECOVERY, TCP_SYN_SENT,
 } from "../../uapi/tcp.ts";
 import {
-  FLAG_DATA_SACKED, FLAG_ECE, FLAG_LOST_RETRANS, FLAG_ORIG_SACK_ACKED, FLAG_REXMIT_LOST, FLAG_REXMIT_NEW,
-  FLAG_SACK_RENEGING, FLAG_SET_XMIT_TIMER, FLAG_SND_UNA_ADVANCED,
+  FLAG_ECE, FLAG_LOST_RETRANS, FLAG_REXMIT_LOST, FLAG_REXMIT_NEW, FLAG_SACK_RENEGING, FLAG_SET_XMIT_TIMER, FLAG_SND_UNA_ADVANCED,
 } from "./tcp-ack-flags.ts";
+import { tcpAnyRetransDone, tcpHoldsState, tcpInitUndo, tcpTryKeepOpen } from "./tcp-ca-state.ts";
 import {
   TP_DELIVERED, TP_FRTO, TP_HIGH_SEQ, TP_PRIOR_CWND, TP_PRIOR_SSTHRESH, TP_REORD_SEEN, TP_REORDERING,
   TP_RETRANS_STAMP, TP_SACK_OK, TP_SND_CWND_CNT, TP_SND_CWND_STAMP, TP_TLP_HIGH_SEQ,
@@ -30,16 +30,12 @@ import {
   CA_EVENT_LOSS, tcpCaEvent, tcpCurrentSsthresh, tcpInCwndReduction, tcpPacketsInFlight, tcpSetCaState,
 } from "./tcp-cong.ts";
 import { tcpPushPendingFrames } from "./tcp-output.ts";
-import { tcpEcn, tcpMtuProbes, tcpMtupSearching } from "./tcp-parts.ts";
+import { FRTO_UNDONE, tcpEcn, tcpMtuProbes, tcpMtupSearching, tcpRack, tcpUndo } from "./tcp-parts.ts";
 import { tcpEndCwndReduction, tcpEnterCwr, tcpInitCwndReduction } from "./tcp-prr.ts";
-import { tcpMarkSkbLost, tcpRackMarkLost, tcpRackSkbTimeout } from "./tcp-recovery.ts";
-import { tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
+import { tcpMarkSkbLost, tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
 import { ICSK_TIME_RETRANS, TCP_NAGLE_OFF, TCPCB_LOST, TCPCB_SACKED_ACKED, type TcpSk, type TcpSock } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer } from "./tcp-timer.ts";
-import {
-  tcpAnyRetransDone, tcpInitUndo, tcpTryKeepOpen, tcpTryUndoDsack, tcpTryUndoLoss, tcpTryUndoPartial, tcpTryUndoRecovery,
-} from "./tcp-undo.ts";
-import { tcpCurrentMss, tcpWndEnd } from "./tcp-window.ts";
+import { tcpCurrentMss } from "./tcp-window.ts";
 
 /** Most segments of reordering believed in (tcp_max_reordering). */
 const TCP_MAX_REORDERING = 300;
@@ -122,7 +118,7 @@ function tcpTimeoutMarkLost(sk: TcpSk): void {
   }
   for (let skb = head; skb !== null && skb !== stop; skb = skb.next) {
     if (reneging) skb.sacked &= ~TCPCB_SACKED_ACKED;
-    else if (skb !== head && tcpRackSkbTimeout(tp, skb, 0) > 0) continue;
+    else if (tcpRack !== null && skb !== head && tcpRack.early(tp, skb)) continue;
     tcpMarkSkbLost(sk, skb);
   }
   tp.retransmitHint = null;
@@ -158,7 +154,7 @@ export function tcpEnterLoss(sk: TcpSk): void {
   words[tp.cold + TP_HIGH_SEQ] = tp.sndNxt;
   if (tp.ecnFlags !== 0) tcpEcn!.queueCwr(tp);
   words[rec + TP_TLP_HIGH_SEQ] = 0;
-  words[rec + TP_FRTO] = sysctl.tcpFrto !== 0 && (state < TCP_CA_RECOVERY || icsk.retransmits !== 0) ? 1 : 0;
+  words[rec + TP_FRTO] = tcpUndo !== null && sysctl.tcpFrto !== 0 && (state < TCP_CA_RECOVERY || icsk.retransmits !== 0) ? 1 : 0;
 }
 
 /** The first segment not acknowledged is lost: three duplicate ACKs, or a partial ACK in Recovery. Linux: tcp_newreno_mark_lost(). */
@@ -172,17 +168,33 @@ function tcpNewrenoMarkLost(sk: TcpSk, advanced: boolean): void {
   tcpMarkSkbLost(sk, head);
 }
 
+/**
+ * Without RACK: a hole is lost once as many segments behind it have arrived as reordering explains at most. RFC 6675 section 4,
+ * IsLost(). Linux until version 6.16: tcp_mark_head_lost().
+ */
+function markHoles(sk: TcpSk): void {
+  const tp = sk.tp;
+  const stop = sk.sendHead;
+  let beyond = tp.sackedOut - words[tp.cold + TP_REORDERING]!;
+  for (let skb = sk.writeQueue.head; skb !== null && skb !== stop && beyond >= 0; skb = skb.next) {
+    if ((skb.sacked & TCPCB_SACKED_ACKED) !== 0) beyond--;
+    else if ((skb.sacked & TCPCB_LOST) === 0) tcpMarkSkbLost(sk, skb);
+  }
+}
+
 /** Marks what this ACK shows lost. Linux: tcp_identify_packet_loss(). @returns the flags */
 function tcpIdentifyPacketLoss(sk: TcpSk, flags: number): number {
   const tp = sk.tp;
   if (tp.packetsOut === 0) return flags;
-  if (words[tp.cold + TP_SACK_OK] === 0) {
+  const sackOk = words[tp.cold + TP_SACK_OK] !== 0;
+  if (!sackOk || tcpRack === null) {
     tcpNewrenoMarkLost(sk, (flags & FLAG_SND_UNA_ADVANCED) !== 0);
+    if (sackOk) markHoles(sk);
     return flags;
   }
   const prior = tp.retransOut;
   let flag = flags;
-  if (tcpRackMarkLost(sk)) flag &= ~FLAG_SET_XMIT_TIMER;
+  if (tcpRack.markLost(sk)) flag &= ~FLAG_SET_XMIT_TIMER;
   return prior > tp.retransOut ? flag | FLAG_LOST_RETRANS : flag;
 }
 
@@ -193,31 +205,26 @@ function tcpTryToOpen(sk: TcpSk, flag: number): void {
   if (sk.icsk.caState !== TCP_CA_CWR) tcpTryKeepOpen(sk);
 }
 
-/**
- * An ACK in Loss. F-RTO (RFC 5682 section 3.1): after the first partial ACK new data is sent instead of retransmissions; when
- * something sent only once before the timeout is then acknowledged, the timeout was spurious. Linux: tcp_process_loss().
- * @returns FLAG_REXMIT_*, or 0
- */
+/** All that was in flight at the loss is acknowledged. @returns whether the state is kept for now */
+function endRecovery(sk: TcpSk): boolean {
+  if (tcpUndo !== null) tcpUndo.recovery(sk);
+  return tcpHoldsState(sk);
+}
+
+/** An ACK in Loss. Linux: tcp_process_loss(). @returns FLAG_REXMIT_*, or 0 */
 function tcpProcessLoss(sk: TcpSk, flag: number, dupacks: number): number {
   const tp = sk.tp;
-  const rec = tp.cold;
   const recovered = ((tp.sndUna - words[tp.cold + TP_HIGH_SEQ]!) | 0) >= 0;
   const advanced = (flag & FLAG_SND_UNA_ADVANCED) !== 0;
   const newSent = ((tp.sndNxt - words[tp.cold + TP_HIGH_SEQ]!) | 0) > 0;
-  if (advanced && tcpTryUndoLoss(sk, false)) return 0;
-  if (words[rec + TP_FRTO] !== 0) {
-    if ((flag & FLAG_ORIG_SACK_ACKED) !== 0 && tcpTryUndoLoss(sk, true)) return 0;
-    if (newSent) {
-      // Step 3.a: the loss was real.
-      if ((flag & FLAG_DATA_SACKED) !== 0 || dupacks !== 0) words[rec + TP_FRTO] = 0;
-    } else if (advanced && !recovered) {
-      words[tp.cold + TP_HIGH_SEQ] = tp.sndNxt;
-      if (sk.sendHead !== null && ((tcpWndEnd(tp) - tp.sndNxt) | 0) > 0) return FLAG_REXMIT_NEW;
-      words[rec + TP_FRTO] = 0;
-    }
+  if (tcpUndo !== null) {
+    if (advanced && tcpUndo.loss(sk, false)) return 0;
+    const frto = words[tp.cold + TP_FRTO] === 0 ? 0 : tcpUndo.frto(sk, flag, dupacks);
+    if (frto === FRTO_UNDONE) return 0;
+    if (frto !== 0) return frto;
   }
   if (recovered) {
-    if (!tcpTryUndoRecovery(sk)) tcpSetCaState(sk, TCP_CA_OPEN);
+    if (!endRecovery(sk)) tcpSetCaState(sk, TCP_CA_OPEN);
     return 0;
   }
   if (words[tp.cold + TP_SACK_OK] === 0) {
@@ -247,7 +254,7 @@ function episodeEnds(sk: TcpSk): boolean {
     }
   } else if (state === TCP_CA_RECOVERY) {
     if (words[tp.cold + TP_SACK_OK] === 0) tcpResetRenoSack(tp);
-    if (tcpTryUndoRecovery(sk)) return true;
+    if (endRecovery(sk)) return true;
     tcpEndCwndReduction(sk);
     tcpSetCaState(sk, TCP_CA_OPEN);
   }
@@ -279,10 +286,10 @@ export function tcpFastretransAlert(sk: TcpSk, priorUna: number, dupacks: number
     case TCP_CA_RECOVERY:
       if (!advanced) {
         if (words[tp.cold + TP_SACK_OK] === 0) tcpAddRenoSack(sk, dupacks);
-      } else if (tcpTryUndoPartial(sk, priorUna)) {
+      } else if (tcpUndo !== null && tcpUndo.partial(sk, priorUna)) {
         return flag;
       }
-      if (tcpTryUndoDsack(sk)) tcpTryToOpen(sk, flag);
+      if (tcpUndo !== null && tcpUndo.dsack(sk)) tcpTryToOpen(sk, flag);
       flag = tcpIdentifyPacketLoss(sk, flag);
       if (icsk.caState === TCP_CA_RECOVERY) return flag | FLAG_REXMIT_LOST;
       // Undone; but what else is lost begins a recovery of its own.
@@ -300,7 +307,7 @@ export function tcpFastretransAlert(sk: TcpSk, priorUna: number, dupacks: number
         if (advanced) tcpResetRenoSack(tp);
         tcpAddRenoSack(sk, dupacks);
       }
-      if (icsk.caState <= TCP_CA_DISORDER) tcpTryUndoDsack(sk);
+      if (tcpUndo !== null && icsk.caState <= TCP_CA_DISORDER) tcpUndo.dsack(sk);
       flag = tcpIdentifyPacketLoss(sk, flag);
   }
   if (tp.lostOut === 0) {

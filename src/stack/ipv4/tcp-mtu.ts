@@ -12,8 +12,7 @@ import { inetSkRebuildRoute, ipDontFragment } from "./ip-output.ts";
 import { dstMtu } from "./rtable.ts";
 import { TP_HIGH_SEQ, TP_PRIOR_SSTHRESH, TP_SACK_OK, TP_SYN_DATA, TP_UNDO_MARKER } from "./tcp-cold.ts";
 import { tcpCurrentSsthresh, tcpSetCaState } from "./tcp-cong.ts";
-import { tcpMarkSkbLost } from "./tcp-recovery.ts";
-import { tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
+import { tcpMarkSkbLost, tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
 import type { TcpSk } from "./tcp-sock.ts";
 import { tcpCurrentMss, tcpSyncMss } from "./tcp-window.ts";
 

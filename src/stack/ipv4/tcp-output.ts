@@ -26,7 +26,7 @@ import {
 } from "./tcp-cold.ts";
 import { tcpCwndValidate, tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import {
-  MTU_PROBE_WAIT, tcpChrono, tcpEcn, tcpFastopen, tcpMtuProbes, tcpMtupSearching, tcpPacing, tcpUrgent,
+  MTU_PROBE_WAIT, tcpChrono, tcpEcn, tcpFastopen, tcpMtuProbes, tcpMtupSearching, tcpPacing, tcpRack, tcpUrgent,
 } from "./tcp-parts.ts";
 import { tcpSendAgain } from "./tcp-retransmit.ts";
 import {
@@ -34,7 +34,6 @@ import {
   TCPCB_LOST, TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
 } from "./tcp-sock.ts";
 import { inetCskResetXmitTimer, TCP_TIMEOUT_INIT, tcpProbe0Base, tcpRearmRto } from "./tcp-timer.ts";
-import { tcpScheduleLossProbe } from "./tcp-tlp.ts";
 import {
   TCP_HEADROOM, tcpAdvmss, tcpCurrentMss, tcpExtHdrLen, tcpFullSpace, tcpInitialWindow, tcpInitializeRcvMss, tcpSelectInitialWindow, tcpSyncMss, tcpWndEnd,
 } from "./tcp-window.ts";
@@ -250,7 +249,7 @@ export function tcpWriteXmit(sk: TcpSk, mss: number, nonagle: number, pushOne: b
   }
   if (sent !== 0) {
     if (tcpInCwndReduction(sk)) words[tp.cold + TP_PRR_OUT]! += sent;
-    tcpScheduleLossProbe(sk, false);
+    if (tcpRack !== null) tcpRack.schedule(sk, false);
     return false;
   }
   return !paced && tp.packetsOut === 0 && sk.sendHead !== null;

@@ -208,6 +208,44 @@ export interface TcpRcvbufOps {
   read(sk: TcpSk, tp: TcpSock): void;
 }
 
+/** RACK (tcp-recovery.ts) and tail loss probes (tcp-tlp.ts): losses that time tells. */
+export interface TcpRackOps {
+  /** A segment sent at `when` was delivered. */
+  advance(tp: TcpSock, sacked: number, endSeq: number, when: number): void;
+  /** An ACK is taken in: marks what is lost. @returns whether the timer now waits for more */
+  markLost(sk: TcpSk): boolean;
+  /** An ACK comes: the reordering window follows what D-SACKs have told. */
+  updateReoWnd(sk: TcpSk): void;
+  /** At the retransmission timeout: is it too early to count the segment as lost? */
+  early(tp: TcpSock, skb: SkBuff): boolean;
+  /** The timer ICSK_TIME_REO_TIMEOUT, ICSK_TIME_LOSS_PROBE fires. */
+  reoTimeout(sk: TcpSk): void;
+  probe(sk: TcpSk): void;
+  /** Times a probe in the place of the RTO. @returns whether there is one to be timed */
+  schedule(sk: TcpSk, advancing: boolean): boolean;
+  /** An ACK comes while a probe is on its way: TP_TLP_HIGH_SEQ is not 0. */
+  probed(sk: TcpSk, ack: number, flag: number): void;
+}
+
+/** What TcpUndoOps.frto() answers: the timeout was spurious, and that is undone. */
+export const FRTO_UNDONE = -1;
+
+/** Reductions of the window that turn out needless (tcp-undo.ts), and what tells that: D-SACK, timestamps, F-RTO. */
+export interface TcpUndoOps {
+  /** The first SACK block of an ACK may be a D-SACK. @returns FLAG_*, with FLAG_DSACKING_ACK if it is one */
+  checkDsack(sk: TcpSk, ack: number, priorUna: number): number;
+  /** All that was in flight at a loss is acknowledged. */
+  recovery(sk: TcpSk): void;
+  /** An ACK comes outside of Loss: was every retransmission needless? */
+  dsack(sk: TcpSk): boolean;
+  /** A partial ACK comes in Recovery. @returns whether to wait and see */
+  partial(sk: TcpSk, priorUna: number): boolean;
+  /** A partial ACK comes in Loss. @param frto it is known to undo */
+  loss(sk: TcpSk, frto: boolean): boolean;
+  /** An ACK comes in Loss while TP_FRTO is set. @returns FRTO_UNDONE, FLAG_REXMIT_NEW, or 0 */
+  frto(sk: TcpSk, flag: number, dupacks: number): number;
+}
+
 export let tcpListening: TcpListenOps | null = null;
 export let tcpSyncookies: SyncookieOps | null = null;
 export let tcpFastopen: FastopenOps | null = null;
@@ -225,6 +263,8 @@ export let tcpChrono: TcpChronoOps | null = null;
 export let tcpPacing: TcpPacingOps | null = null;
 export let tcpUrgent: TcpUrgentOps | null = null;
 export let tcpEcn: TcpEcnOps | null = null;
+export let tcpRack: TcpRackOps | null = null;
+export let tcpUndo: TcpUndoOps | null = null;
 export let tcpRcvbuf: TcpRcvbufOps | null = null;
 /** Most bytes a receive buffer may grow to (the maximum of net.ipv4.tcp_rmem); 0: buffers stay as they begin. */
 export let tcpRmemMax = 0;
@@ -245,6 +285,8 @@ export function tcpPartsInit(): void {
   tcpPacing = null;
   tcpUrgent = null;
   tcpEcn = null;
+  tcpRack = null;
+  tcpUndo = null;
   tcpRcvbuf = null;
   tcpRmemMax = 0;
 }
@@ -311,4 +353,12 @@ export function registerTcpEcn(ops: TcpEcnOps): void {
 export function registerTcpRcvbuf(ops: TcpRcvbufOps, rmemMax: number): void {
   tcpRcvbuf = ops;
   tcpRmemMax = rmemMax;
+}
+
+export function registerTcpRack(ops: TcpRackOps): void {
+  tcpRack = ops;
+}
+
+export function registerTcpUndo(ops: TcpUndoOps): void {
+  tcpUndo = ops;
 }

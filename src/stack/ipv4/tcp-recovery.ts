@@ -9,22 +9,23 @@
  */
 import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
-import { LINUX_MIB_TCPLOSTRETRANSMIT } from "../../uapi/snmp.ts";
 import { TCP_CA_RECOVERY } from "../../uapi/tcp.ts";
 import type { SkBuff } from "../core/skbuff.ts";
 import {
-  TP_LOST, TP_MIN_RTT, TP_MIN_RTT_STAMP, TP_RACK_ADVANCED, TP_RACK_DSACK_SEEN, TP_RACK_END_SEQ, TP_RACK_MSTAMP,
-  TP_RACK_RTT, TP_REO_WND_PERSIST, TP_REO_WND_SEQ, TP_REO_WND_STEPS, TP_REORD_SEEN, TP_REORDERING,
+  TP_LOST, TP_MIN_RTT, TP_RACK_ADVANCED, TP_RACK_DSACK_SEEN, TP_RACK_END_SEQ, TP_RACK_MSTAMP, TP_RACK_RTT, TP_REO_WND_PERSIST,
+  TP_REO_WND_SEQ, TP_REO_WND_STEPS, TP_REORD_SEEN, TP_REORDERING,
 } from "./tcp-cold.ts";
 import { tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpEnterRecovery } from "./tcp-fastretrans.ts";
+import type { TcpRackOps } from "./tcp-parts.ts";
 import { tcpCwndReduction } from "./tcp-prr.ts";
-import { tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
+import { tcpMarkSkbLost, tcpXmitRetransmitQueue } from "./tcp-retransmit.ts";
 import {
   ICSK_TIME_REO_TIMEOUT, ICSK_TIME_RETRANS, RTT_UNKNOWN, TCPCB_LOST, TCPCB_RETRANS, TCPCB_SACKED_ACKED,
   TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
 } from "./tcp-sock.ts";
-import { inetCskResetXmitTimer, tcpRearmRto } from "./tcp-timer.ts";
+import { inetCskResetXmitTimer, TCP_TIMEOUT_MIN, tcpRearmRto } from "./tcp-timer.ts";
+import { tcpProcessTlpAck, tcpScheduleLossProbe, tcpSendLossProbe } from "./tcp-tlp.ts";
 
 /** Bits of tcp_recovery. */
 const TCP_RACK_STATIC_REO_WND = 2;
@@ -32,27 +33,6 @@ const TCP_RACK_NO_DUPTHRESH = 4;
 /** Recoveries over which a widened reordering window is kept. */
 export const TCP_RACK_RECOVERY_THRESH = 16;
 const MAX_STEPS = 255;
-/** Shortest timer in ms. Linux: TCP_TIMEOUT_MIN. */
-export const TCP_TIMEOUT_MIN = 2;
-
-/** Marks a segment lost; a retransmission lost again may be sent again. Linux: tcp_mark_skb_lost(). */
-export function tcpMarkSkbLost(sk: TcpSk, skb: SkBuff): void {
-  const tp = sk.tp;
-  const sacked = skb.sacked;
-  if ((sacked & TCPCB_SACKED_ACKED) !== 0) return;
-  if ((sacked & TCPCB_LOST) === 0) {
-    tp.lostOut++;
-    words[tp.cold + TP_LOST]!++;
-    skb.sacked = sacked | TCPCB_LOST;
-  } else if ((sacked & TCPCB_SACKED_RETRANS) !== 0) {
-    skb.sacked = sacked & ~TCPCB_SACKED_RETRANS;
-    tp.retransOut--;
-    words[tp.cold + TP_LOST]!++;
-    sk.net.mib[LINUX_MIB_TCPLOSTRETRANSMIT]!++;
-  }
-  const hint = tp.retransmitHint;
-  if (hint !== null && ((skb.seq - hint.seq) | 0) < 0) tp.retransmitHint = skb;
-}
 
 /** Was the segment (sent at t1, ending at seq1) sent after the other? Linux: tcp_skb_sent_after(). */
 function sentAfter(t1: number, t2: number, seq1: number, seq2: number): boolean {
@@ -75,7 +55,7 @@ function tcpRackReoWnd(sk: TcpSk): number {
 }
 
 /** Ms until a segment counts as lost; 0 or less: it does. Linux: tcp_rack_skb_timeout(). */
-export function tcpRackSkbTimeout(tp: TcpSock, skb: SkBuff, reoWnd: number): number {
+function tcpRackSkbTimeout(tp: TcpSock, skb: SkBuff, reoWnd: number): number {
   return (words[tp.cold + TP_RACK_RTT]! + reoWnd - ((jiffies - skb.when) | 0)) | 0;
 }
 
@@ -100,7 +80,7 @@ function tcpRackDetectLoss(sk: TcpSk): number {
 }
 
 /** Looks for losses after an ACK. @returns whether the timer now waits for more. Linux: tcp_rack_mark_lost(). */
-export function tcpRackMarkLost(sk: TcpSk): boolean {
+function tcpRackMarkLost(sk: TcpSk): boolean {
   const rec = sk.tp.cold;
   if (words[rec + TP_RACK_ADVANCED] === 0) return false;
   words[rec + TP_RACK_ADVANCED] = 0;
@@ -112,7 +92,7 @@ export function tcpRackMarkLost(sk: TcpSk): boolean {
 }
 
 /** A segment sent at `when` and ending at `endSeq` was delivered. Linux: tcp_rack_advance(). */
-export function tcpRackAdvance(tp: TcpSock, sacked: number, endSeq: number, when: number): void {
+function tcpRackAdvance(tp: TcpSock, sacked: number, endSeq: number, when: number): void {
   const rec = tp.cold;
   const rtt = (jiffies - when) | 0;
   // Too soon for the retransmission: it was the original that arrived.
@@ -126,7 +106,7 @@ export function tcpRackAdvance(tp: TcpSock, sacked: number, endSeq: number, when
 }
 
 /** The reordering window is over: what was overtaken is lost. Linux: tcp_rack_reo_timeout(). */
-export function tcpRackReoTimeout(sk: TcpSk): void {
+function tcpRackReoTimeout(sk: TcpSk): void {
   const tp = sk.tp;
   const icsk = sk.icsk;
   const priorInFlight = tcpPacketsInFlight(tp);
@@ -146,7 +126,7 @@ export function tcpRackReoTimeout(sk: TcpSk): void {
  * D-SACKs widen the reordering window by a quarter of the round trip, once per round trip; after 16 recoveries without one it is
  * narrow again. Linux: tcp_rack_update_reo_wnd(), which knows a round trip by counting deliveries; here sndUna tells.
  */
-export function tcpRackUpdateReoWnd(sk: TcpSk): void {
+function tcpRackUpdateReoWnd(sk: TcpSk): void {
   if ((sk.net.ipv4.tcpRecovery & TCP_RACK_STATIC_REO_WND) !== 0) return;
   const tp = sk.tp;
   const rec = tp.cold;
@@ -162,11 +142,13 @@ export function tcpRackUpdateReoWnd(sk: TcpSk): void {
   words[rec + TP_REO_WND_PERSIST] = TCP_RACK_RECOVERY_THRESH;
 }
 
-/** The shortest round trip of the last tcp_min_rtt_wlen seconds. Linux: tcp_update_rtt_min(), there a windowed filter of three. */
-export function tcpUpdateRttMin(sk: TcpSk, rttMs: number): void {
-  const rec = sk.tp.cold;
-  const now = jiffies;
-  if (rttMs > words[rec + TP_MIN_RTT]! && ((now - words[rec + TP_MIN_RTT_STAMP]!) | 0) < sk.net.ipv4.tcpMinRttWlen * 1000) return;
-  words[rec + TP_MIN_RTT] = rttMs < 1 ? 1 : rttMs;
-  words[rec + TP_MIN_RTT_STAMP] = now;
+/** The timeout fires: was the segment sent so late that it may yet arrive? */
+function early(tp: TcpSock, skb: SkBuff): boolean {
+  return tcpRackSkbTimeout(tp, skb, 0) > 0;
 }
+
+/** What the rest of TCP finds of it and of tail loss probes, in tcp-parts.ts. */
+export const tcpRackOps: TcpRackOps = Object.freeze({
+  advance: tcpRackAdvance, markLost: tcpRackMarkLost, early, reoTimeout: tcpRackReoTimeout, updateReoWnd: tcpRackUpdateReoWnd,
+  schedule: tcpScheduleLossProbe, probe: tcpSendLossProbe, probed: tcpProcessTlpAck,
+});

@@ -12,7 +12,7 @@ import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
 import { EAGAIN, EBUSY, ENOBUFS } from "../../uapi/errno.ts";
 import {
-  LINUX_MIB_TCPFASTRETRANS, LINUX_MIB_TCPRETRANSFAIL, LINUX_MIB_TCPSLOWSTARTRETRANS,
+  LINUX_MIB_TCPFASTRETRANS, LINUX_MIB_TCPLOSTRETRANSMIT, LINUX_MIB_TCPRETRANSFAIL, LINUX_MIB_TCPSLOWSTARTRETRANS,
   LINUX_MIB_TCPSPURIOUS_RTX_HOSTQUEUES, LINUX_MIB_TCPSYNRETRANS, TCP_MIB_RETRANSSEGS,
 } from "../../uapi/snmp.ts";
 import { TCP_CA_LOSS } from "../../uapi/tcp.ts";
@@ -20,7 +20,7 @@ import { pskbCopy } from "../core/skb-copy.ts";
 import { type SkBuff, skbBufferBytes, skbCloned, skbPull } from "../core/skbuff.ts";
 import { TCPHDR_PSH, TCPHDR_SYN } from "../wire/tcp.ts";
 import { IP_CMSG_OPTIONS } from "./inet-sock.ts";
-import { TP_BYTES_RETRANS, TP_PRR_OUT, TP_RETRANS_STAMP, TP_TOTAL_RETRANS, TP_UNDO_RETRANS } from "./tcp-cold.ts";
+import { TP_BYTES_RETRANS, TP_LOST, TP_PRR_OUT, TP_RETRANS_STAMP, TP_TOTAL_RETRANS, TP_UNDO_RETRANS } from "./tcp-cold.ts";
 import { tcpInCwndReduction, tcpPacketsInFlight } from "./tcp-cong.ts";
 import { tcpMakeHeadroom } from "./tcp-ip-options.ts";
 import { tcpFragment, tcpWriteQueueFree } from "./tcp-output.ts";
@@ -128,6 +128,25 @@ export function tcpRetransmitSkb(sk: TcpSk, skb: SkBuff): number {
   if (words[rec + TP_RETRANS_STAMP] === 0) words[rec + TP_RETRANS_STAMP] = jiffies === 0 ? 1 : jiffies;
   words[rec + TP_UNDO_RETRANS] = words[rec + TP_UNDO_RETRANS]! < 0 ? 1 : words[rec + TP_UNDO_RETRANS]! + 1;
   return err;
+}
+
+/** Marks a segment lost; a retransmission lost again may be sent again. Linux: tcp_mark_skb_lost(). */
+export function tcpMarkSkbLost(sk: TcpSk, skb: SkBuff): void {
+  const tp = sk.tp;
+  const sacked = skb.sacked;
+  if ((sacked & TCPCB_SACKED_ACKED) !== 0) return;
+  if ((sacked & TCPCB_LOST) === 0) {
+    tp.lostOut++;
+    words[tp.cold + TP_LOST]!++;
+    skb.sacked = sacked | TCPCB_LOST;
+  } else if ((sacked & TCPCB_SACKED_RETRANS) !== 0) {
+    skb.sacked = sacked & ~TCPCB_SACKED_RETRANS;
+    tp.retransOut--;
+    words[tp.cold + TP_LOST]!++;
+    sk.net.mib[LINUX_MIB_TCPLOSTRETRANSMIT]!++;
+  }
+  const hint = tp.retransmitHint;
+  if (hint !== null && ((skb.seq - hint.seq) | 0) < 0) tp.retransmitHint = skb;
 }
 
 /** Is a segment due to be sent again, now that it is marked? */

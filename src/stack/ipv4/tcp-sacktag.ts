@@ -10,20 +10,17 @@
 import { memView } from "../../lib/memory.ts";
 import { words } from "../../lib/table.ts";
 import {
-  LINUX_MIB_TCPDSACKIGNOREDDUBIOUS, LINUX_MIB_TCPDSACKIGNOREDNOUNDO, LINUX_MIB_TCPDSACKIGNOREDOLD,
-  LINUX_MIB_TCPDSACKOFORECV, LINUX_MIB_TCPDSACKRECV, LINUX_MIB_TCPDSACKRECVSEGS, LINUX_MIB_TCPSACKDISCARD,
-  LINUX_MIB_TCPSACKREORDER, LINUX_MIB_TCPTSREORDER,
+  LINUX_MIB_TCPDSACKIGNOREDNOUNDO, LINUX_MIB_TCPDSACKIGNOREDOLD, LINUX_MIB_TCPSACKDISCARD, LINUX_MIB_TCPSACKREORDER,
+  LINUX_MIB_TCPTSREORDER,
 } from "../../uapi/snmp.ts";
 import { TCP_CA_LOSS } from "../../uapi/tcp.ts";
 import type { SkBuff } from "../core/skbuff.ts";
-import { FLAG_DATA_SACKED, FLAG_DSACK_TLP, FLAG_DSACKING_ACK, FLAG_ORIG_SACK_ACKED } from "./tcp-ack-flags.ts";
+import { FLAG_DATA_SACKED, FLAG_DSACKING_ACK, FLAG_ORIG_SACK_ACKED } from "./tcp-ack-flags.ts";
 import {
-  TP_DELIVERED, TP_DSACK_DUPS, TP_HIGH_SEQ, TP_HIGHEST_SACK_SEQ, TP_MAX_WINDOW, TP_RACK_DSACK_SEEN, TP_REORD_SEEN,
-  TP_REORDERING, TP_TLP_HIGH_SEQ, TP_TOTAL_RETRANS, TP_UNDO_MARKER, TP_UNDO_RETRANS,
+  TP_DELIVERED, TP_HIGH_SEQ, TP_HIGHEST_SACK_SEQ, TP_MAX_WINDOW, TP_REORD_SEEN, TP_REORDERING, TP_UNDO_MARKER, TP_UNDO_RETRANS,
 } from "./tcp-cold.ts";
 import { rxOpt } from "./tcp-options.ts";
-import { tcpRates } from "./tcp-parts.ts";
-import { tcpRackAdvance } from "./tcp-recovery.ts";
+import { tcpRack, tcpRates, tcpUndo } from "./tcp-parts.ts";
 import {
   TCPCB_LOST, TCPCB_RETRANS, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS, type TcpSk, type TcpSock,
 } from "./tcp-sock.ts";
@@ -38,8 +35,6 @@ let reord = 0;
 export let sackTimed = false;
 export let firstSackt = 0;
 export let lastSackt = 0;
-/** Segments that a D-SACK of the ACK told of: retransmissions that were needless, and arrived all the same. */
-export let dsackDelivered = 0;
 
 /** The end of what is known to have arrived. Linux: tcp_highest_sack_seq(). */
 export function tcpHighestSackSeq(tp: TcpSock): number {
@@ -70,60 +65,13 @@ function sackblockValid(tp: TcpSock, dsack: boolean, start: number, end: number)
   return ((end - marker) | 0) > 0 && ((end - start) | 0) <= words[tp.cold + TP_MAX_WINDOW]!;
 }
 
-/** The peer got these bytes twice. @returns the number of segments; 0 when it cannot be true. Linux: tcp_dsack_seen() */
-function dsackSeen(tp: TcpSock, start: number, end: number): number {
-  const length = (end - start) | 0;
-  const rec = tp.cold;
-  if (length <= 0 || length > words[tp.cold + TP_MAX_WINDOW]!) return 0;
-  let segments = 1;
-  if (length > tp.mssCache) segments = ((length + tp.mssCache - 1) / tp.mssCache) | 0;
-  else if (words[rec + TP_TLP_HIGH_SEQ] !== 0 && words[rec + TP_TLP_HIGH_SEQ] === end) ackFlag |= FLAG_DSACK_TLP;
-  words[rec + TP_DSACK_DUPS]! += segments;
-  // More duplicates than retransmissions: the network made them.
-  if (words[rec + TP_DSACK_DUPS]! > words[tp.cold + TP_TOTAL_RETRANS]!) return 0;
-  if (words[rec + TP_REORD_SEEN] !== 0 && (ackFlag & FLAG_DSACK_TLP) === 0) words[rec + TP_RACK_DSACK_SEEN] = 1;
-  ackFlag |= FLAG_DSACKING_ACK;
-  dsackDelivered = segments;
-  return segments;
-}
-
-/** Is the first block a D-SACK: below the acknowledgment, or within the second block (RFC 2883 section 4)? Linux: tcp_check_dsack(). */
-function checkDsack(sk: TcpSk, ack: number, priorUna: number): boolean {
-  const tp = sk.tp;
-  const rec = tp.cold;
-  const mib = sk.net.mib;
-  const view = memView;
-  const at = rxOpt.sackOffset;
-  const start = view.getInt32(at);
-  const end = view.getInt32(at + 4);
-  if (((start - ack) | 0) < 0) {
-    mib[LINUX_MIB_TCPDSACKRECV]!++;
-  } else {
-    if (rxOpt.numSacks < 2) return false;
-    if (((end - view.getInt32(at + 12)) | 0) > 0 || ((start - view.getInt32(at + 8)) | 0) < 0) return false;
-    mib[LINUX_MIB_TCPDSACKOFORECV]!++;
-  }
-  const segments = dsackSeen(tp, start, end);
-  if (segments === 0) {
-    mib[LINUX_MIB_TCPDSACKIGNOREDDUBIOUS]!++;
-    return false;
-  }
-  mib[LINUX_MIB_TCPDSACKRECVSEGS]! += segments;
-  if (
-    words[rec + TP_UNDO_MARKER] !== 0 && words[rec + TP_UNDO_RETRANS]! > 0 && ((end - priorUna) | 0) <= 0 && ((end - words[rec + TP_UNDO_MARKER]!) | 0) > 0
-  ) {
-    words[rec + TP_UNDO_RETRANS] = words[rec + TP_UNDO_RETRANS]! > segments ? words[rec + TP_UNDO_RETRANS]! - segments : 0;
-  }
-  return true;
-}
-
 /** A segment in flight is known to have arrived. */
 function tagDelivered(tp: TcpSock, skb: SkBuff): void {
   const rec = tp.cold;
   const sacked = skb.sacked;
   const seq = skb.seq;
   const endSeq = skb.endSeq;
-  tcpRackAdvance(tp, sacked, endSeq, skb.when);
+  if (tcpRack !== null) tcpRack.advance(tp, sacked, endSeq, skb.when);
   let bits = sacked;
   if ((sacked & TCPCB_SACKED_RETRANS) !== 0) {
     // Not marked lost: the retransmission is believed to be on its way still.
@@ -214,10 +162,10 @@ function lowestBlock(left: number): number {
  */
 export function tcpSacktagWriteQueue(sk: TcpSk, ack: number, priorUna: number): number {
   const tp = sk.tp;
-  ackFlag = dsackDelivered = 0;
   sackTimed = false;
   reord = tp.sndNxt;
-  const dsackFound = checkDsack(sk, ack, priorUna);
+  ackFlag = tcpUndo === null ? 0 : tcpUndo.checkDsack(sk, ack, priorUna);
+  const dsackFound = (ackFlag & FLAG_DSACKING_ACK) !== 0;
   if (((ack - priorUna) | 0) < -words[tp.cold + TP_MAX_WINDOW]!) return 0;
   if (tp.packetsOut === 0) return ackFlag;
   // The lowest block first, so that one ACK with several new blocks is not taken for reordering.

@@ -28,10 +28,9 @@ import { tcpPawsReject } from "./tcp-minisocks.ts";
 import { rxOpt, tcpMssClamp, tcpParseOptions } from "./tcp-options.ts";
 import { tcpSendSynack } from "./tcp-output.ts";
 import { tcpEcn, tcpFastopen } from "./tcp-parts.ts";
-import { TCP_TIMEOUT_MIN } from "./tcp-recovery.ts";
 import { ICSK_ACK_SCHED, ICSK_TIME_RETRANS, type TcpSk } from "./tcp-sock.ts";
 import {
-  inetCskResetDelackTimer, inetCskResetXmitTimer, keepaliveTimeWhen, tcpResetKeepaliveTimer,
+  inetCskResetDelackTimer, inetCskResetXmitTimer, keepaliveTimeWhen, TCP_TIMEOUT_MIN, tcpResetKeepaliveTimer,
 } from "./tcp-timer.ts";
 import { tcpFastPathOn, tcpInitializeRcvMss, tcpSyncMss } from "./tcp-window.ts";
 

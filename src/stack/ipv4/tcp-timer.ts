@@ -35,19 +35,19 @@ import { tcpEnterLoss } from "./tcp-fastretrans.ts";
 import { tcpCheckOom } from "./tcp-memory.ts";
 import { tcpTimeWait } from "./tcp-minisocks.ts";
 import { tcpWriteQueuePurge } from "./tcp-output.ts";
-import { tcpMtuProbes } from "./tcp-parts.ts";
-import { tcpRackReoTimeout } from "./tcp-recovery.ts";
+import { tcpMtuProbes, tcpRack } from "./tcp-parts.ts";
 import { tcpRetransmitSkb } from "./tcp-retransmit.ts";
 import { skStreamWriteSpace } from "./tcp-sendmsg.ts";
 import {
   ICSK_ACK_SCHED, ICSK_ACK_TIMER, ICSK_TIME_LOSS_PROBE, ICSK_TIME_POOL, ICSK_TIME_PROBE0, ICSK_TIME_REO_TIMEOUT,
   ICSK_TIME_RETRANS, type InetConnectionSock, type TcpSk,
 } from "./tcp-sock.ts";
-import { tcpSendLossProbe } from "./tcp-tlp.ts";
 import { TCP_ATO_MIN } from "./tcp-xmit.ts";
 
 /** Bounds of the retransmission timeout in ms, and its value before the first measurement. */
 export const TCP_RTO_MIN = 200;
+/** Shortest timer in ms. */
+export const TCP_TIMEOUT_MIN = 2;
 export const TCP_RTO_MAX = 120000;
 export const TCP_TIMEOUT_INIT = 1000;
 /** The timeout of data when the handshake gave no measurement (RFC 6298 section 5.7). */
@@ -376,8 +376,8 @@ export function tcpWriteTimer(index: number): void {
   icsk.pending = 0;
   if (event === ICSK_TIME_RETRANS) tcpRetransmitTimer(sk);
   else if (event === ICSK_TIME_PROBE0) tcpProbeTimer(sk);
-  else if (event === ICSK_TIME_REO_TIMEOUT) tcpRackReoTimeout(sk);
-  else if (event === ICSK_TIME_LOSS_PROBE) tcpSendLossProbe(sk);
+  else if (event === ICSK_TIME_REO_TIMEOUT) tcpRack!.reoTimeout(sk);
+  else if (event === ICSK_TIME_LOSS_PROBE) tcpRack!.probe(sk);
   else if (event === ICSK_TIME_POOL) tcpPoolTimer(sk);
   sockPut(sk);
 }

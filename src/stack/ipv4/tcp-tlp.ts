@@ -7,15 +7,14 @@ import { words } from "../../lib/table.ts";
 import { LINUX_MIB_TCPLOSSPROBERECOVERY, LINUX_MIB_TCPLOSSPROBES } from "../../uapi/snmp.ts";
 import { TCP_CA_CWR, TCP_CA_OPEN } from "../../uapi/tcp.ts";
 import { FLAG_DATA_SACKED, FLAG_DSACK_TLP, FLAG_NOT_DUP, FLAG_SND_UNA_ADVANCED } from "./tcp-ack-flags.ts";
+import { tcpTryKeepOpen } from "./tcp-ca-state.ts";
 import { TP_SACK_OK, TP_TLP_HIGH_SEQ, TP_TLP_RETRANS } from "./tcp-cold.ts";
 import { tcpSetCaState } from "./tcp-cong.ts";
 import { tcpSendProbeSegment } from "./tcp-output.ts";
 import { tcpEndCwndReduction, tcpInitCwndReduction } from "./tcp-prr.ts";
-import { TCP_TIMEOUT_MIN } from "./tcp-recovery.ts";
 import { tcpRetransmitSegment } from "./tcp-retransmit.ts";
 import { ICSK_TIME_LOSS_PROBE, type TcpSk } from "./tcp-sock.ts";
-import { inetCskResetXmitTimer, TCP_RTO_MIN, TCP_TIMEOUT_INIT, tcpRearmRto, tcpRtoDelta } from "./tcp-timer.ts";
-import { tcpTryKeepOpen } from "./tcp-undo.ts";
+import { inetCskResetXmitTimer, TCP_RTO_MIN, TCP_TIMEOUT_INIT, TCP_TIMEOUT_MIN, tcpRearmRto, tcpRtoDelta } from "./tcp-timer.ts";
 
 /** tcp_early_retrans: probes are on. */
 const TLP_ON = 3;
@@ -37,11 +36,6 @@ export function tcpScheduleLossProbe(sk: TcpSk, advancing: boolean): boolean {
   if (rto > 0 && rto < timeout) timeout = rto;
   inetCskResetXmitTimer(sk, ICSK_TIME_LOSS_PROBE, timeout);
   return true;
-}
-
-/** After an ACK: times a probe or the RTO. Linux: tcp_set_xmit_timer(). */
-export function tcpSetXmitTimer(sk: TcpSk): void {
-  if (!tcpScheduleLossProbe(sk, true)) tcpRearmRto(sk);
 }
 
 /** Sends the probe: new data if there is any and the peer's window lets it, else the last segment. @returns whether it went */

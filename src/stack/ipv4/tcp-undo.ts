@@ -9,34 +9,20 @@ import {
   LINUX_MIB_TCPDSACKUNDO, LINUX_MIB_TCPFULLUNDO, LINUX_MIB_TCPLOSSUNDO, LINUX_MIB_TCPPARTIALUNDO,
   LINUX_MIB_TCPSPURIOUSRTOS,
 } from "../../uapi/snmp.ts";
-import { TCP_CA_DISORDER, TCP_CA_LOSS, TCP_CA_OPEN, TCP_SYN_SENT } from "../../uapi/tcp.ts";
+import { TCP_CA_LOSS, TCP_CA_OPEN, TCP_SYN_SENT } from "../../uapi/tcp.ts";
+import { FLAG_DATA_SACKED, FLAG_ORIG_SACK_ACKED, FLAG_REXMIT_NEW, FLAG_SND_UNA_ADVANCED } from "./tcp-ack-flags.ts";
+import { tcpAnyRetransDone, tcpHoldsState, tcpTryKeepOpen } from "./tcp-ca-state.ts";
 import {
-  TP_HIGH_SEQ, TP_PRIOR_CWND, TP_PRIOR_SSTHRESH, TP_RACK_ADVANCED, TP_REO_WND_PERSIST, TP_RETRANS_STAMP, TP_SACK_OK,
-  TP_SND_CWND_STAMP, TP_TLP_HIGH_SEQ, TP_TLP_RETRANS, TP_UNDO_MARKER, TP_UNDO_RETRANS,
+  TP_FRTO, TP_HIGH_SEQ, TP_PRIOR_CWND, TP_PRIOR_SSTHRESH, TP_RACK_ADVANCED, TP_REO_WND_PERSIST, TP_RETRANS_STAMP, TP_SACK_OK,
+  TP_SND_CWND_STAMP, TP_UNDO_MARKER, TP_UNDO_RETRANS,
 } from "./tcp-cold.ts";
 import { tcpSetCaState } from "./tcp-cong.ts";
-import { tcpEcn } from "./tcp-parts.ts";
+import { tcpCheckDsack } from "./tcp-dsack.ts";
+import { FRTO_UNDONE, tcpEcn, type TcpUndoOps } from "./tcp-parts.ts";
 import { TCP_RACK_RECOVERY_THRESH } from "./tcp-recovery.ts";
 import { tcpCheckSackReordering } from "./tcp-sacktag.ts";
-import { TCPCB_EVER_RETRANS, TCPCB_LOST, type TcpSk, type TcpSock } from "./tcp-sock.ts";
-
-/** A reduction begins that may be undone. Linux: tcp_init_undo(). */
-export function tcpInitUndo(tp: TcpSock): void {
-  const rec = tp.cold;
-  words[rec + TP_UNDO_MARKER] = tp.sndUna;
-  // A D-SACK may be about a tail loss probe that is on its way, too.
-  const probe = words[rec + TP_TLP_HIGH_SEQ] !== 0 && words[rec + TP_TLP_RETRANS] !== 0 ? 1 : 0;
-  const out = tp.retransOut + probe;
-  // -1: nothing was sent again yet, so that "all of it was needless" cannot be true.
-  words[rec + TP_UNDO_RETRANS] = out !== 0 ? out : -1;
-}
-
-/** Is any retransmission still unacknowledged? Linux: tcp_any_retrans_done(). */
-export function tcpAnyRetransDone(sk: TcpSk): boolean {
-  if (sk.tp.retransOut !== 0) return true;
-  const head = sk.writeQueue.head;
-  return head !== null && head !== sk.sendHead && (head.sacked & TCPCB_EVER_RETRANS) !== 0;
-}
+import { TCPCB_LOST, type TcpSk } from "./tcp-sock.ts";
+import { tcpWndEnd } from "./tcp-window.ts";
 
 /** Was what is acknowledged now only late, not lost: its echo is older than the first retransmission? Linux: tcp_packet_delayed(). */
 function tcpPacketDelayed(sk: TcpSk): boolean {
@@ -74,29 +60,8 @@ function tcpUndoCwndReduction(sk: TcpSk, unmark: boolean): void {
   words[rec + TP_RACK_ADVANCED] = 1;
 }
 
-/**
- * Without SACK, duplicate ACKs of go-back retransmissions must not look like a new loss: at exactly highSeq the state is kept
- * (RFC 6582 section 4.1). Linux: tcp_is_non_sack_preventing_reopen().
- */
-function holdsState(sk: TcpSk): boolean {
-  const tp = sk.tp;
-  if (words[tp.cold + TP_SACK_OK] !== 0 || tp.sndUna !== words[tp.cold + TP_HIGH_SEQ]!) return false;
-  if (!tcpAnyRetransDone(sk)) words[tp.cold + TP_RETRANS_STAMP] = 0;
-  return true;
-}
-
-/** Open, or Disorder while something is out of the ordinary. Linux: tcp_try_keep_open(). */
-export function tcpTryKeepOpen(sk: TcpSk): void {
-  const tp = sk.tp;
-  const state = tp.sackedOut + tp.lostOut !== 0 || tcpAnyRetransDone(sk) ? TCP_CA_DISORDER : TCP_CA_OPEN;
-  if (sk.icsk.caState !== state) {
-    tcpSetCaState(sk, state);
-    words[tp.cold + TP_HIGH_SEQ] = tp.sndNxt;
-  }
-}
-
-/** All that was in flight at the loss is acknowledged. Linux: tcp_try_undo_recovery(). @returns whether the old state is kept */
-export function tcpTryUndoRecovery(sk: TcpSk): boolean {
+/** All that was in flight at the loss is acknowledged. Linux: tcp_try_undo_recovery(). */
+function tcpTryUndoRecovery(sk: TcpSk): void {
   const rec = sk.tp.cold;
   if (tcpMayUndo(sk)) {
     const index = sk.icsk.caState === TCP_CA_LOSS ? LINUX_MIB_TCPLOSSUNDO : LINUX_MIB_TCPFULLUNDO;
@@ -105,11 +70,10 @@ export function tcpTryUndoRecovery(sk: TcpSk): boolean {
   } else if (words[rec + TP_REO_WND_PERSIST] !== 0) {
     words[rec + TP_REO_WND_PERSIST]!--;
   }
-  return holdsState(sk);
 }
 
 /** Every retransmission was needless, says D-SACK. Linux: tcp_try_undo_dsack(). @returns whether that was undone */
-export function tcpTryUndoDsack(sk: TcpSk): boolean {
+function tcpTryUndoDsack(sk: TcpSk): boolean {
   const rec = sk.tp.cold;
   if (words[rec + TP_UNDO_MARKER] === 0 || words[rec + TP_UNDO_RETRANS] !== 0) return false;
   if (words[rec + TP_REO_WND_PERSIST]! < TCP_RACK_RECOVERY_THRESH) words[rec + TP_REO_WND_PERSIST]!++;
@@ -119,14 +83,14 @@ export function tcpTryUndoDsack(sk: TcpSk): boolean {
 }
 
 /** A partial ACK in Loss. Linux: tcp_try_undo_loss(). @param frto F-RTO has found the timeout spurious */
-export function tcpTryUndoLoss(sk: TcpSk, frto: boolean): boolean {
+function tcpTryUndoLoss(sk: TcpSk, frto: boolean): boolean {
   if (!frto && !tcpMayUndo(sk)) return false;
   const mib = sk.net.mib;
   tcpUndoCwndReduction(sk, true);
   mib[LINUX_MIB_TCPLOSSUNDO]!++;
   if (frto) mib[LINUX_MIB_TCPSPURIOUSRTOS]!++;
   sk.icsk.retransmits = 0;
-  if (holdsState(sk)) return true;
+  if (tcpHoldsState(sk)) return true;
   if (frto || words[sk.tp.cold + TP_SACK_OK] !== 0) tcpSetCaState(sk, TCP_CA_OPEN);
   return true;
 }
@@ -135,7 +99,7 @@ export function tcpTryUndoLoss(sk: TcpSk, frto: boolean): boolean {
  * A partial ACK in Recovery: when the hole was filled by what was only late, nothing more is marked lost, and without
  * retransmissions on their way all is undone. Linux: tcp_try_undo_partial(). @returns whether to wait and see
  */
-export function tcpTryUndoPartial(sk: TcpSk, priorUna: number): boolean {
+function tcpTryUndoPartial(sk: TcpSk, priorUna: number): boolean {
   const tp = sk.tp;
   if (words[tp.cold + TP_UNDO_MARKER] === 0 || !tcpPacketDelayed(sk)) return false;
   tcpCheckSackReordering(sk, priorUna, true);
@@ -146,3 +110,30 @@ export function tcpTryUndoPartial(sk: TcpSk, priorUna: number): boolean {
   tcpTryKeepOpen(sk);
   return false;
 }
+
+/**
+ * F-RTO (RFC 5682 section 3.1): after the first partial ACK new data is sent instead of retransmissions; when something sent only once
+ * before the timeout is then acknowledged, the timeout was spurious. Linux: a part of tcp_process_loss().
+ * @returns FRTO_UNDONE, FLAG_REXMIT_NEW, or 0 when the ACK is one like others
+ */
+function tcpFrto(sk: TcpSk, flag: number, dupacks: number): number {
+  const tp = sk.tp;
+  const cold = tp.cold;
+  const highSeq = words[cold + TP_HIGH_SEQ]!;
+  if ((flag & FLAG_ORIG_SACK_ACKED) !== 0 && tcpTryUndoLoss(sk, true)) return FRTO_UNDONE;
+  if (((tp.sndNxt - highSeq) | 0) > 0) {
+    // Step 3.a: the loss was real.
+    if ((flag & FLAG_DATA_SACKED) !== 0 || dupacks !== 0) words[cold + TP_FRTO] = 0;
+  } else if ((flag & FLAG_SND_UNA_ADVANCED) !== 0 && ((tp.sndUna - highSeq) | 0) < 0) {
+    words[cold + TP_HIGH_SEQ] = tp.sndNxt;
+    if (sk.sendHead !== null && ((tcpWndEnd(tp) - tp.sndNxt) | 0) > 0) return FLAG_REXMIT_NEW;
+    words[cold + TP_FRTO] = 0;
+  }
+  return 0;
+}
+
+/** What the rest of TCP finds of it, in tcp-parts.ts. */
+export const tcpUndoOps: TcpUndoOps = Object.freeze({
+  recovery: tcpTryUndoRecovery, dsack: tcpTryUndoDsack, loss: tcpTryUndoLoss, partial: tcpTryUndoPartial, frto: tcpFrto,
+  checkDsack: tcpCheckDsack,
+});
