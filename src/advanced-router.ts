@@ -3,7 +3,7 @@
  * chosen whose gateway answers. boot() lists it, a program of startKernel() where it wants it, with fibTrie. Without it rules are -EOPNOTSUPP, a
  * route with several next hops is -EINVAL, and of several default routes the first is taken. Linux: CONFIG_IP_ADVANCED_ROUTER.
  */
-import type { Config } from "./config.ts";
+import { type Config, ADVANCED_ROUTER_SIZES } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { fibSelectDefault } from "./stack/ipv4/fib-default.ts";
 import { fibGetNexthops, fibSelectForward, fibSelectMultipath, fibSpread } from "./stack/ipv4/fib-multipath.ts";
@@ -22,6 +22,7 @@ const ROUTER = Object.freeze({
 export const advancedRouter: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "advanced_router",
+  sizes: ADVANCED_ROUTER_SIZES,
   words: ({ fibRules }: Config) => fibRulesWords(fibRules),
   init({ fibRules }: Config) {
     if (fibOps !== fibTrieOps) throw new Error("boot: the part advanced_router needs fib_trie");

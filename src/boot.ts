@@ -3,10 +3,11 @@
  * startKernel() of start-kernel.ts instead.
  */
 import { advancedRouter } from "./advanced-router.ts";
+import { allSizes } from "./config.ts";
 import { fibTrie } from "./fib-trie.ts";
 import { routeExceptions } from "./route-exceptions.ts";
 import { socketControl } from "./socket-control.ts";
-import { type BootOptions, startKernel } from "./start-kernel.ts";
+import { type BootOptions, startKernelWith } from "./start-kernel.ts";
 import { tcp } from "./tcp.ts";
 import { udp } from "./udp.ts";
 
@@ -19,5 +20,5 @@ export { type BootOptions, initNet } from "./start-kernel.ts";
  */
 export function boot(options: BootOptions = {}): void {
   const { initcalls = [] } = options;
-  startKernel({ ...options, initcalls: [fibTrie, advancedRouter, routeExceptions, socketControl, udp, tcp, ...initcalls] });
+  startKernelWith(allSizes(), { ...options, initcalls: [fibTrie, advancedRouter, routeExceptions, socketControl, udp, tcp, ...initcalls] });
 }

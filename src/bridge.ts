@@ -3,7 +3,7 @@
  * `boot({ initcalls: [bridge] })`, and makes one with bridgeCreate() and bridgeAddPort(), or the commands `ip link add br0 type bridge`
  * and `ip link set eth0 master br0`. Its size is the option bridgeFdb, the stations it can know.
  */
-import type { Config } from "./config.ts";
+import { type Config, BRIDGE_SIZES } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { brFdbWords } from "./netif/bridge/br-fdb.ts";
 import { bridgeInit } from "./netif/bridge/br-if.ts";
@@ -15,6 +15,7 @@ export { bridgeAddPort, bridgeCreate, bridgeDelPort } from "./netif/bridge/br-if
 export const bridge: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "bridge",
+  sizes: BRIDGE_SIZES,
   words: (config: Config) => brFdbWords(config.bridgeFdb),
   init: (config: Config) => bridgeInit(config.bridgeFdb),
   rtnl: rtnlBridgeInit,

@@ -7,7 +7,7 @@
  *
  * Sizes are the options `nfHelped` and `nfExpects`.
  */
-import type { Config } from "./config.ts";
+import { type Config, CT_HELPERS_SIZES } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { procRegister } from "./stack/core/proc.ts";
 import { formatExpectProc, nfCtHelperInit, nfCtHelperWords } from "./stack/netfilter/nf-conntrack-helper.ts";
@@ -22,6 +22,7 @@ export { type CtHelper, HELP_DATA_WORDS, nfCtHelperNumber, nfCtHelperRegister } 
 export const ctHelpers: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "nf_conntrack_helper",
+  sizes: CT_HELPERS_SIZES,
   words: (config: Config) => nfCtHelperWords(config.nfConntracks, config.nfHelped, config.nfExpects),
   init(config: Config) {
     nfCtHelperInit(config.nfConntracks, config.nfHelped, config.nfExpects);

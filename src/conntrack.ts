@@ -4,7 +4,7 @@
  * conntrack] })`. Fragments are put together before they are judged where `fragments` is there; else each is INVALID but for the
  * first. The size of the table is the option `nfConntracks`.
  */
-import type { Config } from "./config.ts";
+import { type Config, CONNTRACK_SIZES } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { procRegister } from "./stack/core/proc.ts";
 import { ipSockopts } from "./stack/ipv4/ip-parts.ts";
@@ -23,6 +23,7 @@ export { netnsCt, type NetnsCt } from "./stack/netfilter/netns-ct.ts";
 export const conntrack: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "nf_conntrack",
+  sizes: CONNTRACK_SIZES,
   words: (config: Config) => nfCtTableWords(config.nfConntracks),
   init(config: Config) {
     nfConntrackInit(config.nfConntracks);

@@ -3,7 +3,7 @@
  * startKernel() where it wants it. Without it there are the tables local and main, as one list that a lookup goes through, and an
  * order for another table is -ENOBUFS.
  */
-import type { Config } from "./config.ts";
+import { type Config, FIB_TRIE_SIZES } from "./config.ts";
 import { type Initcall, SUBSYS_INITCALL } from "./lib/initcall.ts";
 import { fibHostWords } from "./stack/ipv4/fib-host.ts";
 import { fibMemoryWords } from "./stack/ipv4/fib-memory.ts";
@@ -15,8 +15,8 @@ import { fibTrieOps } from "./stack/ipv4/fib-trie-ops.ts";
 export const fibTrie: Initcall<Config> = Object.freeze({
   level: SUBSYS_INITCALL,
   name: "fib_trie",
+  sizes: FIB_TRIE_SIZES,
   // The host's list is not made then.
-  words: ({ routes, fibInfos, fibTables, fibMetrics }: Config) =>
-    fibMemoryWords({ routes, infos: fibInfos, tables: fibTables, metrics: fibMetrics }) + tnodeWords(routes) - fibHostWords(routes),
+  words: (config: Config) => fibMemoryWords(config) + tnodeWords(config.routes) - fibHostWords(config.routes),
   init: () => registerFibOps(fibTrieOps),
 });

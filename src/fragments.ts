@@ -3,7 +3,7 @@
  * path takes. A program lists it at boot, `boot({ initcalls: [fragments] })`; without it fragments are dropped, and a datagram
  * beyond the MTU is -EMSGSIZE. Its sizes are the options `fragQueues` and `fragPackets`.
  */
-import type { Config } from "./config.ts";
+import { type Config, FRAGMENTS_SIZES } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { ipAppendData } from "./stack/ipv4/ip-append-data.ts";
 import { ipDoFragment } from "./stack/ipv4/ip-do-fragment.ts";
@@ -17,6 +17,7 @@ const FRAGMENTS = Object.freeze({ defrag: ipDefrag, fragment: ipDoFragment, appe
 export const fragments: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "ip_fragment",
+  sizes: FRAGMENTS_SIZES,
   words: (config: Config) => ipFragWords(config.fragQueues),
   init(config: Config) {
     ipFragInit(config.fragQueues, config.fragPackets);

@@ -3,7 +3,7 @@
  * to 3, and the multicast options of IPv4 sockets. A program lists it at boot, `boot({ initcalls: [igmp] })`; without it a host is
  * a member of 224.0.0.1 alone. Its sizes are the options mcGroups, mcSources, mcMemberships and mcStatic.
  */
-import type { Config } from "./config.ts";
+import { type Config, IGMP_SIZES } from "./config.ts";
 import { account } from "./lib/account.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { NotifierBlock, notifierChainRegister } from "./lib/notifier.ts";
@@ -34,6 +34,7 @@ const MULTICAST = Object.freeze({
 export const igmp: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "igmp",
+  sizes: IGMP_SIZES,
   words: (config: Config) => igmpMemoryWords(config.mcGroups, config.mcSources, config.mcMemberships),
   init(config: Config) {
     igmpMemoryInit(

@@ -4,7 +4,7 @@
  * it at boot, `boot({ initcalls: [ipOptions] })`; without it options are skipped. What sockets set and are told takes
  * `socketControl`, which a program of startKernel() lists beside it. Its size is the option `ipOptionSocks`.
  */
-import type { Config } from "./config.ts";
+import { type Config, IP_OPTIONS_SIZES } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import {
   ipOptionsDone, ipOptionsForward, ipOptionsInit, ipOptionsReceive, ipOptionsRouterAlert, ipOptionsSourceRoute,
@@ -28,6 +28,7 @@ const OPTIONS = Object.freeze({
 export const ipOptions: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "ip_options",
+  sizes: IP_OPTIONS_SIZES,
   init(config: Config) {
     ipOptionsInit();
     ipOptionsSendInit(config.ipOptionSocks);

@@ -3,7 +3,7 @@
  * `boot({ initcalls: [netfilter, iptables] })`; rules come by the command `iptables` of linnet/commands, or by setsockopt()
  * (uapi/ip-tables.ts). The memory of the rules is the option `nfRuleWords`. What LOG rules say goes to who is set by nfLogSet().
  */
-import type { Config } from "./config.ts";
+import { type Config, IPTABLES_SIZES } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { registerIpSockopts } from "./stack/ipv4/ip-parts.ts";
 import { iptInit, iptWords } from "./stack/netfilter/ip-tables.ts";
@@ -23,6 +23,7 @@ const SOCKOPTS = Object.freeze({ set: iptSetsockopt, get: iptGetsockopt });
 export const iptables: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "ip_tables",
+  sizes: IPTABLES_SIZES,
   words: (config: Config) => iptWords(config.nfRuleWords),
   init(config: Config) {
     xtInit();

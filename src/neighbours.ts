@@ -3,7 +3,7 @@
  * the table (net.ipv4.neigh.*), and proxy ARP as a part to be had or not: a router lists it at boot beside `forwarding`,
  * `boot({ initcalls: [forwarding, proxyArp] })`, then sets PROXY_ARP for a device or publishes addresses, `ip neigh add proxy`.
  */
-import type { Config } from "./config.ts";
+import { type Config, NEIGHBOURS_SIZES } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import {
   ARP_PROXY_WORDS, arpProxyAnswer, arpProxyInit, pneighAdd, pneighDelete, pneighFirst,
@@ -21,6 +21,7 @@ const PROXY = Object.freeze({ answer: arpProxyAnswer, add: pneighAdd, remove: pn
 export const proxyArp: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "arp_proxy",
+  sizes: NEIGHBOURS_SIZES,
   words: () => ARP_PROXY_WORDS,
   init(config: Config) {
     arpProxyInit(config.arpProxies);

@@ -3,7 +3,7 @@
  * imports neither this nor the commands carries none of it. A program lists it at boot, `boot({ initcalls: [netlink] })`, to have
  * its memory set aside then and counted in the budget; the commands otherwise load it when the first one is given.
  */
-import type { Config } from "./config.ts";
+import { type Config, NETLINK_SIZES } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { familyKnown } from "./stack/core/socket.ts";
 import { netlinkInit } from "./stack/netlink/af-netlink.ts";
@@ -35,9 +35,9 @@ function netlinkStart(config: Config): void {
 }
 
 /** For boot()'s option `initcalls`. */
-export const netlink: Initcall<Config> = Object.freeze({ level: FS_INITCALL, name: "netlink", init: netlinkStart });
+export const netlink: Initcall<Config> = Object.freeze({ level: FS_INITCALL, name: "netlink", sizes: NETLINK_SIZES, init: netlinkStart });
 
 /** Starts netlink unless it is started already: the family's module is loaded on demand. Linux: request_module(). */
 export function netlinkLoad(): void {
-  if (!familyKnown(AF_NETLINK)) netlinkStart(bootConfig());
+  if (!familyKnown(AF_NETLINK)) netlinkStart(bootConfig(NETLINK_SIZES));
 }

@@ -4,7 +4,7 @@
  * startKernel() lists `socketControl` too, whose option attaches a filter. Their sizes are the options packetSocks,
  * packetMemberships, bpfFilters and bpfInsns.
  */
-import type { Config } from "./config.ts";
+import { type Config, PACKET_SIZES, SOCKET_FILTER_SIZES } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { filterInit, filterWords } from "./stack/core/filter.ts";
 import { packetInit } from "./stack/packet/af-packet.ts";
@@ -18,6 +18,7 @@ export * from "./uapi/if-packet.ts";
 export const packet: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "packet",
+  sizes: PACKET_SIZES,
   init: (config: Config) => packetInit(config.packetSocks, config.packetMemberships),
 });
 
@@ -25,6 +26,7 @@ export const packet: Initcall<Config> = Object.freeze({
 export const socketFilter: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "sk_filter",
+  sizes: SOCKET_FILTER_SIZES,
   words: (config: Config) => filterWords(config.bpfFilters, config.bpfInsns),
   init: (config: Config) => filterInit(config.bpfFilters, config.bpfInsns),
 });

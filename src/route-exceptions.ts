@@ -2,7 +2,7 @@
  * What is learned of the way to single destinations, as a part: path MTUs (RFC 1191) and redirects. boot() lists it, a program of
  * startKernel() where it wants it. Without it sockets begin with IP_PMTUDISC_DONT, so that routers on the way may make pieces.
  */
-import type { Config } from "./config.ts";
+import { type Config, ROUTE_EXCEPTIONS_SIZES } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { fnheFind, fnheForget, fnheInit, fnheWords } from "./stack/ipv4/fib-exception.ts";
 import { registerIpExceptions } from "./stack/ipv4/ip-parts.ts";
@@ -15,6 +15,7 @@ const EXCEPTIONS = Object.freeze({ find: fnheFind, forget: fnheForget, updatePmt
 export const routeExceptions: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "route_exceptions",
+  sizes: ROUTE_EXCEPTIONS_SIZES,
   words: ({ fibExceptions }: Config) => fnheWords(fibExceptions),
   init({ fibExceptions }: Config) {
     fnheInit(fibExceptions);

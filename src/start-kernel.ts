@@ -6,7 +6,7 @@
  */
 import { platform } from "#platform";
 import type { Hal } from "../hal/hal.ts";
-import { type Config, type ConfigOptions, resolveConfig } from "./config.ts";
+import { type Config, type ConfigOptions, HOST_SIZES, resolveConfig, type SizeTable } from "./config.ts";
 import { KERNEL_WORDS, kernelInit, kernelPoll } from "./kernel.ts";
 import {
   CORE_INITCALL, DEVICE_INITCALL, doInitcalls, FS_INITCALL, type Initcall, initcallWords, SUBSYS_INITCALL,
@@ -26,7 +26,7 @@ import { arpInit } from "./stack/ipv4/arp.ts";
 import { devinetInit } from "./stack/ipv4/devinet.ts";
 import { fibInit } from "./stack/ipv4/fib-frontend.ts";
 import { fibHostOps, fibHostWords } from "./stack/ipv4/fib-host.ts";
-import { type FibOptions, registerFibOps } from "./stack/ipv4/fib-ops.ts";
+import { registerFibOps } from "./stack/ipv4/fib-ops.ts";
 import { inetSockInit } from "./stack/ipv4/inet-sock.ts";
 import { ipInit, ipWords } from "./stack/ipv4/ip-input.ts";
 import { filesWords } from "./stack/socket/files.ts";
@@ -43,12 +43,14 @@ export type BootOptions = ConfigOptions & {
 
 /** The sizes that the last boot was asked for: a few, where a whole Config would take 500 bytes of a board for good. */
 let booted: ConfigOptions;
+/** The tables of sizes that these are of. */
+let tables: SizeTable;
 /** The parts beyond the table below. */
 let parts: readonly Initcall<Config>[];
 
-/** The sizes the stack was built with, for parts that are started later. Makes an object. */
-export function bootConfig(): Config {
-  return resolveConfig(booted);
+/** The sizes the stack was built with, for a part that is started later. Makes an object. @param sizes the part's table */
+export function bootConfig(sizes: SizeTable): Config {
+  return resolveConfig(booted, { ...tables, ...sizes });
 }
 
 /** The parts that the last boot was asked for. */
@@ -59,16 +61,6 @@ export function bootParts(): readonly Initcall<Config>[] {
 /** Truesize of one full packet: what a socket's buffer is counted in. */
 function packetBytes(config: Config): number {
   return config.bufferBytes + SKB_OVERHEAD_BYTES;
-}
-
-function fibOptions(config: Config): FibOptions {
-  return {
-    routes: config.routes,
-    infos: config.fibInfos,
-    tables: config.fibTables,
-    metrics: config.fibMetrics,
-    nexthops: config.nexthops,
-  };
 }
 
 /** A row of the table, which stays in flash. */
@@ -119,7 +111,7 @@ const initcalls = Object.freeze([
     words: (c) => neighTableWords(c.neighbours) + fibHostWords(c.routes) + ipWords(c.destinations),
     init: (c) => {
       devinetInit(c.ifaddrs);
-      fibInit(fibOptions(c));
+      fibInit(c);
       ipInit(c.rtables, c.destinations);
       arpInit(c.neighbours);
       inetSockInit(c.socks);
@@ -142,9 +134,15 @@ const initcalls = Object.freeze([
  * @throws TypeError or RangeError naming the option, its value and its range, before anything is built
  */
 export function startKernel(options: BootOptions = {}): void {
-  const { hal = platform, initcalls: more = [], ...sizes } = options;
-  const config = resolveConfig(sizes);
-  booted = sizes;
+  startKernelWith(Object.assign({}, HOST_SIZES, ...(options.initcalls ?? []).map(({ sizes }) => sizes)) as SizeTable, options);
+}
+
+/** The same with the tables of the sizes that `options` may name. */
+export function startKernelWith(sizes: SizeTable, options: BootOptions): void {
+  const { hal = platform, initcalls: more = [], ...given } = options;
+  const config = resolveConfig(given, sizes);
+  booted = given;
+  tables = sizes;
   parts = more;
   const all = more.length === 0 ? initcalls : [...initcalls, ...more];
   poolsReset(KERNEL_WORDS + initcallWords(all, config));

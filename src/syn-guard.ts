@@ -2,7 +2,7 @@
  * The SYN guard as a part to be had or not: a program whose listeners are open to a network it does not trust lists it at boot,
  * `boot({ initcalls: [synGuard] })`. Its sizes are the options `synGuard…`, its thresholds sysctls (net.ipv4.tcp_syn_guard…).
  */
-import type { Config } from "./config.ts";
+import { type Config, SYN_GUARD_SIZES } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { registerSynGuard } from "./stack/ipv4/ip-parts.ts";
 import { synGuardCheck, synGuardInit, synGuardRetries, synGuardWords } from "./stack/ipv4/syn-guard.ts";
@@ -19,6 +19,7 @@ const GUARD = Object.freeze({ check: synGuardCheck, retries: synGuardRetries });
 export const synGuard: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "syn_guard",
+  sizes: SYN_GUARD_SIZES,
   words: synGuardWords,
   init(config: Config) {
     synGuardInit(config);

@@ -2,7 +2,7 @@
  * TCP with all its parts: boot() lists it, a program of startKernel() where it wants it. One that does without some lists
  * linnet/tcp-client or linnet/tcp-server instead, and the parts it wants behind it. Its sizes are the options from tcpSocks on.
  */
-import type { Config } from "./config.ts";
+import { type Config, TCP_SIZES } from "./config.ts";
 import { doInitcalls, FS_INITCALL, type Initcall, initcallWords } from "./lib/initcall.ts";
 import { syncookies } from "./syncookies.ts";
 import { cubic } from "./tcp-cubic.ts";
@@ -27,6 +27,7 @@ const parts: readonly Initcall<Config>[] = Object.freeze([
 export const tcp: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "tcp",
+  sizes: TCP_SIZES,
   words: (config: Config) => initcallWords(parts, config),
   init: (config: Config) => doInitcalls(parts, config),
 });

@@ -2,7 +2,7 @@
  * UNIX sockets as a part to be had or not: streams and datagrams within the program, and socketpair(). A program lists it at boot,
  * `boot({ initcalls: [unix] })`. Its size is the option unixSocks.
  */
-import type { Config } from "./config.ts";
+import { type Config, UNIX_SIZES } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { unixInit } from "./stack/unix/af-unix.ts";
 
@@ -12,5 +12,6 @@ export { SockaddrUn } from "./stack/core/sockaddr.ts";
 export const unix: Initcall<Config> = Object.freeze({
   level: FS_INITCALL,
   name: "unix",
+  sizes: UNIX_SIZES,
   init: (config: Config) => unixInit(config.unixSocks),
 });

@@ -12,6 +12,8 @@ export const DEVICE_INITCALL = 6;
 export interface Initcall<C> {
   readonly level: number;
   readonly name: string;
+  /** The table of the sizes that are its own (config.ts); none when missing. */
+  readonly sizes?: Readonly<Record<string, string>>;
   /** Words its tables will take (lib/table.ts); none when missing. */
   words?(config: C): number;
   init(config: C): void;

@@ -4,7 +4,7 @@ import {
   accept4, AF_INET, bind, boot, close, connect, createNet, EAGAIN, EBADF, EINPROGRESS, ESOCKTNOSUPPORT, initNet, inetAddAddress, listen, poolForEach, poolsInUse, recvfrom, sendto,
   SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, SockaddrIn, socket, vethCreate,
 } from "../../src/index.ts";
-import { type ConfigOption, type ConfigOptions, type Preset, resolveConfig } from "../../src/config.ts";
+import { allSizes, type ConfigOption, type ConfigOptions, type Preset, resolveConfig } from "../../src/config.ts";
 import { startKernel } from "../../src/start-kernel.ts";
 import { tcp } from "../../src/tcp.ts";
 import { udp } from "../../src/udp.ts";
@@ -54,7 +54,7 @@ function works(): boolean {
 for (const preset of ["tiny", "small", "default", "host"] satisfies Preset[]) {
   test.serial(`${preset}: every pool has its configured size, and the kernel works`, (t) => {
     boot({ preset, hal });
-    const config = resolveConfig({ preset });
+    const config = resolveConfig({ preset }, allSizes());
     const found = sizes();
     for (const [option, names] of Object.entries(POOLS)) {
       for (const name of names) t.is(found.get(name) ?? 0, config[option as ConfigOption], name);
@@ -68,7 +68,7 @@ test.serial("single options change their pools and no other", (t) => {
   boot({ preset: "small", hal });
   const plain = sizes();
   for (const [option, names] of Object.entries(POOLS)) {
-    const value = resolveConfig({ preset: "small" })[option as ConfigOption] + 1;
+    const value = resolveConfig({ preset: "small" }, allSizes())[option as ConfigOption] + 1;
     const beside: ConfigOptions = option === "tcpSocks" ? { socks: 40 } : option === "buffers" ? { skbs: 60 } : {};
     boot({ preset: "small", ...beside, [option]: value, hal });
     const found = sizes();

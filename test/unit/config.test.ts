@@ -2,9 +2,9 @@
 import test from "ava";
 import fc from "fast-check";
 import { budget } from "../../src/budget.ts";
-import { configOptions, configRow, type ConfigOptions, type Preset, resolveConfig } from "../../src/config.ts";
+import { allSizes, configOptions, configRow, type ConfigOptions, type Preset, resolveConfig } from "../../src/config.ts";
 
-const OPTIONS = configOptions();
+const OPTIONS = configOptions(allSizes());
 const PRESETS = ["tiny", "small", "default", "host"] satisfies Preset[];
 
 /** Options that hold a power of two. */
@@ -12,7 +12,7 @@ const POWERS: readonly string[] = ["ehashBuckets", "staging"];
 
 function refused(options: unknown): Error {
   try {
-    resolveConfig(options as ConfigOptions);
+    resolveConfig(options as ConfigOptions, allSizes());
   } catch (error) {
     return error as Error;
   }
@@ -21,7 +21,7 @@ function refused(options: unknown): Error {
 
 for (const option of OPTIONS) {
   test(`${option}: what is no size is refused, with name, value and range`, (t) => {
-    const { min, max, step } = configRow(option);
+    const { min, max, step } = configRow(allSizes(), option);
     const outside: unknown[] = [-1, min - 1, max + 1, max + step, min + 0.5, NaN, Infinity, -Infinity, 2 ** 53];
     if (min > 0) outside.push(0);
     if (step > 1) outside.push(min + 1);
@@ -39,23 +39,23 @@ for (const option of OPTIONS) {
   });
 
   test(`${option}: its ends are accepted, and nothing else changes`, (t) => {
-    const { min, max } = configRow(option);
+    const { min, max } = configRow(allSizes(), option);
     for (const value of [min, max]) {
       const roomy = { socks: 16384, skbs: 30000, tcpSocks: 1, buffers: 4 };
-      const config = resolveConfig({ preset: "small", ...roomy, [option]: value, ...(option === "socks" ? { tcpSocks: 1 } : {}) });
+      const config = resolveConfig({ preset: "small", ...roomy, [option]: value, ...(option === "socks" ? { tcpSocks: 1 } : {}) }, allSizes());
       t.is(config[option], value);
       for (const other of OPTIONS) {
         if (other === option || other in roomy) continue;
-        t.is(config[other], configRow(other).small, other);
+        t.is(config[other], configRow(allSizes(), other).small, other);
       }
     }
   });
 
   test(`${option}: every preset's size is in its own range`, (t) => {
-    for (const preset of PRESETS) t.is(resolveConfig({ preset })[option], configRow(option)[preset]);
+    for (const preset of PRESETS) t.is(resolveConfig({ preset }, allSizes())[option], configRow(allSizes(), option)[preset]);
     for (const preset of PRESETS) {
-      const value = configRow(option)[preset];
-      t.is(resolveConfig({ preset, [option]: value })[option], value);
+      const value = configRow(allSizes(), option)[preset];
+      t.is(resolveConfig({ preset, [option]: value }, allSizes())[option], value);
     }
   });
 }
@@ -82,13 +82,13 @@ test("pools that stand on others are no larger than they", (t) => {
     t.true(error instanceof RangeError);
     t.true(error.message.includes(smaller) && error.message.includes(larger), error.message);
   }
-  t.notThrows(() => resolveConfig({ socks: 4, tcpSocks: 4, skbs: 8, buffers: 8 }));
+  t.notThrows(() => resolveConfig({ socks: 4, tcpSocks: 4, skbs: 8, buffers: 8 }, allSizes()));
 });
 
 test("a buffer that no frame fits is refused: 576 bytes of IPv4 and their headroom are the least", (t) => {
   t.true(refused({ bufferBytes: 576 }) instanceof RangeError);
   t.true(refused({ bufferBytes: 608 }) instanceof RangeError);
-  t.is(resolveConfig({ bufferBytes: 612 }).bufferBytes, 612);
+  t.is(resolveConfig({ bufferBytes: 612 }, allSizes()).bufferBytes, 612);
 });
 
 test("any mixture of numbers is either refused as RangeError or taken as it is", (t) => {
@@ -97,11 +97,11 @@ test("any mixture of numbers is either refused as RangeError or taken as it is",
     fc.property(record, (options) => {
       let config;
       try {
-        config = resolveConfig(options);
+        config = resolveConfig(options, allSizes());
       } catch (error) {
         return error instanceof RangeError;
       }
-      return OPTIONS.every((option) => config[option] === (options[option] ?? configRow(option).default));
+      return OPTIONS.every((option) => config[option] === (options[option] ?? configRow(allSizes(), option).default));
     }),
   );
   t.pass();
@@ -117,14 +117,14 @@ for (const [preset, limit] of LIMITS) {
     t.true(slots * 16 < total);
     t.is(pools.reduce((sum, pool) => sum + pool.bytes, 0), total);
     for (const pool of pools) t.true(Math.abs(pool.bytesEach * pool.count - pool.bytes) <= pool.count, pool.name);
-    const config = resolveConfig({ preset });
+    const config = resolveConfig({ preset }, allSizes());
     t.true(pools.find((pool) => pool.name === "packet_memory")!.bytes > config.buffers * config.bufferBytes);
   });
 }
 
 test.serial("one more of a thing costs what one of it costs", (t) => {
   const base = budget({ preset: "small" });
-  const { tcpSocks } = resolveConfig({ preset: "small" });
+  const { tcpSocks } = resolveConfig({ preset: "small" }, allSizes());
   const more = budget({ preset: "small", tcpSocks: tcpSocks + 1 });
   const each = (name: string): number => {
     const count = (list: typeof base): number => list.pools.find((pool) => pool.name === name)!.bytes;
@@ -140,7 +140,7 @@ const SMALL_ENTRY_BYTES = 64;
 for (const option of ["timewaitSocks", "requestSocks"] as const) {
   test.serial(`one more of ${option} costs at most ${SMALL_ENTRY_BYTES} bytes in the whole budget, and no packet buffer`, (t) => {
     for (const preset of ["small", "default"] as const) {
-      const few = resolveConfig({ preset })[option];
+      const few = resolveConfig({ preset }, allSizes())[option];
       const base = budget({ preset });
       const more = budget({ preset, [option]: few + 100 });
       const each = (more.total - base.total) / 100;

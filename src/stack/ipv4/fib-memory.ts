@@ -22,12 +22,12 @@ export const FA_INTS = 2;
 const METRICS_INTS = RTAX_MAX + 1;
 const POOLS = 3;
 
-/** How many of each there are. */
+/** How many of each there are. A host's routes need to know the first alone. */
 export interface FibSizes {
   readonly routes: number;
-  readonly infos: number;
-  readonly tables: number;
-  readonly metrics: number;
+  readonly fibInfos: number;
+  readonly fibTables: number;
+  readonly fibMetrics: number;
 }
 
 /** Row of the wanted fib_info, or of the head of a host's list, behind which the fib_info lie. */
@@ -54,7 +54,7 @@ export function headsFor(count: number): number {
 
 /** Words of all regions together. */
 function regionWords(sizes: FibSizes): number {
-  return (sizes.infos + 1) * FI_INTS + sizes.metrics * METRICS_INTS + headsFor(sizes.infos) + sizes.tables * TB_INTS + sizes.routes * FA_INTS;
+  return (sizes.fibInfos + 1) * FI_INTS + sizes.fibMetrics * METRICS_INTS + headsFor(sizes.fibInfos) + sizes.fibTables * TB_INTS + sizes.routes * FA_INTS;
 }
 
 /** Words that fibMemoryInit() and the pools take. */
@@ -71,13 +71,13 @@ export function fibInfosInit(base: number, count: number): void {
 
 /** Builds the memory of tables of any number. Boot time only. */
 export function fibMemoryInit(sizes: FibSizes): void {
-  const heads = headsFor(sizes.infos);
-  fibInfosInit(wordTable("fib", regionWords(sizes)), sizes.infos);
+  const heads = headsFor(sizes.fibInfos);
+  fibInfosInit(wordTable("fib", regionWords(sizes)), sizes.fibInfos);
   const metrics = fibInfoLast + FI_INTS;
-  fibHash = metrics + sizes.metrics * METRICS_INTS;
+  fibHash = metrics + sizes.fibMetrics * METRICS_INTS;
   fibHashMask = heads - 1;
   fibTables = fibHash + heads;
-  fibAliases = fibTables + sizes.tables * TB_INTS;
-  fibMetricRows = sizes.metrics === 0 ? null : rowsCreate("fib_metrics", metrics, sizes.metrics, METRICS_INTS);
+  fibAliases = fibTables + sizes.fibTables * TB_INTS;
+  fibMetricRows = sizes.fibMetrics === 0 ? null : rowsCreate("fib_metrics", metrics, sizes.fibMetrics, METRICS_INTS);
   fibAliasRows = rowsCreate("ip_fib_alias", fibAliases, sizes.routes, FA_INTS);
 }

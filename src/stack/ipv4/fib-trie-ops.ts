@@ -60,10 +60,10 @@ const dump: FibDumpOps = Object.freeze({
 
 export const fibTrieOps: FibOps = Object.freeze({
   init(sizes: FibOptions): void {
-    fibConfigInit(sizes.nexthops, sizes.metrics > 0);
+    fibConfigInit(sizes.nexthops, sizes.fibMetrics > 0);
     fibMemoryInit(sizes);
     tnodeInit(sizes.routes);
-    fibAliasInit(sizes.tables);
+    fibAliasInit(sizes.fibTables);
   },
   lookup(net: Net, table: number, daddr: number, key: FibKey, res: FibResult): number {
     if (table !== RT_TABLE_UNSPEC) {

@@ -1,6 +1,6 @@
 /** What the tests of src/stack/ipv4 share: a booted IPv4 layer, point-to-point test devices, packets as bytes. */
 import { advancedRouter } from "../../../src/advanced-router.ts";
-import { resolveConfig } from "../../../src/config.ts";
+import { allSizes, resolveConfig } from "../../../src/config.ts";
 import { fibTrie } from "../../../src/fib-trie.ts";
 import { socketControl } from "../../../src/socket-control.ts";
 import { routeExceptions } from "../../../src/route-exceptions.ts";
@@ -62,18 +62,18 @@ export function bootIpv4(sizes: PoolSizes = {}): void {
   netdevInit(16);
   devinetInit(sizes.ifaddrs ?? 16);
   if (sizes.host === true) registerFibOps(fibHostOps);
-  else fibTrie.init(resolveConfig({}));
+  else fibTrie.init(resolveConfig({}, allSizes()));
   fibInit({
     routes: sizes.routes ?? 256,
-    infos: sizes.infos ?? 256,
-    tables: sizes.tables ?? 16,
-    metrics: 4,
+    fibInfos: sizes.infos ?? 256,
+    fibTables: sizes.tables ?? 16,
+    fibMetrics: 4,
     nexthops: 8,
   });
   ipInit(sizes.rtables ?? 16, 4);
-  if (sizes.host !== true) advancedRouter.init({ ...resolveConfig({}), fibRules: sizes.rules ?? 16 });
-  socketControl.init(resolveConfig({}));
-  routeExceptions.init({ ...resolveConfig({}), fibExceptions: sizes.exceptions ?? 4 });
+  if (sizes.host !== true) advancedRouter.init({ ...resolveConfig({}, allSizes()), fibRules: sizes.rules ?? 16 });
+  socketControl.init(resolveConfig({}, allSizes()));
+  routeExceptions.init({ ...resolveConfig({}, allSizes()), fibExceptions: sizes.exceptions ?? 4 });
   arpInit(8);
   devices = [];
   drops.length = 0;
