@@ -3,7 +3,9 @@
  * startKernel() of start-kernel.ts instead.
  */
 import { advancedRouter } from "./advanced-router.ts";
+import { arpPolicy } from "./arp-policy.ts";
 import { allSizes } from "./config.ts";
+import { epoll } from "./epoll.ts";
 import { fibTrie } from "./fib-trie.ts";
 import { routeExceptions } from "./route-exceptions.ts";
 import { socketControl } from "./socket-control.ts";
@@ -13,6 +15,8 @@ import { udp } from "./udp.ts";
 
 export { type BootOptions, initNet } from "./start-kernel.ts";
 
+const LISTED = Object.freeze([epoll, arpPolicy, fibTrie, advancedRouter, routeExceptions, socketControl, udp, tcp]);
+
 /**
  * Builds every pool and starts the stack, with the loopback device up and no other. Called again it is a reboot: all
  * sockets, devices, addresses and routes of before are gone.
@@ -20,5 +24,5 @@ export { type BootOptions, initNet } from "./start-kernel.ts";
  */
 export function boot(options: BootOptions = {}): void {
   const { initcalls = [] } = options;
-  startKernelWith(allSizes(), { ...options, initcalls: [fibTrie, advancedRouter, routeExceptions, socketControl, udp, tcp, ...initcalls] });
+  startKernelWith(allSizes(), { ...options, initcalls: [...LISTED, ...initcalls] });
 }

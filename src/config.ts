@@ -1,6 +1,7 @@
 /**
  * The tables of sizes: every pool of the stack, what it is for, its count in each preset and the range allowed.
- * Nothing else in the source has a size. There is one for every program and one for each part, so that a board carries no others. lwIP's memp_std.h is the idea; `npm run budget` prints what a choice costs.
+ * Nothing else in the source has a size. There is one for every program and one for each part, so that a board carries no others.
+ * lwIP's memp_std.h is the idea; `npm run budget` prints what a choice costs.
  *
  * Presets, as total bytes on a 32-bit XS machine: tiny up to 24 KB, small 64 KB, default 160 KB, host as tests like.
  * tiny is one listener, one connection and one datagram socket.
@@ -49,10 +50,6 @@ export const HOST_SIZES = Object.freeze({
   files: row(3, 6, 14, 1024, 1, 16384),
   /** Sockets inside the stack. */
   socks: row(3, 5, 13, 1024, 1, 16384),
-  /** Epoll instances; 0: a program asks by poll() or by trying. */
-  epolls: row(0, 1, 2, 64, 0, 1024),
-  /** Descriptors watched by epoll. */
-  epollItems: row(0, 5, 14, 2048, 0, 16384),
   /** Neighbour (ARP) entries. */
   neighbours: row(2, 4, 8, 256, 2, 4096),
   /** Interface addresses, loopback included. */
@@ -69,6 +66,13 @@ export const HOST_SIZES = Object.freeze({
   sndbufPackets: row(2, 4, 8, 256, 1, 4096),
   /** Packets waiting on loopback and veth (netdev_max_backlog). */
   backlog: row(6, 12, 40, 1000, 1, 16384),
+});
+
+export const EPOLL_SIZES = Object.freeze({
+  /** Epoll instances; 0: a program asks by poll() or by trying. */
+  epolls: row(0, 1, 2, 64, 0, 1024),
+  /** Descriptors watched by epoll. */
+  epollItems: row(0, 5, 14, 2048, 0, 16384),
 });
 
 /** TCP, with its parts. */
@@ -202,8 +206,8 @@ export const NETLINK_SIZES = Object.freeze({
 /** All tables in one: boot() takes the sizes of parts that are not started, too. */
 export function allSizes() {
   return {
-    ...HOST_SIZES, ...TCP_SIZES, ...SYN_GUARD_SIZES, ...FIB_TRIE_SIZES, ...ADVANCED_ROUTER_SIZES, ...ROUTE_EXCEPTIONS_SIZES, ...NEIGHBOURS_SIZES,
-    ...FRAGMENTS_SIZES, ...IP_OPTIONS_SIZES, ...IGMP_SIZES, ...PACKET_SIZES, ...SOCKET_FILTER_SIZES, ...UNIX_SIZES, ...BRIDGE_SIZES,
+    ...HOST_SIZES, ...EPOLL_SIZES, ...TCP_SIZES, ...SYN_GUARD_SIZES, ...FIB_TRIE_SIZES, ...ADVANCED_ROUTER_SIZES,
+    ...ROUTE_EXCEPTIONS_SIZES, ...NEIGHBOURS_SIZES, ...FRAGMENTS_SIZES, ...IP_OPTIONS_SIZES, ...IGMP_SIZES, ...PACKET_SIZES, ...SOCKET_FILTER_SIZES, ...UNIX_SIZES, ...BRIDGE_SIZES,
     ...IPTABLES_SIZES, ...CONNTRACK_SIZES, ...CT_HELPERS_SIZES, ...NETLINK_SIZES,
   } as const;
 }
@@ -217,7 +221,8 @@ export function configOptions(sizes: SizeTable): ConfigOption[] {
 
 /** A row of a table. */
 export function configRow(sizes: SizeTable, option: ConfigOption): Row {
-  const [tiny, small, normal, host, min, max, step] = sizes[option]!.split(",").map(Number) as [number, number, number, number, number, number, number];
+  const numbers = sizes[option]!.split(",").map(Number) as [number, number, number, number, number, number, number];
+  const [tiny, small, normal, host, min, max, step] = numbers;
   return { tiny, small, default: normal, host, min, max, step };
 }
 

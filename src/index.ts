@@ -17,7 +17,8 @@ export {
 export { close, fcntl } from "./stack/socket/files.ts";
 export { read, recv, recvfrom, recvmsg, send, sendmsg, sendto, write } from "./stack/socket/sendrecv.ts";
 export { getsockopt, setsockopt, setsockoptBytes } from "./stack/socket/sockopt.ts";
-export { epollCreate1, epollCtl, epollWait, poll, Pollfd } from "./stack/socket/epoll.ts";
+export { epollCreate1, epollCtl, epollWait } from "./stack/socket/epoll.ts";
+export { poll, Pollfd } from "./stack/socket/poll.ts";
 
 export { devChangeFlags, devClose, devGetByIndex, devGetByName, devOpen, devSetMtu } from "./netif/dev.ts";
 export { vethCreate } from "./netif/veth.ts";

@@ -1,5 +1,6 @@
 /**
- * Neighbours and ARP for programs that want other than the defaults: settings of ARP (net.ipv4.conf.*.arp_*), times and limits of
+ * Neighbours and ARP for programs that want other than the defaults: settings of ARP (net.ipv4.conf.*.arp_*; the part arpPolicy,
+ * which boot() lists, looks at them), times and limits of
  * the table (net.ipv4.neigh.*), and proxy ARP as a part to be had or not: a router lists it at boot beside `forwarding`,
  * `boot({ initcalls: [forwarding, proxyArp] })`, then sets PROXY_ARP for a device or publishes addresses, `ip neigh add proxy`.
  */

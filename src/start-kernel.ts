@@ -101,7 +101,7 @@ const initcalls = Object.freeze([
       const packet = packetBytes(c);
       sockInit(c.socks, c.rcvbufPackets * packet, c.sndbufPackets * packet, initNet);
       familiesInit();
-      socketInit(c.files, c.epolls, c.epollItems, initNet);
+      socketInit(c.files, initNet);
     },
   }),
   initcall({ level: SUBSYS_INITCALL, name: "net_dev", words: () => LINK_STATE_WORDS, init: (c) => netdevInit(c.backlog) }),

@@ -15,7 +15,7 @@ const PARTS = {
   ),
   ...Object.fromEntries(
     [
-      "advanced-router", "bridge", "conntrack", "conntrack-ftp", "conntrack-helpers", "fib-trie", "forwarding", "fragments", "igmp",
+      "advanced-router", "arp-policy", "bridge", "conntrack", "conntrack-ftp", "conntrack-helpers", "epoll", "fib-trie", "forwarding", "fragments", "igmp",
       "ioctl", "ip-options", "iptables", "nat", "neighbours", "netfilter", "netlink", "packet", "raw", "route-exceptions", "sched",
       "socket-control", "socket-options", "start-kernel", "syn-guard", "syncookies", "tcp", "tcp-client", "tcp-cubic", "tcp-ecn",
       "tcp-fastopen", "tcp-info", "tcp-md5", "tcp-mtu-probing", "tcp-pacing", "tcp-rack", "tcp-rcvbuf", "tcp-server", "tcp-socket-options",

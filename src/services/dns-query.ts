@@ -11,7 +11,7 @@ import { getRandomBelow, getRandomU32 } from "../lib/random.ts";
 import { jiffies } from "../lib/timer.ts";
 import { devGetDefault } from "../stack/core/net-device.ts";
 import { SockaddrIn } from "../stack/core/sockaddr.ts";
-import { Pollfd, poll } from "../stack/socket/epoll.ts";
+import { Pollfd, poll } from "../stack/socket/poll.ts";
 import { recv, recvfrom, send, sendto } from "../stack/socket/sendrecv.ts";
 import { connect, ioctl } from "../stack/socket/socket.ts";
 import { setsockopt } from "../stack/socket/sockopt.ts";

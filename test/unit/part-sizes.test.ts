@@ -3,10 +3,12 @@ import test from "ava";
 import { type Config, NETLINK_SIZES } from "../../src/config.ts";
 import type { Initcall } from "../../src/lib/initcall.ts";
 import { advancedRouter } from "../../src/advanced-router.ts";
+import { arpPolicy } from "../../src/arp-policy.ts";
 import { bridge } from "../../src/bridge.ts";
 import { conntrack } from "../../src/conntrack.ts";
 import { ftp } from "../../src/conntrack-ftp.ts";
 import { ctHelpers } from "../../src/conntrack-helpers.ts";
+import { epoll } from "../../src/epoll.ts";
 import { fibTrie } from "../../src/fib-trie.ts";
 import { forwarding } from "../../src/forwarding.ts";
 import { fragments } from "../../src/fragments.ts";
@@ -55,7 +57,7 @@ function strict(part: Initcall<Config>): Initcall<Config> {
 
 /** Every part, behind those that it needs. */
 const PARTS: readonly (readonly Initcall<Config>[])[] = [
-  [udp], [tcp], [tcpClient], [tcpServer], [tcpServer, syncookies], [tcpServer, fastopen], [tcpServer, tcpInfo], [tcpServer, tcpMd5Sig],
+  [udp], [epoll], [arpPolicy], [tcp], [tcpClient], [tcpServer], [tcpServer, syncookies], [tcpServer, fastopen], [tcpServer, tcpInfo], [tcpServer, tcpMd5Sig],
   [tcpServer, mtuProbing], [tcpServer, tcpSocketOptions], [tcpServer, cubic], [tcpServer, synGuard], [fibTrie], [fibTrie, advancedRouter],
   [routeExceptions], [socketControl], [socketOptions], [fragments], [forwarding], [proxyArp], [ipOptions], [igmp], [packet], [socketFilter],
   [raw], [ping], [unix], [bridge], [vlan], [netlink], [netfilter, iptables], [netfilter, conntrack], [netfilter, conntrack, nat],

@@ -5,12 +5,16 @@
  *
  * Read first: ip-sysctl of Linux's documentation; RFC 1122 section 3.3.4.2 (strong and weak host model).
  */
-import { RT_SCOPE_HOST, RT_SCOPE_LINK, RTN_LOCAL } from "../../uapi/rtnetlink.ts";
+import { ARPOP_REPLY } from "../../uapi/if-arp.ts";
+import { RT_SCOPE_HOST, RT_SCOPE_LINK, RTN_LOCAL, RTN_UNICAST } from "../../uapi/rtnetlink.ts";
 import { LINUX_MIB_ARPFILTER } from "../../uapi/snmp.ts";
 import { dstRelease } from "../core/dst.ts";
 import type { Net } from "../core/net.ts";
+import { type Neighbour, neighCreate } from "../core/neighbour.ts";
 import type { NetDevice } from "../core/net-device.ts";
-import { ARP_ACCEPT, ARP_ANNOUNCE, ARP_FILTER, ARP_IGNORE, arpConf } from "./arp-conf.ts";
+import type { SkBuff } from "../core/skbuff.ts";
+import { arpIsGratuitous, arpTbl } from "./arp.ts";
+import { ARP_ACCEPT, ARP_ANNOUNCE, ARP_FILTER, ARP_IGNORE, arpConf, DROP_GRATUITOUS_ARP } from "./arp-conf.ts";
 import { IN_DEV_ROUTE_LOCALNET, type InDevice, inDevGet, inDevOrconf, inetIfaMatch } from "./devinet.ts";
 import { inetAddrType } from "./fib-lookup.ts";
 import { flowi4Init, outputFlow } from "./flow.ts";
@@ -87,10 +91,23 @@ export function arpMayReply(inDev: InDevice, sip: number, tip: number): boolean 
   return !ignored(inDev, sip, tip) && (sip === 0 || arpConf(inDev, ARP_FILTER) === 0 || !filtered(inDev, sip, tip));
 }
 
+/** Is a gratuitous packet not looked at? */
+export function arpDropsGratuitous(inDev: InDevice): boolean {
+  return arpConf(inDev, DROP_GRATUITOUS_ARP) !== 0;
+}
+
 /** May a sender be learned that nobody asked for? Linux: arp_accept(). */
-export function arpAccepts(inDev: InDevice, sip: number): boolean {
+function accepts(inDev: InDevice, sip: number): boolean {
   const mode = arpConf(inDev, ARP_ACCEPT);
   return mode === 1 || (mode === 2 && inetConfirmAddr(inDev.dev.net!, inDev, sip, 0, RT_SCOPE_LINK) !== 0);
+}
+
+/** An entry for a sender that nobody has asked for, where the device learns from such (ARP_ACCEPT); else null. */
+export function arpLearn(skb: SkBuff, inDev: InDevice, op: number, sip: number, shaHi: number, shaLo: number): Neighbour | null {
+  if (!accepts(inDev, sip)) return null;
+  const { dev } = inDev;
+  const known = op === ARPOP_REPLY ? inetAddrType(dev.net!, sip) === RTN_UNICAST : arpIsGratuitous(skb, dev, op, shaHi, shaLo);
+  return known ? neighCreate(arpTbl, sip, dev) : null;
 }
 
 /** Has the device a subnet with both addresses? Linux: inet_addr_onlink(). */

@@ -30,7 +30,7 @@ import {
 } from "../../uapi/rtnetlink.ts";
 import { AF_INET } from "../../uapi/socket.ts";
 import {
-  createNeighTable, NEIGH_SOLICITED, neighCarrierDown, neighCreate, neighFlushDev, neighEventNs, neighLookup, neighNotify,
+  createNeighTable, NEIGH_SOLICITED, neighCarrierDown, neighFlushDev, neighEventNs, neighLookup, neighNotify,
   neighParms, neighParmsRelease, type Neighbour, type NeighOps, type NeighTable, neighUpdate, NEIGH_UPDATE_F_OVERRIDE,
 } from "../core/neighbour.ts";
 import type { NetDevice } from "../core/net-device.ts";
@@ -43,11 +43,10 @@ import {
 import { ETH_IPV4_MCAST_HI, ETH_IPV4_MCAST_MASK, ETH_IPV4_MCAST_MID } from "../wire/eth.ts";
 import { IPH_SADDR } from "../wire/ip.ts";
 import { VLAN_HLEN } from "../wire/vlan.ts";
-import { ARP_EVICT_NOCARRIER, ARP_SPECIAL, arpConf, DROP_GRATUITOUS_ARP } from "./arp-conf.ts";
-import { arpAccepts, arpMayAnnounce, arpMayReply } from "./arp-policy.ts";
+import { ARP_EVICT_NOCARRIER, ARP_SPECIAL, arpConf } from "./arp-conf.ts";
 import { IN_DEV_ROUTE_LOCALNET, type InDevice, inDevGet, inDevOrconf, inetLookupIfaddr, inetSelectAddr } from "./devinet.ts";
 import { inetAddrType } from "./fib-lookup.ts";
-import { ipArpProxy } from "./ip-parts.ts";
+import { ipArpPolicy, ipArpProxy } from "./ip-parts.ts";
 import { ipRouteInput } from "./route.ts";
 import type { Rtable } from "./rtable.ts";
 
@@ -126,7 +125,8 @@ function arpSolicit(neigh: Neighbour, skb: SkBuff | null): void {
   let saddr = 0;
   if (skb !== null && skb.protocol === ETH_P_IP) {
     saddr = memView.getInt32(skb.nh + IPH_SADDR);
-    if (!arpMayAnnounce(dev, saddr, target)) saddr = 0;
+    const named = ipArpPolicy === null ? inetAddrType(net, saddr) === RTN_LOCAL : ipArpPolicy.mayAnnounce(dev, saddr, target);
+    if (!named) saddr = 0;
   }
   if (saddr === 0) saddr = inetSelectAddr(net, dev, target, RT_SCOPE_LINK);
   const { ucastProbes, appProbes } = neighParms(neigh);
@@ -240,19 +240,19 @@ function arpProcess(skb: SkBuff, dev: NetDevice, inDev: InDevice, op: number): n
   const sip = view.getInt32(at + ARPH_SIP);
   const tip = view.getInt32(at + ARPH_TIP);
   if ((shaHi & ETH_GROUP_BIT) !== 0) return arpDrop(skb, SKB_DROP_REASON_MAC_INVALID_SOURCE);
-  const special = ((inDev.switches | dev.net!.ipv4.confAll) & ARP_SPECIAL) !== 0;
+  const special = ((inDev.switches | dev.net!.ipv4.confAll) & ARP_SPECIAL) !== 0 && ipArpPolicy !== null;
   let forUs = op === ARPOP_REQUEST && arpIsPlain(inDev, tip, sip);
   if (!forUs) {
     const net8 = tip >> 24;
     if (net8 >= CLASS_D_FIRST && net8 <= CLASS_D_LAST) return arpDrop(skb, SKB_DROP_REASON_IP_INVALID_DEST);
     if (net8 === IN_LOOPBACKNET && !inDevOrconf(inDev, IN_DEV_ROUTE_LOCALNET)) return arpDrop(skb, SKB_DROP_REASON_IP_LOCALNET);
-    if (special && sip === tip && arpConf(inDev, DROP_GRATUITOUS_ARP) !== 0) {
+    if (special && sip === tip && ipArpPolicy!.dropsGratuitous(inDev)) {
       return arpDrop(skb, SKB_DROP_REASON_NOT_SPECIFIED);
     }
     if (sip === 0) {
       // Somebody probes whether the address is free (RFC 5227 section 2.1.1): answered, not learned from.
       const ours = op === ARPOP_REQUEST && inetAddrType(dev.net!, tip) === RTN_LOCAL;
-      if (ours && (!special || arpMayReply(inDev, 0, tip))) arpSend(ARPOP_REPLY, dev, 0, tip, shaHi, shaLo, shaHi, shaLo);
+      if (ours && (!special || ipArpPolicy!.mayReply(inDev, 0, tip))) arpSend(ARPOP_REPLY, dev, 0, tip, shaHi, shaLo, shaHi, shaLo);
       consumeSkb(skb);
       return NET_RX_SUCCESS;
     }
@@ -262,12 +262,12 @@ function arpProcess(skb: SkBuff, dev: NetDevice, inDev: InDevice, op: number): n
     }
   }
   if (forUs) {
-    const answered = (!special || arpMayReply(inDev, sip, tip)) && neighEventNs(arpTbl, shaHi, shaLo, sip, dev) !== null;
+    const answered = (!special || ipArpPolicy!.mayReply(inDev, sip, tip)) && neighEventNs(arpTbl, shaHi, shaLo, sip, dev) !== null;
     if (answered) arpReply(skb, dev, sip, tip, shaHi, shaLo);
     else consumeSkb(skb);
     return NET_RX_SUCCESS;
   }
-  const neigh = neighLookup(arpTbl, sip, dev) ?? arpLearn(skb, inDev, op, sip, shaHi, shaLo);
+  const neigh = neighLookup(arpTbl, sip, dev) ?? (ipArpPolicy === null ? null : ipArpPolicy.learn(skb, inDev, op, sip, shaHi, shaLo));
   if (neigh !== null) arpUpdate(neigh, skb, op, shaHi, shaLo);
   consumeSkb(skb);
   return NET_RX_SUCCESS;
@@ -285,14 +285,6 @@ function arpIsPlain(inDev: InDevice, tip: number, sip: number): boolean {
   return host !== 0 && host !== hostMask && tip >> 24 !== IN_LOOPBACKNET && inetLookupIfaddr(inDev.dev.net!, sip) === null;
 }
 
-/** An entry for a sender that nobody has asked for, where the device learns from such (ARP_ACCEPT); else null. */
-function arpLearn(skb: SkBuff, inDev: InDevice, op: number, sip: number, shaHi: number, shaLo: number): Neighbour | null {
-  if (!arpAccepts(inDev, sip)) return null;
-  const { dev } = inDev;
-  const known = op === ARPOP_REPLY ? inetAddrType(dev.net!, sip) === RTN_UNICAST : arpIsGratuitous(skb, dev, op, shaHi, shaLo);
-  return known ? neighCreate(arpTbl, sip, dev) : null;
-}
-
 /**
  * Brings an entry up to date. Only a reply sent to us proves that the neighbour hears us; of several answers the first
  * counts, for the lock time, unless the packet is gratuitous.
@@ -307,7 +299,7 @@ function arpUpdate(neigh: Neighbour, skb: SkBuff, op: number, shaHi: number, sha
 /**
  * Does a host announce its own address? A reply must name its link address as the target's too. Linux: arp_is_garp().
  */
-function arpIsGratuitous(skb: SkBuff, dev: NetDevice, op: number, shaHi: number, shaLo: number): boolean {
+export function arpIsGratuitous(skb: SkBuff, dev: NetDevice, op: number, shaHi: number, shaLo: number): boolean {
   const view = memView;
   const at = skb.data;
   const sip = view.getInt32(at + ARPH_SIP);

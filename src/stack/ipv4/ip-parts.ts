@@ -3,6 +3,7 @@
  * functions here, null while it is not there. Linux has them as CONFIG_ options or always.
  */
 import type { Net } from "../core/net.ts";
+import type { Neighbour } from "../core/neighbour.ts";
 import type { NetDevice } from "../core/net-device.ts";
 import type { Msghdr } from "../core/sockaddr.ts";
 import type { SkBuff } from "../core/skbuff.ts";
@@ -78,6 +79,18 @@ export interface ForwardOps {
    * @param error what the lookup said, its result still in fibResult @returns as ipRouteInput()
    */
   route(skb: SkBuff, inDev: InDevice, error: number, daddr: number, saddr: number, tos: number): number;
+}
+
+/** What ARP's settings say (arp-policy.ts). */
+export interface ArpPolicyOps {
+  /** Is a gratuitous packet not looked at? */
+  dropsGratuitous(inDev: InDevice): boolean;
+  /** Is a request for an address of this host answered? @param sip 0 for a probe */
+  mayReply(inDev: InDevice, sip: number, tip: number): boolean;
+  /** An entry for a sender that nobody has asked for, where the device learns from such; else null. */
+  learn(skb: SkBuff, inDev: InDevice, op: number, sip: number, shaHi: number, shaLo: number): Neighbour | null;
+  /** May a question for `target` name the source of the packet that waits? */
+  mayAnnounce(dev: NetDevice, saddr: number, target: number): boolean;
 }
 
 /** Proxy ARP (arp-proxy.ts). */
@@ -225,6 +238,7 @@ export interface InetSockoptOps {
 export let ipFragments: FragmentOps | null = null;
 export let ipOptions: OptionOps | null = null;
 export let ipForwarding: ForwardOps | null = null;
+export let ipArpPolicy: ArpPolicyOps | null = null;
 export let ipArpProxy: ArpProxyOps | null = null;
 export let ipRaw: RawOps | null = null;
 export let ipPing: PingOps | null = null;
@@ -242,6 +256,7 @@ export function ipPartsInit(): void {
   ipFragments = null;
   ipOptions = null;
   ipForwarding = null;
+  ipArpPolicy = null;
   ipArpProxy = null;
   ipRaw = null;
   ipPing = null;
@@ -265,6 +280,10 @@ export function registerIpOptions(ops: OptionOps): void {
 
 export function registerIpForwarding(ops: ForwardOps): void {
   ipForwarding = ops;
+}
+
+export function registerIpArpPolicy(ops: ArpPolicyOps): void {
+  ipArpPolicy = ops;
 }
 
 export function registerIpArpProxy(ops: ArpProxyOps): void {

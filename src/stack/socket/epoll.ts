@@ -1,16 +1,15 @@
 /**
- * The epoll calls and poll(). Linux: fs/eventpoll.c, fs/select.c; read first epoll(7), poll(2). They never wait: they
- * answer what holds now, and an event loop that has nothing to do hangs an entry on fdWaitQueue(epfd) or just turns
- * the stack. Owns nothing.
+ * The epoll calls. Linux: fs/eventpoll.c; read first epoll(7). They never wait: they answer what holds now, and an event loop that has
+ * nothing to do hangs an entry on fdWaitQueue(epfd) or just turns the stack. Owns nothing.
  */
 import { EBADF, EEXIST, EFAULT, EINVAL, ELOOP, ENFILE, ENOENT, ENOSPC } from "../../uapi/errno.ts";
 import {
   EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLERR, EPOLLET, EPOLLEXCLUSIVE, EPOLLHUP, EPOLLIN,
-  EPOLLONESHOT, EPOLLOUT, EPOLLWAKEUP, POLLERR, POLLHUP, POLLNVAL,
+  EPOLLONESHOT, EPOLLOUT, EPOLLWAKEUP,
 } from "../../uapi/poll.ts";
-import { epollfdLookup, fdInstallEpoll, fdWaitQueue, getUnusedFd, sockfdLookup } from "./files.ts";
+import { epollfdLookup, epollOps, fdInstallEpoll, fdWaitQueue, getUnusedFd, sockfdLookup } from "./files.ts";
 import {
-  EP_PRIVATE_BITS, epAppendReady, epCheck, epFind, epInsert, epItemPoll, epLoopCheck, epPoll, epRemove, epUnready,
+  EP_PRIVATE_BITS, epAppendReady, epCheck, epFind, epInsert, epItemPoll, epLoopCheck, epRemove, epUnready,
   eventpollAlloc,
 } from "./eventpoll.ts";
 
@@ -19,59 +18,16 @@ const EPOLLEXCLUSIVE_OK_BITS = EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLW
 /** Numbers per event in what epollWait() fills: the events, the program's word. */
 const EVENT_WORDS = 2;
 
-/** One descriptor for poll(), kept by the caller and reused. Linux: struct pollfd. */
-export class Pollfd {
-  /** A negative one is skipped. */
-  fd: number;
-  /** POLL* wanted. */
-  events: number;
-  /** POLL* that hold, filled by poll(). */
-  revents = 0;
-
-  constructor(fd = -1, events = 0) {
-    this.fd = fd;
-    this.events = events;
-  }
-}
-
-/**
- * What holds now for the first `n` descriptors. Linux: poll(2) with a timeout of 0.
- * @returns how many have `revents` other than 0, or -EFAULT when the array has not `n` entries, -EINVAL for a negative
- * `n`
- */
-export function poll(fds: readonly Pollfd[], n: number): number {
-  if (n < 0) return -EINVAL;
-  if (n > fds.length) return -EFAULT;
-  let count = 0;
-  for (let i = 0; i < n; i++) {
-    const pollfd = fds[i]!;
-    const fd = pollfd.fd;
-    let revents = 0;
-    if (fd >= 0) {
-      const sock = sockfdLookup(fd);
-      if (sock !== null) {
-        revents = sock.ops!.poll(sock) & (pollfd.events | POLLERR | POLLHUP);
-      } else {
-        const ep = epollfdLookup(fd);
-        revents = ep === null ? POLLNVAL : epPoll(ep) & pollfd.events;
-      }
-      if (revents !== 0) count++;
-    }
-    pollfd.revents = revents;
-  }
-  return count;
-}
-
 /**
  * A new epoll instance. Linux: epoll_create1(2).
  * @param flags 0 or EPOLL_CLOEXEC
- * @returns its descriptor, or -EINVAL, -EMFILE, -ENFILE (no instance left)
+ * @returns its descriptor, or -EINVAL, -EMFILE, -ENFILE (no instance left, or the part epoll not started)
  */
 export function epollCreate1(flags: number): number {
   if ((flags & ~EPOLL_CLOEXEC) !== 0) return -EINVAL;
   const fd = getUnusedFd(0);
   if (fd < 0) return fd;
-  const ep = eventpollAlloc();
+  const ep = epollOps === null ? null : eventpollAlloc();
   if (ep === null) return -ENFILE;
   fdInstallEpoll(fd, ep, flags);
   return fd;

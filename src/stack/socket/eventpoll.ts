@@ -46,14 +46,11 @@ export class EpItem extends WaitQueueEntry implements Pooled {
   poolNext: Pooled | null = null;
 }
 
-/** null where there are none. */
-let epolls: Pool<Eventpoll> | null;
-let items: Pool<EpItem> | null;
+let epolls: Pool<Eventpoll>;
+let items: Pool<EpItem>;
 
 /** Builds the pools. Boot time only. */
 export function eventpollInit(epollCount: number, itemCount: number): void {
-  epolls = items = null;
-  if (epollCount === 0) return;
   epolls = poolCreate("eventpoll", epollCount, () => new Eventpoll());
   items = poolCreate("eventpoll_epi", itemCount, () => {
     const item = new EpItem();
@@ -64,7 +61,7 @@ export function eventpollInit(epollCount: number, itemCount: number): void {
 
 /** A new instance, or null (counted by the pool). Linux: ep_alloc(). */
 export function eventpollAlloc(): Eventpoll | null {
-  const ep = epolls === null ? null : poolAlloc(epolls);
+  const ep = poolAlloc(epolls);
   if (ep !== null) ep.fileRefs = 0;
   return ep;
 }
@@ -72,7 +69,7 @@ export function eventpollAlloc(): Eventpoll | null {
 /** Ends an instance and all its items. Linux: ep_free(). */
 export function eventpollFree(ep: Eventpoll): void {
   while (ep.items !== null) epRemove(ep.items);
-  poolFree(epolls!, ep);
+  poolFree(epolls, ep);
 }
 
 /** The wait queue of what an item watches. */
@@ -107,7 +104,7 @@ export function epFind(ep: Eventpoll, fd: number, wait: WaitQueueHead): EpItem |
 export function epInsert(
   ep: Eventpoll, fd: number, sock: Socket | null, target: Eventpoll | null, events: number, data: number,
 ): EpItem | null {
-  const item = poolAlloc(items!);
+  const item = poolAlloc(items);
   if (item === null) return null;
   item.ep = ep;
   item.fd = fd;
@@ -139,7 +136,7 @@ export function epRemove(item: EpItem): void {
   item.ep = null;
   item.sock = null;
   item.target = null;
-  poolFree(items!, item);
+  poolFree(items, item);
 }
 
 /** The EPOLL* bits that hold now for what an item watches, of those it asks for. Linux: ep_item_poll(). */

@@ -11,12 +11,24 @@ import { account } from "../../lib/account.ts";
 import { halfTable, halfWords, halves } from "../../lib/table.ts";
 import { type Socket, sockRelease } from "../core/socket.ts";
 import type { WaitQueueHead } from "../core/wait.ts";
-import { type Eventpoll, eventpollFree, eventpollRelease } from "./eventpoll.ts";
+import type { Eventpoll } from "./eventpoll.ts";
+
+/** The inside of epoll (eventpoll.ts), where it was started. */
+export interface EpollOps {
+  /** What is watched is being closed: every item on it ends. */
+  release(wait: WaitQueueHead): void;
+  /** Ends an instance and all its items. */
+  free(ep: Eventpoll): void;
+  /** POLL* that hold for an instance. */
+  poll(ep: Eventpoll): number;
+}
 
 /** By descriptor. A descriptor is in one of the two at most. */
 export let fdSockets: (Socket | null)[];
-/** Empty where there are no instances. */
-let fdEpolls: (Eventpoll | null)[];
+/** null where there are no instances. */
+let fdEpolls: (Eventpoll | null)[] | null;
+/** The same. */
+export let epollOps: EpollOps | null;
 /** Where in `halves` FD_CLOEXEC is by descriptor; kept and answered, as there is no exec here. */
 let fdFlags = 0;
 
@@ -25,11 +37,17 @@ export function filesWords(count: number): number {
   return halfWords(count);
 }
 
-/** Builds the table. Boot time only. @param epolls will there be epoll instances among them? */
-export function filesInit(count: number, epolls: boolean): void {
+/** Builds the table. Boot time only. */
+export function filesInit(count: number): void {
   fdSockets = account("files", new Array<Socket | null>(count).fill(null));
-  fdEpolls = account("files", new Array<Eventpoll | null>(epolls ? count : 0).fill(null));
+  fdEpolls = epollOps = null;
   fdFlags = halfTable("files", count);
+}
+
+/** There will be epoll instances among the descriptors. Boot time only, after filesInit(). */
+export function registerEpoll(ops: EpollOps): void {
+  epollOps = ops;
+  fdEpolls = account("files", new Array<Eventpoll | null>(fdSockets.length).fill(null));
 }
 
 /** The lowest free descriptor from `least` on, or -EMFILE. Nothing is reserved. Linux: get_unused_fd_flags(). */
@@ -49,7 +67,7 @@ export function fdInstallSocket(fd: number, sock: Socket, flags: number): void {
 
 /** Makes a free descriptor stand for the epoll instance. */
 export function fdInstallEpoll(fd: number, ep: Eventpoll, flags: number): void {
-  fdEpolls[fd] = ep;
+  fdEpolls![fd] = ep;
   halves[fdFlags + fd] = (flags & O_CLOEXEC) !== 0 ? FD_CLOEXEC : 0;
   ep.fileRefs++;
 }
@@ -61,7 +79,7 @@ export function sockfdLookup(fd: number): Socket | null {
 
 /** The epoll instance of a descriptor, or null. */
 export function epollfdLookup(fd: number): Eventpoll | null {
-  return fdEpolls[fd] ?? null;
+  return fdEpolls === null ? null : fdEpolls[fd] ?? null;
 }
 
 /** Why sockfdLookup() gave null: -EBADF (no such descriptor) or -ENOTSOCK. */
@@ -86,17 +104,17 @@ export function close(fd: number): number {
   if (sock !== null) {
     fdSockets[fd] = null;
     if (--sock.fileRefs === 0) {
-      eventpollRelease(sock);
+      if (sock.first !== null && epollOps !== null) epollOps.release(sock);
       sockRelease(sock);
     }
     return 0;
   }
   const ep = epollfdLookup(fd);
   if (ep === null) return -EBADF;
-  fdEpolls[fd] = null;
+  fdEpolls![fd] = null;
   if (--ep.fileRefs === 0) {
-    eventpollRelease(ep);
-    eventpollFree(ep);
+    epollOps!.release(ep);
+    epollOps!.free(ep);
   }
   return 0;
 }

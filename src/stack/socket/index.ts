@@ -3,7 +3,8 @@
  * calls of net/socket.c, fs/eventpoll.c, fs/select.c, fs/fcntl.c. Owns nothing.
  */
 export { SockaddrIn, Msghdr, msgSetBuffer } from "../core/sockaddr.ts";
-export { epollCreate1, epollCtl, epollWait, poll, Pollfd } from "./epoll.ts";
+export { epollCreate1, epollCtl, epollWait } from "./epoll.ts";
+export { poll, Pollfd } from "./poll.ts";
 export { close, fcntl, fdWaitQueue } from "./files.ts";
 export { read, recv, recvfrom, recvmsg, send, sendmsg, sendto, write } from "./sendrecv.ts";
 export {

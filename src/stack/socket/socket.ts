@@ -15,7 +15,6 @@ import type { Net } from "../core/net.ts";
 import { procReset } from "../core/proc.ts";
 import type { Sockaddr } from "../core/sockaddr.ts";
 import { sockAlloc, sockCreateIn, socketPoolInit, sockRelease } from "../core/socket.ts";
-import { eventpollInit } from "./eventpoll.ts";
 import { close, fdError, fdInstallSocket, filesInit, getUnusedFd, sockfdLookup } from "./files.ts";
 import { sendrecvInit } from "./sendrecv.ts";
 
@@ -26,17 +25,16 @@ const SOCK_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK;
 let currentNet: Net;
 
 /**
- * Builds descriptors, sockets and epoll. Boot time only; after netInit().
- * @param files descriptors @param epolls epoll instances @param epollItems descriptors they watch
+ * Builds descriptors and sockets. Boot time only; after netInit().
+ * @param files descriptors
  * @param net namespace of new sockets until setNs() @param sockets sockets behind the descriptors
  */
-export function socketInit(files: number, epolls: number, epollItems: number, net: Net, sockets = files): void {
+export function socketInit(files: number, net: Net, sockets = files): void {
   currentNet = net;
   ioctlReset();
   procReset();
-  filesInit(files, epolls > 0);
+  filesInit(files);
   socketPoolInit(sockets, net);
-  eventpollInit(epolls, epollItems);
   sendrecvInit();
 }
 

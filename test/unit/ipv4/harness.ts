@@ -1,5 +1,6 @@
 /** What the tests of src/stack/ipv4 share: a booted IPv4 layer, point-to-point test devices, packets as bytes. */
 import { advancedRouter } from "../../../src/advanced-router.ts";
+import { arpPolicy } from "../../../src/arp-policy.ts";
 import { allSizes, resolveConfig } from "../../../src/config.ts";
 import { fibTrie } from "../../../src/fib-trie.ts";
 import { socketControl } from "../../../src/socket-control.ts";
@@ -72,6 +73,7 @@ export function bootIpv4(sizes: PoolSizes = {}): void {
   });
   ipInit(sizes.rtables ?? 16, 4);
   if (sizes.host !== true) advancedRouter.init({ ...resolveConfig({}, allSizes()), fibRules: sizes.rules ?? 16 });
+  arpPolicy.init(resolveConfig({}, allSizes()));
   socketControl.init(resolveConfig({}, allSizes()));
   routeExceptions.init({ ...resolveConfig({}, allSizes()), fibExceptions: sizes.exceptions ?? 4 });
   arpInit(8);

@@ -2,6 +2,8 @@
  * A family whose sockets do what a test tells them: readiness is a number per socket, wake-ups are the test's. It lets
  * the socket layer be tested without a protocol. Also the boot of what that layer stands on.
  */
+import { allSizes, resolveConfig } from "../../../src/config.ts";
+import { epoll } from "../../../src/epoll.ts";
 import { memoryInit, MEM_OVERHEAD_BYTES } from "../../../src/lib/memory.ts";
 import { poolsInUse, poolsReset } from "../../../src/lib/pool.ts";
 import { words } from "../../../src/lib/table.ts";
@@ -98,7 +100,8 @@ export function bootFake(sizes: FakeSizes = {}): void {
   sockControlInit(8192, 8192);
   registerSkControl({ set: sockControlSet, get: sockControlGet });
   familiesInit();
-  socketInit(sizes.files ?? 8, sizes.epolls ?? 3, sizes.epollItems ?? 6, initNet, sizes.sockets);
+  socketInit(sizes.files ?? 8, initNet, sizes.sockets);
+  epoll.init({ ...resolveConfig({}, allSizes()), epolls: sizes.epolls ?? 3, epollItems: sizes.epollItems ?? 6 });
   sockRegister(AF_UNIX, (net, sock) => (sock.type === SOCK_STREAM ? attach(net, sock) : -EOPNOTSUPP));
   calls.length = 0;
   readiness.clear();
