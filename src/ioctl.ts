@@ -6,9 +6,10 @@
 import type { Config } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
 import { formatNetDev } from "./netif/dev-proc.ts";
-import { ioctlKnown } from "./stack/core/ifreq.ts";
+import { ioctlKnown, ioctlRest } from "./stack/core/ifreq.ts";
 import { procRegister } from "./stack/core/proc.ts";
 import { inetIoctlInit } from "./stack/ipv4/inet-ioctl.ts";
+import { inetIoctlRestInit } from "./stack/ipv4/inet-ioctl-rest.ts";
 import { formatArp, formatRoute } from "./stack/ipv4/inet-proc.ts";
 
 export { Arpreq, Ifconf, Ifreq, Rtentry } from "./stack/core/ifreq.ts";
@@ -17,7 +18,8 @@ export * from "./uapi/if-arp.ts";
 export * from "./uapi/route.ts";
 
 function ioctlStart(): void {
-  inetIoctlInit();
+  if (!ioctlKnown()) inetIoctlInit();
+  inetIoctlRestInit();
   procRegister("net/dev", formatNetDev);
   procRegister("net/route", formatRoute);
   procRegister("net/arp", formatArp);
@@ -28,5 +30,10 @@ export const ioctls: Initcall<Config> = Object.freeze({ level: FS_INITCALL, name
 
 /** Starts them unless they are started already. */
 export function ioctlLoad(): void {
-  if (!ioctlKnown()) ioctlStart();
+  if (ioctlRest === null) ioctlStart();
+}
+
+/** Starts those by which a device is set up, unless they are started already. */
+export function ioctlLoadSetup(): void {
+  if (!ioctlKnown()) inetIoctlInit();
 }

@@ -17,6 +17,8 @@ import {
 import { ARPHRD_ETHER, ARPOP_REQUEST } from "../uapi/if-arp.ts";
 import { ETH_ALEN, ETH_P_ARP, ETH_P_IP } from "../uapi/if-ether.ts";
 import { AF_PACKET, SOCK_DGRAM, SOCK_NONBLOCK } from "../uapi/socket.ts";
+import type { AddressCheck } from "./address-check.ts";
+import type { Interface } from "./interface.ts";
 import { scratch, scratchView, type Service, serviceClose, serviceOpen, ServiceSocket } from "./service.ts";
 
 /** RFC 5227 section 1.1, in ms. */
@@ -186,3 +188,14 @@ function sendArp(acd: Acd, sip: number): void {
   view.setInt32(ARPH_TIP, acd.addr);
   sendto(acd.socket.fd, scratch, 0, ARP_ETH_LEN, 0, acd.to);
 }
+
+/** For a service that can do without: a detector that is ready, or null. Allocates. */
+function create(service: Service, iface: Interface): Acd | null {
+  const acd = new Acd(service);
+  return acdOpen(acd, iface.ifindex, iface.hwHi, iface.hwLo) === 0 ? acd : null;
+}
+
+/** What the part `packet` registers. */
+export const acdCheck: AddressCheck = Object.freeze({
+  create, close: acdClose, probe: acdProbe, idle: acdIdle, next: acdNext, run: acdRun,
+});

@@ -18,7 +18,8 @@ import { setsockopt } from "../stack/socket/sockopt.ts";
 import { bind } from "../stack/socket/socket.ts";
 import { errnoName } from "../uapi/errno.ts";
 import { AF_INET, SO_BINDTODEVICE, SO_BROADCAST, SO_REUSEADDR, SOCK_DGRAM, SOCK_NONBLOCK, SOL_SOCKET } from "../uapi/socket.ts";
-import { Acd, ACD_CONFLICT, ACD_FREE, ACD_LOST, acdClose, acdIdle, acdNext, acdOpen, acdProbe, acdRun } from "./acd.ts";
+import { ACD_CONFLICT, ACD_FREE, ACD_LOST } from "./acd.ts";
+import { addressCheck } from "./address-check.ts";
 import {
   DHCP_BOUND, DHCP_CHECKING, DHCP_EVENT_BOUND, DHCP_EVENT_CONFLICT, DHCP_EVENT_EXPIRED, DHCP_EVENT_REFUSED, DHCP_EVENT_RELEASED,
   DHCP_EVENT_RENEWED, DHCP_EVENT_SILENCE, DHCP_INIT, DHCP_REBINDING, DHCP_REBOOTING, DHCP_RELEASING, DHCP_RENEWING, DHCP_REQUESTING,
@@ -79,10 +80,7 @@ export function dhcp(net: Net, name: string, options: DhcpOptions = {}): DhcpCli
     serviceClose(client.socket);
     throw new Error(`dhcp: device ${name}: ${errnoName(-err)}`);
   }
-  if (options.probe !== false) {
-    const acd = new Acd(client);
-    if (acdOpen(acd, client.iface.ifindex, client.iface.hwHi, client.iface.hwLo) === 0) client.acd = acd;
-  }
+  if (options.probe !== false && addressCheck !== null) client.acd = addressCheck.create(client, client.iface);
   client.link = new LinkWatch(client, client.iface.ifindex);
   linkWatchStart(client.link);
   serviceStart(client, "dhcp", DHCP_BUFFER_BYTES, dhcpRun);
@@ -136,7 +134,7 @@ export function dhcpStop(client: DhcpClient): void {
 function shut(client: DhcpClient): void {
   client.state = DHCP_STOPPED;
   if (client.link !== null) linkWatchStop(client.link);
-  if (client.acd !== null) acdClose(client.acd);
+  if (client.acd !== null) addressCheck!.close(client.acd);
   serviceClose(client.socket);
 }
 
@@ -160,7 +158,7 @@ function dhcpRun(client: DhcpClient): void {
   } else {
     if (event !== 0) serviceWake(client);
     let sleep = client.dueMs - client.clockMs;
-    const acd = client.acd === null ? -1 : acdNext(client.acd);
+    const acd = client.acd === null ? -1 : addressCheck!.next(client.acd);
     if (acd >= 0 && acd < sleep) sleep = acd;
     serviceSleep(client, sleep > 0 ? sleep : 0);
   }
@@ -180,7 +178,7 @@ function linkReturned(client: DhcpClient): void {
     client.wanted = lease.addr;
     enter(client, DHCP_REBOOTING);
   } else if (!client.applied && state !== DHCP_WAITING && state < DHCP_RELEASING) {
-    if (acd !== null) acdIdle(acd);
+    if (acd !== null) addressCheck!.idle(acd);
     enter(client, DHCP_INIT);
   }
 }
@@ -335,12 +333,12 @@ function acknowledged(client: DhcpClient): number {
   client.refusals = 0;
   setTimes(client);
   if (renewed || acd === null) {
-    if (!renewed && acd !== null) acdIdle(acd);
+    if (!renewed && acd !== null) addressCheck!.idle(acd);
     return bound(client, renewed ? DHCP_EVENT_RENEWED : DHCP_EVENT_BOUND);
   }
   enter(client, DHCP_CHECKING);
   client.dueMs = Infinity;
-  acdProbe(acd, lease.addr);
+  addressCheck!.probe(acd, lease.addr);
   return 0;
 }
 
@@ -382,7 +380,7 @@ function lose(client: DhcpClient, event: number, waitMs: number): number {
   if (had) dhcpUnapply(client.lease, client.iface, client.socket.fd);
   client.applied = false;
   client.wanted = client.server = 0;
-  if (client.acd !== null) acdIdle(client.acd);
+  if (client.acd !== null) addressCheck!.idle(client.acd);
   enter(client, waitMs > 0 ? DHCP_WAITING : DHCP_INIT);
   client.dueMs = client.clockMs + waitMs;
   return had ? event : 0;
@@ -392,7 +390,7 @@ function lose(client: DhcpClient, event: number, waitMs: number): number {
 function checkConflict(client: DhcpClient): number {
   const { acd, lease } = client;
   if (acd === null) return 0;
-  const news = acdRun(acd);
+  const news = addressCheck!.run(acd);
   if (news === ACD_FREE && client.state === DHCP_CHECKING) return bound(client, DHCP_EVENT_BOUND);
   if (news !== ACD_CONFLICT && news !== ACD_LOST) return 0;
   const { addr, server } = lease;

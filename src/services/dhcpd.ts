@@ -25,7 +25,7 @@ import {
   dhcpPutU32, DHCPRELEASE, DHCPREQUEST, dhcpType, OPTION_BROADCAST, OPTION_DNS, OPTION_DOMAIN, OPTION_LEASE_TIME, OPTION_NETMASK,
   OPTION_NTP, OPTION_REQUESTED, OPTION_ROUTERS, OPTION_SERVER_ID, OPTION_T1, OPTION_T2,
 } from "./dhcp-message.ts";
-import { Interface, interfaceAddr, interfaceInit, interfaceMask } from "./interface.ts";
+import { Interface, interfaceAddr, interfaceInit, interfaceMask, interfaceNeighbours } from "./interface.ts";
 import {
   LONGEST_SLEEP_MS, scratch, scratchView, Service, serviceClock, serviceClose, serviceOpen, serviceSleep, serviceStart, ServiceSocket,
   serviceStop, serviceWake,
@@ -151,6 +151,7 @@ export function dhcpd(net: Net, name: string, options: DhcpdOptions): DhcpServer
 
 function open(server: DhcpServer): number {
   const { socket, iface } = server;
+  interfaceNeighbours();
   const err = serviceOpen(socket, AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
   if (err < 0) return err;
   const found = interfaceInit(iface, socket.fd);

@@ -1,9 +1,9 @@
 /**
  * A device as services see and configure it: through ioctl() on any socket of theirs, as ifconfig and route do. Linux:
- * netdevice(7). Importing it brings those requests with it (src/ioctl.ts), started by the first service that needs them unless
- * boot() was told to. Owns nothing.
+ * netdevice(7). Importing it brings the requests with it that set a device up (src/ioctl.ts), started by the first service that needs them
+ * unless boot() was told to. Owns nothing.
  */
-import { ioctlLoad } from "../ioctl.ts";
+import { ioctlLoad, ioctlLoadSetup } from "../ioctl.ts";
 import { Ifreq, Rtentry } from "../stack/core/ifreq.ts";
 import { ioctl } from "../stack/socket/socket.ts";
 import { ENETUNREACH } from "../uapi/errno.ts";
@@ -32,7 +32,7 @@ export class Interface {
 
 /** Learns the device's number and address, and brings it up if it is down: 0, or -ENODEV or another errno. Allocates. */
 export function interfaceInit(iface: Interface, fd: number): number {
-  ioctlLoad();
+  ioctlLoadSetup();
   const { ifreq } = iface;
   ifreq.name = iface.name;
   let err = ioctl(fd, SIOCGIFINDEX, ifreq);
@@ -46,6 +46,11 @@ export function interfaceInit(iface: Interface, fd: number): number {
   if (err < 0 || (ifreq.value & IFF_UP) !== 0) return err;
   ifreq.value |= IFF_UP;
   return ioctl(fd, SIOCSIFFLAGS, ifreq);
+}
+
+/** Starts the requests about neighbours, too. */
+export function interfaceNeighbours(): void {
+  ioctlLoad();
 }
 
 /** Can frames be sent: is it up, with a carrier? */

@@ -79,10 +79,12 @@ export type IoctlRecord = Ifreq | Ifconf | Rtentry | Arpreq;
 export type IoctlHandler = (net: Net, request: number, record: IoctlRecord) => number;
 
 let handler: IoctlHandler | null = null;
+/** Of requests with records other than Ifreq and Rtentry: the handler passes them on. */
+export let ioctlRest: IoctlHandler | null = null;
 
 /** Boot: no such request is known. */
 export function ioctlReset(): void {
-  handler = null;
+  handler = ioctlRest = null;
 }
 
 /** From now on these requests are served. */
@@ -90,7 +92,12 @@ export function ioctlRegister(serve: IoctlHandler): void {
   handler = serve;
 }
 
-/** Are they? */
+/** And the others. */
+export function ioctlRegisterRest(serve: IoctlHandler): void {
+  ioctlRest = serve;
+}
+
+/** Are those with Ifreq and Rtentry served? */
 export function ioctlKnown(): boolean {
   return handler !== null;
 }

@@ -1,44 +1,34 @@
 /**
- * ioctl() requests about IPv4: addresses of devices, routes, neighbours. Linux: devinet_ioctl() of net/ipv4/devinet.c,
- * ip_rt_ioctl() of net/ipv4/fib_frontend.c, arp_ioctl() of net/ipv4/arp.c; read first netdevice(7), arp(7), rtnetlink(7). Owns
- * the record that route requests go through.
+ * ioctl() requests about IPv4 by which a device is set up: its addresses and routes. Linux: devinet_ioctl() of net/ipv4/devinet.c,
+ * ip_rt_ioctl() of net/ipv4/fib_frontend.c; read first netdevice(7), rtnetlink(7). Owns the record that route requests go through.
+ * Services have these, the part `ioctls` those of inet-ioctl-rest.ts, too.
  */
 import { account } from "../../lib/account.ts";
 import { devIoctl, devOfLabel } from "../../netif/dev-ioctl.ts";
 import { devChangeFlags } from "../../netif/dev.ts";
-import {
-  EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENODEV, ENOBUFS, ENOENT, ENOIOCTLCMD, ENOTTY, ENXIO, EOPNOTSUPP, EPFNOSUPPORT,
-} from "../../uapi/errno.ts";
+import { EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENODEV, ENOBUFS, ENOIOCTLCMD, ENOTTY } from "../../uapi/errno.ts";
 import { IFF_BROADCAST, IFF_POINTOPOINT, IFF_UP } from "../../uapi/if.ts";
-import { ATF_COM, ATF_DONTPUB, ATF_NETMASK, ATF_PERM, ATF_PUBL } from "../../uapi/if-arp.ts";
 import { ipv4IsLoopback } from "../../uapi/in.ts";
 import {
-  SIOCADDRT, SIOCDARP, SIOCDELRT, SIOCGARP, SIOCGIFADDR, SIOCGIFBRDADDR, SIOCGIFCONF, SIOCGIFDSTADDR, SIOCGIFNETMASK,
-  SIOCSARP, SIOCSIFADDR, SIOCSIFBRDADDR, SIOCSIFDSTADDR, SIOCSIFFLAGS, SIOCSIFNETMASK,
+  SIOCADDRT, SIOCDELRT, SIOCGIFADDR, SIOCGIFBRDADDR, SIOCGIFDSTADDR, SIOCGIFNETMASK, SIOCSIFADDR, SIOCSIFBRDADDR, SIOCSIFDSTADDR,
+  SIOCSIFFLAGS, SIOCSIFNETMASK,
 } from "../../uapi/ioctl.ts";
 import { NLM_F_CREATE } from "../../uapi/netlink.ts";
 import { RTF_GATEWAY, RTF_HOST, RTF_IRTT, RTF_MTU, RTF_REJECT, RTF_WINDOW } from "../../uapi/route.ts";
 import {
-  IFA_F_PERMANENT, NUD_NOARP, NUD_PERMANENT, NUD_STALE, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE,
-  RT_SCOPE_UNIVERSE, RTAX_ADVMSS, RTAX_RTT, RTAX_WINDOW, RTN_UNICAST, RTN_UNREACHABLE, RTPROT_BOOT,
+  IFA_F_PERMANENT, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE, RTAX_ADVMSS, RTAX_RTT, RTAX_WINDOW,
+  RTN_UNICAST, RTN_UNREACHABLE, RTPROT_BOOT,
 } from "../../uapi/rtnetlink.ts";
 import { AF_INET, AF_UNSPEC } from "../../uapi/socket.ts";
-import { dstRelease } from "../core/dst.ts";
-import { Arpreq, Ifconf, Ifreq, type IoctlRecord, ioctlRegister, Rtentry } from "../core/ifreq.ts";
+import { Ifreq, type IoctlRecord, ioctlRegister, ioctlRest, Rtentry } from "../core/ifreq.ts";
 import type { Net } from "../core/net.ts";
 import type { NetDevice } from "../core/net-device.ts";
-import { NEIGH_UPDATE_F_SAME_LLADDR, neighDelete, neighLookup, neighSet, NUD_VALID } from "../core/neighbour.ts";
-import { arpConfSet, arpConfSetAll, PROXY_ARP } from "./arp-conf.ts";
-import { arpTbl } from "./arp.ts";
-import { ipArpProxy } from "./ip-parts.ts";
 import {
   inDevGet, inetAllocIfa, inetDelIfa, type InDevice, inetInsertIfa, inetMakeMask, type InIfaddr,
 } from "./devinet.ts";
 import { FibConfig, fibConfigReset, fibConfigSetMetric } from "./fib-config.ts";
 import { fibTableDelete, fibTableInsert } from "./fib-frontend.ts";
 import { inetAddrType } from "./fib-lookup.ts";
-import { Flowi4, flowi4Init } from "./flow.ts";
-import { ipRouteOutputKey } from "./route.ts";
 
 /** What RTF_MTU counts beyond the MSS: headers of IP and TCP. */
 const HEADERS_BYTES = 40;
@@ -46,12 +36,10 @@ const HEADERS_BYTES = 40;
 const RTT_SHIFT = 3;
 
 let config: FibConfig;
-let flow: Flowi4;
 
 /** Boot: the requests are served from now on. After fibInit(). */
 export function inetIoctlInit(): void {
   config = account("ioctl", new FibConfig());
-  flow = account("ioctl", new Flowi4());
   ioctlRegister(serve);
 }
 
@@ -63,8 +51,7 @@ function serve(net: Net, request: number, record: IoctlRecord): number {
     return other === -ENOIOCTLCMD ? -ENOTTY : other;
   }
   if (record instanceof Rtentry) return ipRtIoctl(net, request, record);
-  if (record instanceof Arpreq) return arpIoctl(net, request, record);
-  return request === SIOCGIFCONF && record instanceof Ifconf ? devIfconf(net, record) : -ENOTTY;
+  return ioctlRest === null ? -ENOTTY : ioctlRest(net, request, record);
 }
 
 /** Prefix length that the class of an address says: 0 for none and the limited broadcast, -1 for groups. Linux: inet_abc_len(). */
@@ -89,7 +76,7 @@ function maskLen(mask: number): number {
 }
 
 /** The label of an address. */
-function labelOf(ifa: InIfaddr): string {
+export function labelOf(ifa: InIfaddr): string {
   return ifa.label === "" ? ifa.dev!.name : ifa.label;
 }
 
@@ -134,7 +121,7 @@ function devinetIoctl(net: Net, request: number, ifr: Ifreq): number {
   }
 }
 
-function answer(ifr: Ifreq, addr: number): number {
+export function answer(ifr: Ifreq, addr: number): number {
   ifr.addr.family = AF_INET;
   ifr.addr.port = 0;
   ifr.addr.addr = addr;
@@ -209,22 +196,6 @@ function changeAddress(inDev: InDevice, old: InIfaddr, request: number, value: n
   return inetInsertIfa(inDev, ifa);
 }
 
-/** SIOCGIFCONF. Linux: dev_ifconf(), inet_gifconf(). */
-function devIfconf(net: Net, ifc: Ifconf): number {
-  const room = ifc.reqs.length;
-  let count = 0;
-  for (let dev = net.devices; dev !== null; dev = dev.nextDev) {
-    const inDev = inDevGet(dev);
-    for (let ifa = inDev === null ? null : inDev.ifaList; ifa !== null && count < room; ifa = ifa.next) {
-      const ifr = ifc.reqs[count++]!;
-      ifr.name = labelOf(ifa);
-      answer(ifr, ifa.local);
-    }
-  }
-  ifc.count = count;
-  return 0;
-}
-
 /** SIOCADDRT, SIOCDELRT. Linux: ip_rt_ioctl(). */
 function ipRtIoctl(net: Net, request: number, rt: Rtentry): number {
   if (request !== SIOCADDRT && request !== SIOCDELRT) return -ENOTTY;
@@ -279,75 +250,4 @@ function rtentryToConfig(net: Net, add: boolean, rt: Rtentry): number {
   if (err === 0 && (rt.flags & RTF_WINDOW) !== 0) err = fibConfigSetMetric(cfg, RTAX_WINDOW, rt.window);
   if (err === 0 && (rt.flags & RTF_IRTT) !== 0) err = fibConfigSetMetric(cfg, RTAX_RTT, rt.irtt << RTT_SHIFT);
   return err;
-}
-
-/** SIOCSARP, SIOCGARP, SIOCDARP. Linux: arp_ioctl(). */
-function arpIoctl(net: Net, request: number, r: Arpreq): number {
-  if (request !== SIOCSARP && request !== SIOCGARP && request !== SIOCDARP) return -ENOTTY;
-  if (r.pa.family !== AF_INET) return -EPFNOSUPPORT;
-  if ((r.flags & ATF_PUBL) === 0 && (r.flags & (ATF_NETMASK | ATF_DONTPUB)) !== 0) return -EINVAL;
-  if ((r.flags & ATF_PUBL) !== 0 && (r.flags & ATF_NETMASK) !== 0 && r.netmask !== 0 && r.netmask !== -1) return -EINVAL;
-  const addr = r.pa.addr | 0;
-  let dev = r.dev === "" ? null : devOfLabel(net, r.dev);
-  if (dev === null) {
-    if (r.dev !== "" || request === SIOCGARP) return -ENODEV;
-  } else if ((r.flags & ATF_COM) !== 0 && r.haType !== 0 && r.haType !== dev.type) {
-    return -EINVAL;
-  }
-  if ((r.flags & ATF_PUBL) !== 0 && request !== SIOCGARP) return arpPublish(net, request, r, dev);
-  if (dev === null) {
-    flowi4Init(flow, addr, 0, 0, 0, 0);
-    const rt = ipRouteOutputKey(net, flow);
-    if (rt === null) return flow.error;
-    dev = rt.dev;
-    dstRelease(rt);
-    if (dev === null) return -EINVAL;
-  }
-  if (request === SIOCGARP) return arpGet(dev, addr, r);
-  if (request === SIOCDARP) {
-    const neigh = neighLookup(arpTbl, addr, dev);
-    const known = neigh !== null && (neigh.nudState & ~NUD_NOARP) !== 0;
-    // What is nobody's doing goes, too, and is none.
-    neighDelete(arpTbl, addr, dev);
-    return known ? 0 : -ENXIO;
-  }
-  if (r.haType !== dev.type && (r.haType !== 0 || r.dev === "")) return -EINVAL;
-  const permanent = (r.flags & ATF_PERM) !== 0;
-  // Without an address the state of an entry that has one is set.
-  const same = !permanent && (r.flags & ATF_COM) === 0 ? NEIGH_UPDATE_F_SAME_LLADDR : 0;
-  return neighSet(arpTbl, addr, dev, r.haHi, r.haLo, permanent ? NUD_PERMANENT : NUD_STALE, same);
-}
-
-/** The device with that link address, or null. Linux: dev_getbyhwaddr(). */
-function devByLinkAddress(net: Net, r: Arpreq): NetDevice | null {
-  let dev = net.devices;
-  while (dev !== null && (dev.type !== r.haType || dev.addrHi !== r.haHi || dev.addrLo !== (r.haLo | 0))) dev = dev.nextDev;
-  return dev;
-}
-
-/** A published address, or all, by one device or any. Linux: arp_req_set_public(), arp_req_delete_public(). */
-function arpPublish(net: Net, request: number, r: Arpreq, named: NetDevice | null): number {
-  const add = request === SIOCSARP;
-  const one = (r.flags & ATF_NETMASK) === 0 || r.netmask === -1;
-  let dev = named;
-  if (add && dev === null && (r.flags & ATF_COM) !== 0) {
-    dev = devByLinkAddress(net, r);
-    if (dev === null) return -ENODEV;
-  }
-  if (ipArpProxy === null) return add ? -EOPNOTSUPP : -ENOENT;
-  if (one) return add ? ipArpProxy.add(net, r.pa.addr | 0, dev, 0) : ipArpProxy.remove(net, r.pa.addr | 0, dev);
-  if (dev === null) return arpConfSetAll(net, PROXY_ARP, add ? 1 : 0);
-  return inDevGet(dev) === null ? -ENXIO : arpConfSet(dev, PROXY_ARP, add ? 1 : 0);
-}
-
-/** Linux: arp_req_get(). */
-function arpGet(dev: NetDevice, addr: number, r: Arpreq): number {
-  const neigh = neighLookup(arpTbl, addr, dev);
-  if (neigh === null || (neigh.nudState & NUD_NOARP) !== 0) return -ENXIO;
-  const state = neigh.nudState;
-  r.haType = dev.type;
-  r.haHi = neigh.haHi;
-  r.haLo = neigh.haLo;
-  r.flags = (state & NUD_VALID) === 0 ? 0 : (state & NUD_PERMANENT) !== 0 ? ATF_PERM | ATF_COM : ATF_COM;
-  return 0;
 }
