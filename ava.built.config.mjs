@@ -1,4 +1,4 @@
-/** Settings of a stage whose files tools/build-tests.mjs has bundled in groups: as ava.config.mjs, without tsx. */
+/** Settings of a stage whose files are bundled in groups (tools/build-tests.mjs, board-tests.mjs): as ava.config.mjs, without tsx. */
 import config from "./ava.config.mjs";
 
 export default {
@@ -6,5 +6,5 @@ export default {
   files: ["dist/test/**/*.test.js"],
   extensions: ["js"],
   nodeArguments: ["--enable-source-maps"],
-  require: ["./dist/test/lib/tcp-states.js"],
+  require: [],
 };

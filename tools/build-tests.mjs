@@ -17,7 +17,7 @@ const GROUPED = fileURLToPath(new URL("grouped-tests.mjs", import.meta.url));
 const IMPORT_AVA = /^import test(?:, (\{.*\}))? from "ava";/m;
 
 /** A source as its bundle sees it: `test` of a test file is its own share of the group's. */
-function sourceOf(path) {
+export function sourceOf(path) {
   const source = readFileSync(path, "utf8").replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href));
   if (!path.endsWith(".test.ts")) return source;
   const name = /.*\/test\/[^/]+\/(.*)\.test\.ts$/.exec(path)[1];
@@ -33,10 +33,20 @@ const sources = {
 };
 
 /** Deals the files out, so that neighbours, which are alike in weight, come into different groups. */
-function groupsOf(files) {
-  const groups = Array.from({ length: Math.ceil(files.length / FILES_PER_GROUP) }, () => []);
+export function groupsOf(files, most) {
+  const groups = Array.from({ length: Math.ceil(files.length / most) }, () => []);
   files.forEach((file, i) => groups[i % groups.length].push(file));
   return groups;
+}
+
+/** A group: what every test requires (ava.config.mjs), and its files. */
+export function imports(root, files) {
+  return ["test/lib/tcp-states.ts", ...files].map((file) => `import ${JSON.stringify(join(root, file))};\n`).join("");
+}
+
+/** What a bundle of tests loads and has not in it. Not "all packages": examples import this package by its name. */
+export function packagesOf(root) {
+  return Object.keys(JSON.parse(readFileSync(join(root, "package.json"), "utf8")).devDependencies);
 }
 
 /** @param root the project's folder @param stage the folder of test/ @param files in it; the bundles are dist/test/STAGE/*.test.js */
@@ -45,16 +55,14 @@ export async function buildTests(root, stage, files) {
   const groupDir = join(root, "dist/groups", stage);
   for (const folder of [outdir, groupDir]) rmSync(folder, { recursive: true, force: true });
   mkdirSync(groupDir, { recursive: true });
-  const entryPoints = groupsOf(files.toSorted()).map((group, i) => {
+  const entryPoints = groupsOf(files.toSorted(), FILES_PER_GROUP).map((group, i) => {
     const entry = join(groupDir, `group-${i + 1}.test.js`);
-    writeFileSync(entry, group.map((file) => `import ${JSON.stringify(join(root, "test", stage, file))};\n`).join(""));
+    writeFileSync(entry, imports(root, group.map((file) => `test/${stage}/${file}`)));
     return { in: entry, out: `${stage}/group-${i + 1}.test` };
   });
-  // Not "all packages": examples import this package by its name.
-  const { devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   await build({
     absWorkingDir: root,
-    entryPoints: [...entryPoints, { in: "test/lib/tcp-states.ts", out: "lib/tcp-states" }],
+    entryPoints,
     outdir,
     bundle: true,
     splitting: true,
@@ -62,7 +70,7 @@ export async function buildTests(root, stage, files) {
     format: "esm",
     platform: "node",
     target: "node20",
-    external: Object.keys(devDependencies),
+    external: packagesOf(root),
     sourcemap: "linked",
     logLevel: "warning",
     plugins: [sources],

@@ -21,7 +21,7 @@ const FLAGS = [
 /** Stands for the module's list of exports while the compiler, which would follow it, looks at the rest. */
 const EXPORTS = "linnetExports";
 /** Chunks of texts and no packets: there a function may be made in a call. */
-const MAY_ALLOCATE = new Set(["linnet/commands"]);
+const MAY_ALLOCATE = new Set(["linnet/commands", "tests"]);
 /** Stands for the `#` of private names, which it does not know. */
 const PRIVATE = "private$";
 

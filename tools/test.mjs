@@ -9,6 +9,7 @@ import { accessSync, constants, existsSync, readdirSync } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { buildBoardTests } from "./board-tests.mjs";
 import { buildTests } from "./build-tests.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
@@ -44,6 +45,7 @@ const stages = [
   { name: "types", run: () => tool("types") },
   { name: "unit", run: (stage) => ava(stage, { timeout: "2m", built: true }), prepare: prepareUnit },
   { name: "sim", run: (stage) => ava(stage, { timeout: "5m" }) },
+  { name: "board", folder: "unit", run: (stage) => ava(stage, { timeout: "5m", built: true }), prepare: prepareBoard },
   { name: "xs", run: (stage) => ava(stage, { timeout: "5m", serial: true }), prepare: prepareXs },
   { name: "interop", run: (stage, wrap) => ava(stage, { timeout: "60m", serial: true, wrap }), prepare: prepareInterop },
 ];
@@ -56,8 +58,8 @@ const isRoot = process.getuid?.() === 0;
 const failure = { passed: 0, failed: 1, skipped: 0 };
 
 /** Test files of a stage. */
-function testFiles(name) {
-  const folder = join(root, "test", name);
+function testFiles(inTest) {
+  const folder = join(root, "test", inTest);
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true }).filter((file) => file.endsWith(".test.ts"));
 }
@@ -72,7 +74,7 @@ function tool(name) {
  * the slow stages, each test that passed.
  */
 function ava(stage, { timeout, serial = false, built = false, wrap = [] }) {
-  const files = built ? ["--config=ava.built.config.mjs", `dist/test/${stage}/**/*.test.js`] : [`test/${stage}/**/*.test.ts`];
+  const files = built ? ["--config=ava.built.config.mjs", `dist/test/${stage}/*.test.js`] : [`test/${stage}/**/*.test.ts`];
   const args = ["--tap", `--timeout=${timeout}`, ...(serial ? ["--concurrency=1"] : []), ...files];
   const [command, ...rest] = [...wrap, ...node(AVA, ...args)];
   const child = spawn(command, rest, { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
@@ -86,7 +88,7 @@ function ava(stage, { timeout, serial = false, built = false, wrap = [] }) {
     const [, not, skipped] = result;
     const kind = skipped !== undefined ? "skipped" : not !== undefined ? "failed" : "passed";
     counts[kind]++;
-    if (kind !== "passed" || stage !== "unit") console.log(line);
+    if (kind !== "passed" || !built) console.log(line);
   });
   return new Promise((done) => {
     child.on("error", (error) => {
@@ -108,6 +110,16 @@ async function prepareUnit() {
     return {};
   } catch {
     return { fail: "esbuild could not bundle the tests" };
+  }
+}
+
+/** The same tests as a board's build makes them. */
+async function prepareBoard() {
+  try {
+    await buildBoardTests(root, testFiles("unit").filter((file) => !file.startsWith("tools/")));
+    return {};
+  } catch (error) {
+    return { fail: `the tests could not be built as a board's modules: ${error.message}` };
   }
 }
 
@@ -170,11 +182,11 @@ if (unknown.length > 0) {
 }
 
 const total = { passed: 0, failed: 0, skipped: 0 };
-for (const { name, run, prepare } of stages) {
+for (const { name, folder = name, run, prepare } of stages) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   console.log(`\n=== ${name}`);
   const checks = name === "lint" || name === "types";
-  const files = checks ? [] : testFiles(name);
+  const files = checks ? [] : testFiles(folder);
   if (!checks && files.length === 0) {
     console.log(`${name}: no tests`);
     continue;
