@@ -54,6 +54,17 @@ for (const name of ["ArrayBuffer", "Uint8Array", "Int16Array", "Uint16Array", "I
   });
 }`;
 
+/** Slots that the worker's stack has left for a command: 4096 (xsnap-worker.c's stackCount) less the engine's own and the call below. */
+const WORKER_STACK = 3_880;
+
+/** From here on, commands run above so many arguments of a call. */
+const takeStack = (slots: number): string => `
+globalThis.wholeStack ??= globalThis.handleCommand;
+globalThis.handleCommand = (message) => {
+  const above = () => globalThis.wholeStack(message);
+  return above.apply(undefined, new Array(${slots}).fill(0));
+};`;
+
 /** Makes a bundle anew: a stale one would be measured without anybody noticing. */
 export function buildBundle(name = "xs"): void {
   const rollup = `${ROOT}node_modules/rollup/dist/bin/rollup`;
@@ -89,6 +100,11 @@ export class XsBoard {
     return this.command(ATTACH, { chip });
   }
 
+  /** Leaves commands so many slots of the engine's stack, as a board has: it ends when they need more. */
+  leaveStack(slots: number): Promise<void> {
+    return this.worker.evaluate(takeStack(WORKER_STACK - slots));
+  }
+
   /** Slots in use after a garbage collection. */
   async slotsInUse(): Promise<number> {
     return (await this.command(COLLECT, {})).meter.currentHeapCount;
@@ -118,6 +134,11 @@ export class XsBoard {
       at += 2 + length;
     }
     return frames;
+  }
+
+  /** Runs one path so often, from its beginning to its end. */
+  async runPath(path: string, count: number): Promise<void> {
+    for (const [name, packets] of [[path, count], ["", 0]] as const) await this.command(MEASURE, { path: name, count: packets, dry: false });
   }
 
   /** Runs one path and returns its cost for each of `count` packets. */
