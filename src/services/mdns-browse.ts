@@ -5,7 +5,7 @@
  */
 import { getRandomBelow } from "../lib/random.ts";
 import { EAI_AGAIN } from "../uapi/netdb.ts";
-import { DNS_CLASS_IN, DNS_TYPE_A, DNS_TYPE_PTR, RR_BYTES, RR_CLASS, RR_RDLENGTH, RR_TTL, RR_TYPE } from "./dns-message.ts";
+import { DNS_CLASS_IN, DNS_HEADER_BYTES, DNS_TYPE_A, DNS_TYPE_PTR, RR_BYTES, RR_CLASS, RR_RDLENGTH, RR_TTL, RR_TYPE } from "./dns-message.ts";
 import { DNS_NAME_BYTES, dnsNameIs, dnsNameLength, dnsNameRead, dnsNameText } from "./dns-name.ts";
 import { DNS_TYPE_SRV, DNS_TYPE_TXT, recordAfter, recordFixed, SRV_PORT, SRV_TARGET, utf8Text } from "./mdns-records.ts";
 import { scratch, scratchView } from "./service.ts";
@@ -15,6 +15,9 @@ const QUESTIONS = 4;
 const INSTANCES = 12;
 const TXT_BYTES = 256;
 const LABEL_BYTES = 63;
+
+/** A pointer to the name of the first question (RFC 1035 section 4.1.4). */
+const QUESTION_NAME = 0xc000 | DNS_HEADER_BYTES;
 
 const FREE = 0;
 const BROWSE = 1;
@@ -33,6 +36,8 @@ const LONGEST_INTERVAL_MS = 3_600_000;
 const RESOLVE_MS = 6000;
 /** What is said to be gone may be corrected for a second. */
 const GOODBYE_MS = 1000;
+/** After the link was away it is asked for three times within this. */
+const DOUBT_MS = 5000;
 const MSEC_PER_SEC = 1000;
 const LONGEST_TTL_SEC = 86_400;
 /** After 80, 85, 90 and 95 % of its time, and up to 2 % more, a record is asked for again. */
@@ -40,6 +45,8 @@ const REFRESH_FROM = 80;
 const REFRESH_STEP = 5;
 const REFRESH_SPREAD = 2;
 const REFRESH_NEVER = 100;
+/** Those whose time comes within this are asked for together. */
+const TOGETHER_MS = 1000;
 const NO_TIME = Infinity;
 
 /** Where an instance is; good for the time of the call. */
@@ -109,10 +116,24 @@ function ask(browser: MdnsBrowser, kind: number, name: Uint8Array, now: number):
   question.haveSrv = question.haveTxt = question.haveAddr = false;
   question.txtBytes = question.port = question.addr = 0;
   question.host = "";
-  question.sendMs = now + FIRST_MIN_MS + getRandomBelow(FIRST_SPREAD_MS);
-  question.intervalMs = FIRST_INTERVAL_MS;
+  beginAsking(question, now);
   question.endMs = kind === BROWSE ? NO_TIME : now + RESOLVE_MS;
   return question.generation * QUESTIONS + index;
+}
+
+function beginAsking(question: MdnsQuestion, now: number): void {
+  question.sendMs = now + FIRST_MIN_MS + getRandomBelow(FIRST_SPREAD_MS + 1);
+  question.intervalMs = FIRST_INTERVAL_MS;
+}
+
+/** This host is on a link, perhaps another one: all is asked anew, and what is not heard of again soon is lost (section 10.3). */
+export function browserRestart(browser: MdnsBrowser, now: number): void {
+  for (let i = 0; i < browser.questions.length; i++) if (browser.questions[i]!.kind !== FREE) beginAsking(browser.questions[i]!, now);
+  for (let i = 0; i < browser.found.length; i++) {
+    const entry = browser.found[i]!;
+    if (entry.expiresMs > now + DOUBT_MS) entry.expiresMs = now + DOUBT_MS;
+    entry.refresh = REFRESH_NEVER;
+  }
 }
 
 export function browserBrowse(browser: MdnsBrowser, type: Uint8Array, now: number, onInstance: MdnsOnInstance): number {
@@ -267,10 +288,12 @@ export function browserExpire(browser: MdnsBrowser, now: number): void {
       if (entry.event === 0) entry.question = null;
       continue;
     }
-    while (now >= refreshMs(entry)) {
-      entry.refresh += REFRESH_STEP;
-      entry.question.sendMs = now;
-    }
+    if (now >= refreshMs(entry)) entry.question.sendMs = now;
+  }
+  for (let i = 0; i < browser.found.length; i++) {
+    const entry = browser.found[i]!;
+    if (entry.question === null || entry.question.sendMs > now) continue;
+    while (entry.refresh < REFRESH_NEVER && now + TOGETHER_MS >= refreshMs(entry)) entry.refresh += REFRESH_STEP;
   }
 }
 
@@ -354,19 +377,23 @@ function putQuestion(name: Uint8Array, type: number): number {
   return 1;
 }
 
-/** Writes the instances that are known for at least half of their time (section 7.1), as far as there is room: how many. */
-export function browserPutKnown(browser: MdnsBrowser, index: number, end: number, now: number): number {
+/**
+ * Writes the instances that are known for at least half of their time (section 7.1): how many. With the type's name said once there is
+ * room for all.
+ */
+export function browserPutKnown(browser: MdnsBrowser, index: number, now: number): number {
   const question = browser.questions[index]!;
   let count = 0;
   for (let i = 0; i < browser.found.length; i++) {
     const entry = browser.found[i]!;
-    if (entry.question !== question || !isFresh(entry, now) || endAt + 2 * DNS_NAME_BYTES + RR_BYTES > end) continue;
-    putName(question.name);
-    const fixed = endAt;
-    endAt += RR_BYTES;
+    if (entry.question !== question || !isFresh(entry, now)) continue;
+    const fixed = endAt + 2;
+    scratchView.setUint16(endAt, QUESTION_NAME);
+    endAt = fixed + RR_BYTES;
     scratch[endAt++] = entry.labelBytes;
     for (let j = 0; j < entry.labelBytes; j++) scratch[endAt++] = entry.label[j]!;
-    putName(question.name);
+    scratchView.setUint16(endAt, QUESTION_NAME);
+    endAt += 2;
     scratchView.setUint16(fixed + RR_TYPE, DNS_TYPE_PTR);
     scratchView.setUint16(fixed + RR_CLASS, DNS_CLASS_IN);
     scratchView.setInt32(fixed + RR_TTL, Math.floor((entry.expiresMs - now) / MSEC_PER_SEC));

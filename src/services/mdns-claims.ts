@@ -6,11 +6,13 @@ import { getRandomBelow } from "../lib/random.ts";
 import type { Net } from "../stack/core/net.ts";
 import { Msghdr, SockaddrIn } from "../stack/core/sockaddr.ts";
 import { INADDR_MDNS_GROUP } from "../uapi/in.ts";
-import { dnsNameLength } from "./dns-name.ts";
+import { dnsNameIs, dnsNameLength } from "./dns-name.ts";
 import { Interface } from "./interface.ts";
 import type { LinkWatch } from "./link.ts";
 import { MdnsBrowser } from "./mdns-browse.ts";
-import { CLAIM_PROBE, createEnumName, MdnsClaim, type MdnsSelf, MOST_CLAIMS, utf8Text } from "./mdns-records.ts";
+import {
+  CLAIM_BITS, CLAIM_FREE, CLAIM_GOODBYE, CLAIM_PROBE, createEnumName, MdnsClaim, type MdnsSelf, MOST_CLAIMS, RECORD_BITS, RECORD_ENUM, utf8Text,
+} from "./mdns-records.ts";
 import { Service, serviceClock, ServiceSocket } from "./service.ts";
 
 export const MDNS_PORT = 5353;
@@ -37,11 +39,16 @@ export class MdnsResponder extends Service implements MdnsSelf {
   /** Address and mask of the device, 0 while they are not known. */
   addr = 0;
   mask = 0;
-  /** Bits of answers that are due at `answerMs`. */
+  /** Bits of answers to all that are due at `answerMs`. */
   answers = 0;
-  answerMs = Infinity;
+  answerMs = 0;
+  /** Who may have more to say, and what is due at `askerMs` then: bits of answers to all, and to it alone. */
+  asker = 0;
+  askerAll = 0;
+  askerAlone = 0;
+  askerMs = 0;
   /** When each record was last sent to all, on the service's clock. */
-  readonly lastMs: Float64Array = new Float64Array(32).fill(-Infinity);
+  readonly lastMs: Float64Array = new Float64Array(RECORD_BITS).fill(-Infinity);
   readonly claims: readonly MdnsClaim[] = Array.from({ length: MOST_CLAIMS }, () => new MdnsClaim());
   readonly enumName: Uint8Array = createEnumName();
   readonly browser: MdnsBrowser = new MdnsBrowser();
@@ -100,6 +107,16 @@ export function mdnsRename(self: MdnsResponder, c: number): void {
   }
   for (let i = 0; i < type.length; i++) name[behind + i] = type[i]!;
   claim.nameBytes = dnsNameLength(name, 0);
+  // Nobody else tells of what this host has itself.
+  for (let other = 0; other < MOST_CLAIMS; other++) {
+    const { state, name: taken } = self.claims[other]!;
+    if (other === c || state === CLAIM_FREE || state === CLAIM_GOODBYE || !dnsNameIs(name, claim.nameBytes, 0, taken, 0)) continue;
+    claim.conflicts++;
+    mdnsRename(self, c);
+    return;
+  }
+  // Of these nothing has been told; that the type is there may have been.
+  self.lastMs.fill(-Infinity, c * CLAIM_BITS, c * CLAIM_BITS + RECORD_ENUM);
   const wait = conflicts >= MANY_CONFLICTS ? CONFLICT_WAIT_MS : 0;
   mdnsProbe(self, c, wait + getRandomBelow(PROBE_MS));
 }

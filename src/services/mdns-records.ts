@@ -20,6 +20,7 @@ export const MDNS_CLASS_MASK = 0x7fff;
 export const CLAIM_BITS = 4;
 /** Most claims, the host's included: their records are the bits of one number. */
 export const MOST_CLAIMS = 8;
+export const RECORD_BITS = CLAIM_BITS * MOST_CLAIMS;
 export const RECORD_PTR = 0;
 export const RECORD_SRV = 1;
 export const RECORD_TXT = 2;
@@ -92,12 +93,26 @@ export function createEnumName(): Uint8Array {
   return Uint8Array.from(ENUM_NAME);
 }
 
-/** Bits of the records of claims that others may hear of. */
+/** Bits of the records of claims that others may hear of; that a type is there is one record for all its services. */
 export function spokenBits(self: MdnsSelf): number {
   let bits = 0;
   for (let c = 0; c < self.claims.length; c++) {
     const { state } = self.claims[c]!;
-    if (state === CLAIM_ANNOUNCE || state === CLAIM_UP) bits |= c === 0 ? (1 << RECORD_A) | (1 << RECORD_NSEC) : claimBits(c);
+    if (state !== CLAIM_ANNOUNCE && state !== CLAIM_UP) continue;
+    if (c === 0) bits = (1 << RECORD_A) | (1 << RECORD_NSEC);
+    else if ((bits & typeBits(self, c)) === 0) bits |= claimBits(c);
+    else bits |= claimBits(c) & ~(1 << (c * CLAIM_BITS + RECORD_ENUM));
+  }
+  return bits;
+}
+
+/** Bits of the records, one for each claim of that type, that say that the claim's type is there. */
+export function typeBits(self: MdnsSelf, c: number): number {
+  const { type } = self.claims[c]!;
+  let bits = 0;
+  for (let other = 1; other < self.claims.length; other++) {
+    const { type: same } = self.claims[other]!;
+    if (dnsNameIs(same, same.length, 0, type, 0)) bits |= 1 << (other * CLAIM_BITS + RECORD_ENUM);
   }
   return bits;
 }
@@ -134,7 +149,7 @@ function recordName(self: MdnsSelf, bit: number): Uint8Array {
 /** Which of `bits` a question at `at` asks for; one for what the host's name has not is for its NSEC (section 6.1). */
 export function matchQuestion(self: MdnsSelf, length: number, at: number, type: number, bits: number): number {
   let found = 0;
-  for (let bit = 0; bit < MOST_CLAIMS * CLAIM_BITS; bit++) {
+  for (let bit = 0; bit < RECORD_BITS; bit++) {
     if ((bits & (1 << bit)) === 0) continue;
     if (bit === RECORD_NSEC ? type === DNS_TYPE_A || type === DNS_TYPE_ANY : type !== DNS_TYPE_ANY && type !== recordType(bit)) continue;
     if (dnsNameIs(scratch, length, at, recordName(self, bit), 0)) found |= 1 << bit;
@@ -252,7 +267,7 @@ function compareBytes(bytes: Uint8Array, at: number, count: number, ours: Uint8A
   return 0;
 }
 
-/** The records that who asked for these will ask for next (RFC 6763 section 12). */
+/** The records that who asked for these will ask for next (RFC 6763 section 12), and with an address that there is no other (section 6.2). */
 export function additionalBits(bits: number): number {
   let more = 0;
   for (let c = 1; c < MOST_CLAIMS; c++) {
@@ -260,6 +275,7 @@ export function additionalBits(bits: number): number {
     if ((mine & (1 << RECORD_PTR)) !== 0) more |= ((1 << RECORD_SRV) | (1 << RECORD_TXT)) << (c * CLAIM_BITS);
     if ((mine & ((1 << RECORD_PTR) | (1 << RECORD_SRV))) !== 0) more |= 1 << RECORD_A;
   }
+  if (((bits | more) & (1 << RECORD_A)) !== 0) more |= 1 << RECORD_NSEC;
   return more & ~bits;
 }
 

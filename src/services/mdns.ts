@@ -1,14 +1,20 @@
 /**
  * mDNS and DNS-SD: names and services of hosts on one link, without a server. Read first: RFC 6762, RFC 6763. Linux has Avahi. Owns
- * the claims of this host; what is asked of others is mdns-browse.ts's, the records are mdns-records.ts's. It takes the part
- * `igmp` at boot; without `socketControl` it hears only what is sent to all.
+ * the claims of this host; what is asked of others is mdns-browse.ts's, what is heard mdns-hear.ts's, the records are
+ * mdns-records.ts's. It takes the part `igmp` at boot; without `socketControl` it hears only what is sent to all.
  *
  *   const names = mdns(initNet, "eth0", { host: "board7" });
  *   mdnsPublish(names, "Status page", "_http._tcp", 80, ["path=/"]);
  *   mdnsBrowse(names, "_ipp._tcp", (event, instance) => trace(event === MDNS_FOUND ? "+" : "-", instance));
  *
  * It begins once the device has an address, and anew when the link was away; mdnsRefresh() tells it that the address is another one. IPv4
- * only; names are not compressed, as few fit into a packet of this size anyway. It does not find what it publishes itself.
+ * only. It does not find what it publishes itself.
+ *
+ * What it leaves out of RFC 6762, for a board's memory: names in answers are not compressed, as few fit into a packet of this size anyway
+ * (section 18.14); a probe proposes one record for each name, which decides between two of these, and the text is not weighed (8.2);
+ * that the name of a service has no other types is not said (6.1: nobody asks for them), nor is there a name for the address (4); who asks
+ * from another port is answered at once, as the answer needs his question (6.7). Nothing is remembered but who is browsed for, so there
+ * is no cache to be mended when others ask in vain or a program cannot reach what it found (10.4, 10.5): to resolve is to ask.
  */
 import { getRandomBelow } from "../lib/random.ts";
 import type { Net } from "../stack/core/net.ts";
@@ -20,16 +26,20 @@ import { INADDR_MDNS_GROUP, IP_ADD_MEMBERSHIP, IP_MULTICAST_IF, IP_MULTICAST_LOO
 import { AF_INET, SO_BINDTODEVICE, SO_REUSEADDR, SOCK_DGRAM, SOCK_NONBLOCK, SOL_IP, SOL_SOCKET } from "../uapi/socket.ts";
 import { DNS_NAME_BYTES, dnsNameFromText } from "./dns-name.ts";
 import { interfaceAddr, interfaceInit, interfaceMask, interfaceRunning } from "./interface.ts";
+import { answersNext, answersSend } from "./mdns-answers.ts";
 import {
-  browserBrowse, browserCancel, browserDue, browserExpire, browserLookup, browserNext, browserResolve, browserTell, type MdnsDone,
-  type MdnsOnInstance,
+  browserBrowse, browserCancel, browserDue, browserExpire, browserLookup, browserNext, browserResolve, browserRestart, browserTell,
+  type MdnsDone, type MdnsOnInstance,
 } from "./mdns-browse.ts";
 import { LinkWatch, linkWatchStart, linkWatchStop } from "./link.ts";
 import {
   LONGEST_LABEL, MDNS_MESSAGE_BYTES, MDNS_PORT, mdnsLabel, mdnsProbe, mdnsRename, MdnsResponder, PKTINFO_DADDR, PROBE_MS,
 } from "./mdns-claims.ts";
-import { mdnsReceive, mdnsSendAnnouncement, mdnsSendAnswers, mdnsSendGoodbye, mdnsSendProbes, mdnsSendQuery } from "./mdns-message.ts";
-import { CLAIM_ANNOUNCE, CLAIM_FREE, CLAIM_GOODBYE, CLAIM_PROBE, CLAIM_UP, MOST_CLAIMS, utf8Bytes } from "./mdns-records.ts";
+import { mdnsReceive } from "./mdns-hear.ts";
+import { mdnsSendGoodbye, mdnsSendProbes, mdnsSendQuery, mdnsTell, REPEAT_MS } from "./mdns-message.ts";
+import {
+  CLAIM_ANNOUNCE, CLAIM_BITS, CLAIM_FREE, CLAIM_GOODBYE, CLAIM_PROBE, CLAIM_UP, claimBits, MOST_CLAIMS, RECORD_TXT, utf8Bytes,
+} from "./mdns-records.ts";
 import { serviceClock, serviceClose, serviceOpen, serviceSleep, serviceStart, serviceStop, serviceWake } from "./service.ts";
 
 export type { MdnsResponder } from "./mdns-claims.ts";
@@ -116,6 +126,16 @@ function instanceBytes(label: Uint8Array, type: Uint8Array): Uint8Array {
   return Uint8Array.of(label.length, ...label, ...type);
 }
 
+/** The text of a service as in a message. @throws RangeError when it is too long */
+function textBytes(txt: readonly string[]): Uint8Array {
+  const strings = txt.map(utf8Bytes);
+  const bytes = strings.length === 0 ? [0] : strings.flatMap((string) => [string.length, ...string]);
+  if (strings.some((string) => string.length > 255) || bytes.length > LONGEST_TXT) {
+    throw new RangeError(`mdns: a text has ${bytes.length} bytes; it must have at most ${LONGEST_TXT}, and a string of it 255`);
+  }
+  return Uint8Array.from(bytes);
+}
+
 /**
  * Publishes a service of this host, once its name is known to be nobody else's. Allocates.
  * @param instance what people read, up to 63 bytes of UTF-8 @param type like "_http._tcp" @param txt strings, each "key=value"
@@ -126,20 +146,33 @@ export function mdnsPublish(self: MdnsResponder, instance: string, type: string,
   const label = utf8Bytes(instance);
   const service = typeBytes(type);
   instanceBytes(label, service);
-  const strings = txt.map(utf8Bytes);
-  const bytes = strings.length === 0 ? [0] : strings.flatMap((string) => [string.length, ...string]);
-  if (strings.some((string) => string.length > 255) || bytes.length > LONGEST_TXT) {
-    throw new RangeError(`mdns: the text of ${instance} has ${bytes.length} bytes; it must have at most ${LONGEST_TXT}`);
-  }
+  const bytes = textBytes(txt);
   const c = self.claims.findIndex((claim, index) => index > 0 && claim.state === CLAIM_FREE);
   if (c < 0) return -1;
   const claim = self.claims[c]!;
   claim.label = label;
   claim.type = service;
   claim.port = port;
-  claim.txt = Uint8Array.from(bytes);
+  claim.txt = bytes;
   mdnsClaim(self, c);
   return c;
+}
+
+/**
+ * Gives a service another text, and tells it to all (section 8.4): at once, or when the last time is a second ago. More than ten times a
+ * minute is more than others should have to hear. Does nothing to a service that is not there. Allocates.
+ * @throws RangeError for a text that is too long
+ */
+export function mdnsSetText(self: MdnsResponder, c: number, txt: readonly string[]): void {
+  const bytes = textBytes(txt);
+  const claim = c > 0 ? self.claims[c] : undefined;
+  if (claim === undefined) return;
+  claim.txt = bytes;
+  if (claim.state !== CLAIM_UP && claim.state !== CLAIM_ANNOUNCE) return;
+  claim.state = CLAIM_ANNOUNCE;
+  claim.sent = 0;
+  claim.dueMs = Math.max(serviceClock(self), self.lastMs[c * CLAIM_BITS + RECORD_TXT]! + REPEAT_MS);
+  serviceWake(self);
 }
 
 /** Takes a service back: those who remember it are told so. */
@@ -161,9 +194,11 @@ function mdnsClaim(self: MdnsResponder, c: number): void {
 /** Tells it that the device has another address: every name is made sure of, and told, again. */
 export function mdnsRefresh(self: MdnsResponder): void {
   self.addr = 0;
+  self.lastMs.fill(-Infinity);
+  const wait = getRandomBelow(PROBE_MS);
   for (let c = 0; c < MOST_CLAIMS; c++) {
     const { state } = self.claims[c]!;
-    if (state !== CLAIM_FREE && state !== CLAIM_GOODBYE) mdnsProbe(self, c, getRandomBelow(PROBE_MS));
+    if (state !== CLAIM_FREE && state !== CLAIM_GOODBYE) mdnsProbe(self, c, wait);
   }
   serviceWake(self);
 }
@@ -209,8 +244,8 @@ function mdnsRun(self: MdnsResponder): void {
     mdnsReceive(self, now);
     for (let c = 0; c < MOST_CLAIMS; c++) if (self.claims[c]!.state === CLAIM_GOODBYE) sayGoodbye(self, c);
     probe(self, now);
-    for (let c = 0; c < MOST_CLAIMS; c++) announce(self, c, now);
-    if (self.answers !== 0 && now >= self.answerMs) mdnsSendAnswers(self, now);
+    announce(self, now);
+    answersSend(self, now);
     browserExpire(self.browser, now);
     for (let i = browserDue(self.browser, now); i >= 0; i = browserDue(self.browser, now)) mdnsSendQuery(self, i, now);
   }
@@ -218,7 +253,8 @@ function mdnsRun(self: MdnsResponder): void {
     stop(self);
     return;
   }
-  serviceSleep(self, self.addr === 0 ? LINK_POLL_MS : nextMs(self) - now);
+  // A question that is over is told of below.
+  serviceSleep(self, self.addr === 0 ? LINK_POLL_MS : Math.max(nextMs(self) - now, 0));
   browserTell(self.browser, now);
   for (let c = 0; self.named !== 0 && c < MOST_CLAIMS; c++) {
     if ((self.named & (1 << c)) === 0) continue;
@@ -233,11 +269,11 @@ function learnAddress(self: MdnsResponder): void {
   self.addr = iface.ifreq.addr.addr;
   interfaceMask(iface, socket.fd);
   self.mask = iface.ifreq.addr.addr;
+  browserRestart(self.browser, serviceClock(self));
 }
 
 function nextMs(self: MdnsResponder): number {
-  let next = browserNext(self.browser);
-  if (self.answers !== 0 && self.answerMs < next) next = self.answerMs;
+  let next = Math.min(browserNext(self.browser), answersNext(self));
   for (let c = 0; c < MOST_CLAIMS; c++) {
     const { state, dueMs } = self.claims[c]!;
     if ((state === CLAIM_PROBE || state === CLAIM_ANNOUNCE) && dueMs < next) next = dueMs;
@@ -280,10 +316,15 @@ function probe(self: MdnsResponder, now: number): void {
   if (due !== 0) mdnsSendProbes(self, due);
 }
 
-function announce(self: MdnsResponder, c: number, now: number): void {
-  const claim = self.claims[c]!;
-  if (claim.state !== CLAIM_ANNOUNCE || claim.dueMs > now) return;
-  mdnsSendAnnouncement(self, c, now);
-  claim.dueMs = now + ANNOUNCE_MS;
-  if (++claim.sent === ANNOUNCEMENTS) claim.state = CLAIM_UP;
+/** Tells all the records of the claims that are due. */
+function announce(self: MdnsResponder, now: number): void {
+  let bits = 0;
+  for (let c = 0; c < MOST_CLAIMS; c++) {
+    const claim = self.claims[c]!;
+    if (claim.state !== CLAIM_ANNOUNCE || claim.dueMs > now) continue;
+    bits |= claimBits(c);
+    claim.dueMs = now + ANNOUNCE_MS;
+    if (++claim.sent === ANNOUNCEMENTS) claim.state = CLAIM_UP;
+  }
+  mdnsTell(self, bits, now);
 }

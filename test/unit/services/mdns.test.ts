@@ -11,6 +11,8 @@ import { decodeMessage, type DnsMessage, encodeMessage, TYPES } from "../../lib/
 import { addressNumber, addressText, parseFrame } from "../../lib/frames.ts";
 import { createMdnsBench, FLUSH, from, GROUP, isProbe, isResponse, QU } from "../../lib/mdns.ts";
 
+const NSEC = 47;
+
 test.serial("three probes 250 ms apart, then two announcements a second apart, all from port 5353 with a TTL of 255", (t) => {
   const { lab, heard, names, start } = createMdnsBench(t);
   const a = start("a", "Board7");
@@ -110,6 +112,21 @@ test.serial("of two that want the same name one has it, begun together or one af
   t.deepEqual(names.slice(2).filter((name) => name.includes("Page")).map((name) => name.slice(3)).sort(), ["Page", "Page (2)"]);
 });
 
+test.serial("what this host publishes twice under one name has two; one that is taken back is free again", (t) => {
+  const { lab, heard, names, start } = createMdnsBench(t);
+  const a = start("a", "board");
+  const first = mdnsPublish(a, "Page", "_http._tcp", 80);
+  mdnsPublish(a, "PAGE", "_http._tcp", 81);
+  mdnsPublish(a, "Page", "_ipp._tcp", 82);
+  lab.runFor(5000);
+  t.deepEqual(names.sort(), ["a0 board", "a1 Page", "a2 PAGE (2)", "a3 Page"]);
+  mdnsUnpublish(a, first);
+  mdnsPublish(a, "Page", "_http._tcp", 83);
+  lab.runFor(5000);
+  t.deepEqual(names.at(-1), "a4 Page");
+  t.is(heard.filter(({ answers }) => answers.some(({ ttl }) => ttl === 0)).length, 1);
+});
+
 test.serial("a name that another host claims later is asked for again, and given up when that insists", (t) => {
   const { lab, heard, names, start, say } = createMdnsBench(t);
   start("a", "board");
@@ -146,7 +163,7 @@ test.serial("what the asker knows is not said, unless it is about to be forgotte
   t.is(heard.length, 1);
   t.true(heard[0]!.at - asked >= 20 && heard[0]!.at - asked <= 121, "others may answer too");
   t.deepEqual(heard[0]!.answers.map(({ type }) => type), [TYPES.PTR]);
-  t.deepEqual(heard[0]!.additional.map(({ type }) => type).sort((x, y) => x - y), [TYPES.A, TYPES.TXT, TYPES.SRV]);
+  t.deepEqual(heard[0]!.additional.map(({ type }) => type).sort((x, y) => x - y), [TYPES.A, TYPES.TXT, TYPES.SRV, NSEC]);
   // The rest of what it knows comes in a second message.
   heard.length = 0;
   lab.runFor(2000);
@@ -202,6 +219,14 @@ test.serial("all types are listed, and all records told for ANY", (t) => {
   say({ questions: [{ name: "_services._dns-sd._udp.local", type: TYPES.PTR }] });
   lab.runFor(1000);
   t.deepEqual(heard.flatMap(({ answers }) => answers.map(({ target }) => target)).sort(), Array.from({ length: 7 }, (_, i) => `_t${i}._tcp.local`));
+  mdnsUnpublish(a, 7);
+  mdnsPublish(a, "Another", "_T0._tcp", 2000);
+  lab.runFor(5000);
+  heard.length = 0;
+  for (const cls of [1, QU]) say({ questions: [{ name: "_services._dns-sd._udp.local", type: TYPES.PTR, cls }] });
+  lab.runFor(1000);
+  for (const { answers } of heard) t.deepEqual(answers.map(({ target }) => target), Array.from({ length: 6 }, (_, i) => `_t${i}._tcp.local`));
+  t.is(heard.length, 2);
   heard.length = 0;
   say({ questions: [{ name: "service 3._t3._tcp.local", type: TYPES.ANY }] });
   lab.runFor(1000);
