@@ -8,7 +8,7 @@
 import { getRandomBelow } from "../lib/random.ts";
 import { MDNS_PORT, type MdnsResponder } from "./mdns-claims.ts";
 import { mdnsSendBits, mdnsTell } from "./mdns-message.ts";
-import { isUnique, RECORD_BITS, recordTtl, spokenBits } from "./mdns-records.ts";
+import { recordTtl, SHARED_BITS, spokenBits } from "./mdns-records.ts";
 
 /** Answers that others may give too wait 20 to 120 ms, with more known answers to come 400 to 500. */
 const SHARED_MIN_MS = 20;
@@ -20,8 +20,7 @@ const MSEC_PER_SEC = 1000;
 
 /** How long these answers have to wait at least: not at all when nobody else can have them. */
 export function sharedWait(bits: number): number {
-  for (let bit = 0; bit < RECORD_BITS; bit++) if ((bits & (1 << bit)) !== 0 && !isUnique(bit)) return SHARED_MIN_MS;
-  return 0;
+  return (bits & SHARED_BITS) !== 0 ? SHARED_MIN_MS : 0;
 }
 
 function dueMs(waitMs: number, now: number): number {
@@ -84,17 +83,16 @@ export function answerSaid(self: MdnsResponder, bits: number): void {
 
 /** A probe is answered though the records went to all a moment ago: who asks may just have come (section 6). */
 function forProbe(self: MdnsResponder, bits: number, now: number): void {
-  for (let bit = 0; bits !== 0 && bit < RECORD_BITS; bit++) {
-    if ((bits & (1 << bit)) !== 0 && now - self.lastMs[bit]! >= PROBE_REPEAT_MS) self.lastMs[bit] = -Infinity;
+  for (let bit = 0, rest = bits; rest !== 0; bit++, rest >>>= 1) {
+    if ((rest & 1) !== 0 && now - self.lastMs[bit]! >= PROBE_REPEAT_MS) self.lastMs[bit] = -Infinity;
   }
 }
 
 /** Those of the bits that were not sent to all within a quarter of their time. */
 function staleBits(self: MdnsResponder, bits: number, now: number): number {
   let stale = 0;
-  for (let bit = 0; bits !== 0 && bit < RECORD_BITS; bit++) {
-    const limit = recordTtl(bit) * MSEC_PER_SEC / 4;
-    if ((bits & (1 << bit)) !== 0 && now - self.lastMs[bit]! > limit) stale |= 1 << bit;
+  for (let bit = 0, rest = bits; rest !== 0; bit++, rest >>>= 1) {
+    if ((rest & 1) !== 0 && now - self.lastMs[bit]! > recordTtl(bit) * MSEC_PER_SEC / 4) stale |= 1 << bit;
   }
   return stale;
 }

@@ -15,7 +15,7 @@ import { MDNS_PORT, mdnsProbe, mdnsRename, type MdnsResponder, PKTINFO_DADDR } f
 import { ANCOUNT, ARCOUNT, mdnsSendLegacy, NSCOUNT, QDCOUNT } from "./mdns-message.ts";
 import {
   CLAIM_ANNOUNCE, CLAIM_BITS, CLAIM_PROBE, CLAIM_UP, compareData, DNS_TYPE_ANY, matchQuestion, MDNS_CLASS_MASK, MDNS_TOP_BIT, MOST_CLAIMS,
-  RECORD_BITS, RECORD_SRV, RECORD_TXT, recordAfter, recordFixed, recordTtl, recordType, spokenBits,
+  RECORD_SRV, RECORD_TXT, recordAfter, recordFixed, recordTtl, recordType, spokenBits,
 } from "./mdns-records.ts";
 import { scratch, scratchView } from "./service.ts";
 
@@ -103,7 +103,7 @@ function sameRecord(self: MdnsResponder, length: number, at: number, fixed: numb
   if ((scratchView.getUint16(fixed + RR_CLASS) & MDNS_CLASS_MASK) !== DNS_CLASS_IN) return 0;
   const bits = matchQuestion(self, length, at, scratchView.getUint16(fixed + RR_TYPE), ours);
   let same = 0;
-  for (let bit = 0; bits !== 0 && bit < RECORD_BITS; bit++) if ((bits & (1 << bit)) !== 0 && compareData(self, fixed, bit) === 0) same |= 1 << bit;
+  for (let bit = 0, rest = bits; rest !== 0; bit++, rest >>>= 1) if ((rest & 1) !== 0 && compareData(self, fixed, bit) === 0) same |= 1 << bit;
   return same;
 }
 
@@ -116,7 +116,7 @@ function knownAnswers(self: MdnsResponder, length: number, records: number, coun
     if (fixed < 0) return known;
     const same = sameRecord(self, length, at, fixed, spoken);
     const ttl = scratchView.getUint32(fixed + RR_TTL);
-    for (let bit = 0; same !== 0 && bit < RECORD_BITS; bit++) if ((same & (1 << bit)) !== 0 && ttl * 2 >= recordTtl(bit)) known |= 1 << bit;
+    for (let bit = 0, rest = same; rest !== 0; bit++, rest >>>= 1) if ((rest & 1) !== 0 && ttl * 2 >= recordTtl(bit)) known |= 1 << bit;
     at = recordAfter(fixed);
   }
   return known;
@@ -130,8 +130,8 @@ function saidByAnother(self: MdnsResponder, length: number, at: number, fixed: n
   const same = sameRecord(self, length, at, fixed, spokenBits(self));
   const ttl = scratchView.getUint32(fixed + RR_TTL);
   let again = 0;
-  for (let bit = 0; same !== 0 && bit < RECORD_BITS; bit++) {
-    if ((same & (1 << bit)) === 0) continue;
+  for (let bit = 0, rest = same; rest !== 0; bit++, rest >>>= 1) {
+    if ((rest & 1) === 0) continue;
     if (ttl >= recordTtl(bit)) answerSaid(self, 1 << bit);
     else if (ttl * 2 < recordTtl(bit)) again |= 1 << bit;
   }

@@ -7,8 +7,8 @@ import { DNS_AA, DNS_CLASS_IN, DNS_FLAGS, DNS_HEADER_BYTES, DNS_QR } from "./dns
 import { browserEnd, browserPutKnown, browserPutQuestions } from "./mdns-browse.ts";
 import { MDNS_MESSAGE_BYTES, type MdnsResponder } from "./mdns-claims.ts";
 import {
-  additionalBits, CLAIM_BITS, claimBits, DNS_TYPE_ANY, LEGACY_TTL, MDNS_TOP_BIT, MOST_CLAIMS, putRecord, RECORD_BITS, RECORD_ENUM, RECORD_SRV,
-  recordTtl, spokenBits, typeBits,
+  additionalBits, CLAIM_BITS, claimBits, DNS_TYPE_ANY, ENUM_BITS, LEGACY_TTL, MDNS_TOP_BIT, MOST_CLAIMS, putRecord, RECORD_ENUM, RECORD_SRV, recordTtl,
+  spokenBits, typeBits,
 } from "./mdns-records.ts";
 import { scratch, scratchView } from "./service.ts";
 
@@ -39,7 +39,7 @@ function send(self: MdnsResponder, everybody: boolean): void {
 /** Those of the records that others may hear of, and were not told to all within the last second. */
 function untold(self: MdnsResponder, bits: number, now: number): number {
   let left = bits & spokenBits(self);
-  for (let bit = 0; left !== 0 && bit < RECORD_BITS; bit++) if (now - self.lastMs[bit]! < REPEAT_MS) left &= ~(1 << bit);
+  for (let bit = 0, rest = left; rest !== 0; bit++, rest >>>= 1) if ((rest & 1) !== 0 && now - self.lastMs[bit]! < REPEAT_MS) left &= ~(1 << bit);
   return left;
 }
 
@@ -51,8 +51,8 @@ export function mdnsTell(self: MdnsResponder, bits: number, now: number): void {
 /** These records have been told to all. */
 function noteTold(self: MdnsResponder, bits: number, now: number): void {
   let told = bits;
-  for (let c = 1; c < MOST_CLAIMS; c++) if ((bits & (1 << (c * CLAIM_BITS + RECORD_ENUM))) !== 0) told |= typeBits(self, c);
-  for (let bit = 0; bit < RECORD_BITS; bit++) if ((told & (1 << bit)) !== 0) self.lastMs[bit] = now;
+  for (let c = 1; (bits & ENUM_BITS) !== 0 && c < MOST_CLAIMS; c++) if ((bits & (1 << (c * CLAIM_BITS + RECORD_ENUM))) !== 0) told |= typeBits(self, c);
+  for (let bit = 0; told !== 0; bit++, told >>>= 1) if ((told & 1) !== 0) self.lastMs[bit] = now;
 }
 
 /**
@@ -63,8 +63,8 @@ function putRecords(self: MdnsResponder, at: number, bits: number, counter: numb
   let left = bits;
   let count = 0;
   endAt = at;
-  for (let bit = 0; left !== 0 && bit < RECORD_BITS; bit++) {
-    if ((left & (1 << bit)) === 0) continue;
+  for (let bit = 0, rest = bits; rest !== 0; bit++, rest >>>= 1) {
+    if ((rest & 1) === 0) continue;
     const after = putRecord(self, endAt, MDNS_MESSAGE_BYTES, bit, flush, ttl === OWN_TTL ? recordTtl(bit) : ttl);
     if (after === endAt) break;
     endAt = after;

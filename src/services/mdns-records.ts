@@ -21,6 +21,9 @@ export const CLAIM_BITS = 4;
 /** Most claims, the host's included: their records are the bits of one number. */
 export const MOST_CLAIMS = 8;
 export const RECORD_BITS = CLAIM_BITS * MOST_CLAIMS;
+/** Of services' records those that others may have as well, and those of them that say that a type is there. */
+export const SHARED_BITS = 0x99999990 | 0;
+export const ENUM_BITS = 0x88888880 | 0;
 export const RECORD_PTR = 0;
 export const RECORD_SRV = 1;
 export const RECORD_TXT = 2;
@@ -100,7 +103,7 @@ export function spokenBits(self: MdnsSelf): number {
     const { state } = self.claims[c]!;
     if (state !== CLAIM_ANNOUNCE && state !== CLAIM_UP) continue;
     if (c === 0) bits = (1 << RECORD_A) | (1 << RECORD_NSEC);
-    else if ((bits & typeBits(self, c)) === 0) bits |= claimBits(c);
+    else if ((bits & ENUM_BITS) === 0 || (bits & typeBits(self, c)) === 0) bits |= claimBits(c);
     else bits |= claimBits(c) & ~(1 << (c * CLAIM_BITS + RECORD_ENUM));
   }
   return bits;
@@ -120,12 +123,6 @@ export function typeBits(self: MdnsSelf, c: number): number {
 /** Bits of one claim's records that are told unasked. */
 export function claimBits(c: number): number {
   return c === 0 ? 1 << RECORD_A : 15 << (c * CLAIM_BITS);
-}
-
-/** Is there only one such record in the network? */
-export function isUnique(bit: number): boolean {
-  const record = bit & (CLAIM_BITS - 1);
-  return bit < CLAIM_BITS || record === RECORD_SRV || record === RECORD_TXT;
 }
 
 export function recordType(bit: number): number {
@@ -149,8 +146,8 @@ function recordName(self: MdnsSelf, bit: number): Uint8Array {
 /** Which of `bits` a question at `at` asks for; one for what the host's name has not is for its NSEC (section 6.1). */
 export function matchQuestion(self: MdnsSelf, length: number, at: number, type: number, bits: number): number {
   let found = 0;
-  for (let bit = 0; bit < RECORD_BITS; bit++) {
-    if ((bits & (1 << bit)) === 0) continue;
+  for (let bit = 0, rest = bits; rest !== 0; bit++, rest >>>= 1) {
+    if ((rest & 1) === 0) continue;
     if (bit === RECORD_NSEC ? type === DNS_TYPE_A || type === DNS_TYPE_ANY : type !== DNS_TYPE_ANY && type !== recordType(bit)) continue;
     if (dnsNameIs(scratch, length, at, recordName(self, bit), 0)) found |= 1 << bit;
   }
@@ -207,7 +204,7 @@ export function putRecord(self: MdnsSelf, at: number, end: number, bit: number, 
   const data = fixed + RR_BYTES;
   const after = putData(self, data, bit);
   scratchView.setUint16(fixed + RR_TYPE, recordType(bit));
-  scratchView.setUint16(fixed + RR_CLASS, flush && isUnique(bit) ? DNS_CLASS_IN | MDNS_TOP_BIT : DNS_CLASS_IN);
+  scratchView.setUint16(fixed + RR_CLASS, flush && (SHARED_BITS & (1 << bit)) === 0 ? DNS_CLASS_IN | MDNS_TOP_BIT : DNS_CLASS_IN);
   scratchView.setInt32(fixed + RR_TTL, ttl);
   scratchView.setUint16(fixed + RR_RDLENGTH, after - data);
   return after;
