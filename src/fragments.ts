@@ -5,6 +5,8 @@
  */
 import { type Config, FRAGMENTS_SIZES } from "./config.ts";
 import { FS_INITCALL, type Initcall } from "./lib/initcall.ts";
+import { skbFragOps } from "./stack/core/skb-frag-ops.ts";
+import { registerSkbFrags } from "./stack/core/skbuff.ts";
 import { ipAppendData } from "./stack/ipv4/ip-append-data.ts";
 import { ipDoFragment } from "./stack/ipv4/ip-do-fragment.ts";
 import { ipDefrag, ipFragInit, ipFragWords } from "./stack/ipv4/ip-fragment.ts";
@@ -21,6 +23,7 @@ export const fragments: Initcall<Config> = Object.freeze({
   words: (config: Config) => ipFragWords(config.fragQueues),
   init(config: Config) {
     ipFragInit(config.fragQueues, config.fragPackets);
+    registerSkbFrags(skbFragOps);
     registerIpFragments(FRAGMENTS);
   },
 });

@@ -6,8 +6,7 @@
  * back to the head of its queue and is tried again by the NET_TX softirq, or when the driver wakes its queue.
  */
 import { NETDEV_TX_OK, NETIF_F_SG, type NetDevice } from "../stack/core/net-device.ts";
-import { kfreeSkb, PACKET_OUTGOING, type SkBuff } from "../stack/core/skbuff.ts";
-import { skbLinearize } from "../stack/core/skb-frags.ts";
+import { kfreeSkb, PACKET_OUTGOING, skbFrags, type SkBuff } from "../stack/core/skbuff.ts";
 import { SKB_DROP_REASON_DEV_READY, SKB_DROP_REASON_NOMEM } from "../uapi/drop-reason.ts";
 import { ENETDOWN, ENOMEM } from "../uapi/errno.ts";
 import { devQueueXmitNit, devTap, ptypeAll } from "./receive.ts";
@@ -33,7 +32,7 @@ export function xmitInit(): void {
  */
 export function devQueueXmit(skb: SkBuff): number {
   const dev = skb.dev!;
-  if (skb.fragList !== null && (dev.features & NETIF_F_SG) === 0 && skbLinearize(skb) < 0) {
+  if (skb.fragList !== null && (dev.features & NETIF_F_SG) === 0 && skbFrags!.linearize(skb) < 0) {
     dev.stats.txDropped++;
     kfreeSkb(skb, SKB_DROP_REASON_NOMEM);
     return -ENOMEM;

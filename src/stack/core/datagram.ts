@@ -10,7 +10,7 @@ import {
   EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLRDNORM, EPOLLWRBAND, EPOLLWRNORM,
 } from "../../uapi/poll.ts";
 import { MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SCM_TIMESTAMP, SCM_TIMESTAMPNS, SOL_SOCKET } from "../../uapi/socket.ts";
-import { consumeSkb, kfreeSkb, skbGet, type SkBuff } from "./skbuff.ts";
+import { consumeSkb, kfreeSkb, skbFrags, skbGet, type SkBuff } from "./skbuff.ts";
 import { pskbTrim } from "./skb-frags.ts";
 import { skbDequeue } from "./skb-queue.ts";
 import { RCV_SHUTDOWN, SHUTDOWN_MASK, type Sock, SOCK_TIMESTAMP, SOCK_TIMESTAMPNS, SK_DROPS, skFilter, sockError } from "./sock.ts";
@@ -57,7 +57,14 @@ export function skbCopyDatagramMsg(skb: SkBuff, offset: number, msg: Msghdr, len
   } else {
     skip -= linear;
   }
-  for (let frag = skb.fragList; frag !== null && left > 0; frag = frag.next) {
+  if (left > 0 && skb.fragList !== null) skbFrags!.copyMsg(skb.fragList, skip, msg, left);
+}
+
+/** The same of a chain of fragments: the part of it that is theirs. */
+export function skbCopyFragsMsg(frags: SkBuff, offset: number, msg: Msghdr, length: number): void {
+  let left = length;
+  let skip = offset;
+  for (let frag: SkBuff | null = frags; frag !== null && left > 0; frag = frag.next) {
     const size = frag.tail - frag.data;
     if (skip >= size) {
       skip -= size;

@@ -4,7 +4,7 @@
  */
 import { memCopy } from "../../lib/memory.ts";
 import {
-  allocSkb, consumeSkb, skbBufferBytes, type SkBuff, skbCloned, skbCopyHeader, skbPut, skbShareFrags, skbTrim,
+  allocSkb, consumeSkb, skbBufferBytes, type SkBuff, skbCloned, skbCopyHeader, skbFrags, skbPut, skbTrim,
 } from "./skbuff.ts";
 
 /** A packet with its own linear part, the same headroom, and the same fragments. Linux: pskb_copy(). */
@@ -21,7 +21,7 @@ export function pskbCopy(skb: SkBuff): SkBuff | null {
   copy.nh += shift;
   copy.mac += shift;
   memCopy(copy.data, skb.data, skb.tail - skb.data);
-  if (skb.fragList !== null) skbShareFrags(skb, copy);
+  if (skb.fragList !== null) skbFrags!.share(skb, copy);
   return copy;
 }
 

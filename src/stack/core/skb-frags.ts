@@ -1,13 +1,14 @@
 /**
  * Packets larger than one buffer: a linear head with a chain of further packets behind it (`fragList`, linked by `next`).
  * Linux: the frag_list of skb_shared_info, skb_copy_bits(), skb_checksum() and skb_linearize() of net/core/skbuff.c.
- * Reassembly builds such chains; a driver without NETIF_F_SG gets them linearised. `len` counts the whole chain.
+ * Reassembly builds such chains; a driver without NETIF_F_SG gets them linearised. `len` counts the whole chain. What everybody does
+ * with chains goes through SkbFragOps (skbuff.ts), so that a program without the part fragments does not carry it.
  */
 import { csumPartial } from "../../lib/checksum.ts";
 import { memCopy } from "../../lib/memory.ts";
 import { EFAULT, ENOMEM } from "../../uapi/errno.ts";
 import { pskbCopy } from "./skb-copy.ts";
-import { consumeSkb, SKB_OVERHEAD_BYTES, type SkBuff, skbBufferBytes } from "./skbuff.ts";
+import { consumeSkb, SKB_OVERHEAD_BYTES, type SkBuff, skbBufferBytes, skbFrags } from "./skbuff.ts";
 
 /** Bytes of the packet that are not in its linear part. Linux: skb->data_len. */
 export function skbDataLen(skb: SkBuff): number {
@@ -50,6 +51,28 @@ export function skbUnchain(skb: SkBuff): SkBuff | null {
   skb.len = skb.tail - skb.data;
   if (skb.destructor === null) skb.truesize = skbBufferBytes + SKB_OVERHEAD_BYTES;
   return frags;
+}
+
+/** The chain goes with its packet. */
+export function skbFreeFrags(head: SkBuff): void {
+  let skb = head.fragList;
+  head.fragList = null;
+  head.truesize = skbBufferBytes + SKB_OVERHEAD_BYTES;
+  while (skb !== null) {
+    const next: SkBuff | null = skb.next;
+    // A clone still follows the chain.
+    if (skb.users === 1) skb.next = null;
+    consumeSkb(skb);
+    skb = next;
+  }
+}
+
+/** Two packets have the same fragments from now on. Linux: skb_clone_fraglist(). */
+export function skbShareFrags(from: SkBuff, to: SkBuff): void {
+  const frags = from.fragList;
+  to.fragList = frags;
+  to.truesize = from.truesize;
+  for (let frag = frags; frag !== null; frag = frag.next) frag.users++;
 }
 
 /** Cuts a packet to `length` bytes, fragments and all; a shorter one is left as it is. Linux: pskb_trim(). */
@@ -149,7 +172,7 @@ export function skbLinearize(skb: SkBuff): number {
 /** A packet of its own with a copy of everything in one buffer; null when it has not the room. Linux: skb_copy(). */
 export function skbCopy(skb: SkBuff): SkBuff | null {
   const copy = pskbCopy(skb);
-  if (copy !== null && skbLinearize(copy) < 0) {
+  if (copy !== null && copy.fragList !== null && skbFrags!.linearize(copy) < 0) {
     consumeSkb(copy);
     return null;
   }

@@ -19,6 +19,7 @@ import { halfTable, halfWords, halves, words, wordTable } from "../../lib/table.
 import { SKB_CONSUMED, SKB_DROP_REASON_MAX } from "../../uapi/drop-reason.ts";
 import { type DstEntry, dstRelease } from "./dst.ts";
 import type { NetDevice } from "./net-device.ts";
+import type { Msghdr } from "./sockaddr.ts";
 import type { Sock } from "./sock.ts";
 
 /** pkt_type: for whom the frame was (linux/if_packet.h). */
@@ -110,8 +111,24 @@ let bufferRefs = 0;
 /** Where in `words` the packets not delivered are counted, by SKB_DROP_REASON_*. */
 let dropCounts = 0;
 let bufferBase = 0;
+/** What is done with chains of packets, `fragList`, where something makes such (skb-frag-ops.ts); else null, and there are none. */
+export let skbFrags: SkbFragOps | null;
 /** Test and diagnosis hook, called for each drop before the packet is freed (Linux: the kfree_skb tracepoint). */
 let dropMonitor: ((skb: SkBuff, reason: number) => void) | null = null;
+
+/** Each for a packet that has a chain. */
+export interface SkbFragOps {
+  /** The chain goes with its packet. */
+  release(skb: SkBuff): void;
+  /** As skbShareFrags(). */
+  share(from: SkBuff, to: SkBuff): void;
+  /** As skbChecksum(). */
+  checksum(skb: SkBuff, offset: number, length: number): number;
+  /** As skbLinearize(). */
+  linearize(skb: SkBuff): number;
+  /** As skbCopyFragsMsg(). */
+  copyMsg(frags: SkBuff, offset: number, msg: Msghdr, length: number): void;
+}
 
 const bufferStats: PoolStats = Object.freeze({
   name: "skbuff_data",
@@ -145,7 +162,12 @@ export function skbInit(headCount: number, count: number, bufferBytes: number): 
   poolRegister(bufferStats);
   dropCounts = wordTable("drop_reasons", SKB_DROP_REASON_MAX);
   bufferBase = memReserve(count * bufferBytes, 4);
-  dropMonitor = null;
+  dropMonitor = skbFrags = null;
+}
+
+/** There will be chains of packets. Boot time, after skbInit(). */
+export function registerSkbFrags(ops: SkbFragOps): void {
+  skbFrags = ops;
 }
 
 /** Installs (or with null removes) the drop tracepoint. */
@@ -275,7 +297,7 @@ function skbRelease(skb: SkBuff): void {
     // dstRelease(), spared a call for each packet.
     if (--dst.refcnt === 0) dst.ops.destroy(dst);
   }
-  if (skb.fragList !== null) skbFreeFrags(skb);
+  if (skb.fragList !== null) skbFrags!.release(skb);
   skb.dev = null;
   if (skb.fclone !== null) {
     poolFree(heads, skb.fclone);
@@ -291,19 +313,6 @@ function skbRelease(skb: SkBuff): void {
   }
   halves[refs]!--;
   poolFree(heads, skb);
-}
-
-function skbFreeFrags(head: SkBuff): void {
-  let skb = head.fragList;
-  head.fragList = null;
-  head.truesize = skbBufferBytes + SKB_OVERHEAD_BYTES;
-  while (skb !== null) {
-    const next: SkBuff | null = skb.next;
-    // A clone still follows the chain.
-    if (skb.users === 1) skb.next = null;
-    consumeSkb(skb);
-    skb = next;
-  }
 }
 
 /** One user less: was it the last one? */
@@ -372,14 +381,6 @@ export function skbCopyHeader(from: SkBuff, to: SkBuff): void {
   if (dst !== null) dst.refcnt++;
 }
 
-/** Two packets have the same fragments from now on. Linux: skb_clone_fraglist(). */
-export function skbShareFrags(from: SkBuff, to: SkBuff): void {
-  const frags = from.fragList;
-  to.fragList = frags;
-  to.truesize = from.truesize;
-  for (let frag = frags; frag !== null; frag = frag.next) frag.users++;
-}
-
 /** A second header over the same data; it belongs to no socket. Null when the pool is empty. Linux: skb_clone(). */
 export function skbClone(skb: SkBuff): SkBuff | null {
   const clone = skb.fclone ?? allocHead();
@@ -389,7 +390,7 @@ export function skbClone(skb: SkBuff): SkBuff | null {
   skbReset(clone);
   halves[bufferRefs + skbBufferNumber(skb)]!++;
   skbCopyHeader(skb, clone);
-  if (skb.fragList !== null) skbShareFrags(skb, clone);
+  if (skb.fragList !== null) skbFrags!.share(skb, clone);
   return clone;
 }
 

@@ -36,10 +36,10 @@ import {
 import { dstRelease } from "../core/dst.ts";
 import type { Net } from "../core/net.ts";
 import {
-  allocSkb, CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, MAX_HEADER, PACKET_HOST, type SkBuff, skbCloned, skbPull, skbPut, skbReserve,
-  skbTrim,
+  allocSkb, CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, MAX_HEADER, PACKET_HOST, type SkBuff, skbCloned, skbFrags, skbPull, skbPut,
+  skbReserve, skbTrim,
 } from "../core/skbuff.ts";
-import { skbChecksum, skbCopy } from "../core/skb-frags.ts";
+import { skbCopy } from "../core/skb-frags.ts";
 import {
   ICMPH_CHECKSUM, ICMPH_CODE, ICMPH_MTU, ICMPH_POINTER, ICMPH_TS_RECEIVE, ICMPH_TS_TRANSMIT, ICMPH_TYPE, ICMPH_UN, ICMP_ERROR_MAX, ICMP_HLEN,
   ICMP_TIMESTAMP_LEN,
@@ -224,7 +224,7 @@ export function icmpRcv(skb: SkBuff): number {
   if (skb.tail - at < ICMP_HLEN) return icmpError(net, skb, SKB_DROP_REASON_PKT_TOO_SMALL);
   if (
     skb.ipSummed !== CHECKSUM_UNNECESSARY
-    && (skb.fragList === null ? csumPartial(at, skb.len) : skbChecksum(skb, 0, skb.len)) !== CSUM_RIGHT
+    && (skb.fragList === null ? csumPartial(at, skb.len) : skbFrags!.checksum(skb, 0, skb.len)) !== CSUM_RIGHT
   ) {
     mib[ICMP_MIB_CSUMERRORS]!++;
     return icmpError(net, skb, SKB_DROP_REASON_ICMP_CSUM);

@@ -21,8 +21,7 @@ import { AF_INET, AF_UNSPEC, MSG_ERRQUEUE, MSG_OOB, SOCK_DGRAM } from "../../uap
 import { TCP_ESTABLISHED } from "../../uapi/tcp.ts";
 import { datagramPoll, skbCopyDatagram, skbFreeDatagram, skbRecvDatagram, skbRecvError, sockFilterSkb, sockTimestampSet } from "../core/datagram.ts";
 import type { Net } from "../core/net.ts";
-import { consumeSkb, kfreeSkb, skbDstDrop, type SkBuff } from "../core/skbuff.ts";
-import { skbChecksum } from "../core/skb-frags.ts";
+import { consumeSkb, kfreeSkb, skbDstDrop, skbFrags, type SkBuff } from "../core/skbuff.ts";
 import { skbChainPurge, skbQueuePurge } from "../core/skb-queue.ts";
 import {
   type Proto, SK_USERLOCKS, skDstReset, type Sock, SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK, SOCK_FILTERED, SOCK_REUSE, SOCK_TIMESTAMP,
@@ -232,7 +231,7 @@ function pingSendmsg(sock: Sock, msg: Msghdr, length: number): number {
   skb.th = at;
   memView.setUint16(at + ICMPH_ID, sk.inet.num);
   memView.setUint16(at + ICMPH_CHECKSUM, 0);
-  memView.setUint16(at + ICMPH_CHECKSUM, csumFold(skb.fragList === null ? csumPartial(at, length) : skbChecksum(skb, 0, length)));
+  memView.setUint16(at + ICMPH_CHECKSUM, csumFold(skb.fragList === null ? csumPartial(at, length) : skbFrags!.checksum(skb, 0, length)));
   icmpOutCount(sk.net, ICMP_ECHO);
   const err = datagramPush(sk, skb);
   return err < 0 ? err : length;

@@ -26,9 +26,9 @@ import {
 } from "../core/datagram.ts";
 import type { Net } from "../core/net.ts";
 import {
-  CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, pskbMayPull, type SkBuff, skbClone, skbDstDrop, skbPull,
+  CHECKSUM_UNNECESSARY, consumeSkb, kfreeSkb, pskbMayPull, type SkBuff, skbClone, skbDstDrop, skbFrags, skbPull,
 } from "../core/skbuff.ts";
-import { pskbTrim, skbChecksum } from "../core/skb-frags.ts";
+import { pskbTrim } from "../core/skb-frags.ts";
 import { SK_DROPS, type Sock, SOCK_FILTERED, SOCK_TIMESTAMP, sockDefErrorReport, sockQueueRcvSkb } from "../core/sock.ts";
 import type { Msghdr, SockaddrIn } from "../core/sockaddr.ts";
 import { ICMPH_CODE, ICMPH_TYPE } from "../wire/icmp.ts";
@@ -51,7 +51,7 @@ function udpDrop(net: Net, skb: SkBuff, reason: number): number {
 /** Is the checksum wrong? 0 in the header means the sender made none (RFC 768). */
 function checksumBad(skb: SkBuff, uh: number, ulen: number, saddr: number, daddr: number): boolean {
   if (skb.ipSummed === CHECKSUM_UNNECESSARY || memView.getUint16(uh + UH_SUM) === 0) return false;
-  const sum = skb.fragList === null ? csumPartial(uh, ulen) : skbChecksum(skb, 0, ulen);
+  const sum = skb.fragList === null ? csumPartial(uh, ulen) : skbFrags!.checksum(skb, 0, ulen);
   return csumTcpudpMagic(saddr, daddr, ulen, IPPROTO_UDP, sum) !== 0;
 }
 

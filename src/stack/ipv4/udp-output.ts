@@ -20,9 +20,8 @@ import { AF_INET, AF_UNSPEC, MSG_CONFIRM, MSG_DONTROUTE, MSG_MORE, MSG_OOB } fro
 import { TCP_ESTABLISHED } from "../../uapi/tcp.ts";
 import { dstHold, dstRelease } from "../core/dst.ts";
 import {
-  allocSkb, consumeSkb, NET_IP_ALIGN, skbBufferBytes, type SkBuff, skbPush, skbPut, skbReserve, skbTailroom,
+  allocSkb, consumeSkb, NET_IP_ALIGN, skbBufferBytes, skbFrags, type SkBuff, skbPush, skbPut, skbReserve, skbTailroom,
 } from "../core/skbuff.ts";
-import { skbChecksum } from "../core/skb-frags.ts";
 import { skbDequeue, skbQueuePurge, skbQueueTail } from "../core/skb-queue.ts";
 import {
   SEND_SHUTDOWN, SK_MARK, SK_PRIORITY, skbSetOwnerW, skDstCheck, skDstSet, type Sock, SOCK_NO_CHECK, sockError,
@@ -84,7 +83,7 @@ function udpSendSkb(
   view.setUint16(uh + UH_ULEN, len);
   view.setUint16(uh + UH_SUM, 0);
   if ((sk.flags & SOCK_NO_CHECK) === 0) {
-    const partial = skb.fragList === null ? csumPartial(uh, len) : skbChecksum(skb, 0, len);
+    const partial = skb.fragList === null ? csumPartial(uh, len) : skbFrags!.checksum(skb, 0, len);
     const sum = csumTcpudpMagic(saddr, daddr, len, IPPROTO_UDP, partial);
     view.setUint16(uh + UH_SUM, sum === 0 ? CSUM_MANGLED_0 : sum);
   }

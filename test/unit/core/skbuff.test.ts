@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { csumPartial } from "../../../src/lib/checksum.ts";
 import { MEM_OVERHEAD_BYTES, mem8, memReserve, memoryInit } from "../../../src/lib/memory.ts";
 import { poolsInUse, poolsReset } from "../../../src/lib/pool.ts";
+import { skbFragOps } from "../../../src/stack/core/skb-frag-ops.ts";
 import {
   skbAddFrag, skbChecksum, skbCopy, skbCopyBits, skbDataLen, skbLinearize,
 } from "../../../src/stack/core/skb-frags.ts";
@@ -13,7 +14,7 @@ import {
 import { pskbCopy, skbSplit } from "../../../src/stack/core/skb-copy.ts";
 import {
   allocSkb, allocSkbFclone, consumeSkb, kfreeSkb, type SkBuff, skbBuffersAvailable, skbClone, skbCloned,
-  skbDropCount, skbGet, skbHeadroom, skbInit, skbPull, skbPush, skbPut, skbPutData, skbReserve, skbShared, skbTailroom,
+  registerSkbFrags, skbDropCount, skbGet, skbHeadroom, skbInit, skbPull, skbPush, skbPut, skbPutData, skbReserve, skbShared, skbTailroom,
   skbTrim,
 } from "../../../src/stack/core/skbuff.ts";
 import { EFAULT, ENOMEM } from "../../../src/uapi/errno.ts";
@@ -26,6 +27,7 @@ test.beforeEach(() => {
   poolsReset();
   memoryInit(MEM_OVERHEAD_BYTES + 8 * BUFFER_BYTES + 8192);
   skbInit(16, 8, BUFFER_BYTES);
+  registerSkbFrags(skbFragOps);
   scratch = memReserve(8192, 4);
 });
 

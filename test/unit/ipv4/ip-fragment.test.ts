@@ -8,6 +8,8 @@ import { consumeSkb, skbClone, type SkBuff } from "../../../src/stack/core/skbuf
 import { inetAddAddress } from "../../../src/stack/ipv4/devinet.ts";
 import { ipAppendData } from "../../../src/stack/ipv4/ip-append-data.ts";
 import { ipDoFragment } from "../../../src/stack/ipv4/ip-do-fragment.ts";
+import { skbFragOps } from "../../../src/stack/core/skb-frag-ops.ts";
+import { registerSkbFrags } from "../../../src/stack/core/skbuff.ts";
 import { ipDefrag, ipFragInit } from "../../../src/stack/ipv4/ip-fragment.ts";
 import { ipRcv } from "../../../src/stack/ipv4/ip-input.ts";
 import { registerIpFragments } from "../../../src/stack/ipv4/ip-parts.ts";
@@ -57,6 +59,7 @@ const protocol = {
 test.beforeEach(() => {
   bootIpv4({ skbs: 64 });
   ipFragInit(DATAGRAMS, PACKETS);
+  registerSkbFrags(skbFragOps);
   registerIpFragments({ defrag: ipDefrag, fragment: ipDoFragment, append: ipAppendData });
   addLoopback();
   eth = addDevice("eth0");
