@@ -199,12 +199,15 @@ function dhcpdRun(server: DhcpServer): void {
     server.hwLo = scratchView.getInt32(DHCP_CHADDR + 2);
     server.xid = scratchView.getInt32(DHCP_XID);
     server.flags = scratchView.getUint16(DHCP_FLAGS);
+    // Nobody has this address, and nobody's addresses are not its own.
+    if ((server.hwHi | server.hwLo) === 0) continue;
     server.ciaddr = scratchView.getInt32(DHCP_CIADDR);
     answer(server, dhcpType());
   }
 }
 
 function answer(server: DhcpServer, type: number): void {
+  const chosen = dhcpOptionAddr(OPTION_SERVER_ID, 0);
   const requested = dhcpOptionAddr(OPTION_REQUESTED, 0);
   switch (type) {
     case DHCPDISCOVER: {
@@ -216,16 +219,19 @@ function answer(server: DhcpServer, type: number): void {
       return;
     }
     case DHCPREQUEST:
-      request(server, dhcpOptionAddr(OPTION_SERVER_ID, 0), requested);
+      request(server, chosen, requested);
       return;
     case DHCPDECLINE: {
       const row = mine(server, requested);
-      if (row !== NONE) take(server, row, LEASE_DECLINED, DECLINED_SEC);
+      if (row === NONE || !isMeant(server, chosen)) return;
+      take(server, row, LEASE_DECLINED, DECLINED_SEC);
+      // It is not to get it again when the time is over, beside the one that it has then.
+      if (row < server.range * ROW) disown(server, row);
       return;
     }
     case DHCPRELEASE: {
       const row = mine(server, server.ciaddr);
-      if (row !== NONE) server.rows[row + STATE] = rest(server, row);
+      if (row !== NONE && isMeant(server, chosen) && !declined(server, row)) server.rows[row + STATE] = rest(server, row);
       return;
     }
     case DHCPINFORM:
@@ -238,10 +244,10 @@ function answer(server: DhcpServer, type: number): void {
 
 /** RFC 2131 section 4.3.2: an offer is taken, or an address from before is asked for, or its time is to be longer. */
 function request(server: DhcpServer, chosen: number, requested: number): void {
-  if (chosen !== 0 && chosen !== server.addr) {
+  if (!isMeant(server, chosen)) {
     // Another server's offer was better.
     const row = findOwner(server);
-    if (row !== NONE && server.rows[row + STATE] === LEASE_OFFERED) server.rows[row + STATE] = LEASE_FREE;
+    if (row !== NONE && server.rows[row + STATE] === LEASE_OFFERED) server.rows[row + STATE] = rest(server, row);
     return;
   }
   const addr = requested !== 0 ? requested : server.ciaddr;
@@ -254,9 +260,24 @@ function request(server: DhcpServer, chosen: number, requested: number): void {
     nak(server);
     return;
   }
+  // A host has one address: else it could have them all, one after the other.
+  if (own !== NONE && own !== row) {
+    server.rows[own + STATE] = LEASE_FREE;
+    disown(server, own);
+  }
   const seconds = leaseTime(server);
   take(server, row, LEASE_BOUND, seconds);
   reply(server, DHCPACK, addr, seconds);
+}
+
+/** Is the message for this server? Some name none. */
+function isMeant(server: DhcpServer, chosen: number): boolean {
+  return chosen === 0 || chosen === server.addr;
+}
+
+/** The address is nobody's any more. */
+function disown(server: DhcpServer, row: number): void {
+  server.rows[row + HW_HI] = server.rows[row + HW_LO] = 0;
 }
 
 /** The lease time that the message asks for, as far as it may be had. */
