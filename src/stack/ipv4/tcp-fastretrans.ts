@@ -6,9 +6,10 @@
  *     Open ──dup ACK, SACK──> Disorder ──something lost──> Recovery ──highSeq acknowledged──> Open
  *       └──────────────────────RTO, any state──> Loss ─────highSeq acknowledged──────────────┘
  *
- * With SACK RACK finds what is lost (tcp-recovery.ts), or where that part is not there the count of what has arrived; without, each duplicate ACK stands for one segment that arrived behind a
- * hole: `sackedOut` counts them ("Reno SACK"), so that tcpPacketsInFlight() falls and new data may follow (limited transmit needs
- * no code of its own). The window during repair is PRR's (tcp-prr.ts), and may be undone where tcp-undo.ts is there.
+ * With SACK RACK finds what is lost (tcp-recovery.ts), or where that part is not there the count of what has arrived; without SACK
+ * each duplicate ACK stands for one segment that arrived behind a hole: `sackedOut` counts them ("Reno SACK"), so that
+ * tcpPacketsInFlight() falls and new data may follow (limited transmit needs no code of its own). The window during repair is PRR's
+ * (tcp-prr.ts), and may be undone where tcp-undo.ts is there.
  */
 import { words } from "../../lib/table.ts";
 import { jiffies } from "../../lib/timer.ts";
