@@ -70,7 +70,7 @@ function buildFolder(folder, platform, keep = false) {
 }
 
 /** Prototypes that hold the defaults of settings: what is set is a property of the namespace's or device's own. */
-const PROTOTYPES = /\bDefaults(\$\d+)?\.(IPV4|PARMS): not frozen$/;
+const PROTOTYPES = /\b(Ipv4Defaults\$IPV4|NeighDefaults\$PARMS): not frozen$/;
 const lets = new Set();
 
 /** Is a line of the linker's about a `let` of one of our modules? */
