@@ -201,7 +201,10 @@ def bother(name):
             answer = asker.recv(2000)
         except socket.timeout:
             continue
-        print(name, socket.inet_ntoa(answer[-4:]))
+        # The answer stands behind the question; its name is written out or points there.
+        at = 12 + len(host) + 4
+        at += 2 if answer[at] >= 0xc0 else len(host)
+        print(name, socket.inet_ntoa(answer[at + 10:at + 14]))
         return
 
 
