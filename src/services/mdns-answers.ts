@@ -43,7 +43,9 @@ function wait(self: MdnsResponder, bits: number, due: number): void {
  * @param asked bits of records that all are to hear @param alone of those that the asker wants to hear alone
  * @param questions in its message @param probe it wants a name for itself @param more it has further known answers
  */
-export function answerQuestion(self: MdnsResponder, asked: number, alone: number, questions: number, probe: boolean, more: boolean, now: number): void {
+export function answerQuestion(
+  self: MdnsResponder, asked: number, alone: number, questions: number, probe: boolean, more: boolean, now: number,
+): void {
   if ((asked | alone) === 0) return;
   if (probe) forProbe(self, asked, now);
   // What has not been told to all for long is told to all, though one alone wants it (section 5.4).

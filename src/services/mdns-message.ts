@@ -7,8 +7,8 @@ import { DNS_AA, DNS_CLASS_IN, DNS_FLAGS, DNS_HEADER_BYTES, DNS_QR } from "./dns
 import { browserEnd, browserPutKnown, browserPutQuestions } from "./mdns-browse.ts";
 import { MDNS_MESSAGE_BYTES, type MdnsResponder } from "./mdns-claims.ts";
 import {
-  additionalBits, CLAIM_BITS, claimBits, DNS_TYPE_ANY, ENUM_BITS, LEGACY_TTL, MDNS_TOP_BIT, MOST_CLAIMS, putRecord, RECORD_ENUM, RECORD_SRV, recordTtl,
-  spokenBits, typeBits,
+  additionalBits, CLAIM_BITS, claimBits, DNS_TYPE_ANY, ENUM_BITS, LEGACY_TTL, MDNS_TOP_BIT, MOST_CLAIMS, putRecord, RECORD_ENUM,
+  RECORD_SRV, recordTtl, spokenBits, typeBits,
 } from "./mdns-records.ts";
 import { scratch, scratchView } from "./service.ts";
 
@@ -51,7 +51,9 @@ export function mdnsTell(self: MdnsResponder, bits: number, now: number): void {
 /** These records have been told to all. */
 function noteTold(self: MdnsResponder, bits: number, now: number): void {
   let told = bits;
-  for (let c = 1; (bits & ENUM_BITS) !== 0 && c < MOST_CLAIMS; c++) if ((bits & (1 << (c * CLAIM_BITS + RECORD_ENUM))) !== 0) told |= typeBits(self, c);
+  for (let c = 1; (bits & ENUM_BITS) !== 0 && c < MOST_CLAIMS; c++) {
+    if ((bits & (1 << (c * CLAIM_BITS + RECORD_ENUM))) !== 0) told |= typeBits(self, c);
+  }
   for (let bit = 0; told !== 0; bit++, told >>>= 1) if ((told & 1) !== 0) self.lastMs[bit] = now;
 }
 
