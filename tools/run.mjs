@@ -46,14 +46,14 @@ function typeProjects() {
   return [".", "src", ...boards, "hal/xs/typings", "hal/xs/typings/tsconfig.linnet.json"];
 }
 
-/** True unless every package the lock file asks for is installed in the version it asks for. */
+/** True unless every package the lock file asks for is there in the version it asks for: npm's own list outlives an installation cut short. */
 function installationIsStale() {
   const installed = join(root, "node_modules/.package-lock.json");
   if (!existsSync(installed)) return true;
   const wanted = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")).packages;
   const present = JSON.parse(readFileSync(installed, "utf8")).packages;
   return Object.entries(wanted).some(
-    ([path, entry]) => path !== "" && !entry.optional && present[path]?.version !== entry.version,
+    ([path, entry]) => path !== "" && !entry.optional && (present[path]?.version !== entry.version || !existsSync(join(root, path))),
   );
 }
 
